@@ -1,0 +1,47 @@
+# Everything that people do with Perdure. `make help` lists it; ARGS="..." goes to the command behind a target.
+
+PYTHON_IN_VENV := .venv/bin/python
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test demo up down samples lint types contracts check clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Create .venv from requirements.lock; quick when it is there already
+	@tools/setup.sh
+
+run: setup ## Process samples/ with the embedded servers
+	@$(PYTHON_IN_VENV) starter.py run samples $(ARGS)
+
+demo: setup ## Kill the worker in the middle of a document, and see that nothing is lost
+	@$(PYTHON_IN_VENV) starter.py demo $(ARGS)
+
+up: setup ## Run the embedded servers in the foreground
+	@$(PYTHON_IN_VENV) starter.py up $(ARGS)
+
+down: setup ## Stop the embedded servers
+	@$(PYTHON_IN_VENV) starter.py down $(ARGS)
+
+test: setup ## Run the tests; PERDURE_CORPUS=folder adds those on real documents
+	@$(PYTHON_IN_VENV) -m pytest $(ARGS)
+
+lint: setup ## Check style and formatting
+	@$(PYTHON_IN_VENV) -m ruff check .
+	@$(PYTHON_IN_VENV) -m ruff format --check .
+
+types: setup ## Check types
+	@$(PYTHON_IN_VENV) -m mypy .
+
+contracts: setup ## Check which package may import which
+	@$(PYTHON_IN_VENV) -c 'from importlinter.cli import lint_imports_command; lint_imports_command(["--no-logo"])'
+
+check: lint types contracts ## Everything that needs no server
+
+samples: setup ## Write samples/ anew
+	@$(PYTHON_IN_VENV) -m tools.samples $(ARGS)
+
+clean: ## Remove .venv and caches; data/ stays
+	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,45 @@
+"""Mirror a checkpoint from the workflow's history to every configured store."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from temporalio import activity
+
+from activities.faults import translated
+from perdure.checkpoint import CheckpointStore, WorkflowCheckpoint
+from perdure.errors import CheckpointGap
+
+
+@dataclass(frozen=True)
+class CheckpointActivities:
+    """`stores` in the order in which they are written: the one that the others may lag behind comes first."""
+
+    stores: Sequence[CheckpointStore]
+
+    @activity.defn(name="mirror_checkpoint")
+    async def mirror_checkpoint(self, checkpoint: WorkflowCheckpoint) -> None:
+        """Write it to each store; doing it again changes nothing."""
+        async with translated():
+            for store in self.stores:
+                try:
+                    await store.append(checkpoint)
+                except CheckpointGap:
+                    # Set back from outside, such as by restoring an older copy: the other stores know the rest.
+                    await bring_up_to_date(store, self.stores, checkpoint.workflow_id)
+                    await store.append(checkpoint)
+
+
+async def bring_up_to_date(store: CheckpointStore, others: Sequence[CheckpointStore], workflow_id: str) -> int:
+    """Append to `store` what the other stores hold beyond its latest checkpoint; returns how many.
+
+    Raises:
+        RefusedWrite: the stores contradict each other.
+    """
+    copied = 0
+    for other in others:
+        if other is store:
+            continue
+        latest = await store.latest(workflow_id)
+        known = latest.sequence if latest else 0
+        copied += await store.restore([one for one in await other.list(workflow_id) if one.sequence > known])
+    return copied

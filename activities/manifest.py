@@ -1,0 +1,165 @@
+"""Activities around the manifest: find the documents, queue them, name them, and close the book at the end."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from pydantic import BaseModel
+from temporalio import activity
+
+from activities.faults import translated
+from perdure.documents.document import DiscoveredDocument
+from perdure.errors import DependencyUnavailable
+from perdure.manifest import ManifestStore, ManifestTotals
+
+PAGE_SIZE = 1000
+NAMES_PAGE_SIZE = 100
+
+
+class Totals(BaseModel):
+    """Counts over the manifest; see `perdure.manifest.ManifestTotals`."""
+
+    total: int
+    processed: int
+    quarantined: int
+    cancelled: int
+    pending: int
+    queued: int
+    queued_bytes: int
+    quality_sum: float
+
+
+class DiscoverRequest(BaseModel):
+    workflow_id: str
+    first_run_id: str
+    sources: list[str]
+    """Empty: take up what the manifest holds, discover nothing."""
+    retry_quarantined: bool = False
+    at_least_epoch: int = 1
+    """Later than every epoch that a checkpoint of this workflow id carries, wherever it is kept."""
+
+
+class DiscoverResult(BaseModel):
+    epoch: int
+    totals: Totals
+    names: list[str] = []
+    """Of the first page of the queue, for the summaries in the Web UI."""
+
+
+class AddRequest(BaseModel):
+    workflow_id: str
+    epoch: int
+    sources: list[str]
+
+
+class AddResult(BaseModel):
+    """`[first_ordinal, end_ordinal)` covers the added documents in this epoch; empty if all were known and done."""
+
+    totals: Totals
+    first_ordinal: int = 0
+    end_ordinal: int = 0
+    names: list[str] = []
+    """Of the ordinals from `first_ordinal` on, one page at the most."""
+
+
+class NamesRequest(BaseModel):
+    workflow_id: str
+    epoch: int
+    first: int
+    end: int
+
+
+class CloseRequest(BaseModel):
+    workflow_id: str
+    epoch: int
+    status: str
+
+
+@dataclass(frozen=True)
+class ManifestActivities:
+    """`discover` walks sources lazily and in a stable order; `content_hash` gives SHA-256 of a URI, None if gone."""
+
+    manifest: ManifestStore
+    discover_documents: Callable[[Sequence[str]], Iterator[DiscoveredDocument]]
+    content_hash: Callable[[str], str | None]
+
+    @activity.defn(name="discover")
+    async def discover(self, request: DiscoverRequest) -> DiscoverResult:
+        """Claim the run's epoch, write the manifest in pages, queue what there is to do; running it again is safe."""
+        seen = 0
+        async with translated(lambda: {"discovered": seen}):
+            epoch = await self.manifest.claim(
+                request.workflow_id, request.first_run_id, at_least=request.at_least_epoch
+            )
+            async for page in self._pages(request.sources):
+                await self.manifest.record(request.workflow_id, epoch, page)
+                seen += len(page)
+            await self._settle_changed(request.workflow_id, epoch)
+            totals = await self.manifest.take_up(request.workflow_id, epoch, quarantined=request.retry_quarantined)
+            names = await self._names(request.workflow_id, epoch, 0, totals.queued)
+            return DiscoverResult(epoch=epoch, totals=_wire(totals), names=names)
+
+    @activity.defn(name="add_documents")
+    async def add_documents(self, request: AddRequest) -> AddResult:
+        """Append the documents of more sources to an open run's manifest and queue them."""
+        uris: list[str] = []
+        async with translated(lambda: {"added": len(uris)}):
+            async for page in self._pages(request.sources):
+                await self.manifest.record(request.workflow_id, request.epoch, page)
+                uris.extend(document.uri for document in page)
+            await self._settle_changed(request.workflow_id, request.epoch)
+            totals = await self.manifest.take_up(request.workflow_id, request.epoch, quarantined=False)
+            first, end = await self.manifest.ordinals_of(request.workflow_id, request.epoch, uris)
+            names = await self._names(request.workflow_id, request.epoch, first, end)
+            return AddResult(totals=_wire(totals), first_ordinal=first, end_ordinal=end, names=names)
+
+    @activity.defn(name="name_documents")
+    async def name_documents(self, request: NamesRequest) -> list[str]:
+        """Names of one page of the queue, for the summaries in the Web UI."""
+        async with translated():
+            return await self._names(request.workflow_id, request.epoch, request.first, request.end)
+
+    @activity.defn(name="close_run")
+    async def close_run(self, request: CloseRequest) -> Totals:
+        """Record how the run ended; documents never taken up become cancelled when it was cancelled."""
+        async with translated():
+            return _wire(await self.manifest.close_run(request.workflow_id, request.epoch, request.status))
+
+    async def _names(self, workflow_id: str, epoch: int, first: int, end: int) -> list[str]:
+        return list(await self.manifest.names(workflow_id, epoch, first, min(end, first + NAMES_PAGE_SIZE)))
+
+    async def _pages(self, sources: Sequence[str]) -> AsyncIterator[list[DiscoveredDocument]]:
+        documents = self.discover_documents(sources)
+        while True:
+            try:
+                page = await asyncio.to_thread(lambda: list(islice(documents, PAGE_SIZE)))
+            except OSError as error:
+                raise DependencyUnavailable("the document source", str(error)) from error
+            if not page:
+                return
+            yield page
+
+    async def _settle_changed(self, workflow_id: str, epoch: int) -> None:
+        """Compare the content of finished documents that look touched; only a really changed one is done again."""
+        after = -1
+        while candidates := await self.manifest.changed_candidates(workflow_id, epoch, after, PAGE_SIZE):
+            for position, uri, sha256 in candidates:
+                found = await asyncio.to_thread(self.content_hash, uri)
+                await self.manifest.settle_candidate(
+                    workflow_id, epoch, position, changed=found is not None and found != sha256
+                )
+                after = position
+
+
+def _wire(totals: ManifestTotals) -> Totals:
+    return Totals(
+        total=totals.total,
+        processed=totals.processed,
+        quarantined=totals.quarantined,
+        cancelled=totals.cancelled,
+        pending=totals.pending,
+        queued=totals.queued,
+        queued_bytes=totals.queued_bytes,
+        quality_sum=totals.quality_sum,
+    )

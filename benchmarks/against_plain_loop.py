@@ -1,0 +1,114 @@
+"""The whole durable pipeline against a plain two-process loop over the same processing function.
+
+    python benchmarks/against_plain_loop.py FOLDER [--rounds 3] [--json FILE]
+
+Both run in turn on the same machine, servers included, so the ratio holds although absolute times wobble. Each side's
+time is from the first document handed out to the last result, libraries loaded before: for the pipeline from the first
+to the last batch in its history, with every result in Postgres and every checkpoint in both stores by then.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from orchestration.embedded.stack import EmbeddedStack
+from orchestration.orchestrator import PipelineOrchestrator
+from orchestration.process_exit import run_main
+from orchestration.settings import Settings
+from perdure.documents.discovery import discover
+from perdure.documents.document import DiscoveredDocument
+from perdure.documents.isolation import IsolatedPool, Limits
+from perdure.errors import DocumentError
+from workflows.messages import PipelineOptions
+
+PROCESSES = 2
+
+
+async def plain_loop(folder: Path) -> tuple[int, float]:
+    """Documents, and seconds for them: two processes, nothing stored, nothing durable."""
+    documents = list(discover([str(folder)]))
+    pool = IsolatedPool(PROCESSES, Limits())
+    pool.start()
+    await asyncio.gather(*(_one(pool, documents[0]) for _ in range(2 * PROCESSES)))
+    began = time.perf_counter()
+    waiting = iter(documents)
+
+    async def worker() -> None:
+        for document in waiting:
+            await _one(pool, document)
+
+    await asyncio.gather(*(worker() for _ in range(PROCESSES)))
+    seconds = time.perf_counter() - began
+    await pool.aclose()
+    return len(documents), seconds
+
+
+async def _one(pool: IsolatedPool, document: DiscoveredDocument) -> None:
+    with suppress(DocumentError):
+        await pool.process(document.uri, document.name, document.source)
+
+
+async def pipeline(folder: Path, warm: Path) -> tuple[int, float]:
+    """Documents, and seconds from the first batch to the last checkpoint of the work."""
+    async with PipelineOrchestrator() as orchestrator:
+        await orchestrator.ensure_worker()
+        await orchestrator.wait((await orchestrator.start([str(warm)])).workflow_id)
+        run = await orchestrator.start([str(folder)], options=PipelineOptions(concurrency=2 * PROCESSES))
+        ended = await orchestrator.wait(run.workflow_id)
+        scheduled, done = [], []
+        async for event in orchestrator.client.get_workflow_handle(run.workflow_id).fetch_history_events():
+            if event.HasField("activity_task_scheduled_event_attributes"):
+                name = event.activity_task_scheduled_event_attributes.activity_type.name
+                if name == "process_batch":
+                    scheduled.append(event.event_time.ToNanoseconds())
+                elif name == "resolve_identities":
+                    done.append(event.event_time.ToNanoseconds())
+    return ended.documents.total, (done[0] - scheduled[0]) / 1e9
+
+
+async def main() -> None:
+    """Measure, print the table, write the JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="perdure-benchmark-") as data:
+        os.environ |= {"PERDURE_DATA_DIR": f"{data}/data", "PERDURE_POOL_WORKERS": str(PROCESSES)}
+        os.chmod(data, 0o711)  # noqa: PTH101, S103 - Postgres runs as another user where we are root
+        warm = Path(data) / "warm.txt"
+        warm.write_text("Ada Lovelace met Charles Babbage in London.")
+        stack = replace(EmbeddedStack.from_environment(os.environ), default_ports=False)
+        await stack.up()
+        try:
+            Settings.from_environment()
+            for number in range(arguments.rounds):
+                documents, plain = await plain_loop(arguments.folder)
+                _, durable = await pipeline(arguments.folder, warm)
+                rows.append({"documents": documents, "plain_seconds": plain, "pipeline_seconds": durable})
+                print(
+                    f"round {number + 1}: plain {documents / plain:.2f}/s, pipeline {documents / durable:.2f}/s, "
+                    f"ratio {plain / durable:.3f}"
+                )
+        finally:
+            await stack.down()
+    ratios = [row["plain_seconds"] / row["pipeline_seconds"] for row in rows]
+    spread = f"{min(ratios):.3f} to {max(ratios):.3f}"
+    print(f"ratio of documents per second: median {statistics.median(ratios):.3f} of {spread}")
+    if arguments.json:
+        arguments.json.write_text(json.dumps({"rounds": rows, "median_ratio": statistics.median(ratios)}, indent=2))
+
+
+if __name__ == "__main__":
+    run_main(main)

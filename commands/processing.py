@@ -1,0 +1,165 @@
+"""`run`, `start` and `retry-failed`: the commands that begin a run."""
+
+import asyncio
+import time
+
+import typer
+
+from commands.following import follow_to_end, safe_to_interrupt
+from commands.options import AsJson, BatchSize, Concurrency, NewWorkflowId, Open, Sources, Watch, WorkflowId
+from commands.output import command, exit_code, print_json, say
+from commands.servers import ensure_servers, prepared_settings
+from commands.summary import print_summary
+from orchestration.orchestrator import PipelineOrchestrator
+from orchestration.process_exit import run_main
+from orchestration.reports import RunReport
+from orchestration.worker_process import WorkerProcess
+from orchestration.worker_slot import live_workers
+from orchestration.workflow_ids import checked_workflow_id
+from perdure.documents.discovery import check_source
+from perdure.errors import RefusedCommand, WorkflowAlreadyRunning
+from workflows.messages import PipelineOptions
+
+DEFAULTS = PipelineOptions()
+
+app = typer.Typer()
+
+
+@app.command()
+def run(
+    *,
+    sources: Sources = None,
+    workflow_id: NewWorkflowId = None,
+    concurrency: Concurrency = DEFAULTS.concurrency,
+    batch_size: BatchSize = DEFAULTS.batch_size,
+    watch: Watch = True,
+    open_: Open = False,
+    as_json: AsJson = False,
+) -> None:
+    """Process files and folders, from starting the servers to the summary.
+
+    Embedded servers that are needed are started and stay up afterwards; so does the worker with --detach.
+    """
+    options = PipelineOptions(concurrency=concurrency, batch_size=batch_size, open=open_)
+    run_main(lambda: _run(sources or [], workflow_id, options, watch=watch, as_json=as_json))
+
+
+@app.command()
+def start(
+    *,
+    sources: Sources = None,
+    workflow_id: NewWorkflowId = None,
+    concurrency: Concurrency = DEFAULTS.concurrency,
+    batch_size: BatchSize = DEFAULTS.batch_size,
+    watch: Watch = False,
+    open_: Open = False,
+    as_json: AsJson = False,
+) -> None:
+    """Start a run and leave it to the workers; with --watch, follow it, with a worker if none is alive.
+
+    The servers must be running.
+    """
+    options = PipelineOptions(concurrency=concurrency, batch_size=batch_size, open=open_)
+    run_main(lambda: _start(sources or [], workflow_id, options, watch=watch, as_json=as_json))
+
+
+@app.command("retry-failed")
+def retry_failed(
+    *,
+    workflow_id: WorkflowId,
+    concurrency: Concurrency = DEFAULTS.concurrency,
+    watch: Watch = True,
+    as_json: AsJson = False,
+) -> None:
+    """Process a run's quarantined documents once more, and only those, under the same workflow id."""
+    run_main(lambda: _retry_failed(workflow_id, concurrency, watch=watch, as_json=as_json))
+
+
+async def _run(
+    sources: list[str], workflow_id: str | None, options: PipelineOptions, *, watch: bool, as_json: bool
+) -> int:
+    _check(sources, workflow_id, options)  # before any server is started for nothing
+    await ensure_servers()
+    settings = await prepared_settings()
+    async with PipelineOrchestrator(settings) as orchestrator:
+        report = await orchestrator.start(sources, workflow_id=workflow_id, options=options)
+        return await _carry_out(orchestrator, report, watch=watch, as_json=as_json)
+
+
+async def _start(
+    sources: list[str], workflow_id: str | None, options: PipelineOptions, *, watch: bool, as_json: bool
+) -> int:
+    _check(sources, workflow_id, options)
+    async with PipelineOrchestrator(await prepared_settings(), own_worker=watch) as orchestrator:
+        report = await orchestrator.start(sources, workflow_id=workflow_id, options=options)
+        if watch:
+            return await _carry_out(orchestrator, report, watch=True, as_json=as_json)
+        _announce(report)
+        if not live_workers(orchestrator.settings.data_dir):
+            say(f"No worker of this data folder is alive; start one with: {command('worker.py')}")
+        return _started(report, as_json=as_json)
+
+
+async def _retry_failed(workflow_id: str, concurrency: int, *, watch: bool, as_json: bool) -> int:
+    await ensure_servers()
+    async with PipelineOrchestrator(await prepared_settings()) as orchestrator:
+        before = await orchestrator.status(workflow_id)
+        if before.running:
+            raise WorkflowAlreadyRunning(f"The run '{workflow_id}' is still running; retry what failed when it ends.")
+        failed = len(await orchestrator.failures(workflow_id))
+        if not failed:
+            raise RefusedCommand(f"The run '{workflow_id}' has no quarantined documents to retry.")
+        say(f"Retrying {failed} quarantined document(s) of '{workflow_id}'.")
+        report = await orchestrator.start(
+            await orchestrator.stores.manifest.sources(workflow_id),
+            workflow_id=workflow_id,
+            options=PipelineOptions(concurrency=concurrency),
+            retry_quarantined=True,
+            rediscover=False,
+        )
+        return await _carry_out(orchestrator, report, watch=watch, as_json=as_json)
+
+
+async def _carry_out(orchestrator: PipelineOrchestrator, report: RunReport, *, watch: bool, as_json: bool) -> int:
+    """See that a worker is there for the run that has just been started; follow it, or leave it to that worker."""
+    workflow_id, began = report.workflow_id, time.monotonic()
+    _announce(report)
+    if not watch:
+        if not live_workers(orchestrator.settings.data_dir):
+            worker = await WorkerProcess.start(orchestrator.settings, detached=True)
+            say(f"A worker goes on in the background as process {worker.pid}; its log is {worker.log}")
+        say(f"Follow the run with: {command('starter.py', 'watch', '--workflow-id', workflow_id)}")
+        say(f"Stop the worker and the servers with: {command('starter.py', 'down')}")
+        return _started(report, as_json=as_json)
+    try:
+        await orchestrator.ensure_worker()
+    except asyncio.CancelledError:
+        say(safe_to_interrupt(workflow_id))
+        raise
+    ended = await follow_to_end(orchestrator, workflow_id)
+    if as_json:
+        print_json(ended)
+    else:
+        await print_summary(orchestrator, ended, seconds=time.monotonic() - began)
+    return exit_code(ended)
+
+
+def _check(sources: list[str], workflow_id: str | None, options: PipelineOptions) -> None:
+    if workflow_id is not None:
+        checked_workflow_id(workflow_id)
+    for source in sources:
+        check_source(source)
+    if not sources and not options.open:
+        raise RefusedCommand("Name at least one file or folder to process, or start the run open with --open.")
+
+
+def _announce(report: RunReport) -> None:
+    say(f"Run:    {report.workflow_id}")
+    if report.web_ui:
+        say(f"Web UI: {report.web_ui}")
+
+
+def _started(report: RunReport, *, as_json: bool) -> int:
+    if as_json:
+        print_json(report)
+    return 0

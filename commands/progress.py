@@ -1,0 +1,79 @@
+"""How a run is followed on stderr: a live bar in a terminal, a plain line now and then elsewhere."""
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+from commands.output import readable, say_when, words
+from orchestration.reports import RunReport
+
+LINE_EVERY_SECONDS = 3.0
+
+
+class RunDisplay:
+    """Shows reports of one run as they come, from the first `show` to `stop`; also a context manager."""
+
+    def __init__(self) -> None:
+        self._live = _bar() if words.is_terminal else None
+        self._task = self._live.add_task("waiting to begin", total=None, facts="") if self._live else None
+        self._last_line = ("", 0.0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Leave the terminal to others; a later `show` takes it again."""
+        if self._live:
+            self._live.stop()
+
+    def show(self, report: RunReport, note: str = "") -> None:
+        """Bring the display up to date; `note` stands where the status would."""
+        documents = report.documents
+        status = "waiting for a service that is away" if report.waiting and report.running else None
+        if report.running and not documents.total:
+            status = status or "looking for documents"
+        status = note or status or readable(report.workflow_status)
+        if self._live and self._task is not None:
+            self._live.start()
+            self._live.update(
+                self._task,
+                description=status,
+                total=documents.total or None,
+                completed=documents.processed + documents.quarantined,
+                facts=_facts(report),
+            )
+            return
+        line = f"{status}: {documents.processed + documents.quarantined} of {documents.total} documents{_facts(report)}"
+        shown, shown_at = self._last_line
+        if line != shown and (time.monotonic() - shown_at >= LINE_EVERY_SECONDS or not report.running):
+            self._last_line = line, time.monotonic()
+            say_when(line)
+
+
+def _facts(report: RunReport) -> str:
+    parts = [f"{report.documents.quarantined} quarantined"] if report.documents.quarantined else []
+    if report.documents.processed:
+        parts.append(f"quality {report.quality_score:.2f}")
+    if report.latest_checkpoint:
+        parts.append(f"checkpoint {report.latest_checkpoint.sequence}")
+    return "".join(f" · {part}" for part in parts)
+
+
+def _bar() -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TextColumn("documents{task.fields[facts]}", markup=False),
+        TimeRemainingColumn(compact=True),
+        console=words,
+        transient=False,
+    )

@@ -1,0 +1,129 @@
+"""`up` and `down`: the embedded servers of the data folder."""
+
+import asyncio
+import os
+import signal
+from typing import Annotated
+
+import psutil
+import typer
+
+from commands.output import command, say
+from orchestration.embedded.record import ServersRecord
+from orchestration.embedded.stack import EmbeddedStack
+from orchestration.process_exit import run_main
+from orchestration.settings import Settings, data_dir_from
+from orchestration.worker_slot import live_workers
+from perdure.errors import EmbeddedServersNotRunning, RefusedCommand
+from perdure.stores.postgres.connection import check_connection
+from perdure.stores.postgres.migrations import apply_migrations
+
+MAX_PORT = 65535
+WORKERS_END_SECONDS = 30.0
+
+app = typer.Typer()
+
+Port = Annotated[int | None, typer.Option(min=1, max=MAX_PORT, help="This port or none; otherwise one is found.")]
+
+
+@app.command()
+def up(temporal_port: Port = None, ui_port: Port = None) -> None:
+    """Run the embedded servers in the foreground until Ctrl-C or SIGTERM; they are reached at the addresses shown."""
+    run_main(lambda: _up(temporal_port, ui_port))
+
+
+@app.command()
+def down() -> None:
+    """Stop the embedded servers of this data folder, and its workers before them; refused if none run."""
+    run_main(_down)
+
+
+async def ensure_servers() -> None:
+    """Start those embedded servers that the environment asks for and that do not run; they stay up.
+
+    Raises:
+        RefusedCommand: one of them does not start.
+    """
+    stack = EmbeddedStack.from_environment(os.environ, say=say)
+    before = stack.status()
+    await stack.up()
+    if _running(stack.status()) > _running(before):
+        say(f"The embedded servers are up and stay up; stop them with: {command('starter.py', 'down')}")
+
+
+async def prepared_settings() -> Settings:
+    """The settings, with the database seen to be there and its migrations applied.
+
+    Raises:
+        RefusedCommand: the settings or the database cannot be used, or embedded servers are needed and do not run.
+    """
+    settings = Settings.from_environment()
+    await check_connection(settings.database_url)
+    await apply_migrations(settings.database_url)
+    return settings
+
+
+async def _up(temporal_port: int | None, ui_port: int | None) -> int:
+    stack = EmbeddedStack.from_environment(os.environ, temporal_port=temporal_port, ui_port=ui_port, say=say)
+    if not (stack.postgres or stack.temporal):
+        raise RefusedCommand("Nothing is to be started: TEMPORAL_ADDRESS and DATABASE_URL name servers that are there.")
+    before = stack.status()
+    already = _running(before) == stack.postgres + stack.temporal
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    record = await stack.up()
+    if already:
+        say(f"The embedded servers of {stack.data_dir} are running already.")
+    _show(record)
+    if already:
+        return 0
+    say("Ctrl-C stops them.")
+    while not stop.is_set() and _running(stack.status()):
+        try:
+            await asyncio.wait_for(stop.wait(), timeout=1.0)
+        except TimeoutError:
+            continue
+    say("Stopping the embedded servers." if stop.is_set() else "The embedded servers were stopped by another command.")
+    await stack.down()
+    return 0
+
+
+async def _down() -> int:
+    stack = EmbeddedStack(data_dir_from(), say=say)
+    if not _running(stack.status()):
+        raise EmbeddedServersNotRunning(f"No embedded servers of {stack.data_dir} are running.")
+    workers = await stop_workers()
+    if workers:
+        say(f"Stopped {workers} worker(s).")
+    await stack.down()
+    say(f"Stopped the embedded servers of {stack.data_dir}; its data stays.")
+    return 0
+
+
+async def stop_workers() -> int:
+    """Ask every worker of this data folder to stop, and wait for it; returns how many there were."""
+    stopped = []
+    for pid in live_workers(data_dir_from()).values():
+        try:
+            process = psutil.Process(pid)
+            if any(part.endswith("worker.py") for part in process.cmdline()):  # the id is of this machine, and ours
+                process.terminate()
+                stopped.append(process)
+        except psutil.Error:
+            continue
+    await asyncio.to_thread(psutil.wait_procs, stopped, timeout=WORKERS_END_SECONDS)
+    return len(stopped)
+
+
+def _running(record: ServersRecord) -> int:
+    return sum(server is not None and server.running for server in (record.postgres, record.temporal))
+
+
+def _show(record: ServersRecord) -> None:
+    if record.temporal and record.temporal.running:
+        say(f"Temporal:     {record.temporal.address}")
+        say(f"Web UI:       {record.temporal.web_ui}")
+    if record.postgres and record.postgres.running:
+        say(f"DATABASE_URL: {record.postgres.dsn}")
+    say(f"Start a worker in another terminal with: {command('worker.py')}")

@@ -1,0 +1,116 @@
+"""The commands that change a run under way: a worker must be alive to answer them, except for `cancel`."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+import typer
+
+from commands.following import follow_to_end
+from commands.options import AsJson, WorkflowId
+from commands.output import print_json, say
+from orchestration.process_exit import run_main
+from orchestration.run_client import RunClient
+from workflows.messages import MAX_CONCURRENCY
+
+app = typer.Typer()
+
+Wait = Annotated[bool, typer.Option("--wait", help="Return only when it has taken effect.")]
+
+
+@app.command()
+def pause(*, workflow_id: WorkflowId, as_json: AsJson = False) -> None:
+    """Hand out no more documents for now; those being processed finish."""
+
+    async def act(client: RunClient) -> str:
+        await client.pause(workflow_id)
+        return "The run is paused; documents being processed finish."
+
+    _steer(workflow_id, act, as_json=as_json)
+
+
+@app.command()
+def unpause(*, workflow_id: WorkflowId, as_json: AsJson = False) -> None:
+    """Go on after a pause."""
+
+    async def act(client: RunClient) -> str:
+        await client.unpause(workflow_id)
+        return "The run goes on."
+
+    _steer(workflow_id, act, as_json=as_json)
+
+
+@app.command(context_settings={"ignore_unknown_options": True})  # so that -1 is a number out of range, not an option
+def concurrency(
+    *,
+    number: Annotated[int, typer.Argument(metavar="N", min=1, max=MAX_CONCURRENCY)],
+    workflow_id: WorkflowId,
+    as_json: AsJson = False,
+) -> None:
+    """Change how many batches a run has in flight; fewer are reached as batches finish."""
+
+    async def act(client: RunClient) -> str:
+        progress = await client.set_concurrency(workflow_id, number)
+        return f"Up to {progress.concurrency} batches are in flight from now on."
+
+    _steer(workflow_id, act, as_json=as_json)
+
+
+@app.command()
+def add(
+    *,
+    sources: Annotated[list[str], typer.Argument(metavar="SOURCES...", help="Files and folders.")],
+    workflow_id: WorkflowId,
+    wait: Wait = False,
+    as_json: AsJson = False,
+) -> None:
+    """Add files and folders to an open run; with --wait, return when a checkpoint covers them."""
+
+    async def act(client: RunClient) -> str:
+        added = await client.add_documents(workflow_id, sources, wait=wait)
+        new = added.end_ordinal - added.first_ordinal
+        if not new:
+            return "The run had them all already: nothing was added."
+        return f"Added {new} document(s)" + (", and a checkpoint covers them." if added.saved else ".")
+
+    _steer(workflow_id, act, as_json=as_json)
+
+
+@app.command()
+def close(*, workflow_id: WorkflowId, as_json: AsJson = False) -> None:
+    """Let an open run take no more documents: it ends when it is through with those it has."""
+
+    async def act(client: RunClient) -> str:
+        await client.close_intake(workflow_id)
+        return "The run takes no more documents, and ends when it is through."
+
+    _steer(workflow_id, act, as_json=as_json)
+
+
+@app.command()
+def cancel(*, workflow_id: WorkflowId, wait: Wait = False, as_json: AsJson = False) -> None:
+    """Stop a run for good: it hands out nothing more and writes a last checkpoint as soon as a worker is alive."""
+
+    async def main() -> int:
+        async with RunClient(own_worker=False) as client:
+            await client.cancel(workflow_id)
+            if not wait:
+                say("The run was asked to stop.")
+                if as_json:
+                    print_json(await client.status(workflow_id))
+                return 0
+            ended = await follow_to_end(client, workflow_id)
+            if as_json:
+                print_json(ended)
+            return 0 if ended.workflow_status == "cancelled" else 1
+
+    run_main(main)
+
+
+def _steer(workflow_id: str, act: Callable[[RunClient], Awaitable[str]], *, as_json: bool) -> None:
+    async def main() -> None:
+        async with RunClient(own_worker=False) as client:
+            say(await act(client))
+            if as_json:
+                print_json(await client.status(workflow_id))
+
+    run_main(main)

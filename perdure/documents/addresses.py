@@ -1,0 +1,69 @@
+"""Paths and the `file://` URIs that stand for them.
+
+A URI holds every file name exactly, byte for byte, and is itself plain ASCII: no line break, NUL or lone surrogate in a
+name can reach a database, a message or a terminal through it.
+"""
+
+import os
+from pathlib import Path
+from urllib.parse import quote_from_bytes, unquote_to_bytes
+
+from perdure.errors import InvalidSource
+
+_SCHEME = "file://"
+_HERE = ("", "localhost")
+
+
+def path_of(source: str) -> Path:
+    """The absolute path that a path or `file://` URI names; symbolic links in a plain path are followed.
+
+    Raises:
+        InvalidSource: it is empty, of another scheme or machine, or holds a NUL.
+    """
+    if not source.strip():
+        raise InvalidSource("A source cannot be empty: name a file or a folder.")
+    if source[: len(_SCHEME)].lower() == _SCHEME:
+        return _of_uri(source)
+    if "\0" in source:
+        raise InvalidSource("A source cannot hold a NUL character.")
+    try:
+        path = Path(source)
+        os.fsencode(path)
+        if "://" in source and not os.path.lexists(path):
+            raise InvalidSource(f"'{shown(source)}' cannot be read: sources are files, folders and file:// URIs.")
+        if source.startswith("~") and not os.path.lexists(path):
+            path = path.expanduser()
+        return path.resolve()
+    except UnicodeEncodeError as error:
+        raise InvalidSource(f"'{shown(source)}' is no possible file name.") from error
+    except (RuntimeError, OSError) as error:  # a circle of links, or the home of somebody who has none
+        raise InvalidSource(f"'{shown(source)}' leads nowhere.") from error
+
+
+def uri_of(path: Path) -> str:
+    """The `file://` URI of an absolute path; every byte but plain letters, digits and `/-_.~` is percent-encoded."""
+    return _SCHEME + quote_from_bytes(os.fsencode(path), safe="/-_.~")
+
+
+def shown(path: str | Path) -> str:
+    """For people: one line, with a backslash sequence for each byte or character that cannot be shown."""
+    try:
+        text = os.fsencode(path).decode(errors="backslashreplace")
+    except UnicodeEncodeError:
+        text = str(path).encode(errors="backslashreplace").decode()
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
+def _of_uri(uri: str) -> Path:
+    machine, slash, path = uri[len(_SCHEME) :].partition("/")
+    if machine.lower() not in _HERE:
+        raise InvalidSource(f"'{shown(uri)}' names another machine; write file:/// and an absolute path.")
+    try:
+        name = os.fsdecode(unquote_to_bytes(slash + path))
+    except UnicodeEncodeError as error:
+        raise InvalidSource(f"'{shown(uri)}' is no possible file name.") from error
+    if not name.startswith("/"):
+        raise InvalidSource(f"'{shown(uri)}' names no path.")
+    if "\0" in name:
+        raise InvalidSource("A source cannot hold a NUL character.")
+    return Path(os.path.normpath(name))

@@ -1,0 +1,121 @@
+"""Microsoft compound files (DOC, XLS, PPT, MSG and encrypted OOXML): what streams stand at the top level.
+
+Only what telling them apart needs, after [MS-CFB]: the directory, and the first bytes of a stream. An embedded object
+lies in a storage of its own, so that a mail with a Word attachment is still a mail. Damage is met by giving up early:
+whatever was found until then is the answer.
+"""
+
+import struct
+from dataclasses import dataclass
+
+MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_HEADER = struct.Struct("<16x8x2x2x2xHH6x4xIIIIIIIII")
+_HEADER_BYTES = 512
+_ENTRY_BYTES = 128
+_STREAM, _ROOT = 2, 5
+_LAST_SECTOR = 0xFFFFFFF9
+_FAT_IN_HEADER = 109
+_MAX_ENTRIES = 100_000
+_MAX_SECTOR_SHIFT = 16
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    name: str
+    kind: int
+    left: int
+    right: int
+    child: int
+    start: int
+    size: int
+
+
+class CompoundFile:
+    """The directory of a compound file; empty if it cannot be read."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self._entries: list[_Entry] = []
+        self._fat: list[int] = []
+        try:
+            self._read()
+        except (struct.error, IndexError):
+            return  # cut off or damaged: what was read until here is all
+
+    def _read(self) -> None:
+        (shift, mini_shift, _, directory, _, self._cutoff, mini_fat, _, difat, _, first) = _HEADER.unpack_from(
+            self._content, 0
+        )
+        if not 7 <= shift <= _MAX_SECTOR_SHIFT:  # noqa: PLR2004 - a sector holds one entry at the least
+            return
+        self._sector, self._mini_sector = 1 << shift, 1 << min(mini_shift, shift)
+        fat_sectors = [first, *struct.unpack_from(f"<{_FAT_IN_HEADER - 1}I", self._content, 80)]
+        seen = 0
+        while difat < _LAST_SECTOR and seen * self._sector < len(self._content):
+            *more, difat = struct.unpack(f"<{self._sector // 4}I", self._at(difat))
+            fat_sectors += more
+            seen += 1
+        for sector in fat_sectors:
+            if sector < _LAST_SECTOR and len(block := self._at(sector)) == self._sector:
+                self._fat += struct.unpack(f"<{self._sector // 4}I", block)
+        block = self._chain(directory, _MAX_ENTRIES * _ENTRY_BYTES)
+        for offset in range(0, len(block) - _ENTRY_BYTES + 1, _ENTRY_BYTES):
+            self._entries.append(_entry(block[offset : offset + _ENTRY_BYTES]))
+        mini = self._chain(mini_fat, len(self._content))
+        self._mini_fat = struct.unpack(f"<{len(mini) // 4}I", mini[: len(mini) // 4 * 4])
+
+    def streams(self) -> dict[str, _Entry]:
+        """The streams and storages of the top level by lower-case name."""
+        root = next((entry for entry in self._entries if entry.kind == _ROOT), None)
+        found: dict[str, _Entry] = {}
+        waiting, seen = [root.child] if root else [], set[int]()
+        while waiting:
+            index = waiting.pop()
+            if index >= len(self._entries) or index in seen:
+                continue
+            seen.add(index)
+            entry = self._entries[index]
+            found[entry.name.lower()] = entry
+            waiting += [entry.left, entry.right]
+        return found
+
+    def head(self, name: str, count: int) -> bytes:
+        """The first bytes of a stream of the top level, fewer if it is shorter or damaged."""
+        entry = self.streams().get(name.lower())
+        if entry is None or entry.kind != _STREAM:
+            return b""
+        count = min(count, entry.size)
+        if entry.size >= self._cutoff:
+            return self._chain(entry.start, count)[:count]
+        root = next(one for one in self._entries if one.kind == _ROOT)
+        pool, out, sector = self._chain(root.start, len(self._content)), b"", entry.start
+        for _ in range(-(-count // self._mini_sector)):
+            out += pool[sector * self._mini_sector : (sector + 1) * self._mini_sector]
+            if sector >= len(self._mini_fat):
+                break
+            sector = self._mini_fat[sector]
+        return out[:count]
+
+    def padded(self) -> bytes:
+        """The same file, as long as its allocation table says: some writers leave the last sectors out."""
+        missing = (len(self._fat) + 1) * getattr(self, "_sector", 0) - len(self._content)
+        return self._content + bytes(max(0, missing))
+
+    def _at(self, sector: int) -> bytes:
+        start = (sector + 1) * self._sector
+        return self._content[start : start + self._sector]
+
+    def _chain(self, sector: int, count: int) -> bytes:
+        blocks: list[bytes] = []
+        while sector < len(self._fat) and len(blocks) * self._sector < min(count, len(self._content)):
+            blocks.append(self._at(sector))
+            sector = self._fat[sector]
+        return b"".join(blocks)
+
+
+def _entry(raw: bytes) -> _Entry:
+    length, kind = struct.unpack_from("<HB", raw, 64)
+    left, right, child = struct.unpack_from("<III", raw, 68)
+    start, size = struct.unpack_from("<II", raw, 116)
+    name = raw[: max(0, min(length, 64) - 2)].decode("utf-16-le", "replace")
+    return _Entry(name, kind, left, right, child, start, size)

@@ -1,0 +1,140 @@
+"""Find the documents under files and folders: streaming, in one stable order, never outside the folder that was named.
+
+A document is named by its `file://` URI, which encodes any file name, also one that is no valid UTF-8.
+"""
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from perdure.documents.addresses import path_of, shown, uri_of
+from perdure.documents.document import DiscoveredDocument
+from perdure.documents.reading import content_hash
+from perdure.errors import DependencyUnavailable, InvalidSource, SourceNotFound
+
+__all__ = ["check_source", "content_hash", "discover", "normalise_source", "path_of", "uri_of", "version_of"]
+
+Entry = tuple[Path, os.stat_result]
+
+
+def normalise_source(source: str) -> str:
+    """A path or `file://` URI as an absolute `file://` URI.
+
+    Raises:
+        InvalidSource: it is empty, of another scheme or machine, or holds a NUL.
+    """
+    return uri_of(path_of(source))
+
+
+def check_source(source: str) -> None:
+    """See that there is something to process, before a run is started for it.
+
+    Raises:
+        SourceNotFound: nothing is there.
+        InvalidSource: it is neither file nor folder, cannot be read, or holds no document.
+    """
+    path = path_of(source)
+    name = shown(path)
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise SourceNotFound(f"There is no file or folder '{name}'.") from error
+    except OSError as error:
+        raise InvalidSource(f"'{name}' cannot be read: {_why(error)}.") from error
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise InvalidSource(f"'{name}' is neither a file nor a folder.")
+    if not os.access(path, os.R_OK | (os.X_OK if stat.S_ISDIR(mode) else 0)):
+        raise InvalidSource(f"'{name}' cannot be read: permission denied.")
+    try:
+        empty = stat.S_ISDIR(mode) and next(discover([source]), None) is None
+    except DependencyUnavailable as error:
+        raise InvalidSource(f"'{name}' cannot be read: {error.why}.") from error
+    if empty:
+        raise InvalidSource(f"The folder '{name}' holds no documents.")
+
+
+def discover(sources: Sequence[str]) -> Iterator[DiscoveredDocument]:
+    """Every document under the sources: in the order given, folders sorted by the bytes of their names, depth first.
+
+    Hidden entries inside folders are passed over, as is what is neither file nor folder. A link counts only if it
+    leads to a file inside the same source that is not found under its own name; each such file counts once. A folder
+    that may not be read stands in the list itself, so that it ends quarantined instead of unnoticed. Memory is
+    bounded by the folders on the way to one document.
+
+    Raises:
+        DependencyUnavailable: a source is not there now, though it was when the run was started.
+    """
+    for source in sources:
+        root = path_of(source)
+        try:
+            entries = _walk(root) if root.is_dir() else iter([(root, root.stat())])
+            for path, status in entries:
+                yield _document(root, path, status)
+        except OSError as error:
+            raise DependencyUnavailable(f"the source {shown(root)}", _why(error)) from error
+
+
+def version_of(status: os.stat_result) -> str:
+    """Changes whenever the content may have: size, time of modification, time of status change."""
+    return f"{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}"
+
+
+def _walk(root: Path) -> Iterator[Entry]:
+    linked: set[tuple[int, int]] = set()
+    # Folders may be nested deeper than Python calls may.
+    stack = [iter(_listed(root))]
+    while stack:
+        entry = next(stack[-1], None)
+        if entry is None:
+            stack.pop()
+        elif entry.is_dir(follow_symlinks=False):
+            try:
+                stack.append(iter(_listed(entry.path)))
+            except FileNotFoundError:
+                continue  # removed meanwhile
+            except OSError:
+                yield Path(entry.path), entry.stat(follow_symlinks=False)
+        elif found := _file(root, entry, linked):
+            yield found
+
+
+def _listed(folder: str | Path) -> list["os.DirEntry[str]"]:
+    with os.scandir(folder) as entries:
+        return sorted((one for one in entries if not one.name.startswith(".")), key=lambda one: os.fsencode(one.name))
+
+
+def _file(root: Path, entry: "os.DirEntry[str]", linked: set[tuple[int, int]]) -> Entry | None:
+    """The entry if it is a regular file to be counted, None if not."""
+    path = Path(entry.path)
+    try:
+        if not entry.is_file():
+            return None
+        status = entry.stat()
+        if entry.is_symlink():
+            inside = path.resolve(strict=True).relative_to(root.resolve())
+            identity = (status.st_dev, status.st_ino)
+            if identity in linked or not any(part.startswith(".") for part in inside.parts):
+                return None
+            linked.add(identity)
+    except (FileNotFoundError, RuntimeError, ValueError):
+        return None  # removed meanwhile, a circle of links, or outside
+    except OSError:
+        if entry.is_symlink():
+            return None  # it leads nowhere that can be read
+        raise
+    return path, status
+
+
+def _document(root: Path, path: Path, status: os.stat_result) -> DiscoveredDocument:
+    return DiscoveredDocument(
+        uri=uri_of(path),
+        name=shown(path.name if path == root else path.relative_to(root)),
+        source=uri_of(root),
+        size_bytes=status.st_size if stat.S_ISREG(status.st_mode) else 0,
+        version=version_of(status),
+    )
+
+
+def _why(error: OSError) -> str:
+    return (error.strerror or type(error).__name__).lower()

@@ -1,0 +1,77 @@
+"""What travels between discovery, the isolated processing and the store: plain values, cheap to pickle."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+EMBEDDING_DIMENSIONS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class DiscoveredDocument:
+    """One entry of the manifest as discovery sees it, before anything is read."""
+
+    uri: str
+    """Absolute `file://` URI, percent-encoded; the document's identity within a run."""
+    name: str
+    """What people call it: the path relative to its source, with forward slashes."""
+    source: str
+    """The source it was found under, as an absolute `file://` URI."""
+    size_bytes: int
+    version: str
+    """Changes whenever the content may have changed: size, modification and status-change time; opaque."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A passage for embedding and search: `text[start:end]`, offsets in characters of the document's text."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """Something named in the text: `text[start:end]`, offsets in characters of the document's text."""
+
+    start: int
+    end: int
+    kind: str
+    """person, organisation, place, date, money, email or identifier."""
+    surface: str
+    """The text as it stands in the document."""
+    normalised: str
+    """The form under which equal mentions meet; never empty."""
+    confidence: float
+    """From 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessedDocument:
+    """Everything that processing makes of one document.
+
+    A pure function of the file's bytes, its name and the processing code: no clock, no randomness.
+    """
+
+    sha256: str
+    """Of the file's bytes, hexadecimal."""
+    size_bytes: int
+    media_type: str
+    """As sniffed from the content."""
+    text: str
+    """Without NUL characters and lone surrogates, so that every store takes it."""
+    title: str | None
+    page_offsets: tuple[int, ...]
+    """Where each page, slide or sheet begins in `text`, in characters; empty if the format has none."""
+    properties: dict[str, Any]
+    """Author, dates and the like, as JSON values."""
+    chunks: tuple[Chunk, ...]
+    embeddings: npt.NDArray[np.float32]
+    """Shape (len(chunks), EMBEDDING_DIMENSIONS), each row of unit length."""
+    mentions: tuple[Mention, ...]
+    quality_score: float
+    """0 to 1, rounded to 3 places; see docs/quality.md."""
+    warnings: tuple[str, ...] = field(default=())
+    """What went less than well, one sentence each."""

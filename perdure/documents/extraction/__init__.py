@@ -1,0 +1,42 @@
+"""Text out of bytes: one module for each family of formats, chosen by the sniffed media type."""
+
+from collections.abc import Callable
+
+from perdure.documents import sniffing
+from perdure.documents.extraction.extracted import Extracted
+from perdure.errors import NoTextExtracted
+
+__all__ = ["Extracted", "extract"]
+
+_TEXTS = (sniffing.PLAIN, sniffing.MARKDOWN, sniffing.CSV, sniffing.TSV, sniffing.JSON, sniffing.XML)
+_NO_TEXT = "No text was found in the document: it may hold only images, or nothing."
+
+Extractor = Callable[[bytes, str], Extracted]
+
+
+def extract(content: bytes, media_type: str) -> Extracted:
+    """Text, pages and properties of a document.
+
+    Raises:
+        DocumentError: it is encrypted or damaged, or no text comes out of it.
+    """
+    extracted = _extractor(media_type)(content, media_type)
+    if not extracted.text.strip():
+        reason = "The PDF has no text on its pages: it probably holds only images."
+        raise NoTextExtracted(reason if media_type == sniffing.PDF else _NO_TEXT)
+    return extracted
+
+
+def _extractor(media_type: str) -> Extractor:
+    # Imported when first needed: a process that meets no PDF loads no PDF library.
+    if media_type == sniffing.PDF:
+        from perdure.documents.extraction.pdf import extract_pdf as chosen  # noqa: PLC0415
+    elif media_type == sniffing.HTML:
+        from perdure.documents.extraction.html import extract_html as chosen  # noqa: PLC0415
+    elif media_type == sniffing.EML:
+        from perdure.documents.extraction.mail import extract_mail as chosen  # noqa: PLC0415
+    elif media_type in _TEXTS:
+        from perdure.documents.extraction.text import extract_text as chosen  # noqa: PLC0415
+    else:
+        from perdure.documents.extraction.office import extract_office as chosen  # noqa: PLC0415
+    return chosen

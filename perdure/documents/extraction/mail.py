@@ -1,0 +1,99 @@
+"""E-mail: headers that a reader cares for, the bodies, the names of attachments; forwarded mails inside, bounded."""
+
+import email
+import email.policy
+from email.message import EmailMessage, Message
+
+from perdure.documents.extraction.charset import decoded
+from perdure.documents.extraction.extracted import Extracted
+from perdure.documents.extraction.html import html_text
+from perdure.errors import DamagedDocument, UnsupportedFormat
+
+MAX_PARTS = 1_000
+MAX_NESTED = 50
+# What the parser of structured headers trips over some with.
+_HEADER_FAULTS = (ValueError, IndexError, AttributeError, TypeError, LookupError)
+_HEADERS = ("Subject", "From", "To", "Cc", "Date")
+
+
+def extract_mail(content: bytes, media_type: str) -> Extracted:  # noqa: ARG001 - the shape of every extractor
+    """Headers and bodies in order; an HTML body only where there is no plain one.
+
+    Raises:
+        DamagedDocument: it is nested so deep that it cannot even be taken apart.
+    """
+    reading = _Reading()
+    try:
+        message = email.message_from_bytes(content, policy=email.policy.default)
+        reading.part(message, depth=0)
+    except RecursionError as error:
+        raise DamagedDocument("The mail is nested beyond any sense.") from error
+    headers = {name.lower(): value for name in _HEADERS if (value := _header(message, name))}
+    text = "\n\n".join(piece for piece in reading.pieces if piece)
+    return Extracted(text, headers.get("subject"), properties=headers, warnings=tuple(reading.warnings))
+
+
+class _Reading:
+    """Walks the parts of a mail and gathers their text."""
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+        self.warnings: dict[str, None] = {}
+        self._parts = 0
+
+    def part(self, message: Message, depth: int) -> None:
+        self._parts += 1
+        if depth > MAX_NESTED or self._parts > MAX_PARTS:
+            bound = f"nested more than {MAX_NESTED} deep" if depth > MAX_NESTED else f"beyond the first {MAX_PARTS}"
+            self.warnings[f"Parts of the mail {bound} were left out."] = None
+            return
+        lines = [f"{name}: {value}" for name in _HEADERS if (value := _header(message, name))]
+        self.pieces.append("\n".join(lines))
+        if not message.is_multipart():
+            self._leaf(message)
+            return
+        parts = _parts(message)
+        if message.get_content_type() == "multipart/alternative":
+            # The same text in several forms: the plain one is what its writer meant for reading as text.
+            plain = [part for part in parts if part.get_content_type() == "text/plain"]
+            parts = plain[:1] or parts[-1:]
+        for part in parts:
+            self.part(part, depth + 1)
+
+    def _leaf(self, part: Message) -> None:
+        name, kind = _file_name(part), part.get_content_type()
+        if name or part.get_content_maintype() != "text":
+            self.pieces.append(f"[Attachment: {name or kind}]")
+            return
+        payload = part.get_payload(decode=True)
+        try:
+            text = decoded(payload if isinstance(payload, bytes) else b"", part.get_content_charset())
+        except UnsupportedFormat:
+            self.warnings["A part of the mail that calls itself text is none."] = None
+            return
+        if kind == "text/html":
+            body = html_text(text)
+            self.pieces.append(body.text)
+            self.warnings.update(dict.fromkeys(body.warnings))
+        else:
+            self.pieces.append(text.replace("\r\n", "\n").strip())
+
+
+def _file_name(part: Message) -> str | None:
+    try:
+        return part.get_filename()
+    except _HEADER_FAULTS:
+        return "unnamed"
+
+
+def _parts(message: Message) -> list[Message]:
+    payload = message.get_payload()
+    return [part for part in payload if isinstance(part, Message)] if isinstance(payload, list) else []
+
+
+def _header(message: Message, name: str) -> str | None:
+    try:
+        value = message.get(name)
+    except _HEADER_FAULTS:
+        value = dict(Message.items(message)).get(name) if not isinstance(message, EmailMessage) else None
+    return " ".join(str(value).split()) if value else None

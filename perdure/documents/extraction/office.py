@@ -1,0 +1,141 @@
+"""Word, Excel, PowerPoint, OpenDocument, RTF, EPUB and Outlook through Kreuzberg."""
+
+import io
+import re
+import sys
+import zipfile
+from typing import Any
+
+import kreuzberg
+
+from perdure.documents import sniffing
+from perdure.documents.compound import CompoundFile
+from perdure.documents.extraction.extracted import Extracted, joined_pages
+from perdure.documents.extraction.slides import extract_slides
+from perdure.errors import DamagedDocument, DocumentTooLarge, EncryptedDocument
+
+MAX_UNPACKED_BYTES = 1024 * 1024 * 1024
+MAX_RATIO = 200
+"""A container that unpacks to more than this times its size, and to more than a few megabytes, is a bomb."""
+RATIO_FROM_BYTES = 64 * 1024 * 1024
+
+_PROPERTIES = ("title", "subject", "authors", "keywords", "language", "created_at", "modified_at", "created_by",
+               "modified_by", "sheet_names", "slide_count", "page_count")  # fmt: skip
+_CONFIG = kreuzberg.ExtractionConfig(use_cache=False, disable_ocr=True)  # type: ignore[call-arg] # its stubs lag
+_WORKBOOKS = (sniffing.XLSX, sniffing.XLS, sniffing.ODS)
+_WORD_PART = re.compile(r"word/[a-z0-9]+\.xml")
+# Kreuzberg 4.10 drops character references from DOCX: "Harbour &amp; Finch" becomes "Harbour  Finch", "it&#8217;s"
+# "its". Those of markup characters travel through it as private-use characters, all others as what they stand for.
+_REFERENCE = re.compile(rb"&(?:(amp|lt|gt|quot|apos)|#([0-9]{1,7})|#x([0-9a-fA-F]{1,6}));")
+_NAMED = {b"amp": 38, b"lt": 60, b"gt": 62, b"quot": 34, b"apos": 39}
+_SHIELDS = {38: 0xE001, 60: 0xE002, 62: 0xE003, 34: 0xE004, 39: 0xE005}
+_UNSHIELD = {shield: character for character, shield in _SHIELDS.items()}
+_MASTER_LINES = re.compile(
+    r"\A(?:\s*(?:Click to edit Master (?:title|subtitle|text) styles?|(?:Second|Third|Fourth|Fifth) level)\s*$)+\s*",
+    re.MULTILINE,
+)
+
+
+def extract_office(content: bytes, media_type: str) -> Extracted:
+    """Text and properties.
+
+    Raises:
+        EncryptedDocument: its text is encrypted.
+        DocumentTooLarge: it unpacks to more than the limit.
+        DamagedDocument: it cannot be parsed.
+    """
+    if content.startswith(b"PK"):
+        _check_container(content)
+    if media_type == sniffing.PPTX:
+        return extract_slides(content)
+    result = _parsed(_shielded(content) if media_type == sniffing.DOCX else content, media_type)
+    properties = _properties(result.metadata)
+    title = str(properties.pop("title", "")) or None
+    if media_type in _WORKBOOKS and result.tables:
+        text, offsets = joined_pages(_sheets(result))
+        return Extracted(text, title, offsets, properties)
+    text = result.content.translate(_UNSHIELD) if media_type == sniffing.DOCX else result.content
+    if media_type == sniffing.PPT:
+        text = _MASTER_LINES.sub("", text)
+    if media_type == sniffing.MSG:
+        names = [f"[Attachment: {name}]" for name in result.metadata.get("attachments") or ()]
+        text, title = "\n\n".join([text, *names]), title or str(result.metadata.get("subject") or "") or None
+    return Extracted(text, title, properties=properties)
+
+
+def _parsed(content: bytes, media_type: str) -> Any:
+    try:
+        return kreuzberg.extract_bytes_sync(content, media_type, config=_CONFIG)
+    except MemoryError:
+        raise
+    except Exception as error:  # Kreuzberg raises RuntimeError beside its own classes
+        said = str(error).lower()
+        if "password" in said or "encrypt" in said:
+            raise EncryptedDocument("The document is protected by a password.") from error
+        if "malformed fat" in said and len(padded := CompoundFile(content).padded()) > len(content):
+            return _parsed(padded, media_type)
+        raise DamagedDocument("The document is damaged: its content breaks the rules of its format.") from error
+
+
+def _sheets(result: Any) -> list[str]:
+    """One page a sheet: its name, then a line a row with the cells separated by tabs."""
+    names = result.metadata.get("sheet_names") or []
+    lines: dict[int, list[str]] = {number: [name] for number, name in enumerate(names, start=1)}
+    for table in result.tables:
+        sheet = lines.setdefault(table.page_number, [])
+        for row in table.cells:
+            cells = "\t".join(" ".join(cell.split()).removesuffix(" 00:00:00") for cell in row).rstrip("\t")
+            if cells.strip():
+                sheet.append(cells)
+    return ["\n".join(lines[number]) for number in sorted(lines)]
+
+
+def _check_container(content: bytes) -> None:
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            members = archive.infolist()
+            manifest = _member(archive, "META-INF/manifest.xml")
+            encrypted = any(member.flag_bits & 1 for member in members) or b"encryption-data" in manifest
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+        raise DamagedDocument("The document's container is damaged.") from error
+    if encrypted:
+        raise EncryptedDocument("The document is protected by a password.")
+    unpacked = sum(member.file_size for member in members)
+    if unpacked > MAX_UNPACKED_BYTES or (unpacked > RATIO_FROM_BYTES and unpacked > MAX_RATIO * len(content)):
+        raise DocumentTooLarge(f"The document unpacks to {unpacked // 2**20} MB, which is not believable.")
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> bytes:
+    try:
+        with archive.open(name) as member:
+            return member.read(1024 * 1024)
+    except KeyError:
+        return b""
+
+
+def _shielded(content: bytes) -> bytes:
+    """The same DOCX with its character references replaced by private-use characters."""
+    out = io.BytesIO()
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive, zipfile.ZipFile(out, "w") as copy:
+            for member in archive.infolist():
+                part = archive.read(member)
+                if _WORD_PART.fullmatch(member.filename) and b"&" in part and b"<!DOCTYPE" not in part[:1024]:
+                    part = _REFERENCE.sub(_shield, part)
+                copy.writestr(member.filename, part)
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+        raise DamagedDocument("The document's container is damaged.") from error
+    return out.getvalue()
+
+
+def _shield(reference: re.Match[bytes]) -> bytes:
+    named, decimal, hexadecimal = reference.groups()
+    character = _NAMED[named] if named else int(decimal) if decimal else int(hexadecimal, 16)
+    if character < ord(" ") or 0xD800 <= character < 0xE000 or character > sys.maxunicode:  # noqa: PLR2004 - surrogates
+        return b" "
+    return chr(_SHIELDS.get(character, character)).encode()
+
+
+def _properties(metadata: Any) -> dict[str, Any]:
+    found = {key: metadata.get(key) for key in _PROPERTIES}
+    return {key: value for key, value in found.items() if value not in (None, "", [])}

@@ -1,0 +1,217 @@
+"""The isolated pool: documents are read in processes of their own, which may crash, hang or bloat and hurt nobody.
+
+A fork server of our own and one socket a child, instead of Pebble's ProcessPool, for what was seen of it (5.2): one
+SIGKILL to an idle child broke the whole pool for good, and a child that dies before its acknowledgement is read leaves
+its document hanging until the time limit. Here, whatever ends a child shows as the end of its own socket, at once, and
+touches no other. Nothing heavy is imported into the process that owns the pool.
+"""
+
+import asyncio
+import pickle
+import re
+import signal
+from dataclasses import dataclass
+from typing import Any
+
+from perdure.documents.child import LENGTH, ProcessFunction
+from perdure.documents.document import ProcessedDocument
+from perdure.documents.fork_server import POOL, Child, ForkServer
+from perdure.documents.limits import Limits
+from perdure.documents.processing import process_document
+from perdure.errors import DependencyUnavailable, ParserCrashed, ParserFailure, ParserOutOfMemory, ParserTimedOut
+
+__all__ = ["IsolatedPool", "Limits", "Outcome"]
+
+_MAX_SERVED = 200
+"""Documents for one child: its memory limit counts from its start, and memory fragments."""
+_LARGE_BYTES = 1024 * 1024
+_OUT_OF_MEMORY = re.compile(r"memory allocation|out of memory|bad_alloc|cannot allocate|memoryerror", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A processed document, and how many tries it took."""
+
+    document: ProcessedDocument
+    attempts: int
+
+
+class IsolatedPool:
+    """Processes documents away from this process; belongs to one event loop.
+
+    Args:
+        workers: children at once.
+        limits: on each document.
+        process: what the children do; importable by them.
+    """
+
+    def __init__(self, workers: int, limits: Limits, process: ProcessFunction = process_document) -> None:
+        self._limits = limits
+        self._process = process
+        self._slots = asyncio.Semaphore(workers)
+        self._server: ForkServer | None = None
+        self._idle: list[Child] = []
+        self._busy: set[Child] = set()
+        self._ending: set[asyncio.Task[tuple[int | None, str]]] = set()
+        self._closed = False
+
+    def start(self) -> None:
+        """Start the fork server; returns at once, it loads its libraries meanwhile.
+
+        Raises:
+            DependencyUnavailable: no process can be started.
+        """
+        if self._server is None or not self._server.is_alive():
+            self._stop()
+            self._server = ForkServer()
+
+    async def process(self, entry_uri: str, name: str, source: str) -> Outcome:
+        """Process one document; cancelling the caller kills the child that works on it.
+
+        Raises:
+            DocumentError: the document's own fault; of a `ParserFailure`, `attempts` says how often it was tried.
+            DependencyUnavailable: the disk, or the pool itself, cannot be used now.
+        """
+        request = pickle.dumps((self._process, entry_uri, name, source, self._limits), pickle.HIGHEST_PROTOCOL)
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                async with self._slots:
+                    return Outcome(await self._once(request), attempt)
+            except ParserFailure as failure:
+                failure.attempts = attempt
+                if attempt >= self._limits.attempts:
+                    raise
+
+    def close(self) -> None:
+        """Stop the children, whatever they are doing; documents in hand end as `DependencyUnavailable`."""
+        self._closed = True
+        if server := self._stop():
+            server.wait()
+
+    async def aclose(self) -> None:
+        """The same, without holding up the event loop."""
+        self._closed = True
+        if server := self._stop():
+            await asyncio.to_thread(server.wait)
+        await asyncio.gather(*self._ending)
+
+    def _stop(self) -> ForkServer | None:
+        for child in self._busy:
+            child.kill()  # closed by whoever waits for it
+        for child in self._idle:
+            child.kill()
+            child.close()
+        self._idle.clear()
+        server, self._server = self._server, None
+        if server:
+            server.stop()
+        return server
+
+    async def _once(self, request: bytes) -> ProcessedDocument:
+        child = await self._take()
+        self._busy.add(child)
+        answer, usable = None, False
+        try:
+            async with asyncio.timeout(self._limits.wall_seconds):
+                answer = await _ask(child.connection, request)
+            if answer is not None:
+                succeeded, result = await _unpickled(answer)
+                if succeeded:
+                    usable = True
+                    return result  # type: ignore[no-any-return] # what `child.serve` sends
+                # After a lack of memory, or an error nobody foresaw, the next try gets a fresh child.
+                usable = not isinstance(result, ParserFailure)
+                raise result
+        except TimeoutError as error:
+            raise ParserTimedOut(f"The parser was stopped after {self._limits.wall_seconds:g} seconds.") from error
+        finally:
+            end = self._release(child, usable=usable)
+        assert end  # a child without an answer is of no more use
+        raise _failure(*await end, self._limits)
+
+    async def _take(self) -> Child:
+        if self._closed:
+            raise DependencyUnavailable(POOL, "it is closed")
+        self.start()
+        while self._idle:
+            child = self._idle.pop()
+            if child.is_waiting():
+                child.forget_said()
+                return child
+            self._release(child, usable=False)
+        assert self._server
+        return await self._server.fork()
+
+    def _release(self, child: Child, *, usable: bool) -> "asyncio.Task[tuple[int | None, str]] | None":
+        """Keep the child for the next document, or end it: the task tells how it ended and what it said."""
+        self._busy.discard(child)
+        child.served += 1
+        if usable and child.served < _MAX_SERVED and child.server is self._server:
+            self._idle.append(child)
+            return None
+        child.kill()
+        task = asyncio.ensure_future(_end(child))
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+        return task
+
+
+async def _end(child: Child) -> tuple[int | None, str]:
+    """How the child ended, None if nobody knows, and the last that it wrote to standard error."""
+    try:
+        return await child.ended(), child.said()
+    except DependencyUnavailable:
+        return None, ""
+    finally:
+        child.close()
+
+
+def _failure(exit_code: int | None, said: str, limits: Limits) -> ParserFailure | DependencyUnavailable:
+    """What a child that ended without an answer means for its document."""
+    if exit_code is None:
+        return DependencyUnavailable(POOL, "its fork server is gone")
+    if exit_code == -signal.SIGXCPU:
+        return ParserTimedOut("The parser used up the processor time that a document may take, and was stopped.")
+    if exit_code == -signal.SIGKILL:
+        return ParserCrashed(
+            "The parser was killed from outside (SIGKILL), perhaps because the machine's memory ran out."
+        )
+    # PDFium aborts without a word when memory is refused to it; every other library says what it aborts for.
+    if _OUT_OF_MEMORY.search(said) or (exit_code == -signal.SIGABRT and not said.strip()):
+        return ParserOutOfMemory(
+            f"The parser needed more than its limit of {limits.memory_bytes // 2**20} MB of memory."
+        )
+    if exit_code < 0:
+        return ParserCrashed(f"The parser crashed ({signal.Signals(-exit_code).name}).")
+    return ParserCrashed(f"The parser ended without an answer (exit code {exit_code}).")
+
+
+async def _ask(connection: Any, request: bytes) -> bytearray | None:
+    """The child's answer, None if it ended without one."""
+    loop = asyncio.get_running_loop()
+    try:
+        await loop.sock_sendall(connection, LENGTH.pack(len(request)) + request)
+        header = await _exactly(connection, LENGTH.size)
+        return await _exactly(connection, LENGTH.unpack(header)[0]) if header else None
+    except (BrokenPipeError, ConnectionResetError):
+        return None
+
+
+async def _exactly(connection: Any, count: int) -> bytearray | None:
+    received = bytearray(count)
+    rest = memoryview(received)
+    while rest:
+        length = await asyncio.get_running_loop().sock_recv_into(connection, rest)
+        if length == 0:
+            return None
+        rest = rest[length:]
+    return received
+
+
+async def _unpickled(answer: bytearray) -> tuple[bool, Any]:
+    # A book's worth of chunks and mentions would hold up the event loop.
+    if len(answer) > _LARGE_BYTES:
+        return await asyncio.to_thread(pickle.loads, answer)  # what `child.serve` sends
+    return pickle.loads(answer)  # type: ignore[no-any-return] # noqa: S301 - from our own child

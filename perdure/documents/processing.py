@@ -1,0 +1,118 @@
+"""From a file to a `ProcessedDocument`: a pure function of the file's bytes, its name and this code.
+
+The heavy libraries are imported when the first document is processed, or by `warm_up`: the worker's own process
+imports this module and never needs them.
+"""
+
+import hashlib
+import math
+from typing import TYPE_CHECKING, Any
+
+from perdure.documents.document import ProcessedDocument
+from perdure.documents.limits import AllowCpu, Limits
+from perdure.documents.reading import read_document
+from perdure.documents.sniffing import sniff
+from perdure.errors import DamagedDocument, DocumentError, ParserCrashed, ParserOutOfMemory
+
+if TYPE_CHECKING:
+    from perdure.documents.extraction import Extracted
+
+MAX_TITLE_CHARACTERS = 500
+_LONE_SURROGATES = dict.fromkeys(range(0xD800, 0xE000), "�")
+_UNSTORABLE = str.maketrans({**_LONE_SURROGATES, 0: " "})
+
+
+def process_document(
+    uri: str,
+    name: str,
+    source: str,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+    allow_cpu: AllowCpu = lambda _: None,
+) -> ProcessedDocument:
+    """Read, sniff, extract, chunk, recognise, embed, score.
+
+    Args:
+        uri: `file://` URI of the document.
+        name: as people call it; only its extension matters, and only between kinds of plain text.
+        source: `file://` URI of the source it was found under.
+        limits: on size here; on time and memory by whoever runs this in isolation.
+        allow_cpu: told at the beginning of each stage how many CPU seconds it may take.
+
+    Raises:
+        DocumentError: the document's own fault.
+        DependencyUnavailable: the disk's or the network's.
+    """
+    from perdure.documents.chunking import chunk  # noqa: PLC0415 - heavy
+    from perdure.documents.embeddings import WordLlamaEmbedder  # noqa: PLC0415 - heavy
+    from perdure.documents.mentions import mentions  # noqa: PLC0415 - heavy
+    from perdure.documents.quality import quality_score  # noqa: PLC0415 - heavy
+
+    allow_cpu(limits.extraction_cpu_seconds)
+    content = read_document(uri, source, limits.max_file_bytes)
+    media_type, extracted = _extracted(content, name, limits)
+    text = storable(extracted.text)
+    allow_cpu(limits.analysis_seconds(len(text)))
+    chunks = chunk(text)
+    return ProcessedDocument(
+        sha256=hashlib.sha256(content).hexdigest(),
+        size_bytes=len(content),
+        media_type=media_type,
+        text=text,
+        title=_title(extracted.title),
+        page_offsets=extracted.page_offsets,
+        properties=storable(extracted.properties),
+        chunks=chunks,
+        embeddings=WordLlamaEmbedder().embed([text[one.start : one.end] for one in chunks]),
+        mentions=mentions(text),
+        quality_score=quality_score(extracted),
+        warnings=tuple(storable(warning) for warning in extracted.warnings),
+    )
+
+
+def _extracted(content: bytes, name: str, limits: Limits) -> "tuple[str, Extracted]":
+    """Media type and what its extractor found; every error that a hostile file can provoke becomes a reason."""
+    from perdure.documents.extraction import extract  # noqa: PLC0415 - heavy
+
+    try:
+        media_type = sniff(content, name)
+        return media_type, extract(content, media_type)
+    except DocumentError as error:
+        raise type(error)(storable(str(error))) from error
+    except RecursionError as error:
+        raise DamagedDocument("The document is nested beyond any sense.") from error
+    except MemoryError as error:
+        limit = limits.memory_bytes // 2**20
+        raise ParserOutOfMemory(f"The parser needed more than its limit of {limit} MB of memory.") from error
+    except Exception as error:
+        raise ParserCrashed(f"The parser failed with an unexpected error ({type(error).__name__}).") from error
+
+
+def warm_up() -> None:
+    """Load every library and model, so that the first document does not wait for them."""
+    from perdure.documents.chunking import chunk  # noqa: PLC0415 - heavy
+    from perdure.documents.embeddings import WordLlamaEmbedder  # noqa: PLC0415 - heavy
+    from perdure.documents.extraction import html, mail, office, pdf, text  # noqa: F401, PLC0415 - heavy
+    from perdure.documents.mentions import mentions  # noqa: PLC0415 - heavy
+
+    sample = "Ada Lovelace met Charles Babbage in London on 5 June 1833."
+    chunk(sample)
+    mentions(sample)
+    WordLlamaEmbedder().embed([sample])
+
+
+def storable(value: Any) -> Any:
+    """The same JSON value without what Postgres cannot store: NUL, lone surrogates, NaN; texts keep their length."""
+    if isinstance(value, str):
+        return value.translate(_UNSTORABLE)
+    if isinstance(value, dict):
+        return {storable(str(key)): storable(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [storable(inner) for inner in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, int | float | bool) or value is None else storable(str(value))
+
+
+def _title(title: str | None) -> str | None:
+    """On one line, of a bearable length; None if nothing is left."""
+    return " ".join(storable(title or "").split())[:MAX_TITLE_CHARACTERS] or None

@@ -1,0 +1,102 @@
+"""Read a document's bytes, and tell whose fault it is when that cannot be done."""
+
+import errno
+import hashlib
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+from perdure.documents.addresses import path_of, shown
+from perdure.errors import (
+    DependencyUnavailable,
+    DocumentError,
+    DocumentTooLarge,
+    EmptyDocument,
+    UnreadableDocument,
+    VanishedDocument,
+)
+
+MEGABYTE = 1024 * 1024
+_BLOCK_BYTES = MEGABYTE
+# What these say is true of the file for good; every other error may be over in a minute.
+_DOCUMENTS_FAULT = {errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENXIO, errno.ENODEV, errno.ELOOP, errno.ENAMETOOLONG}
+_GONE = (FileNotFoundError, NotADirectoryError)
+
+
+def read_document(uri: str, source: str, max_bytes: int) -> bytes:
+    """The bytes of a regular, non-empty file of at most `max_bytes`.
+
+    Raises:
+        DocumentError: the file is gone, empty, too large, unreadable, or no file.
+        DependencyUnavailable: its source is gone altogether, or the disk fails.
+    """
+    path, root = path_of(uri), path_of(source)
+    try:
+        with _opened(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            content = file.read(max_bytes + 1) if size <= max_bytes else b""
+            size = max(size, len(content))
+    except OSError as error:
+        raise _fault(error, path, root) from error
+    if size > max_bytes:
+        raise DocumentTooLarge(
+            f"The file has {-(-size // MEGABYTE)} MB, more than the limit of {max_bytes // MEGABYTE} MB."
+        )
+    if not content:
+        raise EmptyDocument("The file is empty.")
+    return content
+
+
+def content_hash(uri: str) -> str | None:
+    """SHA-256 of the file's bytes in hexadecimal, None if it is no readable file any more.
+
+    Raises:
+        DependencyUnavailable: the disk fails.
+    """
+    digest, path = hashlib.sha256(), path_of(uri)
+    try:
+        with _opened(path) as file:
+            while block := file.read(_BLOCK_BYTES):
+                digest.update(block)
+    except DocumentError:
+        return None
+    except OSError as error:
+        fault = _fault(error, path, path)
+        if isinstance(error, _GONE) or isinstance(fault, DocumentError):
+            return None
+        raise fault from error
+    return digest.hexdigest()
+
+
+def _opened(path: Path) -> BinaryIO:
+    # Not blocking: opening a pipe would wait for somebody to write into it.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        _check_regular(os.fstat(descriptor).st_mode)
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _check_regular(mode: int) -> None:
+    if stat.S_ISDIR(mode):
+        raise UnreadableDocument("It is a folder, not a file.")
+    if not stat.S_ISREG(mode):
+        raise UnreadableDocument("It is not a regular file.")
+
+
+def _fault(error: OSError, path: Path, root: Path) -> DocumentError | DependencyUnavailable:
+    if isinstance(error, _GONE):
+        # A source that is a single file stands in a folder, which is gone when a disk is not mounted.
+        base = root.parent if root == path else root
+        try:
+            base.stat()
+        except OSError as missing:
+            why = "it is not there now" if isinstance(missing, _GONE) else str(missing.strerror).lower()
+            return DependencyUnavailable(f"the source {shown(root)}", why)
+        return VanishedDocument("The file was there at discovery and is gone.")
+    if error.errno in _DOCUMENTS_FAULT:
+        return UnreadableDocument(f"The file cannot be read: {str(error.strerror).lower()}.")
+    return DependencyUnavailable(f"the source {shown(root)}", str(error.strerror or error).lower())

@@ -1,0 +1,149 @@
+"""The manifest of a run: the ordered list of its documents, who may work on each, and how each ended.
+
+A run is named by its workflow id. `epoch` is the fencing token of the Temporal run that works on it; `Lease` says
+under which dispatch and attempt a document was handed out. `position` counts documents in the manifest from 0, for
+good; `ordinal` counts, from 0 in each epoch, what that epoch has to do.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from perdure.documents.document import DiscoveredDocument, ProcessedDocument
+from perdure.errors import DocumentError
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Lease:
+    """Under which a document may be committed; the later one, in this order of fields, wins."""
+
+    epoch: int
+    dispatch: int
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestEntry:
+    """One document of a batch, as its worker needs it."""
+
+    position: int
+    ordinal: int
+    uri: str
+    name: str
+    source: str
+    size_bytes: int
+    status: str
+    quality_score: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestTotals:
+    """Counts over a whole manifest; `queued` is how many ordinals the epoch has so far."""
+
+    total: int
+    processed: int
+    quarantined: int
+    cancelled: int
+    pending: int
+    queued: int
+    queued_bytes: int
+    quality_sum: float
+    """Over processed documents."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One quarantined document, in the form of `starter.py failures --json`."""
+
+    position: int
+    uri: str
+    reason: str
+    error_type: str
+    attempts: int
+
+
+class ManifestStore(Protocol):
+    """Storage of manifests and of what processing made of each document.
+
+    Every method raises `DependencyUnavailable` when the storage cannot be reached now, and those that take an
+    epoch or a lease raise `StaleWriter` when it has been replaced.
+    """
+
+    async def claim(self, workflow_id: str, first_run_id: str, *, at_least: int) -> int:
+        """The epoch of this Temporal run: a new one, the latest, the first time; the same one ever after.
+
+        A new one is never below `at_least`: a store that was lost must not hand out old epochs again.
+        """
+        ...
+
+    async def record(self, workflow_id: str, epoch: int, documents: Sequence[DiscoveredDocument]) -> None:
+        """Add one page of discovered documents after those recorded, queueing them; known URIs are compared.
+
+        A known document that is finished and whose version differs is marked for `take_up` to look at.
+        """
+        ...
+
+    async def changed_candidates(
+        self, workflow_id: str, epoch: int, after: int, limit: int
+    ) -> Sequence[tuple[int, str, str]]:
+        """(position, uri, sha256) of processed documents whose version differs since they were read, after `after`.
+
+        Not those that this epoch has processed itself: an ordinal of its queue is never used twice.
+        """
+        ...
+
+    async def settle_candidate(self, workflow_id: str, epoch: int, position: int, *, changed: bool) -> None:
+        """Say of a candidate whether its content changed; a changed one loses its outputs and is pending again."""
+        ...
+
+    async def take_up(self, workflow_id: str, epoch: int, *, quarantined: bool) -> ManifestTotals:
+        """Queue every unfinished document, and with `quarantined` those too, under this epoch; idempotent."""
+        ...
+
+    async def lease_batch(self, workflow_id: str, lease: Lease, first: int, end: int) -> Sequence[ManifestEntry]:
+        """Lease the unfinished of the ordinals [first, end); returns all of them, finished ones too, in order."""
+        ...
+
+    async def commit(
+        self, workflow_id: str, lease: Lease, position: int, document: ProcessedDocument, *, attempts: int
+    ) -> None:
+        """Store outputs and mark the row processed, in one transaction.
+
+        Raises:
+            AlreadyCommitted: it has a result already, from another attempt.
+        """
+        ...
+
+    async def quarantine(
+        self, workflow_id: str, lease: Lease, position: int, fault: DocumentError, *, attempts: int
+    ) -> None:
+        """Mark the row quarantined with its reason.
+
+        Raises:
+            AlreadyCommitted: it has a result already.
+        """
+        ...
+
+    async def close_run(self, workflow_id: str, epoch: int, status: str) -> ManifestTotals:
+        """Record the run's final status; what is still pending becomes cancelled unless the run failed."""
+        ...
+
+    async def names(self, workflow_id: str, epoch: int, first: int, end: int) -> Sequence[str]:
+        """Names of the documents of the ordinals [first, end), in order."""
+        ...
+
+    async def ordinals_of(self, workflow_id: str, epoch: int, uris: Sequence[str]) -> tuple[int, int]:
+        """The smallest range [first, end) of this epoch's ordinals that holds these documents; (0, 0) if none."""
+        ...
+
+    async def sources(self, workflow_id: str) -> Sequence[str]:
+        """The sources that the manifest's documents were found under, in order of first appearance."""
+        ...
+
+    async def totals(self, workflow_id: str) -> ManifestTotals | None:
+        """Counts as they are now, None for an unknown workflow id."""
+        ...
+
+    async def failures(self, workflow_id: str) -> Sequence[Failure]:
+        """All quarantined documents, by position."""
+        ...

@@ -1,0 +1,108 @@
+"""Checkpoints in Postgres. The rules are the database's own (migrations/0002_checkpoints.sql); here they get names.
+
+An append is one statement, so one round trip and one commit. If the connection is lost during that commit nobody knows
+its outcome; the retry finds the row and reports it as there already.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+
+from perdure.checkpoint import WorkflowCheckpoint, upgrade
+from perdure.errors import CheckpointConflict, CheckpointGap, RefusedWrite, StaleWriter
+from perdure.stores.postgres.connection import Connection, PostgresPool
+
+_APPEND = """
+INSERT INTO workflow_checkpoints
+    (checkpoint_id, workflow_id, "timestamp", processed_documents, state_data, service_states, metadata)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+"""
+
+_COLUMNS = 'checkpoint_id, workflow_id, "timestamp", processed_documents, state_data, service_states, metadata'
+
+LATEST = f"SELECT {_COLUMNS} FROM workflow_checkpoints WHERE workflow_id = $1 ORDER BY sequence DESC LIMIT 1"  # noqa: S608  constants only
+_GET = f"SELECT {_COLUMNS} FROM workflow_checkpoints WHERE checkpoint_id = $2 AND workflow_id = $1"  # noqa: S608  constants only
+_LIST = f"SELECT {_COLUMNS} FROM workflow_checkpoints WHERE workflow_id = $1 ORDER BY sequence"  # noqa: S608  constants only
+
+_REFUSALS: dict[str, type[RefusedWrite]] = {
+    "one_content_per_checkpoint": CheckpointConflict,
+    "workflow_checkpoints_pkey": CheckpointConflict,
+    "one_checkpoint_per_sequence": CheckpointGap,
+    "checkpoints_follow_without_gap": CheckpointGap,
+    "latest_epoch_writes": StaleWriter,
+}
+
+
+class PostgresCheckpointStore:
+    """`perdure.checkpoint.CheckpointStore` over Postgres; its promises are documented there.
+
+    The pool belongs to whoever made it, and is closed there.
+    """
+
+    name = "Postgres"
+
+    def __init__(self, pool: PostgresPool) -> None:
+        self._pool = pool
+
+    async def append(self, checkpoint: WorkflowCheckpoint) -> bool:
+        """As the protocol says; an epoch older than that of the row in `runs` is stale as well."""
+        async with self._pool.connection() as conn:
+            return await _append(conn, checkpoint)
+
+    async def restore(self, checkpoints: Sequence[WorkflowCheckpoint]) -> int:
+        """Append checkpoints of one workflow id that another store holds, all or none; returns how many were new.
+
+        Unlike `append` it takes epochs older than that of the row in `runs`: they were written when they were the
+        latest. Everything else is refused as there.
+        """
+        async with self._pool.transaction() as conn:
+            added = 0
+            for checkpoint in checkpoints:
+                await conn.execute("SELECT set_config('perdure.restoring', $1, true)", checkpoint.workflow_id)
+                added += await _append(conn, checkpoint)
+            return added
+
+    async def latest(self, workflow_id: str) -> WorkflowCheckpoint | None:
+        async with self._pool.connection() as conn:
+            row = await conn.fetchrow(LATEST, workflow_id)
+        return _checkpoint(row) if row else None
+
+    async def get(self, workflow_id: str, checkpoint_id: str) -> WorkflowCheckpoint | None:
+        async with self._pool.connection() as conn:
+            row = await conn.fetchrow(_GET, workflow_id, checkpoint_id)
+        return _checkpoint(row) if row else None
+
+    async def list(self, workflow_id: str) -> Sequence[WorkflowCheckpoint]:
+        async with self._pool.connection() as conn:
+            rows = await conn.fetch(_LIST, workflow_id)
+        return [_checkpoint(row) for row in rows]
+
+    async def workflow_ids(self) -> Sequence[str]:
+        async with self._pool.connection() as conn:
+            rows = await conn.fetch("SELECT workflow_id FROM latest_checkpoints")
+        return sorted(row["workflow_id"] for row in rows)
+
+    async def close(self) -> None:
+        """Nothing to release: the pool has its own owner."""
+
+
+async def _append(conn: Connection, checkpoint: WorkflowCheckpoint) -> bool:
+    content = checkpoint.model_dump(mode="json")
+    try:
+        outcome = await conn.execute(
+            _APPEND,
+            *(checkpoint.checkpoint_id, checkpoint.workflow_id, checkpoint.timestamp, checkpoint.processed_documents),
+            *(content["state_data"], content["service_states"], content["metadata"]),
+        )
+    except asyncpg.IntegrityConstraintViolationError as error:
+        refusal = _REFUSALS.get(error.constraint_name or "")
+        if refusal is None:
+            raise
+        sentence = str(error)
+        raise refusal(f"{sentence[0].upper()}{sentence[1:]}.") from error
+    return bool(outcome == "INSERT 0 1")
+
+
+def _checkpoint(row: Any) -> WorkflowCheckpoint:
+    return upgrade(dict(row))

@@ -1,0 +1,64 @@
+"""Fingerprints of everything a run produced, to see whether two runs came to the same.
+
+A fingerprint does not depend on the workflow id, on the order in which documents were found or finished, on any time,
+or on how often something was tried. Documents are named by their URIs, so runs over the same files can be compared.
+"""
+
+from perdure.stores.postgres.connection import PostgresPool
+
+_DIGEST = """
+SELECT encode(sha256(convert_to(coalesce(
+           string_agg(row_digest, '' ORDER BY row_digest COLLATE "C"), ''), 'UTF8')), 'hex')
+FROM (SELECT encode(sha256(convert_to(ROW({columns})::text, 'UTF8')), 'hex') AS row_digest
+      FROM {table} WHERE workflow_id = $1) AS rows
+"""
+"""Over the sorted digests of the rows: 64 bytes a row, however long its text is."""
+
+_OF_DOCUMENT = "{} o JOIN documents d USING (workflow_id, position)"
+_OUTPUTS = {
+    "documents": (
+        """d.uri, d.name, d.size_bytes, d.status, d.media_type, d.sha256, d.quality_score, d.title, d.properties,
+           d.characters, d.chunk_count, d.mention_count, d.warnings, d.reason, d.error_type""",
+        "documents d",
+    ),
+    "texts": ("d.uri, o.text, o.page_offsets", _OF_DOCUMENT.format("document_texts")),
+    "chunks": ("d.uri, o.ordinal, o.start_offset, o.end_offset, o.embedding", _OF_DOCUMENT.format("chunks")),
+    "mentions": (
+        "d.uri, o.ordinal, o.start_offset, o.end_offset, o.kind, o.surface, o.normalised, o.confidence",
+        _OF_DOCUMENT.format("mentions"),
+    ),
+    "identities": ("identity_id, kind, normalised, name, mention_count, document_count", "identities"),
+    "aliases": ("identity_id, surface, mention_count", "identity_aliases"),
+    "graph": ("source, target, weight", "graph_edges"),
+    "tables": (
+        "d.uri, o.characters, o.chunk_count, o.mention_count, o.identity_count, o.kinds",
+        _OF_DOCUMENT.format("document_statistics"),
+    ),
+    "vectors": ("d.uri, o.embedding", _OF_DOCUMENT.format("document_vectors")),
+}
+"""Kind of output to what makes up one of it, and where it is stored."""
+
+
+async def fingerprints(pool: PostgresPool, workflow_id: str) -> dict[str, str]:
+    """SHA-256 (hexadecimal) of each kind of output of a run.
+
+    Raises:
+        DependencyUnavailable: the database cannot be reached.
+    """
+    found: dict[str, str] = {}
+    async with pool.connection() as conn:
+        for kind, (columns, table) in _OUTPUTS.items():
+            found[kind] = await conn.fetchval(_DIGEST.format(columns=columns, table=table), workflow_id)
+    return found
+
+
+async def results_per_document(pool: PostgresPool, workflow_id: str) -> dict[int, int]:
+    """How many results each position of the manifest has: one for a finished document, whatever was retried."""
+    async with pool.connection() as conn:
+        rows = await conn.fetch(
+            """SELECT d.position, count(t.position) + (d.status = 'quarantined')::int AS results
+               FROM documents d LEFT JOIN document_texts t USING (workflow_id, position)
+               WHERE d.workflow_id = $1 GROUP BY d.position, d.status ORDER BY d.position""",
+            workflow_id,
+        )
+    return {row["position"]: row["results"] for row in rows}

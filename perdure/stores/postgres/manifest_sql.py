@@ -1,0 +1,58 @@
+"""The longer statements of the manifest."""
+
+TOTALS = """
+SELECT count(*) AS total,
+       count(*) FILTER (WHERE d.status = 'processed') AS processed,
+       count(*) FILTER (WHERE d.status = 'quarantined') AS quarantined,
+       count(*) FILTER (WHERE d.status = 'cancelled') AS cancelled,
+       count(*) FILTER (WHERE d.status = 'pending') AS pending,
+       coalesce(max(d.ordinal) FILTER (WHERE d.epoch = r.epoch) + 1, 0) AS queued,
+       coalesce(sum(size_bytes) FILTER (WHERE d.epoch = r.epoch), 0)::bigint AS queued_bytes,
+       coalesce(sum(quality_score ORDER BY position) FILTER (WHERE d.status = 'processed'), 0) AS quality_sum
+FROM runs r JOIN documents d USING (workflow_id)
+WHERE workflow_id = $1 GROUP BY r.epoch
+"""
+
+TAKE_UP = """
+WITH base AS (
+    SELECT coalesce(max(ordinal) + 1, 0) AS ordinal FROM documents WHERE workflow_id = $1 AND epoch = $2
+), todo AS (
+    SELECT position, base.ordinal + row_number() OVER (ORDER BY position) - 1 AS ordinal
+    FROM documents, base
+    WHERE workflow_id = $1 AND epoch < $2
+      AND (status IN ('pending', 'cancelled')
+           OR (status = 'quarantined' AND ($3 OR version IS DISTINCT FROM read_version)))
+)
+UPDATE documents d
+SET epoch = $2, ordinal = todo.ordinal, status = 'pending', dispatch = 0, attempt = 0,
+    reason = NULL, error_type = NULL, committed_at = NULL
+FROM todo WHERE d.workflow_id = $1 AND d.position = todo.position
+"""
+
+LEASE = """
+WITH leased AS (
+    UPDATE documents SET dispatch = $3, attempt = $4
+    WHERE workflow_id = $1 AND epoch = $2 AND ordinal >= $5 AND ordinal < $6
+      AND status = 'pending' AND (dispatch, attempt) <= ($3, $4)
+    RETURNING position
+)
+SELECT d.position, d.ordinal, d.uri, d.name, d.source, d.size_bytes, d.status, d.quality_score,
+       leased.position IS NOT NULL AS leased
+FROM documents d LEFT JOIN leased USING (position)
+WHERE d.workflow_id = $1 AND d.epoch = $2 AND d.ordinal >= $5 AND d.ordinal < $6
+ORDER BY d.ordinal
+"""
+
+COMMIT = """
+UPDATE documents
+SET status = 'processed', attempts = $6, media_type = $7, sha256 = $8, quality_score = $9, title = $10,
+    properties = $11, characters = $12, chunk_count = $13, mention_count = $14, warnings = $15,
+    reason = NULL, error_type = NULL, read_version = version, committed_at = now()
+WHERE workflow_id = $1 AND position = $2 AND status = 'pending' AND epoch = $3 AND dispatch = $4 AND attempt = $5
+"""
+
+QUARANTINE = """
+UPDATE documents
+SET status = 'quarantined', attempts = $6, reason = $7, error_type = $8, read_version = version, committed_at = now()
+WHERE workflow_id = $1 AND position = $2 AND status = 'pending' AND epoch = $3 AND dispatch = $4 AND attempt = $5
+"""

@@ -1,0 +1,6 @@
+"""Perdure from the command line: `python starter.py --help` lists the commands."""
+
+from commands.catalogue import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,208 @@
+"""A real worker that kills itself with SIGKILL at one chosen point: `armed_worker.py POINT MARKER [--nth N]`.
+
+It is `worker.py` with one fail-point put around its pieces from outside: nothing in the product knows of it. Right
+before the kill it writes its process id to the file MARKER, so that a test can tell that the point was reached.
+"""
+
+import argparse
+import os
+import signal
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, NoReturn
+
+from temporalio import workflow
+from temporalio.worker import (
+    ActivityInboundInterceptor,
+    ContinueAsNewInput,
+    ExecuteActivityInput,
+    Interceptor,
+    StartActivityInput,
+    WorkflowInboundInterceptor,
+    WorkflowInterceptorClassInput,
+    WorkflowOutboundInterceptor,
+)
+
+import worker
+from orchestration.process_exit import run_main
+from orchestration.settings import Settings
+from perdure.documents.isolation import IsolatedPool
+from perdure.stores.postgres import checkpoints, manifest
+from tests.chaos import armed_parsing
+
+Strike = Callable[[], None]
+
+
+class FailPoint:
+    """Kills this process when it is passed for the `nth` time."""
+
+    def __init__(self, marker: Path, nth: int) -> None:
+        self._marker = marker
+        self._left = nth
+
+    def __call__(self) -> None:
+        self._left -= 1
+        if self._left == 0:
+            self.kill()
+
+    def kill(self) -> NoReturn:
+        with self._marker.open("w") as file:
+            file.write(str(os.getpid()))
+            file.flush()
+            os.fsync(file.fileno())
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError("SIGKILL cannot be outlived")
+
+
+class ArmedActivities(Interceptor):
+    """Strikes before or after one kind of activity; after it means before its completion leaves."""
+
+    def __init__(self, name: str, strike: Strike, *, before: bool) -> None:
+        self.name, self.strike, self.before = name, strike, before
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002 - SDK's
+        armed = self
+
+        class Inbound(ActivityInboundInterceptor):
+            async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002 - SDK's
+                mine = input.fn.__name__ == armed.name
+                if mine and armed.before:
+                    armed.strike()
+                result = await super().execute_activity(input)
+                if mine and not armed.before:
+                    armed.strike()
+                return result
+
+        return Inbound(next)
+
+
+class ArmedWorkflow(Interceptor):
+    """Strikes between two commands of one workflow task, or at continue-as-new."""
+
+    def __init__(self, strike: Strike, *, at_continue_as_new: bool) -> None:
+        self.strike, self.at_continue_as_new = strike, at_continue_as_new
+
+    def workflow_interceptor_class(self, input: WorkflowInterceptorClassInput) -> type[WorkflowInboundInterceptor]:  # noqa: A002 - SDK's
+        armed = self
+
+        class Outbound(WorkflowOutboundInterceptor):
+            last_task = -1
+
+            def start_activity(self, input: StartActivityInput) -> workflow.ActivityHandle[Any]:  # noqa: A002 - SDK's
+                task = workflow.info().get_current_history_length()
+                if not armed.at_continue_as_new and task == self.last_task and not workflow.unsafe.is_replaying():
+                    armed.strike()
+                Outbound.last_task = task
+                return super().start_activity(input)
+
+            def continue_as_new(self, input: ContinueAsNewInput) -> NoReturn:  # noqa: A002 - SDK's
+                if armed.at_continue_as_new:
+                    armed.strike()
+                return super().continue_as_new(input)
+
+        class Inbound(WorkflowInboundInterceptor):
+            def init(self, outbound: WorkflowOutboundInterceptor) -> None:
+                super().init(Outbound(outbound))
+
+        return Inbound
+
+
+def before_the_transaction(strike: Strike) -> None:
+    """K3: the outputs are there, nothing of them is stored."""
+    commit = manifest.PostgresManifestStore.commit
+
+    async def armed(*args: Any, **named: Any) -> None:
+        strike()
+        await commit(*args, **named)
+
+    manifest.PostgresManifestStore.commit = armed  # type: ignore[method-assign]  # the fail-point
+
+
+def inside_the_transaction(strike: Strike) -> None:
+    """K4: every row is written, COMMIT has not been sent."""
+    write_outputs = manifest.write_outputs
+
+    async def armed(*args: Any) -> None:
+        await write_outputs(*args)
+        strike()
+
+    manifest.write_outputs = armed  # type: ignore[attr-defined]  # the fail-point
+
+
+def inside_the_mirror_transaction(strike: Strike) -> None:
+    """K6: the append is one statement, so it is held open in a transaction that is never committed."""
+    append = checkpoints._append
+
+    async def armed(conn: Any, checkpoint: Any) -> bool:
+        async with conn.transaction():
+            added = await append(conn, checkpoint)
+            strike()
+        return added
+
+    checkpoints._append = armed
+
+
+def inside_the_file_append(strike: Strike) -> None:
+    """K8: half of what is to be appended stands in the file."""
+    pwrite = os.pwrite
+
+    def armed(descriptor: int, content: bytes, offset: int) -> int:
+        pwrite(descriptor, content[: len(content) // 2], offset)
+        strike()
+        return pwrite(descriptor, content, offset)
+
+    os.pwrite = armed
+
+
+def inside_the_parser(process: Any) -> Callable[[Strike], None]:
+    """K2: what the children do is replaced by something that strikes while it parses."""
+
+    def arm(_strike: Strike) -> None:
+        worker.IsolatedPool = partial(IsolatedPool, process=process)  # type: ignore[misc,assignment,attr-defined]  # the fail-point
+
+    return arm
+
+
+AROUND: dict[str, Callable[[Strike], None]] = {
+    "K2": inside_the_parser(armed_parsing.kill_the_worker),
+    "K2-child": inside_the_parser(armed_parsing.kill_this_child),
+    "K2-slow": inside_the_parser(armed_parsing.parse_slowly),
+    "K3": before_the_transaction,
+    "K4": inside_the_transaction,
+    "K6": inside_the_mirror_transaction,
+    "K8": inside_the_file_append,
+}
+INTERCEPTED: dict[str, Callable[[Strike], Interceptor]] = {
+    "K1": lambda strike: ArmedActivities("process_batch", strike, before=True),
+    "K5": lambda strike: ArmedActivities("process_batch", strike, before=False),
+    "K7": lambda strike: ArmedActivities("mirror_checkpoint", strike, before=False),
+    "K9": lambda strike: ArmedWorkflow(strike, at_continue_as_new=False),
+    "K10": lambda strike: ArmedWorkflow(strike, at_continue_as_new=True),
+    "discover": lambda strike: ArmedActivities("discover", strike, before=False),
+    "identities": lambda strike: ArmedActivities("resolve_identities", strike, before=False),
+    "close": lambda strike: ArmedActivities("close_run", strike, before=False),
+}
+POINTS = sorted(AROUND | INTERCEPTED)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("point", choices=POINTS)
+    parser.add_argument("marker", type=Path)
+    parser.add_argument("--nth", type=int, default=1)
+    arguments = parser.parse_args()
+    strike = FailPoint(arguments.marker, arguments.nth)
+    os.environ |= armed_parsing.environment(os.getpid(), arguments.marker, arguments.nth)
+    interceptors = [INTERCEPTED[arguments.point](strike)] if arguments.point in INTERCEPTED else []
+    if arguments.point in AROUND:
+        AROUND[arguments.point](strike)
+
+    async def run() -> None:
+        await worker.run_worker(Settings.from_environment(), interceptors=interceptors, exit_with_parent=True)
+
+    run_main(run)
+
+
+if __name__ == "__main__":
+    main()

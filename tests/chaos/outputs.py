@@ -1,0 +1,61 @@
+"""What a run produced, read by SQL of the tests' own: rows that say nothing of when, how often or in which order."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+
+from perdure.stores.postgres.connection import PostgresPool
+
+_BY_DOCUMENT = "FROM {} o JOIN documents d USING (workflow_id, position) WHERE o.workflow_id = $1"
+_QUERIES = {
+    "documents": """SELECT uri, name, status, media_type, sha256, quality_score, title, properties, characters,
+                           chunk_count, mention_count, warnings, reason, error_type
+                    FROM documents WHERE workflow_id = $1""",
+    "texts": f"SELECT uri, text, page_offsets {_BY_DOCUMENT.format('document_texts')}",
+    "chunks": f"SELECT uri, o.ordinal, start_offset, end_offset, embedding {_BY_DOCUMENT.format('chunks')}",
+    "mentions": f"""SELECT uri, o.ordinal, start_offset, end_offset, kind, surface, normalised, confidence
+                    {_BY_DOCUMENT.format("mentions")}""",
+    "identities": """SELECT identity_id, kind, normalised, name, mention_count, document_count
+                     FROM identities WHERE workflow_id = $1""",
+    "aliases": "SELECT identity_id, surface, mention_count FROM identity_aliases WHERE workflow_id = $1",
+    "graph": "SELECT node_count, edge_count FROM graphs WHERE workflow_id = $1",
+    "edges": "SELECT source, target, weight FROM graph_edges WHERE workflow_id = $1",
+    "statistics": f"""SELECT uri, o.characters, o.chunk_count, o.mention_count, identity_count, kinds
+                      {_BY_DOCUMENT.format("document_statistics")}""",
+    "vectors": f"SELECT uri, o.embedding {_BY_DOCUMENT.format('document_vectors')}",
+}
+
+
+@dataclass(frozen=True)
+class DocumentRow:
+    """How one document stands; `results` counts the texts stored for it."""
+
+    position: int
+    name: str
+    status: str
+    committed_at: datetime | None
+    results: int
+
+
+async def outputs(pool: PostgresPool, workflow_id: str) -> dict[str, tuple[int, str]]:
+    """Kind of output to the number of its rows and a digest of them all."""
+    found: dict[str, tuple[int, str]] = {}
+    async with pool.connection() as conn:
+        for kind, query in _QUERIES.items():
+            rows = await conn.fetch(f"SELECT row::text FROM ({query}) AS row", workflow_id)
+            lines = sorted(row["row"] for row in rows)
+            found[kind] = (len(lines), hashlib.sha256("\n".join(lines).encode()).hexdigest())
+    return found
+
+
+async def document_rows(pool: PostgresPool, workflow_id: str) -> list[DocumentRow]:
+    """Every document of the manifest, by position."""
+    async with pool.connection() as conn:
+        rows = await conn.fetch(
+            """SELECT position, name, status, committed_at,
+                      (SELECT count(*) FROM document_texts t
+                       WHERE t.workflow_id = d.workflow_id AND t.position = d.position) AS results
+               FROM documents d WHERE workflow_id = $1 ORDER BY position""",
+            workflow_id,
+        )
+    return [DocumentRow(**dict(row)) for row in rows]

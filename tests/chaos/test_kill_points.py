@@ -1,0 +1,65 @@
+"""P1 to P4 and P9: SIGKILL at each named point, and the run ends as if nothing had happened."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from orchestration.orchestrator import PipelineOrchestrator
+from tests.chaos.checker import check, committed
+from tests.chaos.workers import ChaosWorker
+from workflows.messages import PipelineOptions
+
+POINTS = [
+    pytest.param("discover", 1, id="discover: manifest written, completion not sent"),
+    pytest.param("K1", 4, id="K1: activity started, nothing read"),
+    pytest.param("K2", 4, id="K2: in the parser's child"),
+    pytest.param("K3", 4, id="K3: outputs computed, transaction not begun"),
+    pytest.param("K4", 4, id="K4: in the transaction, before COMMIT"),
+    pytest.param("K5", 4, id="K5: after COMMIT, before the completion leaves"),
+    pytest.param("K6", 3, id="K6: in the mirror's transaction, before COMMIT"),
+    pytest.param("K7", 3, id="K7: mirrored, before the acknowledgement"),
+    pytest.param("K8", 3, id="K8: in the middle of a JSON append"),
+    pytest.param("K9", 3, id="K9: in a workflow task, between two commands"),
+    pytest.param("identities", 1, id="finish: identities resolved, completion not sent"),
+    pytest.param("close", 1, id="finish: run closed, completion not sent"),
+]
+
+
+@pytest.mark.parametrize(("point", "nth"), POINTS)
+async def test_a_run_killed_at_this_point_ends_like_one_that_was_not(
+    point: str,
+    nth: int,
+    documents: Path,
+    undisturbed: dict[str, tuple[int, str]],
+    orchestrator: PipelineOrchestrator,
+    workflow_id: str,
+    start_worker: Callable[..., ChaosWorker],
+    two_at_a_time: PipelineOptions,
+) -> None:
+    await orchestrator.start([str(documents)], workflow_id=workflow_id, options=two_at_a_time)
+    armed = start_worker(point, nth)
+    armed.wait_until_struck()
+    armed.assert_no_orphans()
+    before = await committed(orchestrator, workflow_id)
+    assert (await orchestrator.status(workflow_id)).running
+
+    start_worker()
+    await orchestrator.wait(workflow_id)
+    await check(orchestrator, workflow_id, expected=undisturbed, before=before)
+
+
+async def test_a_parser_that_is_killed_costs_one_more_try_and_nothing_else(
+    documents: Path,
+    undisturbed: dict[str, tuple[int, str]],
+    orchestrator: PipelineOrchestrator,
+    workflow_id: str,
+    start_worker: Callable[..., ChaosWorker],
+) -> None:
+    """K2, the other half: the child dies, its worker lives."""
+    await orchestrator.start([str(documents)], workflow_id=workflow_id)
+    worker = start_worker("K2-child", 3)
+    await orchestrator.wait(workflow_id)
+    assert worker.marker.exists()
+    assert worker.process.poll() is None
+    await check(orchestrator, workflow_id, expected=undisturbed)

@@ -1,0 +1,38 @@
+"""A process that appends checkpoints and prints the sequence of each that it got acknowledged.
+
+usage: appender.py KIND WHERE WORKFLOW_ID COUNT
+It goes on after the latest checkpoint stored; another writer's checkpoint in the way is printed as "lost SEQUENCE".
+"""
+
+import asyncio
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from perdure.errors import CheckpointConflict, CheckpointGap
+from tests.conformance.chains import following, make_checkpoint
+from tests.conformance.opened import opened
+
+
+async def main(kind: str, where: str, workflow_id: str, count: int) -> None:
+    store, close = opened(kind, where)
+    for _ in range(count):
+        latest = await store.latest(workflow_id)
+        after = following(latest, padding="é" * 900) if latest else make_checkpoint(workflow_id)
+        try:
+            await store.append(after)
+        except (CheckpointConflict, CheckpointGap):
+            say("lost", after.sequence)
+        else:
+            say("stored", after.sequence)
+    await close()
+
+
+def say(outcome: str, sequence: int) -> None:
+    sys.stdout.write(f"{outcome} {sequence}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])))

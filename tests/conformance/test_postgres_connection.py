@@ -1,0 +1,210 @@
+"""What the pool promises while the server comes and goes."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+
+import asyncpg
+import numpy as np
+import pytest
+
+from orchestration.embedded.postgres import EmbeddedPostgres
+from orchestration.embedded.process import wait_until
+from perdure.errors import DependencyUnavailable, InvalidConfiguration, ServerUnreachable
+from perdure.stores.postgres import PostgresCheckpointStore
+from perdure.stores.postgres.connection import PostgresPool, check_connection
+from tests.conformance.chains import following, make_checkpoint
+from tests.conformance.proxy import Proxy
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[PostgresPool]:
+    pool = PostgresPool(database_url, max_size=4)
+    yield pool
+    await pool.close()
+
+
+@pytest.fixture
+async def proxy(database_url: str) -> AsyncIterator[Proxy]:
+    async with Proxy(database_url) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+async def proxied_pool(proxy: Proxy) -> AsyncIterator[PostgresPool]:
+    pool = PostgresPool(proxy.dsn, max_size=4, connect_timeout_seconds=1.0, command_timeout_seconds=1.0)
+    yield pool
+    await pool.close()
+
+
+async def ask(pool: PostgresPool, query: str = "SELECT 1") -> object:
+    async with pool.connection() as conn:
+        return await conn.fetchval(query)
+
+
+async def test_json_and_vectors_pass_in_both_directions(pool: PostgresPool) -> None:
+    vector = np.linspace(-1, 1, 256, dtype=np.float32)
+    async with pool.transaction() as conn:
+        assert await conn.fetchval("SELECT $1::jsonb", {"a": [1, "é", None, 0.5]}) == {"a": [1, "é", None, 0.5]}
+        assert np.array_equal(await conn.fetchval("SELECT $1::vector", vector), vector)
+        await conn.execute("CREATE TEMP TABLE vectors (one vector(256)) ON COMMIT DROP")
+        await conn.copy_records_to_table("vectors", records=[(vector,)])
+        assert await conn.fetchval("SELECT round((one <-> $1)::numeric, 6) FROM vectors", vector) == 0
+
+
+async def test_a_transaction_that_raises_leaves_nothing(pool: PostgresPool) -> None:
+    async def write_and_raise() -> None:
+        async with pool.transaction() as conn:
+            await conn.execute("INSERT INTO runs (workflow_id, epoch) VALUES ('gone', 1)")
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        await write_and_raise()
+    assert await ask(pool, "SELECT count(*) FROM runs") == 0
+
+
+async def test_a_programming_error_is_not_the_worlds_fault(pool: PostgresPool) -> None:
+    with pytest.raises(asyncpg.PostgresSyntaxError):
+        await ask(pool, "SELEC 1")
+    with pytest.raises(asyncpg.CheckViolationError):
+        await ask(pool, "INSERT INTO runs (workflow_id, epoch) VALUES ('w', 0)")
+    assert await ask(pool) == 1
+
+
+async def test_the_pool_outlives_a_restart_and_a_crash_of_the_server(
+    postgres_server: EmbeddedPostgres, pool: PostgresPool
+) -> None:
+    for end in ("stop", "kill"):
+        await asyncio.gather(*(ask(pool, "SELECT pg_sleep(0.05)") for _ in range(4)))  # four idle connections
+        running, port = postgres_server.running(), postgres_server.port
+        assert running is not None
+        if end == "stop":
+            await asyncio.to_thread(postgres_server.stop)
+        else:
+            os.kill(running.pid, signal.SIGKILL)
+            await asyncio.to_thread(wait_until, lambda: postgres_server.running() is None, 10.0)
+        try:
+            with pytest.raises(DependencyUnavailable, match="Postgres is unavailable: "):
+                await ask(pool)
+        finally:
+            await asyncio.to_thread(postgres_server.start, preferred_port=port)
+        assert [await ask(pool) for _ in range(8)] == [1] * 8
+
+
+async def test_a_backend_that_is_ended_costs_one_attempt(pool: PostgresPool) -> None:
+    with pytest.raises(DependencyUnavailable):
+        await ask(pool, "SELECT pg_terminate_backend(pg_backend_pid())")
+    with pytest.raises(DependencyUnavailable):
+        async with pool.transaction() as conn:
+            await conn.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+    assert await ask(pool) == 1
+
+
+async def test_a_deadlock_is_the_worlds_fault(pool: PostgresPool) -> None:
+    await ask(pool, "INSERT INTO runs (workflow_id, epoch) VALUES ('a', 1), ('b', 1)")
+    ready = asyncio.Barrier(2)
+
+    async def cross(first: str, second: str) -> None:
+        async with pool.transaction() as conn:
+            await conn.execute("UPDATE runs SET epoch = 2 WHERE workflow_id = $1", first)
+            await ready.wait()
+            await conn.execute("UPDATE runs SET epoch = 2 WHERE workflow_id = $1", second)
+
+    outcomes = await asyncio.gather(cross("a", "b"), cross("b", "a"), return_exceptions=True)
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["DependencyUnavailable", "NoneType"]
+
+
+async def test_a_commit_whose_answer_is_lost_is_found_by_the_retry(
+    proxy: Proxy, proxied_pool: PostgresPool, pool: PostgresPool
+) -> None:
+    store, direct = PostgresCheckpointStore(proxied_pool), PostgresCheckpointStore(pool)
+    first = make_checkpoint("run")
+    assert await store.append(first) is True
+    second = following(first)
+    proxy.lose_answers = True
+    with pytest.raises(DependencyUnavailable):
+        await store.append(second)
+    proxy.lose_answers = False
+    assert await direct.latest("run") == second, "the proxy was to let the commit through"
+    assert await store.append(second) is False
+
+
+async def test_a_server_that_falls_silent_holds_nobody_up(proxy: Proxy, proxied_pool: PostgresPool) -> None:
+    assert await ask(proxied_pool) == 1
+    proxy.fall_silent()
+    async with asyncio.timeout(5):
+        with pytest.raises(DependencyUnavailable, match="did not answer in time"):
+            await ask(proxied_pool)
+        with pytest.raises(DependencyUnavailable):
+            async with proxied_pool.transaction() as conn:
+                await conn.execute("SELECT 1")
+    proxy.speak()
+    assert await ask(proxied_pool) == 1
+
+
+async def test_a_cancelled_caller_gives_its_connection_back(pool: PostgresPool) -> None:
+    for _ in range(12):  # more than the pool has
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.02):
+                await ask(pool, "SELECT pg_sleep(10)")
+    assert await ask(pool) == 1
+
+
+async def test_a_wrong_password_or_database_is_the_worlds_fault_while_running(database_url: str) -> None:
+    for wrong in (database_url.replace("@", "x@", 1), database_url + "_missing"):
+        pool = PostgresPool(wrong)
+        with pytest.raises(DependencyUnavailable):
+            await ask(pool)
+        await pool.close()
+
+
+async def test_a_database_without_tables_is_waited_for(postgres_server: EmbeddedPostgres) -> None:
+    pool = PostgresPool(postgres_server.dsn("postgres"))
+    with pytest.raises(DependencyUnavailable, match="migrations have not been applied"):
+        await ask(pool, "SELECT * FROM runs")
+    await pool.close()
+
+
+async def test_vectors_are_learned_when_the_extension_comes_later(database_url: str, pool: PostgresPool) -> None:
+    await ask(pool, "DROP EXTENSION vector CASCADE")
+    later = PostgresPool(database_url, max_size=1)
+    assert await ask(later) == 1
+    await ask(pool, "CREATE EXTENSION vector")
+    async with later.connection() as conn:
+        assert list(await conn.fetchval("SELECT '[1,2]'::vector")) == [1, 2]
+    await later.close()
+
+
+async def test_a_closed_pool_opens_again(pool: PostgresPool) -> None:
+    assert await ask(pool) == 1
+    await pool.close()
+    await pool.close()
+    assert await ask(pool) == 1
+
+
+async def test_many_first_users_share_one_pool(pool: PostgresPool) -> None:
+    assert await asyncio.gather(*(ask(pool) for _ in range(20))) == [1] * 20
+    used = await ask(pool, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+    assert isinstance(used, int)
+    assert used <= 4
+
+
+async def test_an_address_that_is_none_is_a_configuration_error() -> None:
+    pool = PostgresPool("nonsense")
+    with pytest.raises(InvalidConfiguration):
+        await ask(pool)
+
+
+async def test_a_command_is_told_what_is_wrong_with_its_database(database_url: str) -> None:
+    await check_connection(database_url)
+    password = urlsplit(database_url).password
+    assert password
+    for wrong, said in [
+        (database_url.replace("@", "x@", 1), "does not let us in: password authentication failed"),
+        (database_url + "_missing", 'has no such database: database ".*_missing" does not exist'),
+    ]:
+        with pytest.raises(ServerUnreachable, match=said) as caught:
+            await check_connection(wrong)
+        assert password not in str(caught.value)

@@ -1,0 +1,248 @@
+"""What the database itself enforces on checkpoints, whoever is connected to it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from perdure.checkpoint import WorkflowCheckpoint
+from perdure.errors import StaleWriter
+from perdure.stores.postgres import PostgresCheckpointStore
+from perdure.stores.postgres.checkpoints import LATEST
+from perdure.stores.postgres.connection import PostgresPool
+from tests.conformance.chains import following, make_chain, make_checkpoint
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[PostgresPool]:
+    pool = PostgresPool(database_url, max_size=4)
+    yield pool
+    await pool.close()
+
+
+@pytest.fixture
+async def store(pool: PostgresPool) -> PostgresCheckpointStore:
+    return PostgresCheckpointStore(pool)
+
+
+@pytest.fixture
+async def chain(store: PostgresCheckpointStore) -> list[WorkflowCheckpoint]:
+    chain = make_chain("run", 4)
+    for checkpoint in chain:
+        await store.append(checkpoint)
+    return chain
+
+
+@pytest.fixture
+async def superuser(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """The owner of the tables, and of the server."""
+    conn = await asyncpg.connect(database_url)
+    assert await conn.fetchval("SELECT usesuper FROM pg_user WHERE usename = current_user")
+    yield conn
+    await conn.close()
+
+
+CHANGES = [
+    "UPDATE workflow_checkpoints SET processed_documents = 0",
+    "UPDATE workflow_checkpoints SET processed_documents = 0 WHERE false",
+    "DELETE FROM workflow_checkpoints",
+    "DELETE FROM workflow_checkpoints WHERE sequence = 1",
+    "TRUNCATE workflow_checkpoints",
+    "TRUNCATE workflow_checkpoints CASCADE",
+    """INSERT INTO workflow_checkpoints
+           (checkpoint_id, workflow_id, timestamp, processed_documents, state_data, service_states, metadata)
+       SELECT checkpoint_id, workflow_id, timestamp, 0, state_data, service_states, metadata
+       FROM workflow_checkpoints WHERE sequence = 4
+       ON CONFLICT (checkpoint_id) DO UPDATE SET processed_documents = 0""",
+    "MERGE INTO workflow_checkpoints c USING (SELECT 1) AS one ON true WHEN MATCHED THEN DELETE",
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize(
+    "before",
+    ["", "SET session_replication_role = replica;", "SET perdure.restoring = 'run';"],
+    ids=["", "replica", "guc"],
+)
+@pytest.mark.usefixtures("chain")
+async def test_nothing_stored_is_ever_changed(superuser: asyncpg.Connection, before: str, change: str) -> None:
+    with pytest.raises((asyncpg.RestrictViolationError, asyncpg.UniqueViolationError)) as refused:
+        await superuser.execute(f"{before}{change}")
+    assert refused.value.constraint_name in ("checkpoints_are_append_only", "one_content_per_checkpoint")
+    assert await superuser.fetchval("SELECT sum(processed_documents) FROM workflow_checkpoints") == 1 + 2 + 3 + 4
+
+
+async def test_retention_deletes_the_oldest_and_nothing_else(
+    superuser: asyncpg.Connection, chain: list[WorkflowCheckpoint], store: PostgresCheckpointStore
+) -> None:
+    await superuser.execute("SET ROLE perdure_retention")
+    for sequence in (2, 4):
+        with pytest.raises(asyncpg.RestrictViolationError) as refused:
+            await superuser.execute("DELETE FROM workflow_checkpoints WHERE sequence = $1", sequence)
+        assert refused.value.constraint_name == "retention_takes_the_oldest"
+    for change in (CHANGES[0], CHANGES[4], "DELETE FROM runs", "CREATE TABLE mine ()"):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await superuser.execute(change)
+    assert await superuser.execute("DELETE FROM workflow_checkpoints WHERE sequence <= 2") == "DELETE 2"
+    assert list(await store.list("run")) == chain[2:]
+    assert await store.append(following(chain[-1])) is True
+    assert await superuser.execute("DELETE FROM workflow_checkpoints WHERE workflow_id = 'run'") == "DELETE 3"
+
+
+@pytest.mark.usefixtures("chain")
+async def test_inspectors_read_everything_and_change_nothing(superuser: asyncpg.Connection) -> None:
+    await superuser.execute("CREATE TABLE made_later (id int)")
+    await superuser.execute("SET ROLE perdure_inspector")
+    names = [
+        row["relname"]
+        for row in await superuser.fetch(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v', 'm')"
+        )
+    ]
+    assert {"workflow_checkpoints", "runs", "failures", "run_progress", "made_later"} <= set(names)
+    for name in names:
+        await superuser.fetch(f"SELECT * FROM {name} LIMIT 1")
+    for change in ("DELETE FROM runs", "INSERT INTO made_later VALUES (1)", *CHANGES[:6]):
+        with pytest.raises((asyncpg.InsufficientPrivilegeError, asyncpg.RestrictViolationError)):
+            await superuser.execute(change)
+
+
+@pytest.mark.parametrize(
+    ("changes", "constraint"),
+    [
+        ("sequence = 9", "checkpoints_follow_without_gap"),
+        ("previous_digest = 'x'", "checkpoints_follow_without_gap"),
+        ("epoch = 0", "latest_epoch_writes"),
+    ],
+)
+@pytest.mark.usefixtures("chain")
+async def test_plain_sql_is_held_to_the_chain_as_well(
+    superuser: asyncpg.Connection, changes: str, constraint: str
+) -> None:
+    field, value = changes.split(" = ")
+    # A temporary table of the same name must not stand in for the real one when the guard looks.
+    await superuser.execute("CREATE TEMP TABLE workflow_checkpoints (LIKE public.workflow_checkpoints)")
+    with pytest.raises(asyncpg.CheckViolationError) as refused:
+        await superuser.execute(
+            f"""INSERT INTO public.workflow_checkpoints (checkpoint_id, workflow_id, timestamp, processed_documents,
+                       state_data, service_states, metadata)
+                SELECT 'chk_new', workflow_id, now(), 5, state_data, service_states,
+                       metadata || jsonb_build_object('sequence', 5, 'previous_digest', digest)
+                                || jsonb_build_object('{field}', {value})
+                FROM public.workflow_checkpoints WHERE sequence = 4"""
+        )
+    assert refused.value.constraint_name == constraint
+
+
+async def test_a_run_that_lost_its_epoch_writes_no_more_checkpoints(
+    superuser: asyncpg.Connection, chain: list[WorkflowCheckpoint], store: PostgresCheckpointStore
+) -> None:
+    await superuser.execute("INSERT INTO runs (workflow_id, epoch) VALUES ('run', 2)")
+    with pytest.raises(StaleWriter):
+        await store.append(following(chain[-1]))
+    assert await store.append(following(chain[-1], epoch=2)) is True
+
+
+async def test_an_epoch_that_is_just_being_taken_is_waited_for(
+    superuser: asyncpg.Connection, chain: list[WorkflowCheckpoint], store: PostgresCheckpointStore
+) -> None:
+    await superuser.execute("INSERT INTO runs (workflow_id, epoch) VALUES ('run', 1)")
+    claim = superuser.transaction()
+    await claim.start()
+    await superuser.execute("UPDATE runs SET epoch = 2 WHERE workflow_id = 'run'")
+    append = asyncio.create_task(store.append(following(chain[-1])))
+    await asyncio.sleep(0.2)
+    assert not append.done()
+    await claim.commit()
+    with pytest.raises(StaleWriter):
+        await append
+
+
+async def test_older_epochs_are_restored_after_a_newer_run_has_begun(
+    superuser: asyncpg.Connection, chain: list[WorkflowCheckpoint], store: PostgresCheckpointStore
+) -> None:
+    await superuser.execute("INSERT INTO runs (workflow_id, epoch) VALUES ('run', 7)")
+    lost = following(chain[-1])
+    with pytest.raises(StaleWriter):
+        await store.append(lost)
+    assert await store.restore([*chain, lost]) == 1
+    with pytest.raises(StaleWriter):
+        await store.append(following(lost))
+
+
+async def test_writers_at_once_never_interleave(database_url: str, store: PostgresCheckpointStore) -> None:
+    """Two open transactions: the second waits for the first, whatever becomes of it."""
+    first = make_checkpoint("run")
+    await store.append(first)
+    one, other = [await asyncpg.connect(database_url) for _ in range(2)]
+    try:
+        transaction = one.transaction()
+        await transaction.start()
+        await insert(one, following(first, writer=1))
+        second = asyncio.create_task(insert(other, following(first, writer=2)))
+        await asyncio.sleep(0.2)
+        assert not second.done()
+        await transaction.rollback()
+        await second
+        latest = await store.latest("run")
+        assert latest is not None
+        assert latest.state_data["writer"] == 2
+    finally:
+        await one.close()
+        await other.close()
+
+
+async def insert(conn: asyncpg.Connection, checkpoint: WorkflowCheckpoint) -> None:
+    await conn.execute(
+        """INSERT INTO workflow_checkpoints SELECT c.checkpoint_id, c.workflow_id, c.timestamp, c.processed_documents,
+                  c.state_data, c.service_states, c.metadata
+           FROM jsonb_populate_record(NULL::workflow_checkpoints, $1::jsonb) AS c""",
+        checkpoint.model_dump_json(),
+    )
+
+
+async def test_the_views_say_where_each_run_stands(
+    superuser: asyncpg.Connection, chain: list[WorkflowCheckpoint], store: PostgresCheckpointStore
+) -> None:
+    await store.append(make_checkpoint("another", status="completed"))
+    latest = await superuser.fetch("SELECT workflow_id, sequence, digest FROM latest_checkpoints ORDER BY workflow_id")
+    assert [(row["workflow_id"], row["sequence"]) for row in latest] == [("another", 1), ("run", 4)]
+    assert latest[1]["digest"] == chain[-1].digest
+    line = await superuser.fetchrow("SELECT * FROM checkpoint_history WHERE workflow_id = 'run' AND sequence = 2")
+    assert line is not None
+    assert (line["workflow_status"], line["documents_remaining"]) == ("in_progress", 3)
+    assert line["services"] == "AnalyticsService unhealthy, IdentityService healthy"
+    assert await superuser.fetch("SELECT * FROM broken_checkpoint_chains") == []
+
+
+@pytest.mark.usefixtures("chain")
+async def test_a_row_taken_out_behind_the_guards_shows(superuser: asyncpg.Connection) -> None:
+    async with superuser.transaction():
+        await superuser.execute("ALTER TABLE workflow_checkpoints DISABLE TRIGGER USER")
+        await superuser.execute("DELETE FROM workflow_checkpoints WHERE sequence = 2")
+        await superuser.execute("ALTER TABLE workflow_checkpoints ENABLE TRIGGER USER")
+    (broken,) = await superuser.fetch("SELECT * FROM broken_checkpoint_chains")
+    assert (broken["after_sequence"], broken["found_sequence"]) == (1, 3)
+
+
+async def test_the_latest_of_many_is_found_by_an_index(superuser: asyncpg.Connection, pool: PostgresPool) -> None:
+    async with superuser.transaction():
+        # Filled without the guard, which would take its time for 50,000 rows one by one.
+        await superuser.execute("ALTER TABLE workflow_checkpoints DISABLE TRIGGER USER")
+        await superuser.execute(
+            """INSERT INTO workflow_checkpoints (checkpoint_id, workflow_id, timestamp, processed_documents,
+                      state_data, service_states, metadata)
+               SELECT 'chk_' || run || '_' || sequence, 'run-' || run, now(), sequence, '{}', '{}',
+                      jsonb_build_object('sequence', sequence, 'epoch', 1, 'digest', 'd', 'previous_digest', 'p')
+               FROM generate_series(1, 50) AS run, generate_series(1, 1000) AS sequence"""
+        )
+        await superuser.execute("ALTER TABLE workflow_checkpoints ENABLE TRIGGER USER")
+    await superuser.execute("ANALYZE workflow_checkpoints")
+    for query in (LATEST, "SELECT * FROM latest_checkpoints WHERE $1 <> ''"):
+        rows = await superuser.fetch(f"EXPLAIN (ANALYZE, TIMING OFF) {query}", "run-17")
+        plan = "\n".join(row["QUERY PLAN"] for row in rows)
+        assert "one_checkpoint_per_sequence" in plan, plan
+        assert "Seq Scan" not in plan, plan
+        assert "Sort" not in plan, plan
+    assert len(await PostgresCheckpointStore(pool).workflow_ids()) == 50

@@ -1,0 +1,120 @@
+"""What the migrations promise."""
+
+import asyncio
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from orchestration.embedded.postgres import EmbeddedPostgres
+from perdure.errors import DependencyUnavailable, InvalidConfiguration
+from perdure.stores.postgres.migrations import MIGRATIONS_DIR, apply_migrations, migrations
+from perdure.stores.postgres.schema import SCHEMA_FILE, dump, dump_schema
+
+ALL = [migration.name for migration in migrations()]
+
+
+@pytest.fixture
+def empty_database_url(postgres_server: EmbeddedPostgres) -> Iterator[str]:
+    name = f"empty_{uuid.uuid4().hex[:12]}"
+    postgres_server.create_database(name)
+    yield postgres_server.dsn(name)
+    postgres_server.drop_database(name)
+
+
+def write(folder: Path, **files: str) -> None:
+    for name, sql in files.items():
+        (folder / f"{name.removeprefix('m')}.sql").write_text(sql)
+
+
+async def test_migrations_are_applied_once(empty_database_url: str) -> None:
+    assert await apply_migrations(empty_database_url) == ALL
+    assert await apply_migrations(empty_database_url) == []
+
+
+def test_processes_that_start_at_once_apply_each_migration_once(empty_database_url: str) -> None:
+    command = [sys.executable, "-m", "perdure.stores.postgres.migrations", empty_database_url]
+    started = [
+        subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=MIGRATIONS_DIR.parent) for _ in range(4)
+    ]
+    said = [process.communicate(timeout=60)[1].splitlines() for process in started]
+    assert [process.returncode for process in started] == [0] * 4
+    assert sorted(line for lines in said for line in lines) == [f"applied {name}" for name in ALL]
+
+
+async def test_a_connection_may_be_given(empty_database_url: str) -> None:
+    conn = await asyncpg.connect(empty_database_url)
+    try:
+        assert await apply_migrations(conn) == ALL
+        assert await conn.fetchval("SELECT count(*) FROM schema_migrations") == len(ALL)
+        assert await conn.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 0
+    finally:
+        await conn.close()
+
+
+async def test_an_edited_migration_is_an_error(empty_database_url: str, tmp_path: Path) -> None:
+    write(tmp_path, m0001_a="CREATE TABLE a ();")
+    await apply_migrations(empty_database_url, tmp_path)
+    write(tmp_path, m0001_a="CREATE TABLE a (b int);")
+    with pytest.raises(InvalidConfiguration, match=r"0001_a\.sql was changed"):
+        await apply_migrations(empty_database_url, tmp_path)
+
+
+async def test_a_database_of_a_newer_version_is_left_alone(empty_database_url: str, tmp_path: Path) -> None:
+    write(tmp_path, m0001_a="CREATE TABLE a ();", m0002_b="CREATE TABLE b ();")
+    await apply_migrations(empty_database_url, tmp_path)
+    (tmp_path / "0002_b.sql").unlink()
+    with pytest.raises(InvalidConfiguration, match=r"0002_b\.sql, which this version"):
+        await apply_migrations(empty_database_url, tmp_path)
+
+
+async def test_a_migration_that_comes_late_is_an_error(empty_database_url: str, tmp_path: Path) -> None:
+    write(tmp_path, m0002_b="CREATE TABLE b ();")
+    await apply_migrations(empty_database_url, tmp_path)
+    write(tmp_path, m0001_a="CREATE TABLE a ();")
+    with pytest.raises(InvalidConfiguration, match="later number"):
+        await apply_migrations(empty_database_url, tmp_path)
+
+
+async def test_a_migration_that_fails_leaves_nothing_and_keeps_those_before_it(
+    empty_database_url: str, tmp_path: Path
+) -> None:
+    write(tmp_path, m0001_a="CREATE TABLE a ();", m0002_b="CREATE TABLE b (); SELECT 1 / 0;")
+    with pytest.raises(asyncpg.DivisionByZeroError):
+        await apply_migrations(empty_database_url, tmp_path)
+    write(tmp_path, m0002_b="CREATE TABLE b ();")
+    assert await apply_migrations(empty_database_url, tmp_path) == ["0002_b.sql"]
+
+
+def test_only_numbered_files_are_migrations(tmp_path: Path) -> None:
+    write(tmp_path, m0001_a="", schema="", m1_b="", m0002_b_md="")
+    assert [migration.name for migration in migrations(tmp_path)] == ["0001_a.sql", "0002_b_md.sql"]
+    write(tmp_path, m0002_c="")
+    with pytest.raises(InvalidConfiguration, match="same number"):
+        migrations(tmp_path)
+
+
+async def test_a_server_that_is_away_is_the_worlds_fault() -> None:
+    with pytest.raises(DependencyUnavailable, match="Postgres is unavailable"):
+        await apply_migrations("postgresql://user:secret@127.0.0.1:1/name")
+
+
+async def test_the_schema_file_makes_the_same_database_as_the_migrations(
+    empty_database_url: str, database_url: str
+) -> None:
+    conn = await asyncpg.connect(empty_database_url)
+    await conn.execute(SCHEMA_FILE.read_text("utf-8"))
+    await conn.close()
+    loaded, migrated = [await asyncio.to_thread(dump, dsn) for dsn in (empty_database_url, database_url)]
+    assert "workflow_checkpoints" in loaded
+    assert loaded == migrated
+    assert await apply_migrations(empty_database_url) == []
+
+
+async def test_the_schema_file_is_up_to_date(database_url: str) -> None:
+    written = SCHEMA_FILE.read_text("utf-8")
+    assert await dump_schema(database_url) == written, "run: python -m perdure.stores.postgres.schema DSN"

@@ -1,0 +1,217 @@
+"""What every checkpoint store promises, one law a test; see `perdure.checkpoint.CheckpointStore`."""
+
+import asyncio
+import json
+
+import pytest
+
+from perdure.checkpoint import CheckpointStore, WorkflowCheckpoint, compute_digest, sealed
+from perdure.errors import CheckpointConflict, CheckpointGap, StaleWriter
+from tests.conformance.chains import assert_whole, following, make_chain, make_checkpoint, new_workflow_id
+from tests.conformance.conftest import OpenStore
+
+HOSTILE_IDS = [
+    "plain",
+    "Plain",
+    "PLAIN",
+    ".",
+    "..",
+    "../plain",
+    "/etc/passwd",
+    "a/b",
+    "a%2Fb",
+    "a\\b",
+    ".hidden",
+    " ",
+    " plain",
+    "plain ",
+    "",
+    "%",
+    "%=",
+    "~",
+    "café",
+    "cafe\u0301",
+    "名前",
+    "😀",
+    "line\nbreak",
+    "tab\t",
+    "quote'\"; DROP TABLE runs; --",
+    "plain_checkpoints.json",
+    "x" * 201,
+    "x" * 1000,
+    "x" * 999 + "y",
+    "é" * 400,
+    "CON",
+    "nul",
+    "$1",
+    "*?[a]",
+]
+
+
+async def store_all(store: CheckpointStore, chain: list[WorkflowCheckpoint]) -> None:
+    for checkpoint in chain:
+        assert await store.append(checkpoint) is True
+
+
+async def test_what_was_appended_is_what_is_read(store: CheckpointStore) -> None:
+    chain = make_chain(new_workflow_id(), 3)
+    await store_all(store, chain)
+    assert list(await store.list(chain[0].workflow_id)) == chain
+    assert await store.latest(chain[0].workflow_id) == chain[-1]
+    for checkpoint in chain:
+        assert await store.get(checkpoint.workflow_id, checkpoint.checkpoint_id) == checkpoint
+
+
+async def test_what_was_appended_outlives_the_store(open_store: OpenStore) -> None:
+    chain = make_chain(new_workflow_id(), 2)
+    await store_all(open_store(), chain)
+    assert list(await open_store().list(chain[0].workflow_id)) == chain
+
+
+async def test_unknown_workflow_ids_and_checkpoints_are_none_and_empty(store: CheckpointStore) -> None:
+    known = make_checkpoint(new_workflow_id())
+    await store.append(known)
+    assert await store.latest("unknown") is None
+    assert list(await store.list("unknown")) == []
+    assert await store.get("unknown", known.checkpoint_id) is None
+    assert await store.get(known.workflow_id, "chk_unknown") is None
+
+
+async def test_an_empty_storage_answers(store: CheckpointStore) -> None:
+    assert list(await store.workflow_ids()) == []
+    assert await store.latest("unknown") is None
+
+
+async def test_appending_the_same_again_changes_nothing_and_says_so(open_store: OpenStore) -> None:
+    store, chain = open_store(), make_chain(new_workflow_id(), 4)
+    await store_all(store, chain)
+    for again in (store, open_store()):
+        for checkpoint in (chain[3], chain[0], chain[2]):
+            assert await again.append(checkpoint) is False
+    assert list(await store.list(chain[0].workflow_id)) == chain
+
+
+async def test_a_replaced_writer_may_still_repeat_what_it_stored(store: CheckpointStore) -> None:
+    first = make_checkpoint(new_workflow_id())
+    await store_all(store, [first, following(first, epoch=2)])
+    assert await store.append(first) is False
+
+
+@pytest.mark.parametrize("position", [0, 1, 2], ids=["first", "middle", "latest"])
+async def test_other_content_under_a_stored_id_is_a_conflict(store: CheckpointStore, position: int) -> None:
+    chain = make_chain(new_workflow_id(), 3)
+    await store_all(store, chain)
+    forged = chain[position].model_copy(update={"processed_documents": 99})
+    for other in (forged, sealed(forged)):
+        with pytest.raises(CheckpointConflict):
+            await store.append(other)
+    assert list(await store.list(chain[0].workflow_id)) == chain
+
+
+async def test_what_does_not_follow_is_a_gap(store: CheckpointStore) -> None:
+    chain = make_chain(new_workflow_id(), 2)
+    await store_all(store, chain)
+    after, skipping = following(chain[1]), following(chain[1], sequence=4)
+    unlinked = following(chain[1], previous_digest=chain[0].digest)
+    for wrong in (skipping, unlinked, following(after)):
+        with pytest.raises(CheckpointGap):
+            await store.append(wrong)
+    assert await store.append(after) is True
+
+
+async def test_an_empty_chain_begins_anywhere_and_goes_on_from_there(store: CheckpointStore) -> None:
+    first = make_checkpoint(new_workflow_id(), 7, previous_digest="0" * 64)
+    await store_all(store, [first, following(first)])
+    with pytest.raises(CheckpointGap):
+        await store.append(make_checkpoint(first.workflow_id, 6))
+
+
+async def test_an_older_epoch_is_a_stale_writer(store: CheckpointStore) -> None:
+    first = make_checkpoint(new_workflow_id(), epoch=3)
+    await store.append(first)
+    with pytest.raises(StaleWriter):
+        await store.append(following(first, epoch=2))
+    await store_all(store, [second := following(first, epoch=3), following(second, epoch=9)])
+
+
+async def test_staleness_is_told_before_a_gap(store: CheckpointStore) -> None:
+    first = make_checkpoint(new_workflow_id(), epoch=3)
+    await store.append(first)
+    with pytest.raises(StaleWriter):
+        await store.append(following(first, sequence=9, epoch=2))
+
+
+async def test_checkpoints_are_listed_by_sequence_beyond_one_digit(store: CheckpointStore) -> None:
+    chain = make_chain(new_workflow_id(), 12)
+    await store_all(store, chain)
+    assert [one.sequence for one in await store.list(chain[0].workflow_id)] == list(range(1, 13))
+
+
+async def test_no_workflow_id_touches_another(store: CheckpointStore) -> None:
+    chains = {workflow_id: make_chain(workflow_id, 2) for workflow_id in HOSTILE_IDS}
+    for chain in chains.values():
+        await store.append(chain[0])
+    for chain in chains.values():
+        await store.append(chain[1])
+    for workflow_id, chain in chains.items():
+        assert list(await store.list(workflow_id)) == chain
+        assert await store.latest(workflow_id) == chain[-1]
+    assert list(await store.workflow_ids()) == sorted(HOSTILE_IDS)
+
+
+async def test_values_that_stores_write_differently_come_back_with_their_digest(store: CheckpointStore) -> None:
+    state = {
+        "numbers": [0.1, 1e-7, 1e22, 1e16, 1.0, -0.0, 5e-324, 1.7976931348623157e308, 2**63, -(10**400), 0, True],
+        "texts": ["", "\u2028\u2029", "\u007f\u0080", "\ufeff", "\uffff", "😀", '"\\/\b\f\n\r\t', "é", "e\u0301"],
+        "empty": [{}, [], {"": {"": []}}, None, False],
+        "order": {"b": 1, "a": 2, "aa": 3, "": 4, "B": 5, "é": 6, "😀": 7, "\uffff": 8},
+    }
+    checkpoint = make_checkpoint(new_workflow_id(), values=state)
+    await store.append(checkpoint)
+    found = await store.latest(checkpoint.workflow_id)
+    assert found is not None
+    assert found == checkpoint
+    assert compute_digest(found) == checkpoint.digest
+    assert json.dumps(found.state_data, sort_keys=True) == json.dumps(checkpoint.state_data, sort_keys=True)
+
+
+async def test_a_large_checkpoint_is_like_any_other(store: CheckpointStore) -> None:
+    chain = make_chain(new_workflow_id(), 3, padding="x" * 300_000)
+    await store_all(store, chain)
+    assert await store.append(chain[1]) is False
+    assert await store.latest(chain[0].workflow_id) == chain[-1]
+
+
+async def test_of_many_writers_of_one_sequence_one_wins(open_store: OpenStore) -> None:
+    stores, first = [open_store() for _ in range(4)], make_checkpoint(new_workflow_id())
+    await stores[0].append(first)
+    rivals = [following(first, writer=writer) for writer in range(8)]
+    outcomes = await asyncio.gather(
+        *(stores[number % 4].append(rival) for number, rival in enumerate(rivals)), return_exceptions=True
+    )
+    assert outcomes.count(True) == 1
+    assert all(isinstance(outcome, (CheckpointConflict, CheckpointGap)) for outcome in outcomes if outcome is not True)
+    assert list(await stores[0].list(first.workflow_id)) == [first, rivals[outcomes.index(True)]]
+
+
+async def test_the_same_checkpoint_from_many_writers_is_stored_once(open_store: OpenStore) -> None:
+    stores, chain = [open_store() for _ in range(4)], make_chain(new_workflow_id(), 2)
+    await stores[0].append(chain[0])
+    outcomes = await asyncio.gather(*(stores[number % 4].append(chain[1]) for number in range(12)))
+    assert outcomes.count(True) == 1
+    assert list(await stores[0].list(chain[0].workflow_id)) == chain
+
+
+async def test_restoring_adds_what_is_missing_in_order(open_store: OpenStore) -> None:
+    chain = make_chain(new_workflow_id(), 5)
+    store = open_store()
+    await store_all(store, chain[:2])
+    assert await store.restore(chain[1:]) == 3  # type: ignore[attr-defined]  # of both stores, not of the protocol
+    assert list(await store.list(chain[0].workflow_id)) == chain
+    assert_whole(list(await store.list(chain[0].workflow_id)))
+
+
+async def test_closing_twice_is_harmless(store: CheckpointStore) -> None:
+    await store.append(make_checkpoint(new_workflow_id()))
+    await store.close()
+    await store.close()

@@ -1,0 +1,115 @@
+"""What stores promise to several processes at once, and to those that are killed."""
+
+import asyncio
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from perdure.checkpoint import CheckpointStore, WorkflowCheckpoint
+from tests.conformance.chains import assert_whole, following, new_workflow_id
+from tests.conformance.conftest import OpenStore
+
+APPENDER = Path(__file__).with_name("appender.py")
+
+
+def start_appender(storage: tuple[str, str], workflow_id: str, count: int) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, str(APPENDER), *storage, workflow_id, str(count)], stdout=subprocess.PIPE, text=True
+    )
+
+
+def said(appender: subprocess.Popen[str]) -> list[tuple[str, int]]:
+    """What it printed; it has ended by then."""
+    output, _ = appender.communicate(timeout=60)
+    lines = [line.split() for line in output.splitlines()]
+    return [(outcome, int(sequence)) for outcome, sequence in lines]
+
+
+async def test_two_processes_make_one_chain(storage: tuple[str, str], open_store: OpenStore) -> None:
+    workflow_id, count = new_workflow_id(), 60
+    appenders = [start_appender(storage, workflow_id, count) for _ in range(2)]
+    outcomes = [outcome for appender in appenders for outcome in said(appender)]
+    assert [appender.returncode for appender in appenders] == [0, 0]
+    assert len(outcomes) == 2 * count
+    # Two that make the very same checkpoint are both told that it is stored.
+    stored = {sequence for outcome, sequence in outcomes if outcome == "stored"}
+    chain = list(await open_store().list(workflow_id))
+    assert [one.sequence for one in chain] == sorted(stored) == list(range(1, len(chain) + 1))
+    assert_whole(chain)
+
+
+async def test_a_killed_process_loses_nothing_that_was_acknowledged(
+    storage: tuple[str, str], open_store: OpenStore
+) -> None:
+    seed = int(os.environ.get("PERDURE_TEST_SEED") or random.randrange(2**32))
+    sys.stdout.write(f"PERDURE_TEST_SEED={seed}\n")
+    chance, workflow_id, kills, landed = random.Random(seed), new_workflow_id(), 6, 0
+    for _ in range(kills):
+        appender = start_appender(storage, workflow_id, 10_000)
+        assert appender.stdout is not None
+        begun = appender.stdout.readline().split()
+        await asyncio.sleep(chance.uniform(0, 0.08))
+        landed += appender.poll() is None
+        os.kill(appender.pid, signal.SIGKILL)
+        acknowledged = max(int(begun[1]), *(sequence for _, sequence in [("", 0), *said(appender)]))
+        store = open_store()
+        chain = await settled(store, workflow_id)
+        assert_whole(chain)
+        assert chain[0].sequence == 1
+        assert acknowledged <= len(chain) <= acknowledged + 1
+        assert await store.append(following(chain[-1])) is True
+    assert landed == kills
+
+
+async def settled(store: CheckpointStore, workflow_id: str) -> list[WorkflowCheckpoint]:
+    """All checkpoints, once the server has noticed that the killed process is gone."""
+    before: list[WorkflowCheckpoint] = []
+    while (chain := list(await store.list(workflow_id))) != before:
+        before = chain
+        await asyncio.sleep(0.05)
+    return chain
+
+
+async def test_readers_see_a_whole_chain_at_every_moment(storage: tuple[str, str], open_store: OpenStore) -> None:
+    store, workflow_id, seen, looks = open_store(), new_workflow_id(), 0, 0
+    appender = start_appender(storage, workflow_id, 150)
+    while appender.poll() is None:
+        chain = list(await store.list(workflow_id))
+        assert_whole(chain[-3:])
+        assert len(chain) >= seen
+        latest = await store.latest(workflow_id)
+        assert latest is None or latest.sequence >= len(chain)
+        seen, looks = len(chain), looks + 1
+    assert appender.wait() == 0
+    said(appender)
+    assert looks > 10
+    assert len(await store.list(workflow_id)) == 150
+
+
+def test_the_raw_file_is_valid_json_at_every_moment(tmp_path: Path) -> None:
+    storage, workflow_id = ("files", str(tmp_path)), new_workflow_id()
+    path = tmp_path / f"{workflow_id}_checkpoints.json"
+    appender = start_appender(storage, workflow_id, 400)
+    lengths: set[int] = set()
+    while appender.poll() is None:
+        if path.exists():
+            lengths.add(len(json.loads(path.read_bytes())))
+    said(appender)
+    assert appender.returncode == 0
+    assert len(lengths) > 30, "the reader was too slow to have seen anything"
+
+
+def test_a_reader_that_reads_slowly_reads_what_it_opened(tmp_path: Path) -> None:
+    storage, workflow_id = ("files", str(tmp_path)), new_workflow_id()
+    path = tmp_path / f"{workflow_id}_checkpoints.json"
+    said(start_appender(storage, workflow_id, 50))
+    with path.open("rb") as file:
+        beginning = file.read(5_000)
+        said(start_appender(storage, workflow_id, 50))
+        content = beginning + file.read()
+    assert len(json.loads(content)) == 50
+    assert len(json.loads(path.read_bytes())) == 100

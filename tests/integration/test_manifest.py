@@ -1,0 +1,243 @@
+"""Promises of the manifest on a real Postgres: one commit a document, only by who may, and only what is to do."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import asyncpg
+import pytest
+
+from perdure.errors import AlreadyCommitted, DamagedDocument, StaleWriter
+from perdure.manifest import Lease
+from perdure.stores.postgres import manifest as postgres_manifest
+from perdure.stores.postgres.connection import PostgresPool
+from perdure.stores.postgres.manifest import PostgresManifestStore
+from tests.integration.made_documents import discovered, processed
+
+RUN = "run"
+NAMES = [f"{letter}.txt" for letter in "abcde"]
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[PostgresPool]:
+    pool = PostgresPool(database_url, max_size=4)
+    yield pool
+    await pool.close()
+
+
+@pytest.fixture
+async def store(pool: PostgresPool) -> PostgresManifestStore:
+    return PostgresManifestStore(pool)
+
+
+@pytest.fixture
+async def epoch(store: PostgresManifestStore) -> int:
+    """Of a run whose five documents are queued."""
+    return await begin(store, "first")
+
+
+async def begin(store: PostgresManifestStore, run_id: str, *, quarantined: bool = False) -> int:
+    epoch = await store.claim(RUN, run_id, at_least=1)
+    await store.record(RUN, epoch, [discovered(name) for name in NAMES])
+    await store.take_up(RUN, epoch, quarantined=quarantined)
+    return epoch
+
+
+async def finish(store: PostgresManifestStore, lease: Lease, ordinal: int, *, bad: bool = False) -> int:
+    """Take one ordinal to its end; returns its position."""
+    (entry,) = await store.lease_batch(RUN, lease, ordinal, ordinal + 1)
+    if bad:
+        await store.quarantine(RUN, lease, entry.position, DamagedDocument("It is torn."), attempts=2)
+    else:
+        await store.commit(RUN, lease, entry.position, processed(entry.name), attempts=1)
+    return entry.position
+
+
+async def outputs(pool: PostgresPool) -> dict[str, int]:
+    tables = ("document_texts", "chunks", "mentions")
+    async with pool.connection() as conn:
+        return {table: await conn.fetchval(f"SELECT count(*) FROM {table}") for table in tables}
+
+
+async def rows(pool: PostgresPool) -> list[tuple[object, ...]]:
+    async with pool.connection() as conn:
+        return [tuple(row) for row in await conn.fetch("SELECT * FROM documents ORDER BY position")]
+
+
+async def test_a_document_is_committed_exactly_once(
+    store: PostgresManifestStore, pool: PostgresPool, epoch: int
+) -> None:
+    lease = Lease(epoch, 1, 1)
+    (entry,) = await store.lease_batch(RUN, lease, 0, 1)
+    racers = [store.commit(RUN, lease, entry.position, processed(), attempts=1) for _ in range(4)]
+    results = await asyncio.gather(*racers, return_exceptions=True)
+    assert results.count(None) == 1
+    assert [type(result) for result in results if result is not None] == [AlreadyCommitted] * 3
+    assert await outputs(pool) == {"document_texts": 1, "chunks": 1, "mentions": 1}
+
+
+@pytest.mark.parametrize("bad", [False, True])
+async def test_a_finished_document_takes_no_second_result(
+    store: PostgresManifestStore, pool: PostgresPool, epoch: int, bad: bool
+) -> None:
+    lease = Lease(epoch, 1, 1)
+    position = await finish(store, lease, 0, bad=bad)
+    before = await rows(pool)
+    with pytest.raises(AlreadyCommitted):
+        await store.commit(RUN, lease, position, processed("other"), attempts=1)
+    with pytest.raises(AlreadyCommitted):
+        await store.quarantine(RUN, lease, position, DamagedDocument("Late."), attempts=1)
+    assert await rows(pool) == before
+
+
+@pytest.mark.parametrize("newer", [(1, 2), (2, 1)], ids=["attempt", "dispatch"])
+async def test_whoever_was_replaced_in_a_batch_can_neither_commit_nor_lease(
+    store: PostgresManifestStore, pool: PostgresPool, epoch: int, newer: tuple[int, int]
+) -> None:
+    old, new = Lease(epoch, 1, 1), Lease(epoch, *newer)
+    (entry,) = await store.lease_batch(RUN, old, 0, 1)
+    await store.lease_batch(RUN, new, 0, 1)
+    with pytest.raises(StaleWriter):
+        await store.commit(RUN, old, entry.position, processed(), attempts=1)
+    with pytest.raises(StaleWriter):
+        await store.quarantine(RUN, old, entry.position, DamagedDocument("Late."), attempts=1)
+    with pytest.raises(StaleWriter):
+        await store.lease_batch(RUN, old, 0, 1)
+    assert await outputs(pool) == {"document_texts": 0, "chunks": 0, "mentions": 0}
+    await store.commit(RUN, new, entry.position, processed(), attempts=1)
+
+
+async def test_a_later_epoch_shuts_out_every_writer_of_the_earlier(
+    store: PostgresManifestStore, pool: PostgresPool, epoch: int
+) -> None:
+    old = Lease(epoch, 7, 7)
+    (entry,) = await store.lease_batch(RUN, old, 0, 1)
+    later = await begin(store, "second")
+    before = await rows(pool)
+    for refused in (
+        store.commit(RUN, old, entry.position, processed(), attempts=1),
+        store.quarantine(RUN, old, entry.position, DamagedDocument("Late."), attempts=1),
+        store.lease_batch(RUN, old, 0, 1),
+        store.record(RUN, epoch, [discovered("new.txt")]),
+        store.take_up(RUN, epoch, quarantined=True),
+        store.changed_candidates(RUN, epoch, -1, 10),
+        store.settle_candidate(RUN, epoch, 0, changed=True),
+        store.names(RUN, epoch, 0, 1),
+        store.close_run(RUN, epoch, "cancelled"),
+    ):
+        with pytest.raises(StaleWriter):
+            await refused
+    assert await rows(pool) == before
+    assert later == epoch + 1
+
+
+async def test_claiming_again_gives_the_same_epoch(store: PostgresManifestStore) -> None:
+    first = await store.claim(RUN, "first", at_least=1)
+    assert await store.claim(RUN, "first", at_least=1) == first == 1
+    second = await store.claim(RUN, "second", at_least=1)
+    assert second == 2
+    assert await store.claim(RUN, "first", at_least=1) == first
+    assert await store.claim(RUN, "second", at_least=9) == second
+
+
+async def test_claims_of_many_runs_at_once_are_all_different(store: PostgresManifestStore) -> None:
+    claims = [store.claim(RUN, f"run-{number}", at_least=1) for number in range(8)]
+    assert sorted(await asyncio.gather(*claims)) == list(range(1, 9))
+
+
+async def test_a_store_that_was_lost_never_hands_out_an_old_epoch(store: PostgresManifestStore) -> None:
+    """The checkpoint files still know epoch 4, so the next one is 5."""
+    assert await store.claim(RUN, "after the loss", at_least=5) == 5
+    assert await store.claim(RUN, "after that", at_least=1) == 6
+
+
+async def test_discovering_again_gives_the_same_manifest(
+    store: PostgresManifestStore, pool: PostgresPool, epoch: int
+) -> None:
+    before, totals = await rows(pool), await store.totals(RUN)
+    assert await begin(store, "first") == epoch
+    assert await rows(pool) == before
+    assert await store.totals(RUN) == totals
+    assert await store.names(RUN, epoch, 0, 5) == NAMES
+
+
+async def test_a_document_named_twice_in_a_page_is_one(store: PostgresManifestStore) -> None:
+    epoch = await store.claim(RUN, "first", at_least=1)
+    await store.record(RUN, epoch, [discovered("a.txt"), discovered("a.txt")])
+    assert (await store.take_up(RUN, epoch, quarantined=False)).queued == 1
+
+
+async def test_resuming_takes_up_only_what_is_unfinished(store: PostgresManifestStore, epoch: int) -> None:
+    await finish(store, Lease(epoch, 1, 1), 1)
+    await finish(store, Lease(epoch, 2, 1), 3, bad=True)
+    later = await begin(store, "second")
+    totals = await store.totals(RUN)
+    assert totals
+    assert (totals.queued, totals.processed, totals.quarantined, totals.pending) == (3, 1, 1, 3)
+    assert await store.names(RUN, later, 0, 3) == ["a.txt", "c.txt", "e.txt"]
+
+
+async def test_retrying_takes_up_exactly_the_quarantined_besides(store: PostgresManifestStore, epoch: int) -> None:
+    for ordinal in range(5):
+        await finish(store, Lease(epoch, ordinal + 1, 1), ordinal, bad=ordinal in (1, 4))
+    later = await begin(store, "second", quarantined=True)
+    totals = await store.totals(RUN)
+    assert totals
+    assert (totals.queued, totals.processed, totals.quarantined) == (2, 3, 0)
+    assert await store.names(RUN, later, 0, 2) == ["b.txt", "e.txt"]
+    assert await store.failures(RUN) == []
+
+
+async def test_a_commit_that_is_rolled_back_leaves_nothing(
+    store: PostgresManifestStore, pool: PostgresPool, epoch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease = Lease(epoch, 1, 1)
+    (entry,) = await store.lease_batch(RUN, lease, 0, 1)
+    before = await rows(pool)
+    twice = replace(processed(), chunks=processed().chunks * 2)  # one vector for two chunks
+    with pytest.raises(ValueError, match="zip"):
+        await store.commit(RUN, lease, entry.position, twice, attempts=1)
+    assert await rows(pool) == before
+    assert await outputs(pool) == {"document_texts": 0, "chunks": 0, "mentions": 0}
+
+    async def fails_at_the_end(*args: object) -> None:
+        await write_outputs(*args)  # type: ignore[arg-type]  # as it was called
+        raise asyncpg.AdminShutdownError("terminating connection")
+
+    write_outputs = postgres_manifest.write_outputs  # type: ignore[attr-defined] # it imports it
+    monkeypatch.setattr(postgres_manifest, "write_outputs", fails_at_the_end)
+    with pytest.raises(Exception, match="Postgres is unavailable"):
+        await store.commit(RUN, lease, entry.position, processed(), attempts=1)
+    assert await rows(pool) == before
+    assert await outputs(pool) == {"document_texts": 0, "chunks": 0, "mentions": 0}
+
+
+async def test_closing_a_cancelled_run_leaves_nothing_pending(store: PostgresManifestStore, epoch: int) -> None:
+    await finish(store, Lease(epoch, 1, 1), 0)
+    await finish(store, Lease(epoch, 2, 1), 1, bad=True)
+    totals = await store.close_run(RUN, epoch, "cancelled")
+    assert (totals.processed, totals.quarantined, totals.cancelled, totals.pending) == (1, 1, 3, 0)
+    assert await store.close_run(RUN, epoch, "cancelled") == totals
+    resumed = await begin(store, "second")
+    again = await store.totals(RUN)
+    assert again
+    assert (again.cancelled, again.pending, again.queued) == (0, 3, 3)
+    assert await store.names(RUN, resumed, 0, 3) == ["c.txt", "d.txt", "e.txt"]
+
+
+async def test_closing_a_failed_run_leaves_its_documents_for_the_next(store: PostgresManifestStore, epoch: int) -> None:
+    totals = await store.close_run(RUN, epoch, "failed")
+    assert (totals.cancelled, totals.pending) == (0, 5)
+
+
+async def test_what_is_quarantined_says_why(store: PostgresManifestStore, epoch: int) -> None:
+    await finish(store, Lease(epoch, 1, 1), 2, bad=True)
+    (failure,) = await store.failures(RUN)
+    assert (failure.position, failure.uri, failure.reason) == (2, discovered("c.txt").uri, "It is torn.")
+    assert (failure.error_type, failure.attempts) == ("DamagedDocument", 2)
+
+
+async def test_nobody_has_heard_of_an_unknown_run(store: PostgresManifestStore) -> None:
+    assert await store.totals("nobody") is None
+    assert await store.failures("nobody") == []
+    assert await store.sources("nobody") == []

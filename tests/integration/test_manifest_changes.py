@@ -1,0 +1,135 @@
+"""Promises about inputs that change: through the activities that use the manifest, on a real Postgres."""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+
+import pytest
+from temporalio.testing import ActivityEnvironment
+
+from activities.manifest import AddRequest, AddResult, DiscoverRequest, DiscoverResult, ManifestActivities
+from perdure.documents.document import DiscoveredDocument
+from perdure.manifest import Lease
+from perdure.stores.postgres.connection import PostgresPool
+from perdure.stores.postgres.manifest import PostgresManifestStore
+from tests.integration.made_documents import discovered, processed, sha256_of
+
+RUN = "run"
+
+
+class Shelf:
+    """What stands where: name to (version, content); the sources that discovery walks."""
+
+    def __init__(self, pool: PostgresPool) -> None:
+        self.content: dict[str, tuple[str, str]] = {}
+        self.store = PostgresManifestStore(pool)
+        self.activities = ManifestActivities(self.store, self._discover, self._content_hash)
+
+    async def discover(self, run_id: str, *, retry: bool = False) -> DiscoverResult:
+        request = DiscoverRequest(
+            workflow_id=RUN, first_run_id=run_id, sources=["file:///papers"], retry_quarantined=retry
+        )
+        return await ActivityEnvironment().run(self.activities.discover, request)
+
+    async def add(self, epoch: int, *names: str) -> AddResult:
+        request = AddRequest(workflow_id=RUN, epoch=epoch, sources=[discovered(name).uri for name in names])
+        return await ActivityEnvironment().run(self.activities.add_documents, request)
+
+    async def process(self, result: DiscoverResult) -> None:
+        """Everything that is queued."""
+        lease = Lease(result.epoch, 1, 1)
+        for entry in await self.store.lease_batch(RUN, lease, 0, result.totals.queued):
+            text = self.content[entry.name][1]
+            await self.store.commit(RUN, lease, entry.position, processed(text), attempts=1)
+
+    def _discover(self, sources: Sequence[str]) -> Iterator[DiscoveredDocument]:
+        everything = sources == ["file:///papers"]
+        for name, (version, _) in self.content.items():
+            if everything or discovered(name).uri in sources:
+                yield discovered(name, version)
+
+    def _content_hash(self, uri: str) -> str | None:
+        name = uri.rsplit("/", 1)[-1]
+        return sha256_of(self.content[name][1]) if name in self.content else None
+
+
+@pytest.fixture
+async def shelf(database_url: str) -> AsyncIterator[Shelf]:
+    pool = PostgresPool(database_url, max_size=4)
+    shelf = Shelf(pool)
+    shelf.content = {"a.txt": ("v1", "first text"), "b.txt": ("v1", "second text")}
+    yield shelf
+    await pool.close()
+
+
+async def test_a_changed_document_is_done_again_and_a_merely_touched_one_is_not(shelf: Shelf) -> None:
+    await shelf.process(await shelf.discover("first"))
+    shelf.content = {"a.txt": ("v2", "first text"), "b.txt": ("v2", "second text, revised")}
+    again = await shelf.discover("second")
+    assert again.names == ["b.txt"]
+    assert (again.totals.queued, again.totals.processed, again.totals.pending) == (1, 1, 1)
+    await shelf.process(again)
+    third = await shelf.discover("third")
+    assert (third.totals.queued, third.totals.processed) == (0, 2)
+
+
+async def test_a_changed_document_loses_its_former_outputs(shelf: Shelf, database_url: str) -> None:
+    await shelf.process(await shelf.discover("first"))
+    shelf.content["a.txt"] = ("v2", "quite another text")
+    await shelf.process(await shelf.discover("second"))
+    pool = PostgresPool(database_url)
+    async with pool.connection() as conn:
+        texts = [row["text"] for row in await conn.fetch("SELECT text FROM document_texts ORDER BY position")]
+        counts = [await conn.fetchval(f"SELECT count(*) FROM {table}") for table in ("chunks", "mentions")]
+    await pool.close()
+    assert texts == ["quite another text", "second text"]
+    assert counts == [2, 2]
+
+
+async def test_new_documents_come_after_the_known_ones(shelf: Shelf) -> None:
+    await shelf.process(await shelf.discover("first"))
+    shelf.content = {"0.txt": ("v1", "new"), **shelf.content}
+    again = await shelf.discover("second")
+    assert again.names == ["0.txt"]
+    assert (again.totals.total, again.totals.queued) == (3, 1)
+
+
+async def test_a_finished_document_that_is_gone_keeps_its_result(shelf: Shelf) -> None:
+    await shelf.process(await shelf.discover("first"))
+    del shelf.content["a.txt"]
+    again = await shelf.discover("second")
+    assert (again.totals.total, again.totals.processed, again.totals.queued) == (2, 2, 0)
+
+
+async def test_adding_to_an_open_run_twice_adds_once(shelf: Shelf) -> None:
+    begun = await shelf.discover("first")
+    shelf.content["c.txt"] = ("v1", "third text")
+    first = await shelf.add(begun.epoch, "c.txt")
+    assert (first.first_ordinal, first.end_ordinal, first.names) == (2, 3, ["c.txt"])
+    assert await shelf.add(begun.epoch, "c.txt") == first
+    assert first.totals.queued == 3
+
+
+async def test_adding_what_an_earlier_epoch_finished_queues_nothing(shelf: Shelf) -> None:
+    await shelf.process(await shelf.discover("first"))
+    later = await shelf.discover("second")
+    added = await shelf.add(later.epoch, "a.txt")
+    assert (added.first_ordinal, added.end_ordinal, added.totals.queued) == (0, 0, 0)
+
+
+async def test_an_ordinal_of_the_queue_is_never_used_twice(shelf: Shelf) -> None:
+    """A document that changes after this epoch processed it stays done until the next: batches are handed out once."""
+    begun = await shelf.discover("first")
+    await shelf.process(begun)
+    shelf.content["b.txt"] = ("v2", "revised while the run is open")
+    added = await shelf.add(begun.epoch, "b.txt")
+    assert (added.first_ordinal, added.end_ordinal, added.totals.queued) == (1, 2, 2)
+    assert added.totals.processed == 2
+    assert (await shelf.discover("second")).names == ["b.txt"]
+
+
+async def test_many_pages_keep_their_order(shelf: Shelf) -> None:
+    shelf.content = {f"{number:05}.txt": ("v1", "text") for number in range(2500)}
+    found = await shelf.discover("first")
+    assert found.totals.queued == 2500
+    names = await shelf.store.names(RUN, found.epoch, 0, 2500)
+    assert names == list(shelf.content)
+    assert found.names == names[:100]

@@ -1,0 +1,202 @@
+"""The main job as a user meets it: real servers, real workers, real documents."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from orchestration.orchestrator import PipelineOrchestrator
+from orchestration.settings import Settings
+from tests.chaos.checker import check, committed
+from tests.chaos.papers import write_documents
+from tests.chaos.workers import ROOT, ChaosWorker
+from workflows.messages import PipelineOptions
+
+CLIENT = Path(__file__).with_name("open_run_client.py")
+
+
+@pytest.fixture
+def papers(tmp_path: Path) -> Path:
+    return write_documents(tmp_path / "papers", 5)
+
+
+@pytest.fixture
+def workflow_id() -> str:
+    return f"pipeline-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+async def orchestrator(settings: Settings) -> AsyncIterator[PipelineOrchestrator]:
+    async with PipelineOrchestrator(settings, own_worker=False) as orchestrator:
+        yield orchestrator
+
+
+@pytest.fixture
+def start_worker() -> Iterator[Callable[[Settings], ChaosWorker]]:
+    started: list[ChaosWorker] = []
+
+    def start(settings: Settings) -> ChaosWorker:
+        started.append(ChaosWorker(settings))
+        started[-1].wait_until_alive()
+        return started[-1]
+
+    yield start
+    for worker in started:
+        worker.close()
+
+
+async def test_an_open_run_survives_the_loss_of_its_client_and_its_worker(
+    settings: Settings, papers: Path, workflow_id: str
+) -> None:
+    first, second = sorted(papers.iterdir())[:2]
+    client = subprocess.Popen(
+        [sys.executable, str(CLIENT), workflow_id, str(first), str(second)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, **settings.environment(), "PYTHONPATH": str(ROOT)},
+    )
+    assert client.stdout
+    with client.stdout:
+        seen = [client.stdout.readline().split() for _ in range(3)]
+    client.kill()
+    worker = psutil.Process(int(seen[2][1]))
+    worker.kill()
+    assert client.wait() == -signal.SIGKILL
+    assert [line[1] for line in seen[:2]] == ["1", "2"], "a checkpoint after each"
+    assert int(seen[0][0]) < int(seen[1][0])
+
+    async with PipelineOrchestrator(settings) as orchestrator:
+        checkpoint = await orchestrator.get_latest_checkpoint(workflow_id)
+        assert checkpoint
+        assert checkpoint.processed_documents == 2
+        assert (await orchestrator.status(workflow_id)).running
+        before = await committed(orchestrator, workflow_id)
+        result = await orchestrator.resume_workflow_from_checkpoint(workflow_id)
+        assert result.status == "completed"
+        await check(orchestrator, workflow_id, before=before)
+
+
+async def test_a_run_over_a_folder_ends_with_everything_stored(
+    settings: Settings,
+    orchestrator: PipelineOrchestrator,
+    papers: Path,
+    workflow_id: str,
+    start_worker: Callable[[Settings], ChaosWorker],
+) -> None:
+    start_worker(settings)
+    await orchestrator.start([str(papers)], workflow_id=workflow_id)
+    ended = await orchestrator.wait(workflow_id)
+    found = await check(orchestrator, workflow_id)
+    assert (ended.documents.total, ended.documents.processed, ended.documents.remaining) == (5, 5, 0)
+    assert 0 < ended.quality_score <= 1
+    assert found.outputs["documents"][0] == found.outputs["texts"][0] == found.outputs["vectors"][0] == 5
+    assert found.outputs["identities"][0] > 0
+
+
+async def test_one_document_at_a_time_gives_one_checkpoint_a_document(
+    settings: Settings,
+    orchestrator: PipelineOrchestrator,
+    papers: Path,
+    workflow_id: str,
+    start_worker: Callable[[Settings], ChaosWorker],
+) -> None:
+    start_worker(settings)
+    await orchestrator.start([], workflow_id=workflow_id, options=PipelineOptions(open=True))
+    for number, paper in enumerate(sorted(papers.iterdir()), start=1):
+        checkpoint = await orchestrator.process_document(workflow_id, str(paper))
+        assert (checkpoint.sequence, checkpoint.processed_documents) == (number, number)
+    await orchestrator.close_intake(workflow_id)
+    await orchestrator.wait(workflow_id)
+    found = await check(orchestrator, workflow_id)
+    assert len(found.checkpoints) == 6
+
+
+async def test_a_bad_document_is_quarantined_with_its_reason_and_retried_alone(
+    settings: Settings,
+    orchestrator: PipelineOrchestrator,
+    papers: Path,
+    workflow_id: str,
+    start_worker: Callable[[Settings], ChaosWorker],
+) -> None:
+    """P8, P7: it never stops the run; once mended, retrying it costs exactly one document."""
+    bad = papers / "bad.txt"
+    bad.write_bytes(b"")
+    start_worker(settings)
+    await orchestrator.start([str(papers)], workflow_id=workflow_id)
+    ended = await orchestrator.wait(workflow_id)
+    assert (ended.documents.processed, ended.documents.quarantined) == (5, 1)
+    await check(orchestrator, workflow_id, status="completed_with_failures")
+    (failure,) = await orchestrator.failures(workflow_id)
+    assert failure.error_type == "EmptyDocument"
+    assert failure.reason.endswith(".")
+
+    before = await committed(orchestrator, workflow_id)
+    bad.write_text("Ada Lovelace mended it.")
+    await orchestrator.start([str(papers)], workflow_id=workflow_id, retry_quarantined=True, rediscover=False)
+    await orchestrator.wait(workflow_id)
+    del before[failure.position]
+    assert len(before) == 5
+    await check(orchestrator, workflow_id, before=before)
+
+
+async def test_a_service_that_is_down_is_captured_as_unhealthy_and_the_run_goes_on(
+    settings: Settings, papers: Path, workflow_id: str, start_worker: Callable[[Settings], ChaosWorker]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening, socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # nobody listens there
+        ports = (listening.getsockname()[1], closed.getsockname()[1])
+        services = {"Archive": f"tcp://127.0.0.1:{ports[0]}", "Courier": f"tcp://127.0.0.1:{ports[1]}"}
+        settings = replace(settings, external_services=services)
+        start_worker(settings)
+        async with PipelineOrchestrator(settings, own_worker=False) as orchestrator:
+            await orchestrator.start([str(papers)], workflow_id=workflow_id)
+            await orchestrator.wait(workflow_id)
+            found = await check(orchestrator, workflow_id)
+    for checkpoint in found.checkpoints:
+        states = checkpoint.service_states
+        assert set(states) == {"IdentityService", "AnalyticsService", "Archive", "Courier"}
+        assert states["Courier"].status == "unhealthy"
+        assert str(ports[1]) in states["Courier"].metadata["why"]
+        assert {states[name].status for name in ("IdentityService", "AnalyticsService", "Archive")} == {"healthy"}
+        assert all(state.metadata["round_trip_ms"] >= 0 for state in states.values())
+    last = found.checkpoints[-1].service_states
+    assert last["IdentityService"].metadata["processed_entities"] == found.outputs["mentions"][0]
+    assert last["IdentityService"].metadata["resolution_rate"] == 1.0
+    assert last["AnalyticsService"].metadata["graphs_generated"] == 1
+    assert last["AnalyticsService"].metadata["analysis_modes"] == ["graph", "table", "vector"]
+
+
+async def test_progress_can_be_read_and_searched_while_no_worker_is_alive(
+    settings: Settings,
+    orchestrator: PipelineOrchestrator,
+    papers: Path,
+    workflow_id: str,
+    start_worker: Callable[[Settings], ChaosWorker],
+) -> None:
+    worker = start_worker(settings)
+    await orchestrator.start([], workflow_id=workflow_id, options=PipelineOptions(open=True))
+    for paper in sorted(papers.iterdir())[:2]:
+        await orchestrator.process_document(workflow_id, str(paper))
+    worker.kill()
+    description = await orchestrator.client.get_workflow_handle(workflow_id).describe()
+    shown = {pair.key.name: pair.value for pair in description.typed_search_attributes}
+    expected = {"DocumentsTotal": 2, "DocumentsProcessed": 2, "DocumentsFailed": 0, "PipelineStatus": "in_progress"}
+    assert {name: shown.get(name) for name in expected} == expected
+    assert shown["QualityScore"] > 0
+    query = f"WorkflowId='{workflow_id}' AND PipelineStatus='in_progress' AND DocumentsProcessed=2"
+    for _ in range(50):  # visibility follows a moment later
+        if found := [run.id async for run in orchestrator.client.list_workflows(query)]:
+            break
+        await asyncio.sleep(0.1)
+    assert found == [workflow_id]
+    await orchestrator.client.get_workflow_handle(workflow_id).terminate("the test is over")

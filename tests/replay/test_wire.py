@@ -1,0 +1,55 @@
+"""Saved messages of every release are still understood: what replay does not notice, such as an activity's input."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from activities.batches import BatchRequest, BatchResult
+from activities.manifest import (
+    AddRequest,
+    AddResult,
+    CloseRequest,
+    DiscoverRequest,
+    DiscoverResult,
+    NamesRequest,
+    Totals,
+)
+from activities.services import AnalyticsResult, IdentityResult, ServiceRequest
+from perdure.checkpoint import WorkflowCheckpoint, compute_digest, upgrade
+from workflows.messages import AddDocuments, AddedDocuments, PipelineInput, Progress
+from workflows.state import PipelineState
+
+RELEASES = sorted((Path(__file__).parent / "wire").glob("*.json"))
+MODELS: list[type[BaseModel]] = [
+    *(BatchRequest, BatchResult, AddRequest, AddResult, CloseRequest, DiscoverRequest, DiscoverResult, NamesRequest),
+    *(Totals, AnalyticsResult, IdentityResult, ServiceRequest, AddDocuments, AddedDocuments, PipelineInput, Progress),
+    *(PipelineState, WorkflowCheckpoint),
+]
+CASES = [(path, model) for path in RELEASES for model in MODELS]
+
+
+def saved(path: Path, model: type[BaseModel]) -> dict[str, Any]:
+    messages: dict[str, dict[str, Any]] = json.loads(path.read_text())
+    return messages[model.__name__]
+
+
+@pytest.mark.parametrize(("path", "model"), CASES, ids=lambda one: getattr(one, "stem", None) or one.__name__)
+def test_a_saved_message_is_read_as_it_was_meant(path: Path, model: type[BaseModel]) -> None:
+    message = saved(path, model)
+    read = model.model_validate(message).model_dump(mode="json")
+    assert {name: read[name] for name in message} == message
+
+
+@pytest.mark.parametrize(("path", "model"), CASES, ids=lambda one: getattr(one, "stem", None) or one.__name__)
+def test_what_a_later_version_adds_is_ignored(path: Path, model: type[BaseModel]) -> None:
+    message = saved(path, model)
+    assert model.model_validate({**message, "of_a_later_version": {"a": 1}}) == model.model_validate(message)
+
+
+@pytest.mark.parametrize("path", RELEASES, ids=lambda path: path.stem)
+def test_a_checkpoint_at_rest_keeps_its_digest(path: Path) -> None:
+    checkpoint = upgrade(saved(path, WorkflowCheckpoint))
+    assert compute_digest(checkpoint) == checkpoint.digest

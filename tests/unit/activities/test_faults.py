@@ -1,0 +1,68 @@
+"""What the server is told of an activity's failure: try again, or never."""
+
+import asyncio
+
+import pytest
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
+
+from activities import faults
+from activities.faults import translated
+from perdure.errors import CheckpointGap, DependencyUnavailable, InvalidSource, PerdureError, StaleWriter
+
+
+async def failure_of(error: Exception) -> ApplicationError:
+    with pytest.raises(ApplicationError) as caught:
+        async with translated():
+            raise error
+    return caught.value
+
+
+async def test_what_is_away_is_tried_again_and_named() -> None:
+    failure = await failure_of(DependencyUnavailable("Postgres", "connection refused"))
+    assert (failure.type, failure.non_retryable) == ("DependencyUnavailable", False)
+    assert failure.message == "Postgres is unavailable: connection refused"
+
+
+@pytest.mark.parametrize(
+    "error", [StaleWriter("Gone."), CheckpointGap("Gap."), InvalidSource("No."), PerdureError("x")]
+)
+async def test_what_would_fail_again_in_the_same_way_is_not_tried_again(error: PerdureError) -> None:
+    failure = await failure_of(error)
+    assert (failure.type, failure.message, failure.non_retryable) == (type(error).__name__, str(error), True)
+
+
+async def test_what_nobody_foresaw_passes_through_for_the_server_to_retry() -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with translated():
+            raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_the_heart_beats_while_the_body_runs_and_stops_with_it(
+    monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    monkeypatch.setattr(faults, "FIRST_HEARTBEAT_SECONDS", 0.01)
+    monkeypatch.setattr(faults, "HEARTBEAT_EVERY_SECONDS", 0.01)
+    environment, beats, done = ActivityEnvironment(), [], 0
+    environment.on_heartbeat = lambda *details: beats.append(details[0])
+
+    async def body() -> None:
+        nonlocal done
+        async with translated(lambda: {"done": done}):
+            for _ in range(5):
+                await asyncio.sleep(0.02)
+                done += 1
+            if fails:
+                raise StaleWriter("Gone.")
+
+    if fails:
+        with pytest.raises(ApplicationError):
+            await environment.run(body)
+    else:
+        await environment.run(body)
+    count = len(beats)
+    await asyncio.sleep(0.05)
+    assert len(beats) == count
+    assert beats[0] == {"done": 0}
+    assert beats[-1]["done"] >= 3

@@ -1,0 +1,94 @@
+"""Whose fault it is when a file cannot be read decides between quarantine and patience."""
+
+import errno
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from perdure.documents.addresses import uri_of
+from perdure.documents.reading import content_hash, read_document
+from perdure.errors import (
+    DependencyUnavailable,
+    DocumentError,
+    DocumentTooLarge,
+    EmptyDocument,
+    UnreadableDocument,
+    VanishedDocument,
+)
+
+LIMIT = 1000
+
+
+def _read(path: Path, source: Path) -> bytes:
+    return read_document(uri_of(path), uri_of(source), LIMIT)
+
+
+def test_bytes_come_back_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"\0\xff")
+    assert _read(tmp_path / "a", tmp_path) == b"\0\xff"
+    assert content_hash(uri_of(tmp_path / "a")) == hashlib.sha256(b"\0\xff").hexdigest()
+
+
+def test_a_file_that_is_gone_from_its_source_vanished(tmp_path: Path) -> None:
+    with pytest.raises(VanishedDocument):
+        _read(tmp_path / "gone", tmp_path)
+    with pytest.raises(VanishedDocument):  # named itself, its folder still there
+        _read(tmp_path / "gone", tmp_path / "gone")
+    assert content_hash(uri_of(tmp_path / "gone")) is None
+
+
+def test_a_source_that_is_gone_altogether_is_waited_for(tmp_path: Path) -> None:
+    share = tmp_path / "share"
+    with pytest.raises(DependencyUnavailable, match="not there now"):
+        _read(share / "a", share)
+    with pytest.raises(DependencyUnavailable, match="not there now"):
+        _read(share / "a", share / "a")
+
+
+def test_what_is_no_file_is_never_waited_on(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path, Path("/dev/zero"), Path("/dev/null")):
+        with pytest.raises(UnreadableDocument):
+            _read(path, tmp_path)
+        assert content_hash(uri_of(path)) is None
+
+
+def test_empty_and_too_large_files_are_told_apart(tmp_path: Path) -> None:
+    for size in (0, LIMIT, LIMIT + 1):
+        (tmp_path / str(size)).write_bytes(b"x" * size)
+    with pytest.raises(EmptyDocument):
+        _read(tmp_path / "0", tmp_path)
+    assert len(_read(tmp_path / str(LIMIT), tmp_path)) == LIMIT
+    with pytest.raises(DocumentTooLarge, match="limit"):
+        _read(tmp_path / str(LIMIT + 1), tmp_path)
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.ENOSPC, errno.EMFILE, errno.ENFILE, errno.ENOMEM,
+                                    errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOSTDOWN])  # fmt: skip
+def test_failures_of_disk_and_machine_are_the_worlds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    _refuse(monkeypatch, number)
+    with pytest.raises(DependencyUnavailable):
+        _read(tmp_path / "a", tmp_path)
+    with pytest.raises(DependencyUnavailable):
+        content_hash(uri_of(tmp_path / "a"))
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG])
+def test_refusals_are_the_documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    _refuse(monkeypatch, number)
+    with pytest.raises(UnreadableDocument) as caught:
+        _read(tmp_path / "a", tmp_path)
+    assert isinstance(caught.value, DocumentError)
+    assert str(caught.value).endswith(".")
+    assert content_hash(uri_of(tmp_path / "a")) is None
+
+
+def _refuse(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    def refuse(*_: object, **__: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("perdure.documents.reading.os.open", refuse)

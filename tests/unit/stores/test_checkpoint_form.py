@@ -1,0 +1,104 @@
+"""A checkpoint has one form, in which the wire and every store give it back."""
+
+import json
+import math
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from pydantic_core import to_json
+
+from perdure.checkpoint import ServiceState, WorkflowCheckpoint, compute_digest
+from tests.conformance.chains import make_checkpoint
+from tests.conformance.test_store_model import json_values
+
+numbers = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+
+
+def as_postgres_writes(number: float) -> float:
+    """What jsonb's decimals make of a number: no exponent, no negative zero."""
+    if isinstance(number, int):
+        return number
+    written = float.__repr__(number)
+    if "e+" in written:
+        mantissa, _, exponent = written.partition("e+")
+        whole, _, fraction = mantissa.partition(".")
+        return int(whole + fraction.ljust(int(exponent), "0"))
+    return float(written) or 0.0
+
+
+@given(json_values)
+def test_the_wire_keeps_value_and_digest(value: Any) -> None:
+    checkpoint = make_checkpoint("w", value=value)
+    again = WorkflowCheckpoint.model_validate_json(to_json(checkpoint))
+    assert again == checkpoint
+    assert compute_digest(again) == checkpoint.digest
+
+
+@given(json_values)
+def test_the_form_is_its_own_form(value: Any) -> None:
+    once = make_checkpoint("w", value=value).state_data
+    twice = make_checkpoint("w", **{key: once[key] for key in ("value",)}).state_data
+    assert json.dumps(once) == json.dumps(twice)
+
+
+@given(numbers)
+def test_numbers_are_written_as_postgres_keeps_them(number: float) -> None:
+    kept = make_checkpoint("w", value=number).state_data["value"]
+    assert math.isclose(kept, number, rel_tol=1e-15)
+    assert repr(kept) == repr(as_postgres_writes(number))
+
+
+def test_one_moment_has_one_form() -> None:
+    moment = datetime(2026, 3, 1, 0, 30, 0, 1, tzinfo=UTC)
+    for other in (moment.astimezone(timezone(timedelta(hours=5, minutes=45))), "2026-03-01T00:30:00.000001Z", moment):
+        state = ServiceState.model_validate({"status": "healthy", "last_check": other})
+        assert state.model_dump(mode="json")["last_check"] == "2026-03-01T00:30:00.000001Z"
+
+
+def test_values_of_python_become_those_of_json() -> None:
+    kept = make_checkpoint("w", value={1: (1, 2), "when": datetime(2026, 1, 1, tzinfo=UTC)}).state_data["value"]
+    assert kept == {"1": [1, 2], "when": "2026-01-01T00:00:00Z"}
+
+
+def nested(depth: int) -> Any:
+    value: Any = 0
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("a\0b", "NUL"),
+        ({"a\0b": 1}, "NUL"),
+        ("\ud800", "surrogate"),
+        (float("nan"), "NaN"),
+        (float("-inf"), "infinity"),
+        (10**4000, "digits"),
+        (nested(100), "nested"),
+        (object(), "serialize"),
+    ],
+    ids=["nul", "nul-key", "surrogate", "nan", "infinity", "huge", "deep", "object"],
+)
+def test_what_no_store_can_keep_is_refused_with_why(value: Any, said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        make_checkpoint("w", value=value)
+    with pytest.raises(ValidationError, match=said):
+        ServiceState(status="healthy", last_check=datetime.now(UTC), metadata={"value": value})
+
+
+def test_ids_and_times_are_checked_as_well() -> None:
+    whole = make_checkpoint("w").model_dump()
+    for field, value, said in [
+        ("workflow_id", "a\0b", "NUL"),
+        ("timestamp", "2026-01-01T00:00:00", "zone"),
+        ("processed_documents", 2**31, "2147483647"),
+        ("processed_documents", -1, "greater"),
+    ]:
+        with pytest.raises(ValidationError, match=said):
+            WorkflowCheckpoint.model_validate({**whole, field: value})

@@ -1,0 +1,71 @@
+"""What is the world's fault and what is not."""
+
+import asyncpg
+import pytest
+
+from perdure.errors import DependencyUnavailable, InvalidConfiguration
+from perdure.stores.postgres.faults import translated
+
+NOT_NOW = [
+    ConnectionRefusedError(111, "Connection refused"),
+    ConnectionResetError(),
+    TimeoutError(),
+    asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation"),
+    asyncpg.InterfaceError("connection is closed"),
+    asyncpg.InterfaceError("pool is closing"),
+    asyncpg.CannotConnectNowError("the database system is starting up"),
+    asyncpg.AdminShutdownError("terminating connection due to administrator command"),
+    asyncpg.CrashShutdownError("crash"),
+    asyncpg.QueryCanceledError("canceling statement due to statement timeout"),
+    asyncpg.TooManyConnectionsError("sorry, too many clients already"),
+    asyncpg.DiskFullError("could not extend file: No space left on device"),
+    asyncpg.OutOfMemoryError("out of memory"),
+    asyncpg.DeadlockDetectedError("deadlock detected"),
+    asyncpg.SerializationError("could not serialize access"),
+    asyncpg.ReadOnlySQLTransactionError("cannot execute INSERT in a read-only transaction"),
+    asyncpg.TransactionResolutionUnknownError("unknown"),
+    asyncpg.StatementCompletionUnknownError("unknown"),
+    asyncpg.InvalidPasswordError("password authentication failed"),
+    asyncpg.InvalidCatalogNameError('database "x" does not exist'),
+    asyncpg.PostgresIOError("could not fsync file"),
+    asyncpg.InternalClientError("cannot switch to state 11; another operation (2) is in progress"),
+]
+
+NEVER = [
+    asyncpg.UniqueViolationError("duplicate key"),
+    asyncpg.CheckViolationError("violates check constraint"),
+    asyncpg.PostgresSyntaxError("syntax error"),
+    asyncpg.UndefinedColumnError("column does not exist"),
+    asyncpg.DataError("invalid input"),
+    asyncpg.InvalidTextRepresentationError("invalid input syntax"),
+    asyncpg.InterfaceError("cannot perform operation: another operation is in progress"),
+    ValueError("a bug"),
+    KeyError("a bug"),
+]
+
+
+def named(error: Exception) -> str:
+    return f"{type(error).__name__}-{error}"[:40]
+
+
+@pytest.mark.parametrize("error", NOT_NOW, ids=named)
+def test_what_may_succeed_later_is_the_worlds_fault(error: Exception) -> None:
+    fault = translated(error)
+    assert isinstance(fault, DependencyUnavailable)
+    assert fault.dependency == "Postgres"
+    assert fault.why
+    assert "\n" not in fault.why
+
+
+@pytest.mark.parametrize("error", NEVER, ids=named)
+def test_what_would_fail_again_passes_through(error: Exception) -> None:
+    assert translated(error) is None
+
+
+def test_any_complaint_about_a_lost_connection_means_that_it_is_lost() -> None:
+    complaint = asyncpg.InterfaceError("cannot perform operation: another operation is in progress")
+    assert isinstance(translated(complaint, connection_lost=True), DependencyUnavailable)
+
+
+def test_an_address_that_cannot_be_read_is_a_configuration_error() -> None:
+    assert isinstance(translated(asyncpg.ClientConfigurationError("invalid DSN")), InvalidConfiguration)

@@ -1,0 +1,149 @@
+"""The scripts of the Docker set-up, run for real where the real thing is here: the namespace script on a server."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SCRIPTS = sorted((ROOT / "ops/temporal").glob("*.sh"))
+TEMPORAL = Path(sys.executable).parent / "temporal"
+ATTRIBUTES = {
+    "DocumentsTotal": "INDEXED_VALUE_TYPE_INT",
+    "DocumentsProcessed": "INDEXED_VALUE_TYPE_INT",
+    "DocumentsFailed": "INDEXED_VALUE_TYPE_INT",
+    "QualityScore": "INDEXED_VALUE_TYPE_DOUBLE",
+    "PipelineStatus": "INDEXED_VALUE_TYPE_KEYWORD",
+}
+
+
+def run(script: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["sh", str(ROOT / "ops/temporal" / script)],
+        env={"PATH": f"{TEMPORAL.parent}:/usr/bin:/bin", "HOME": environment.get("HOME", "/nonexistent")} | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@contextmanager
+def process(*command: str | Path, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with (folder / "output").open("wb") as output:
+        started = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, cwd=folder)
+        try:
+            yield started
+        finally:
+            started.kill()
+            started.wait()
+
+
+def test_the_scripts_are_sound_shell() -> None:
+    assert len(SCRIPTS) == 2
+    for script in SCRIPTS:
+        subprocess.run(["bash", "-n", script], check=True)
+        assert "\nset -eu\n" in script.read_text(encoding="utf-8")
+
+
+def test_the_namespace_script_sets_a_real_server_up_and_may_run_again(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    address = f"127.0.0.1:{port}"
+    environment = {"TEMPORAL_ADDRESS": address, "TEMPORAL_NAMESPACE": "saltmere", "HOME": str(tmp_path)}
+    server = (TEMPORAL, "server", "start-dev", "--headless", "--ip", "127.0.0.1", "--port", str(port))
+
+    def temporal(*command: str) -> str:
+        told = ["--address", address, "--namespace", "saltmere", "--output", "json"]
+        return subprocess.run(
+            [TEMPORAL, *command, *told], env={"HOME": str(tmp_path)}, capture_output=True, text=True, check=True
+        ).stdout
+
+    with process(*server, folder=tmp_path):
+        for retention in ("720h", "48h"):
+            result = run("namespace.sh", environment | {"RETENTION": retention})
+            assert result.returncode == 0, result.stderr
+        described = json.loads(temporal("operator", "namespace", "describe"))
+        assert described["config"]["workflowExecutionRetentionTtl"] == "172800s"
+        listed = json.loads(temporal("operator", "search-attribute", "list"))
+        assert listed["customAttributes"] == ATTRIBUTES
+
+
+def test_the_namespace_script_gives_up_on_a_server_that_is_not_there(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    environment = {"TEMPORAL_ADDRESS": address, "TEMPORAL_NAMESPACE": "x", "RETENTION": "72h", "WAIT_SECONDS": "1"}
+    result = run("namespace.sh", environment | {"HOME": str(tmp_path)})
+    assert result.returncode == 1
+    assert f"Gave up waiting for the Temporal server at {address}." in result.stderr
+
+
+def test_the_schema_script_creates_and_updates_both_databases_in_order(tmp_path: Path) -> None:
+    """The tool itself is only in Temporal's image; a stand-in notes how it was called."""
+    tool = tmp_path / "temporal-sql-tool"
+    tool.write_text(f'#!/bin/sh\nset -u\necho "$SQL_USER@$SQL_HOST:$SQL_PORT $*" >> {tmp_path}/calls\n')
+    tool.chmod(0o755)
+    environment = {
+        "PATH": f"{tmp_path}:/usr/bin:/bin",
+        "SQL_PLUGIN": "postgres12",
+        "SQL_HOST": "temporal-db",
+        "SQL_PORT": "5432",
+        "SQL_USER": "temporal",
+        "SQL_PASSWORD": "given",
+    }
+    assert run("schema.sh", environment).returncode == 0
+    calls = (tmp_path / "calls").read_text().splitlines()
+    schemas = "/etc/temporal/schema/postgresql/v12"
+    assert calls == [
+        f"temporal@temporal-db:5432 --db {database} {command}"
+        for database, store in (("temporal", "temporal"), ("temporal_visibility", "visibility"))
+        for command in (
+            "create-database",
+            "setup-schema --version 0.0",
+            f"update-schema --schema-dir {schemas}/{store}/versioned",
+        )
+    ]
+    assert run("schema.sh", {**environment, "SQL_PASSWORD": ""}).returncode != 0
+
+
+HOLDER = (
+    "import pathlib, sys, time; lock = pathlib.Path(sys.argv[1]).open('a+'); print('held', flush=True); time.sleep(60)"
+)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="the health check is for Linux containers")
+def test_the_health_check_tells_a_live_worker_from_a_stopped_and_a_dead_one(tmp_path: Path) -> None:
+    slots = tmp_path / "workers"
+    slots.mkdir()
+
+    def health() -> tuple[int, str]:
+        result = subprocess.run(
+            [sys.executable, ROOT / "ops/worker_health.py"],
+            env=os.environ | {"PERDURE_DATA_DIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return result.returncode, result.stderr
+
+    assert health() == (1, f"no process holds a worker's slot in {slots.resolve()}\n")
+    with process(sys.executable, "-c", HOLDER, slots / "worker-1.lock", folder=tmp_path) as worker:
+        deadline = time.monotonic() + 10
+        while not (tmp_path / "output").read_text() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert health() == (0, "")
+        worker.send_signal(signal.SIGSTOP)
+        time.sleep(0.05)
+        assert health() == (1, f"the worker, process {worker.pid}, is in state T\n")
+        worker.send_signal(signal.SIGCONT)
+        time.sleep(0.05)
+        assert health() == (0, "")
+    assert health()[0] == 1

@@ -1,0 +1,112 @@
+"""However a program ends, its exit code is true, its output is whole, and people read one sentence."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = """
+import asyncio, sys
+from temporalio.service import RPCError, RPCStatusCode
+from orchestration.process_exit import run_main
+from perdure.errors import DependencyUnavailable, PortInUse
+
+async def refused(): raise PortInUse("Port 1 is taken.")
+async def away(): raise DependencyUnavailable("Postgres", "it went away")
+async def unreachable(): raise RPCError("connection lost\\ntwice", RPCStatusCode.UNAVAILABLE, b"")
+async def unforeseen(): raise KeyError("key")
+async def grouped(): raise ExceptionGroup("", [PortInUse("Port 1 is taken.")])
+async def done(): print("whole " * 20000)
+async def found_a_difference(): return 1
+async def leaves(): sys.exit(7)
+async def waits():
+    try:
+        print("ready", flush=True)
+        await asyncio.sleep(60)
+    finally:
+        await asyncio.sleep(0.05)
+        print("closed")
+
+run_main(globals()[sys.argv[1]])
+"""
+ROOT = Path(__file__).parents[2]
+
+
+def run(how: str, tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    (tmp_path / "data").mkdir(exist_ok=True)
+    return subprocess.run(
+        [sys.executable, "-c", PROGRAM, how],
+        env={**os.environ, "PYTHONPATH": str(ROOT), **variables},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("how", "code", "sentence"),
+    [
+        ("done", 0, ""),
+        ("found_a_difference", 1, ""),
+        ("leaves", 7, ""),
+        ("refused", 2, "Port 1 is taken.\n"),
+        ("grouped", 2, "Port 1 is taken.\n"),
+        ("away", 2, "Postgres is unavailable: it went away\n"),
+        ("unreachable", 2, "The Temporal server went away: connection lost twice.\n"),
+    ],
+)
+def test_each_end_has_its_code_and_at_most_one_sentence(how: str, code: int, sentence: str, tmp_path: Path) -> None:
+    ended = run(how, tmp_path)
+    assert (ended.returncode, ended.stderr) == (code, sentence)
+
+
+def test_output_is_whole(tmp_path: Path) -> None:
+    assert run("done", tmp_path).stdout == "whole " * 20000 + "\n"
+
+
+def test_the_unforeseen_is_written_down_and_shown_only_when_asked_for(tmp_path: Path) -> None:
+    ended = run("unforeseen", tmp_path)
+    log = tmp_path / "data" / "logs" / "errors.log"
+    assert ended.returncode == 1
+    assert ended.stderr.count("\n") == 1
+    assert str(log) in ended.stderr
+    assert "Traceback" in log.read_text()
+    assert "Traceback" in run("unforeseen", tmp_path, PERDURE_DEBUG="1").stderr
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+async def test_an_interruption_closes_first(number: signal.Signals, code: int, tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        PROGRAM,
+        "waits",
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        cwd=tmp_path,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout
+    assert await process.stdout.readline() == b"ready\n"
+    process.send_signal(number)
+    assert await process.stdout.read() == b"closed\n"
+    assert await process.wait() == code
+
+
+def test_a_reader_that_goes_away_is_no_failure_of_ours(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as gone:
+        ended = subprocess.run(
+            [sys.executable, "-c", PROGRAM, "done"],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            cwd=tmp_path,
+            stdout=gone,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert (ended.returncode, ended.stderr) == (141, b"")

@@ -1,0 +1,173 @@
+"""The marks of a run (watermark, ranges beyond it, unsaved ranges) against a naive model of sets of ordinals."""
+
+import itertools
+
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from activities.batches import BatchResult
+from activities.manifest import Totals
+from workflows.state import (
+    MAX_BATCH_BYTES,
+    MAX_BATCH_DOCUMENTS,
+    SMALL_RUN_DOCUMENTS,
+    PipelineState,
+    Range,
+    merged,
+)
+
+RANGES = st.lists(
+    st.tuples(st.integers(0, 40), st.integers(0, 8)).map(lambda pair: (pair[0], pair[0] + pair[1])), max_size=12
+)
+
+
+def ordinals(ranges: list[Range]) -> set[int]:
+    return {ordinal for first, end in ranges for ordinal in range(first, end)}
+
+
+def is_normal(ranges: list[Range]) -> bool:
+    """Sorted, none empty, none touching the next."""
+    return all(first < end for first, end in ranges) and all(
+        before[1] < after[0] for before, after in itertools.pairwise(ranges)
+    )
+
+
+def totals(queued: int, queued_bytes: int = 0) -> Totals:
+    return Totals(
+        total=queued,
+        processed=0,
+        quarantined=0,
+        cancelled=0,
+        pending=queued,
+        queued=queued,
+        queued_bytes=queued_bytes,
+        quality_sum=0.0,
+    )
+
+
+class Marks(RuleBasedStateMachine):
+    """Batches are taken in order and finish in any order, checkpoints are taken and covered, the queue grows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.state = PipelineState()
+        self.in_flight: list[Range] = []
+        self.finished: set[int] = set()
+        self.covered: set[int] = set()
+        self.writing: list[Range] | None = None
+
+    @rule(more=st.integers(1, 30))
+    def grow(self, more: int) -> None:
+        self.state.grow(totals(self.state.queued + more))
+
+    @precondition(lambda self: self.state.next_ordinal < self.state.queued)
+    @rule(size=st.integers(1, 7))
+    def take(self, size: int) -> None:
+        before = self.state.next_ordinal
+        first, end = self.state.next_batch(size)
+        assert (first, end) == (before, min(self.state.queued, before + size))
+        self.in_flight.append((first, end))
+
+    @precondition(lambda self: self.in_flight)
+    @rule(data=st.data())
+    def finish(self, data: st.DataObject) -> None:
+        batch = data.draw(st.sampled_from(self.in_flight))
+        self.in_flight.remove(batch)
+        self.state.finish(batch, BatchResult(processed=batch[1] - batch[0], quality_sum=0.5 * (batch[1] - batch[0])))
+        self.finished |= ordinals([batch])
+
+    @precondition(lambda self: self.writing is None)
+    @rule()
+    def begin_checkpoint(self) -> None:
+        self.writing = list(self.state.unsaved)
+
+    @precondition(lambda self: self.writing is not None)
+    @rule()
+    def checkpoint_is_written(self) -> None:
+        assert self.writing is not None
+        self.state.mark_saved(self.writing)
+        self.covered |= ordinals(self.writing)
+        self.writing = None
+
+    @rule(first=st.integers(0, 60), length=st.integers(0, 6))
+    def ask_if_saved(self, first: int, length: int) -> None:
+        wanted = (first, first + length)
+        if length:
+            assert self.state.is_saved(wanted) == (ordinals([wanted]) <= self.covered)
+
+    @invariant()
+    def marks_say_what_is_finished(self) -> None:
+        state = self.state
+        assert set(range(state.watermark)) | ordinals(state.beyond) == self.finished
+        assert ordinals(state.unsaved) == self.finished - self.covered
+        assert is_normal(state.beyond)
+        assert is_normal(state.unsaved)
+        assert all(first > state.watermark for first, _ in state.beyond)
+        assert state.processed == len(self.finished)
+        assert len(state.beyond) <= len(self.in_flight)
+
+    @invariant()
+    def everything_taken_is_in_flight_or_finished(self) -> None:
+        assert ordinals(self.in_flight) | self.finished == set(range(self.state.next_ordinal))
+
+
+TestMarks = Marks.TestCase
+
+
+@given(RANGES)
+def test_merged_ranges_hold_the_same_ordinals_in_normal_form(ranges: list[Range]) -> None:
+    result = merged(ranges)
+    assert ordinals(result) == ordinals(ranges)
+    assert is_normal(result)
+
+
+@given(unsaved=RANGES.map(merged), saved=RANGES.map(merged))
+def test_what_finished_while_a_checkpoint_was_written_stays_unsaved(unsaved: list[Range], saved: list[Range]) -> None:
+    state = PipelineState(unsaved=unsaved)
+    state.mark_saved(saved)
+    assert ordinals(state.unsaved) == ordinals(unsaved) - ordinals(saved)
+
+
+def test_nothing_is_saved_without_being_asked_for_something() -> None:
+
+    assert PipelineState().is_saved((0, 0))
+
+
+@given(queued=st.integers(1, 10**7), size_bytes=st.integers(0, 10**9))
+def test_an_adaptive_batch_is_bounded_by_documents_and_bytes(queued: int, size_bytes: int) -> None:
+    state = PipelineState(queued=queued, queued_bytes=size_bytes * queued)
+    first, end = state.next_batch(0)
+    documents = end - first
+    assert 1 <= documents <= MAX_BATCH_DOCUMENTS
+    assert documents == 1 or documents * size_bytes <= MAX_BATCH_BYTES
+    assert queued > SMALL_RUN_DOCUMENTS or documents == 1
+
+
+@given(queued=st.integers(1, 5000), batch_size=st.integers(0, 1000))
+def test_batches_cover_the_queue_without_gap_or_overlap(queued: int, batch_size: int) -> None:
+    state = PipelineState(queued=queued)
+    position = 0
+    while state.next_ordinal < queued:
+        first, end = state.next_batch(batch_size)
+        assert first == position < end
+        position = end
+    assert position == queued
+
+
+def test_growing_never_takes_back_what_batches_have_reported() -> None:
+    state = PipelineState()
+    state.take_totals(totals(3))
+    state.next_batch(2)
+    state.finish((0, 2), BatchResult(processed=1, quarantined=1, quality_sum=0.8))
+    state.grow(totals(5))
+    assert (state.total, state.queued, state.processed, state.quarantined) == (5, 5, 1, 1)
+    assert state.remaining == 3
+    assert state.quality_score == 0.8
+
+
+def test_the_fence_of_each_dispatch_is_a_new_one() -> None:
+    state = PipelineState()
+    assert [state.next_dispatch() for _ in range(3)] == [1, 2, 3]
+    restored = PipelineState.model_validate_json(state.model_dump_json())
+    assert restored.next_dispatch() == 4

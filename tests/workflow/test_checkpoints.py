@@ -1,0 +1,110 @@
+"""P3 and the form of a checkpoint: gapless, chained, shared by a flood and one a document without one."""
+
+import json
+
+from perdure.checkpoint import checkpoint_id
+from tests.workflow.chains import check_chain
+from tests.workflow.conftest import Begin
+from tests.workflow.world import QUALITY, World, until
+from workflows.document_pipeline import DocumentPipeline
+from workflows.messages import ResumePoint
+
+
+async def test_one_document_at_a_time_gives_one_checkpoint_a_document(begin: Begin) -> None:
+    world = World(4)
+    world.hold(0, 1, 2, 3)
+    run = await begin(world, concurrency=1)
+    for ordinal in range(4):
+        await world.until_held(ordinal)
+        world.release(ordinal)
+        await until(lambda done=ordinal: len(world.mirror) == done + 1, "its checkpoint is written")  # type: ignore[misc]  # bound now
+    await run.result()
+    chain = check_chain(world, run.id, status="completed")
+    assert [one.processed_documents for one in chain] == [1, 2, 3, 4, 4]
+
+
+async def test_a_flood_of_documents_shares_checkpoints(begin: Begin) -> None:
+    world = World(30)
+    world.hold("mirror_checkpoint")
+    run = await begin(world, concurrency=30)
+    await world.until_held("mirror_checkpoint")
+    await until(lambda: len(world.done) == 30, "no document waits for a checkpoint")
+    world.release()
+    await run.result()
+    chain = check_chain(world, run.id, status="completed")
+    assert len(chain) <= 3
+    assert chain[-2].processed_documents == 30
+
+
+async def test_a_checkpoint_says_where_the_run_stands(begin: Begin) -> None:
+    world = World(3)
+    world.bad = {1}
+    run = await begin(world, concurrency=1)
+    await run.result()
+    chain = check_chain(world, run.id, status="completed_with_failures")
+    last = chain[-1]
+    data = last.state_data
+    assert (data["documents_total"], data["documents_remaining"], data["documents_quarantined"]) == (3, 0, 1)
+    assert data["current_quality_score"] == QUALITY
+    assert data["watermark"] == 3
+    assert data["sources"] == ["file:///papers"]
+    assert last.metadata["run_id"] == run.result_run_id
+    events = [one.metadata["event_id"] for one in chain]
+    assert events == sorted(set(events))
+    assert last.service_states["IdentityService"].status == "healthy"
+
+
+async def test_a_resumed_run_goes_on_with_the_chain(begin: Begin) -> None:
+    world = World(2)
+    resume = ResumePoint(checkpoint_id="chk_x", sequence=7, digest="d7", epoch=3)
+    run = await begin(world, resume=resume)
+    await run.result()
+    chain = check_chain(world, run.id, status="completed", first=8)
+    assert chain[0].previous_digest == "d7"
+    assert chain[0].checkpoint_id == checkpoint_id(run.id, 8)
+    assert {one.epoch for one in chain} == {4}
+
+
+async def test_a_resumed_run_covers_what_was_done_after_the_last_checkpoint(begin: Begin) -> None:
+    """Two documents were committed before the kill, and no checkpoint had been written."""
+    world = World(2)
+    run = await begin(world, open=True)
+    await until(lambda: len(world.mirror) > 0 and world.mirror[-1].processed_documents == 2, "both are covered")
+    await run.execute_update(DocumentPipeline.close)
+    await run.result()
+
+    again = World(0)
+    again.documents, again.done = world.documents, world.done
+    resumed = await begin(again, open=True)
+    await until(lambda: len(again.mirror) == 1, "a checkpoint at once")
+    assert again.mirror[0].processed_documents == 2
+    await resumed.execute_update(DocumentPipeline.close)
+    await resumed.result()
+
+
+async def test_nothing_in_a_checkpoint_grows_with_the_number_of_documents(begin: Begin) -> None:
+    sizes = []
+    for documents in (20, 2000):
+        world = World(documents)
+        run = await begin(world, batch_size=documents // 10)
+        await run.result()
+        chain = check_chain(world, run.id, status="completed")
+        sizes.append(max(len(json.dumps(one.model_dump(mode="json"))) for one in chain))
+    assert abs(sizes[1] - sizes[0]) < 100
+
+
+async def test_the_queries_answer_what_the_stores_have(begin: Begin) -> None:
+    world = World(2)
+    world.hold(1)
+    run = await begin(world, concurrency=1)
+    await world.until_held(1)
+    await until(lambda: len(world.mirror) == 1, "the first checkpoint is written")
+    progress = await run.query(DocumentPipeline.progress)
+    assert (progress.documents.processed, progress.documents.remaining) == (1, 1)
+    assert (progress.workflow_status, progress.open, progress.concurrency) == ("in_progress", False, 1)
+    world.release()
+    final = await run.result()
+    assert final.workflow_status == "completed"
+    assert await run.query(DocumentPipeline.latest_checkpoint) == world.mirror[-1]
+    assert final.latest_checkpoint
+    assert final.latest_checkpoint.sequence == world.mirror[-1].sequence

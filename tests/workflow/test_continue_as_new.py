@@ -1,0 +1,126 @@
+"""A long run changes its history for a fresh one: nothing is lost or doubled, and what it carries stays small."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from temporalio.client import Client
+
+from orchestration.connection import connect_to
+from tests.chaos.short_histories import ShortHistories
+from tests.workflow.chains import check_chain
+from tests.workflow.conftest import Handle, worker_for
+from tests.workflow.world import World
+from workflows.document_pipeline import DocumentPipeline
+from workflows.messages import AddDocuments, PipelineInput, PipelineOptions
+
+
+@pytest.fixture(scope="module")
+def server(session_dir: Path) -> Iterator[ShortHistories]:
+    server = ShortHistories(session_dir / "continue-as-new")
+    yield server
+    asyncio.run(server.down())
+
+
+@pytest.fixture
+async def client(server: ShortHistories) -> AsyncIterator[Client]:
+    yield await connect_to(await server.up())
+
+
+async def start(client: Client, queue: str, **options: int | bool) -> Handle:
+    return await client.start_workflow(
+        DocumentPipeline.run,
+        PipelineInput(sources=["file:///papers"], options=PipelineOptions(search_attributes=False, **options)),  # type: ignore[arg-type]  # each option has its own type
+        id=f"run-{queue}",
+        task_queue=queue,
+    )
+
+
+async def carried(client: Client, workflow_id: str, world: World) -> list[tuple[int, PipelineInput]]:
+    """Size in bytes and content of what each generation but the first began with, in order."""
+    found = []
+    for run_id in dict.fromkeys(str(one.metadata["run_id"]) for one in world.mirror):
+        async for event in client.get_workflow_handle(workflow_id, run_id=run_id).fetch_history_events(page_size=1):
+            payloads = event.workflow_execution_started_event_attributes.input.payloads
+            (pipeline,) = await client.data_converter.decode(payloads, [PipelineInput])
+            if pipeline.state:
+                found.append((len(payloads[0].data), pipeline))
+            break
+    return found
+
+
+@pytest.mark.timeout(120)
+async def test_what_is_carried_over_does_not_grow_with_documents(client: Client) -> None:
+    largest = []
+    for documents, batch_size in ((100, 1), (5000, 50)):
+        world, queue = World(documents), uuid.uuid4().hex[:8]
+        async with worker_for(client, world, queue):
+            run = await start(client, queue, batch_size=batch_size, concurrency=8)
+            final = await run.result()
+        assert final.documents.processed == documents
+        check_chain(world, run.id, status="completed")
+        inputs = await carried(client, run.id, world)
+        assert len(inputs) >= 3, "several generations, or this proves nothing"
+        largest.append(max(size for size, _ in inputs))
+    assert largest[1] - largest[0] < 200, largest
+
+
+async def test_nothing_is_in_flight_or_uncovered_when_a_run_continues_as_new(client: Client) -> None:
+    world, queue = World(60), uuid.uuid4().hex[:8]
+    async with worker_for(client, world, queue):
+        run = await start(client, queue, concurrency=4)
+        await run.result()
+    inputs = await carried(client, run.id, world)
+    for generation, (_, pipeline) in enumerate(inputs, start=1):
+        state = pipeline.state
+        assert state
+        assert state.generation == generation
+        assert (state.unsaved, state.beyond) == ([], [])
+        assert state.watermark == state.next_ordinal
+        assert state.latest
+        assert state.latest.processed_documents == state.processed
+    dispatches = [request.dispatch for request in world.requests_of("process_batch")]
+    assert len(dispatches) == len(set(dispatches)), "a fence is never used twice"
+
+
+async def test_an_open_run_takes_documents_through_many_generations(client: Client) -> None:
+    """`add_documents` that waits is told to ask again when the history changes, and adds nothing twice."""
+    world, queue = World(), uuid.uuid4().hex[:8]
+    async with worker_for(client, world, queue):
+        run = await start(client, queue, open=True)
+        handle = client.get_workflow_handle_for(DocumentPipeline.run, run.id)  # whichever generation there is
+
+        async def add(name: str) -> None:
+            request = AddDocuments(sources=[name], wait=True)
+            while not (await handle.execute_update(DocumentPipeline.add_documents, request)).saved:
+                await asyncio.sleep(0.02)
+
+        for page in range(8):
+            await asyncio.gather(*[add(f"{page}-{number}.txt") for number in range(5)])
+        await handle.execute_update(DocumentPipeline.close)
+        final = await run.result()
+    assert final.documents.processed == 40
+    check_chain(world, run.id, status="completed")
+    assert len(await carried(client, run.id, world)) >= 2
+
+
+async def test_a_pause_outlives_the_change_of_history(client: Client) -> None:
+    world, queue = World(40), uuid.uuid4().hex[:8]
+    async with worker_for(client, world, queue):
+        run = await start(client, queue, concurrency=3)
+        handle = client.get_workflow_handle_for(DocumentPipeline.run, run.id)
+        for _ in range(4):
+            await handle.execute_update(DocumentPipeline.pause)
+            async with asyncio.timeout(20):
+                while not world.mirror or world.mirror[-1].workflow_status != "paused":
+                    await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
+            handed_out = len(world.requests_of("process_batch"))
+            await asyncio.sleep(0.1)
+            assert len(world.requests_of("process_batch")) == handed_out
+            await handle.execute_update(DocumentPipeline.unpause)
+            await asyncio.sleep(0.1)
+        await run.result()
+    check_chain(world, run.id, status="completed")

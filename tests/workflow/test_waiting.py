@@ -1,0 +1,94 @@
+"""P8, second half: while something is away a run waits, says what for, quarantines nothing, and costs no history."""
+
+import asyncio
+
+import pytest
+
+from tests.workflow.chains import check_chain
+from tests.workflow.conftest import Begin, Handle
+from tests.workflow.world import AWAY, World, until
+from workflows.document_pipeline import DocumentPipeline
+
+
+async def until_waiting(run: Handle, *, waiting: bool = True) -> None:
+    async with asyncio.timeout(20):
+        while ((await run.query(DocumentPipeline.progress)).waiting_for is not None) != waiting:
+            await asyncio.sleep(0.05)
+
+
+ACTIVITIES = [
+    *("discover", "process_batch", "capture_service_states", "mirror_checkpoint"),
+    *("resolve_identities", "build_analytics", "close_run"),
+]
+
+
+@pytest.mark.parametrize("away", ACTIVITIES)
+async def test_a_run_waits_for_what_is_away_says_so_and_goes_on(begin: Begin, away: str) -> None:
+    world = World(3)
+    world.away = {away}
+    run = await begin(world, concurrency=2)
+    await until_waiting(run)
+    progress = await run.query(DocumentPipeline.progress)
+    assert progress.waiting_for == AWAY
+    assert progress.documents.quarantined == 0
+    shown = (await run.describe()).typed_search_attributes
+    assert [pair.value for pair in shown if pair.key.name == "PipelineStatus"] == ["waiting"]
+    world.away.clear()
+    final = await run.result()
+    assert (final.workflow_status, final.waiting_for, final.documents.quarantined) == ("completed", None, 0)
+    check_chain(world, run.id, status="completed")
+
+
+async def test_an_outage_however_long_costs_a_constant_number_of_events(begin: Begin) -> None:
+    world = World(4)
+    world.away = {"process_batch"}
+    run = await begin(world, concurrency=2)
+    await until(lambda: len(world.requests_of("process_batch")) >= 8, "every batch is tried patiently")
+    await until_waiting(run)
+    before = (await run.describe()).history_length
+    tried = len(world.requests_of("process_batch"))
+    await until(lambda: len(world.requests_of("process_batch")) >= tried + 4, "it goes on trying")
+    assert (await run.describe()).history_length == before
+    world.away.clear()
+    await run.result()
+    check_chain(world, run.id, status="completed")
+
+
+async def test_a_run_says_what_it_waits_for_while_other_documents_go_on(begin: Begin) -> None:
+    """One file's disk is away: the others finish, and their success does not hide that."""
+    world = World(6)
+    world.away = {0}
+    run = await begin(world, concurrency=2)
+    await until(lambda: len(world.done) == 5, "all others are done")
+    await until(lambda: world.mirror[-1].processed_documents == 5, "and covered")
+    await until_waiting(run)
+    assert (await run.query(DocumentPipeline.progress)).waiting_for == AWAY
+    world.away.clear()
+    await run.result()
+    check_chain(world, run.id, status="completed")
+
+
+async def test_a_batch_tried_anew_has_a_later_fence(begin: Begin) -> None:
+    world = World(1)
+    world.away = {"process_batch"}
+    run = await begin(world)
+    await until_waiting(run)
+    world.away.clear()
+    await run.result()
+    dispatches = [request.dispatch for request in world.requests_of("process_batch")]
+    assert dispatches[0] == 1
+    assert dispatches[-1] == 2
+    assert dispatches == sorted(dispatches)
+
+
+async def test_a_waiting_run_can_be_paused_and_cancelled(begin: Begin) -> None:
+    world = World(2)
+    world.away = {"process_batch"}
+    run = await begin(world)
+    await until_waiting(run)
+    await run.execute_update(DocumentPipeline.pause)
+    await run.cancel()
+    with pytest.raises(Exception, match="Workflow execution failed"):
+        await run.result()
+    chain = check_chain(world, run.id, status="cancelled")
+    assert chain[-1].state_data["documents_cancelled"] == 2

@@ -1,0 +1,130 @@
+"""The window: never wider than asked, changed and paused while the run goes on, and indifferent to order."""
+
+import pytest
+from temporalio.client import WorkflowUpdateFailedError
+
+from tests.workflow.chains import check_chain
+from tests.workflow.conftest import Begin
+from tests.workflow.world import World, until
+from workflows.document_pipeline import DocumentPipeline
+from workflows.messages import MAX_CONCURRENCY
+
+
+@pytest.mark.parametrize("concurrency", [1, 3, 7])
+async def test_never_more_batches_are_in_flight_than_asked(begin: Begin, concurrency: int) -> None:
+    world = World(10)
+    world.hold("process_batch")
+    run = await begin(world, concurrency=concurrency)
+    await until(lambda: world.in_flight == concurrency, "the window is full")
+    world.release()
+    await run.result()
+    assert world.widest == concurrency
+    check_chain(world, run.id, status="completed")
+
+
+async def test_the_width_changes_while_the_run_goes_on(begin: Begin) -> None:
+    world = World(12)
+    world.hold(*range(12))
+    run = await begin(world, concurrency=2)
+    await until(lambda: world.in_flight == 2, "two in flight")
+    progress = await run.execute_update(DocumentPipeline.set_concurrency, 5)
+    assert progress.concurrency == 5
+    await until(lambda: world.in_flight == 5, "five in flight")
+    await run.execute_update(DocumentPipeline.set_concurrency, 1)
+    world.release(0, 1, 2, 3)
+    await until(lambda: len(world.done) == 4, "four are done")
+    world.release(4)
+    await until(lambda: world.in_flight == 1 and len(world.done) == 5, "one in flight")
+    world.widest = 0
+    world.release()
+    await run.result()
+    assert world.widest == 1
+    chain = check_chain(world, run.id, status="completed")
+    assert chain[-1].state_data["options"]["concurrency"] == 1, "a resumption keeps the width"
+
+
+@pytest.mark.parametrize("wrong", [0, -1, MAX_CONCURRENCY + 1])
+async def test_an_impossible_width_is_refused_with_a_sentence(begin: Begin, wrong: int) -> None:
+    world = World(1)
+    world.hold(0)
+    run = await begin(world)
+    with pytest.raises(WorkflowUpdateFailedError) as refused:
+        await run.execute_update(DocumentPipeline.set_concurrency, wrong)
+    assert str(refused.value.cause) == f"Concurrency must be from 1 to {MAX_CONCURRENCY}, not {wrong}."
+    world.release()
+    await run.result()
+
+
+async def test_completion_out_of_order_is_a_watermark_and_a_few_ranges(begin: Begin) -> None:
+    world = World(6)
+    world.hold(0, 2)
+    run = await begin(world, concurrency=6)
+    await until(lambda: bool(world.mirror) and world.mirror[-1].processed_documents == 4, "four are covered")
+    data = world.mirror[-1].state_data
+    assert (data["watermark"], data["beyond_watermark"]) == (0, [[1, 2], [3, 6]])
+    world.release(0)
+    await until(lambda: world.mirror[-1].processed_documents == 5, "five are covered")
+    data = world.mirror[-1].state_data
+    assert (data["watermark"], data["beyond_watermark"]) == (2, [[3, 6]])
+    world.release()
+    await run.result()
+    chain = check_chain(world, run.id, status="completed")
+    assert (chain[-1].state_data["watermark"], chain[-1].state_data["beyond_watermark"]) == (6, [])
+
+
+async def test_a_paused_run_hands_out_nothing_and_says_so(begin: Begin) -> None:
+    world = World(6)
+    world.hold(0, 1)
+    run = await begin(world, concurrency=2)
+    await until(lambda: world.in_flight == 2, "two in flight")
+    assert (await run.execute_update(DocumentPipeline.pause)).workflow_status == "paused"
+    await until(lambda: bool(world.mirror), "a checkpoint says paused")
+    assert world.mirror[-1].workflow_status == "paused"
+    world.release()
+    await until(lambda: world.mirror[-1].processed_documents == 2, "what was in flight finished")
+    assert len(world.requests_of("process_batch")) == 2
+    assert (await run.execute_update(DocumentPipeline.unpause)).workflow_status == "in_progress"
+    await run.result()
+    chain = check_chain(world, run.id, status="completed")
+    assert [one.workflow_status for one in chain][:2] == ["paused", "paused"]
+
+
+async def test_pausing_twice_is_pausing_once(begin: Begin) -> None:
+    world = World(2)
+    world.hold(0)
+    run = await begin(world, concurrency=1)
+    await world.until_held(0)
+    for _ in range(3):
+        await run.execute_update(DocumentPipeline.pause)
+    await until(lambda: len(world.mirror) == 1, "one checkpoint")
+    for _ in range(3):
+        await run.execute_update(DocumentPipeline.unpause)
+    world.release()
+    await run.result()
+    chain = check_chain(world, run.id, status="completed")
+    assert [one.workflow_status for one in chain].count("paused") == 1
+
+
+async def test_batches_of_a_size_that_was_asked_cover_the_queue(begin: Begin) -> None:
+    world = World(10)
+    run = await begin(world, batch_size=4)
+    await run.result()
+    batches = sorted((request.first, request.end) for request in world.requests_of("process_batch"))
+    assert batches == [(0, 4), (4, 8), (8, 10)]
+    check_chain(world, run.id, status="completed")
+
+
+async def test_each_batch_has_a_fence_of_its_own(begin: Begin) -> None:
+    world = World(10)
+    run = await begin(world, concurrency=3)
+    await run.result()
+    dispatches = [request.dispatch for request in world.requests_of("process_batch")]
+    assert sorted(dispatches) == list(range(1, 11))
+
+
+async def test_an_empty_manifest_completes(begin: Begin) -> None:
+    world = World(0)
+    run = await begin(world)
+    final = await run.result()
+    assert (final.workflow_status, final.documents.total) == ("completed", 0)
+    assert len(check_chain(world, run.id, status="completed")) == 1

@@ -1,0 +1,68 @@
+"""Make the next checkpoint of a run's chain out of its state."""
+
+from datetime import datetime
+
+from perdure import __version__
+from perdure.checkpoint import CHECKPOINT_VERSION, ServiceState, WorkflowCheckpoint, checkpoint_id, sealed
+from workflows.messages import PipelineInput
+from workflows.state import PipelineState, Range
+
+
+def next_checkpoint(
+    *,
+    workflow_id: str,
+    run_id: str,
+    event_id: int,
+    timestamp: datetime,
+    status: str,
+    state: PipelineState,
+    finished: list[Range],
+    services: dict[str, ServiceState],
+    pipeline: PipelineInput,
+) -> WorkflowCheckpoint:
+    """The checkpoint that follows `state.sequence`; nothing in it grows with the number of documents.
+
+    Args:
+        workflow_id: whose chain it belongs to.
+        run_id: the Temporal run that takes it.
+        event_id: length of that run's history at this moment.
+        timestamp: the workflow's own time, UTC.
+        status: one of `perdure.checkpoint.WorkflowStatus`.
+        state: counters and marks as of now.
+        finished: ordinals of this epoch that finished since the last checkpoint.
+        services: how each service answered just now.
+        pipeline: the run's input, which a resumption needs again.
+    """
+    sequence = state.sequence + 1
+    options = pipeline.options.model_copy(update={"concurrency": state.concurrency, "open": not state.closed})
+    return sealed(
+        WorkflowCheckpoint(
+            checkpoint_id=checkpoint_id(workflow_id, sequence),
+            workflow_id=workflow_id,
+            timestamp=timestamp,
+            processed_documents=state.processed,
+            state_data={
+                "workflow_status": status,
+                "documents_total": state.total,
+                "documents_remaining": state.remaining,
+                "documents_quarantined": state.quarantined,
+                "documents_cancelled": state.cancelled,
+                "current_quality_score": state.quality_score,
+                "watermark": state.watermark,
+                "beyond_watermark": [list(one) for one in state.beyond],
+                "finished_since_last": [list(one) for one in finished],
+                "sources": pipeline.sources,
+                "options": options.model_dump(mode="json"),
+            },
+            service_states=services,
+            metadata={
+                "orchestrator_version": __version__,
+                "checkpoint_version": CHECKPOINT_VERSION,
+                "sequence": sequence,
+                "run_id": run_id,
+                "event_id": event_id,
+                "epoch": state.epoch,
+                "previous_digest": state.digest,
+            },
+        )
+    )

@@ -1,0 +1,243 @@
+"""`DocumentPipeline`: discover, a window of batches, group-committed checkpoints, finish.
+
+The life of a run, and what a crash does to it:
+
+* begin: `discover` claims an epoch and queues the documents. Repeated after a crash; gives the same.
+* work: up to `concurrency` batches in flight. A crashed batch is retried and skips what it had committed.
+* checkpoint: whenever documents have finished since the last one. A crash between its two activities repeats the
+  one that had not answered.
+* continue as new: when the server suggests it, the window drains, a checkpoint is written, the state moves on.
+* finish: identities, analytics, the last checkpoint. Each can be repeated.
+"""
+
+import asyncio
+from contextlib import suppress
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+
+from workflows.group_commit import GroupCommit
+from workflows.messages import (
+    MAX_CONCURRENCY,
+    WORKFLOW_TYPE,
+    AddDocuments,
+    AddedDocuments,
+    PipelineInput,
+    Progress,
+)
+from workflows.run import Run
+from workflows.window import BatchWindow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.manifest import AddRequest, CloseRequest, DiscoverRequest, ManifestActivities
+    from activities.services import ServiceActivities
+    from perdure.checkpoint import WorkflowCheckpoint, WorkflowStatus
+
+
+@workflow.defn(name=WORKFLOW_TYPE)
+class DocumentPipeline:
+    """One run over a manifest of documents."""
+
+    @workflow.init
+    def __init__(self, pipeline: PipelineInput) -> None:
+        self._run = Run(pipeline)
+        self._window = BatchWindow(self._run)
+        self._commits = GroupCommit(self._run)
+        self._closing: asyncio.Task[None] | None = None
+
+    @workflow.run
+    async def run(self, pipeline: PipelineInput) -> Progress:
+        """Process the manifest to its end; returns the final progress.
+
+        Raises:
+            ApplicationError: the run cannot go on: its sources are unusable, or a newer run has replaced it.
+            CancelledError: it was cancelled; its last checkpoint says so.
+        """
+        committing: asyncio.Task[None] | None = None
+        try:
+            if pipeline.state is None:
+                await self._begin(pipeline.sources if pipeline.rediscover else [])
+            self._run.heed_cancellation()
+            committing = asyncio.create_task(self._commits.write_until_closed())
+            await self._window.work()
+            self._commits.close()
+            await asyncio.shield(committing)
+            if not self._run.exhausted:
+                await self._continue_as_new()
+            return await self._finish()
+        except (asyncio.CancelledError, ActivityError) as error:
+            cancelled = isinstance(error, asyncio.CancelledError) or is_cancelled_exception(error)
+            if self._closing is None:
+                await self._end_early("cancelled" if cancelled else "failed", committing)
+            elif cancelled:
+                # Cancelled while its last checkpoint was being written: the run is over, and that stands.
+                with suppress(ActivityError):
+                    await self._closing
+                    return self._run.progress()
+            if isinstance(error, ActivityError) and not cancelled:
+                raise _failure(error) from error
+            raise
+
+    @workflow.query
+    def progress(self) -> Progress:
+        """Counts, quality, status, the latest checkpoint's marks, and what the run waits for."""
+        return self._run.progress()
+
+    @workflow.query
+    def latest_checkpoint(self) -> WorkflowCheckpoint | None:
+        """The newest checkpoint that every store has; None before the first."""
+        return self._run.state.latest
+
+    @workflow.update
+    def pause(self) -> Progress:
+        """Hand out no more batches; those in flight finish. A checkpoint says `paused`."""
+        self._set_paused(paused=True)
+        return self._run.progress()
+
+    @workflow.update
+    def unpause(self) -> Progress:
+        self._set_paused(paused=False)
+        return self._run.progress()
+
+    @workflow.update
+    def set_concurrency(self, concurrency: int) -> Progress:
+        """Change the width of the window; a narrower one is reached as batches finish."""
+        self._run.state.concurrency = concurrency
+        return self._run.progress()
+
+    @set_concurrency.validator
+    def _validate_concurrency(self, concurrency: int) -> None:
+        if not 1 <= concurrency <= MAX_CONCURRENCY:
+            raise ApplicationError(f"Concurrency must be from 1 to {MAX_CONCURRENCY}, not {concurrency}.")
+
+    @workflow.update
+    async def add_documents(self, request: AddDocuments) -> AddedDocuments:
+        """Append sources to an open run's manifest.
+
+        With `wait`, answers when a checkpoint covers them, or with `saved` false when the run moves on to a fresh
+        history before that: ask again, nothing is added twice.
+        """
+        run, state = self._run, self._run.state
+        run.adding += 1
+        try:
+            await workflow.wait_condition(lambda: state.epoch > 0 or run.ending)
+            self._refuse_unless_open()
+            added = await run.call(
+                ManifestActivities.add_documents,
+                lambda: AddRequest(workflow_id=run.workflow_id, epoch=state.epoch, sources=request.sources),
+                summary=f"add {len(request.sources)} source(s)",
+                long=True,
+            )
+            state.grow(added.totals)
+            run.learn_names(added.first_ordinal, added.names)
+        finally:
+            run.adding -= 1
+        run.announce()
+        ordinals = (added.first_ordinal, added.end_ordinal)
+        if request.wait:
+            await workflow.wait_condition(
+                lambda: state.is_saved(ordinals) or run.must_continue_as_new or run.ending or run.ended is not None
+            )
+        return AddedDocuments(
+            first_ordinal=ordinals[0],
+            end_ordinal=ordinals[1],
+            saved=state.is_saved(ordinals),
+            progress=run.progress(),
+        )
+
+    @add_documents.validator
+    def _validate_add_documents(self, request: AddDocuments) -> None:
+        self._refuse_unless_open()
+        if not request.sources:
+            raise ApplicationError("There is nothing to add.")
+
+    @workflow.update
+    def close(self) -> Progress:
+        """Take no more documents: the run ends when what it has is done."""
+        self._run.state.closed = True
+        return self._run.progress()
+
+    def _refuse_unless_open(self) -> None:
+        if self._run.state.closed or self._run.ending or self._run.ended:
+            raise ApplicationError("This run takes no more documents: it was not started open, or it is closed.")
+
+    def _set_paused(self, *, paused: bool) -> None:
+        if self._run.state.paused != paused:
+            self._run.state.paused = paused
+            self._commits.ask()
+            self._run.announce()
+
+    async def _begin(self, sources: list[str]) -> None:
+        run, info = self._run, workflow.info()
+        run.announce()
+        discovered = await run.call(
+            ManifestActivities.discover,
+            lambda: DiscoverRequest(
+                workflow_id=run.workflow_id,
+                first_run_id=info.first_execution_run_id,
+                sources=sources,
+                retry_quarantined=run.pipeline.retry_quarantined,
+                at_least_epoch=run.pipeline.resume.epoch + 1 if run.pipeline.resume else 1,
+            ),
+            summary="discover documents",
+            long=True,
+        )
+        run.state.epoch = discovered.epoch
+        run.state.take_totals(discovered.totals)
+        run.learn_names(0, discovered.names)
+        if run.state.processed or run.state.quarantined:
+            self._commits.ask()  # what earlier epochs finished after their last checkpoint
+        run.announce()
+
+    async def _continue_as_new(self) -> None:
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        state = self._run.state.model_copy(update={"generation": self._run.state.generation + 1})
+        workflow.continue_as_new(self._run.pipeline.model_copy(update={"state": state}))
+
+    async def _finish(self) -> Progress:
+        run = self._run
+        await run.call(
+            ServiceActivities.resolve_identities, run.service_request, summary="resolve identities", long=True
+        )
+        await run.call(ServiceActivities.build_analytics, run.service_request, summary="build analytics", long=True)
+        run.heed_cancellation()
+        self._closing = asyncio.create_task(
+            self._close("completed_with_failures" if run.state.quarantined else "completed")
+        )
+        await asyncio.shield(self._closing)
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return run.progress()
+
+    async def _end_early(self, status: WorkflowStatus, committing: asyncio.Task[None] | None) -> None:
+        """Stop what runs, then say how it ended; a run that was replaced has no more say, and leaves quietly."""
+        run = self._run
+        run.ending = True
+        await self._window.abort()
+        self._commits.close()
+        with suppress(ActivityError):
+            if committing:
+                await committing
+            if not run.state.epoch:
+                await self._begin([])
+            await workflow.wait_condition(lambda: not run.adding)
+            await self._close(status)
+        await workflow.wait_condition(workflow.all_handlers_finished)
+
+    async def _close(self, status: WorkflowStatus) -> None:
+        run = self._run
+        totals = await run.call(
+            ManifestActivities.close_run,
+            lambda: CloseRequest(workflow_id=run.workflow_id, epoch=run.state.epoch, status=status),
+            summary=f"close the run: {status}",
+        )
+        run.state.take_totals(totals)
+        run.ended = status
+        await self._commits.write()
+
+
+def _failure(error: ActivityError) -> ApplicationError:
+    """The run's own failure, with the activity's reason as its message."""
+    cause = error.cause
+    if isinstance(cause, ApplicationError):
+        return ApplicationError(cause.message, type=cause.type, non_retryable=True)
+    return ApplicationError(str(cause or error), type=error.activity_type, non_retryable=True)

@@ -1,0 +1,91 @@
+"""What goes into and comes out of `DocumentPipeline`: its input and result, updates and query answers."""
+
+from datetime import datetime
+
+from pydantic import BaseModel, Field
+
+from workflows.state import PipelineState
+
+WORKFLOW_TYPE = "DocumentPipeline"
+MAX_CONCURRENCY = 1000
+MAX_BATCH_SIZE = 1000
+
+
+class PipelineOptions(BaseModel):
+    """How a run works."""
+
+    concurrency: int = Field(default=4, ge=1, le=MAX_CONCURRENCY)
+    """Batches in flight at once."""
+    batch_size: int = Field(default=0, ge=0, le=MAX_BATCH_SIZE)
+    """Documents a batch; 0 chooses by the size of the run."""
+    open: bool = False
+    """Takes further documents until it is closed."""
+    heartbeat_timeout_seconds: float = Field(default=30.0, gt=0)
+    search_attributes: bool = True
+    """Whether the server knows ours; an upsert of unknown ones would block the run."""
+
+
+class ResumePoint(BaseModel):
+    """The end of the chain of checkpoints that a new run goes on from."""
+
+    checkpoint_id: str
+    sequence: int
+    digest: str
+    epoch: int
+
+
+class PipelineInput(BaseModel):
+    sources: list[str]
+    """Absolute `file://` URIs."""
+    options: PipelineOptions = Field(default_factory=PipelineOptions)
+    retry_quarantined: bool = False
+    """Take up quarantined documents again; with no discovery when `rediscover` is off."""
+    rediscover: bool = True
+    resume: ResumePoint | None = None
+    state: PipelineState | None = None
+    """Set by continue-as-new only."""
+
+
+class DocumentCounts(BaseModel):
+    total: int
+    processed: int
+    quarantined: int
+    remaining: int
+
+
+class CheckpointMark(BaseModel):
+    checkpoint_id: str
+    sequence: int
+    timestamp: datetime
+    processed_documents: int
+
+
+class Progress(BaseModel):
+    """The answer of the query `progress`, and what a run returns at its end."""
+
+    workflow_status: str
+    documents: DocumentCounts
+    quality_score: float
+    latest_checkpoint: CheckpointMark | None
+    waiting_for: str | None = None
+    """Why the run cannot go on now, one sentence; None while it can."""
+    open: bool = False
+    concurrency: int = 0
+
+
+class AddDocuments(BaseModel):
+    """Input of the update `add_documents`."""
+
+    sources: list[str]
+    wait: bool = False
+    """Answer only once they are done and a checkpoint covers them."""
+
+
+class AddedDocuments(BaseModel):
+    """`[first_ordinal, end_ordinal)` is empty when every one was known and done already."""
+
+    first_ordinal: int
+    end_ordinal: int
+    saved: bool
+    """A checkpoint covers them."""
+    progress: Progress

@@ -1,0 +1,99 @@
+"""What the parts of one run share: its input, its state, its way to call activities and to show itself."""
+
+import asyncio
+
+from temporalio import workflow
+
+from activities.services import ServiceRequest
+from perdure.checkpoint import WorkflowStatus
+from workflows.announcements import Announcer
+from workflows.calls import Calls
+from workflows.messages import CheckpointMark, DocumentCounts, PipelineInput, Progress
+from workflows.state import PipelineState
+
+
+class Run:
+    """The shared side of a running pipeline; one per workflow execution."""
+
+    def __init__(self, pipeline: PipelineInput) -> None:
+        resume, options = pipeline.resume, pipeline.options
+        self.pipeline = pipeline
+        self.options = options
+        self.workflow_id = workflow.info().workflow_id
+        self.state = pipeline.state or PipelineState(
+            concurrency=options.concurrency,
+            closed=not options.open,
+            sequence=resume.sequence if resume else 0,
+            digest=resume.digest if resume else "",
+        )
+        self.ending = False
+        """It ends before its work is done."""
+        self.ended: WorkflowStatus | None = None
+        """How the run ended, once it has."""
+        self.broken: BaseException | None = None
+        """Why the run cannot go on, set by whichever part noticed."""
+        self.adding = 0
+        """Updates that are adding documents right now."""
+        self.names: dict[int, str] = {}
+        """Names of queued documents by ordinal, as far as they are known."""
+        self.call = Calls(options.heartbeat_timeout_seconds, self.announce)
+        self._announcer = Announcer(search_attributes=options.search_attributes)
+
+    @property
+    def status(self) -> WorkflowStatus:
+        """As the checkpoint shows it."""
+        return self.ended or ("paused" if self.state.paused else "in_progress")
+
+    @property
+    def exhausted(self) -> bool:
+        """Everything queued was handed out, and nothing more can come."""
+        return self.state.closed and not self.adding and self.state.next_ordinal >= self.state.queued
+
+    @property
+    def must_continue_as_new(self) -> bool:
+        """The history is long enough."""
+        return workflow.info().is_continue_as_new_suggested()
+
+    def heed_cancellation(self) -> None:
+        """Called where an activity may have hidden it: one that answers although it is cancelled swallows that.
+
+        Raises:
+            CancelledError: the run was cancelled.
+        """
+        if workflow.cancellation_reason() is not None:
+            raise asyncio.CancelledError
+
+    def learn_names(self, first: int, names: list[str]) -> None:
+        """Remember the names of the ordinals from `first` on."""
+        self.names.update(enumerate(names, start=first))
+
+    def announce(self) -> None:
+        """Show the present state in the Web UI."""
+        self._announcer.announce(self.state, self.status, self.call.waiting_for)
+
+    def service_request(self) -> ServiceRequest:
+        return ServiceRequest(workflow_id=self.workflow_id, epoch=self.state.epoch)
+
+    def progress(self) -> Progress:
+        state, latest = self.state, self.state.latest
+        return Progress(
+            workflow_status=self.status,
+            documents=DocumentCounts(
+                total=state.total,
+                processed=state.processed,
+                quarantined=state.quarantined,
+                remaining=state.remaining,
+            ),
+            quality_score=state.quality_score,
+            latest_checkpoint=CheckpointMark(
+                checkpoint_id=latest.checkpoint_id,
+                sequence=latest.sequence,
+                timestamp=latest.timestamp,
+                processed_documents=latest.processed_documents,
+            )
+            if latest
+            else None,
+            waiting_for=self.call.waiting_for,
+            open=not state.closed,
+            concurrency=state.concurrency,
+        )

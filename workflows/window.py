@@ -1,0 +1,114 @@
+"""The window: up to `concurrency` batches of the queue in flight, until there is nothing left to hand out."""
+
+import asyncio
+
+from temporalio import workflow
+
+from activities.batches import BatchActivities, BatchRequest
+from activities.manifest import NAMES_PAGE_SIZE, ManifestActivities, NamesRequest
+from workflows.run import Run
+from workflows.state import SMALL_RUN_DOCUMENTS, Range
+
+
+class BatchWindow:
+    """Hands out batches and counts them in. Completion out of order is normal."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        # Keyed by first ordinal: a set of tasks would be walked in an order that replay cannot repeat.
+        self._in_flight: dict[int, asyncio.Task[None]] = {}
+
+    async def work(self) -> None:
+        """Return, with nothing in flight, when the queue is exhausted or the run must continue as new.
+
+        Raises:
+            BaseException: what broke the run, a batch or a checkpoint refused for good.
+        """
+        while True:
+            await workflow.wait_condition(lambda: self._may_launch() or self._settled())
+            if self._settled():
+                break
+            await self._learn_names()
+            self._run.heed_cancellation()
+            while self._may_launch() and not self._lacks_names():
+                self._launch(self._run.state.next_batch(self._run.options.batch_size))
+        if self._run.broken:
+            raise self._run.broken
+
+    async def abort(self) -> None:
+        """Ask every batch in flight to stop, and wait until each has: its document is committed or untouched."""
+        # Conditions are looked at when nothing else can run: what has answered already is counted in first.
+        await workflow.wait_condition(lambda: True)
+        tasks = list(self._in_flight.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _may_launch(self) -> bool:
+        run, state = self._run, self._run.state
+        return (
+            not (run.broken or state.paused or run.must_continue_as_new)
+            and state.next_ordinal < state.queued
+            and len(self._in_flight) < state.concurrency
+        )
+
+    def _settled(self) -> bool:
+        run = self._run
+        done = run.exhausted and not run.state.paused  # a paused run keeps still, also when only its end is left
+        return not self._in_flight and bool(run.broken or done or (run.must_continue_as_new and not run.adding))
+
+    def _launch(self, batch: Range) -> None:
+        task = asyncio.create_task(self._process(batch))
+        self._in_flight[batch[0]] = task
+        task.add_done_callback(lambda done: self._landed(batch, done))
+
+    def _landed(self, batch: Range, task: asyncio.Task[None]) -> None:
+        del self._in_flight[batch[0]]
+        if not task.cancelled() and (error := task.exception()):
+            self._run.broken = self._run.broken or error
+
+    async def _process(self, batch: Range) -> None:
+        run = self._run
+        result = await run.call(
+            BatchActivities.process_batch,
+            lambda: BatchRequest(
+                workflow_id=run.workflow_id,
+                epoch=run.state.epoch,
+                dispatch=run.state.next_dispatch(),
+                first=batch[0],
+                end=batch[1],
+            ),
+            summary=self._summary(batch),
+            long=True,
+        )
+        run.state.finish(batch, result)
+        run.announce()
+
+    def _summary(self, batch: Range) -> str:
+        state = self._run.state
+        before = state.total - state.queued
+        first, last = before + batch[0] + 1, before + batch[1]
+        names = [self._run.names.pop(ordinal, "document") for ordinal in range(*batch)]
+        if len(names) == 1:
+            return f"{names[0]}, {first} of {state.total}"
+        return f"documents {first} to {last} of {state.total}"
+
+    def _lacks_names(self) -> bool:
+        run = self._run
+        single = run.options.batch_size == 1 or (
+            run.options.batch_size == 0 and run.state.queued <= SMALL_RUN_DOCUMENTS
+        )
+        return single and run.state.next_ordinal not in run.names
+
+    async def _learn_names(self) -> None:
+        """Fetch the next page of names while batches are single documents, so that each can be shown by name."""
+        if not self._lacks_names():
+            return
+        run, first = self._run, self._run.state.next_ordinal
+        end = min(run.state.queued, first + NAMES_PAGE_SIZE)
+        names = await run.call(
+            ManifestActivities.name_documents,
+            lambda: NamesRequest(workflow_id=run.workflow_id, epoch=run.state.epoch, first=first, end=end),
+            summary=f"names of documents {first + 1} to {end}",
+        )
+        run.learn_names(first, names)
