@@ -31,4 +31,4 @@ USER 10001:10001
 # processes of their own, and somebody has to collect those that are killed.
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=15s --timeout=5s --start-period=30s --retries=3 CMD ["python", "ops/worker_health.py"]
-CMD ["python", "worker.py"]
+CMD ["python", "worker.py", "--supervise"]

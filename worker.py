@@ -1,4 +1,4 @@
-"""Run one worker until SIGTERM or Ctrl-C: `python worker.py`.
+"""Run one worker until SIGTERM or Ctrl-C: `python worker.py`; with `--supervise`, bring it back whenever it dies.
 
 The composition root of everything a worker needs. Configuration is by environment; see docs/configuration.md.
 """
@@ -8,34 +8,45 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
+from typing import NoReturn
+
+from perdure.documents.fork_server import ForkServer, Zygote
+
+# A worker that comes back is waited for. Loading the parsers takes longest: it begins before everything else.
+_ZYGOTE = Zygote() if __name__ == "__main__" else None
+# Of no use here, and a supervisor must have one thread only; numpy starts them as soon as it is loaded.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from temporalio.client import Client
-from temporalio.service import RPCError
 from temporalio.worker import Interceptor, UnsandboxedWorkflowRunner, Worker
 
 from activities.batches import BatchActivities
 from activities.checkpoints import CheckpointActivities
 from activities.manifest import ManifestActivities
+from activities.recovery import RecoveryActivities
 from activities.services import ServiceActivities
 from orchestration.connection import connect
-from orchestration.process_exit import run_main
-from orchestration.reclaim import reclaim
+from orchestration.history import read_history
+from orchestration.process_exit import explain, leave, run_main
+from orchestration.reclaim import keep_reclaiming
 from orchestration.services import Services, build_services
 from orchestration.settings import Settings
 from orchestration.stores import Stores, open_stores
+from orchestration.supervisor import Supervisor
 from orchestration.worker_slot import take_slot
 from perdure import __version__
 from perdure.documents.discovery import content_hash, discover
 from perdure.documents.isolation import IsolatedPool
-from perdure.errors import DependencyUnavailable
+from perdure.errors import DependencyUnavailable, PerdureError
 from perdure.stores.postgres.migrations import apply_migrations
 from workflows.document_pipeline import DocumentPipeline
 
 GRACE = timedelta(seconds=20)
 """How long activities may go on after SIGTERM before they are cancelled."""
-STICKY = timedelta(seconds=2)
+STICKY = timedelta(seconds=1)
 """How long the server waits for this worker to take a cached run's next task before it offers it to all."""
 HEARTBEAT_THROTTLE = timedelta(seconds=2)
 PARENT_CHECK_SECONDS = 0.5
@@ -56,6 +67,7 @@ def build_worker(
     manifest = ManifestActivities(stores.manifest, discover, content_hash)
     batches = BatchActivities(stores.manifest, pool)
     checkpoints = CheckpointActivities(stores.checkpoints)
+    recovery = RecoveryActivities(manifest, stores.checkpoints, partial(read_history, client))
     asked = ServiceActivities(services.identity, services.analytics, services.capture)
     return Worker(
         client,
@@ -66,6 +78,7 @@ def build_worker(
             *(manifest.discover, manifest.add_documents, manifest.name_documents, manifest.close_run),
             batches.process_batch,
             checkpoints.mirror_checkpoint,
+            recovery.recover,
             *(asked.capture_service_states, asked.resolve_identities, asked.build_analytics),
         ],
         # The sandbox costs a fifth of a short run's time; tests and replays run these workflows inside it
@@ -80,26 +93,41 @@ def build_worker(
 
 
 async def run_worker(
-    settings: Settings, *, interceptors: Sequence[Interceptor] = (), exit_with_parent: bool = False
+    settings: Settings,
+    *,
+    interceptors: Sequence[Interceptor] = (),
+    fork_server: ForkServer | None = None,
+    parent: int | None = None,
 ) -> None:
-    """Work until SIGTERM or SIGINT, then finish or hand back what is in flight."""
+    """Work until SIGTERM or SIGINT, then finish or hand back what is in flight.
+
+    Args:
+        settings: where everything is.
+        interceptors: around every activity and workflow.
+        fork_server: of the parsers, started or lent before.
+        parent: stop when this process, which started us, is gone.
+
+    Raises:
+        ServerUnreachable: there is no Temporal server.
+    """
     stop = asyncio.Event()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
     slot = take_slot(settings.data_dir)
     stores = open_stores(settings)
-    pool = IsolatedPool(settings.pool_workers, settings.limits)
+    pool = IsolatedPool(settings.pool_workers, settings.limits, server=fork_server)
     pool.start()
     try:
         client = await connect(settings, identity=slot.identity)
         worker = build_worker(client, settings, stores, build_services(settings, stores.pool), pool, interceptors)
-        # Before the first poll: afterwards, what this identity holds may be our own.
-        await _reclaim(client, slot.identity, settings.task_queue)
         async with worker:
             log.info("worker %s polls the task queue %s", slot.identity, settings.task_queue)
-            background = [asyncio.create_task(_migrate(settings))]
-            if exit_with_parent:
-                background.append(asyncio.create_task(_stop_with_parent(stop)))
+            background = [
+                asyncio.create_task(keep_reclaiming(client, slot, settings.data_dir, settings.task_queue)),
+                asyncio.create_task(_migrate(settings)),
+            ]
+            if parent is not None:
+                background.append(asyncio.create_task(_stop_with_parent(parent, stop)))
             await stop.wait()
             log.info("worker %s stops", slot.identity)
             for task in background:
@@ -111,7 +139,10 @@ async def run_worker(
 
 
 async def _migrate(settings: Settings) -> None:
-    """Bring the database to the present schema; while it is away, try again and again."""
+    """Bring the database to the present schema; while it is away, try again and again.
+
+    Only once: an empty database that appears later may be one into which a backup is just being restored.
+    """
     told = False
     while True:
         try:
@@ -127,18 +158,7 @@ async def _migrate(settings: Settings) -> None:
             return
 
 
-async def _reclaim(client: Client, identity: str, task_queue: str) -> None:
-    try:
-        taken = await reclaim(client, identity, task_queue)
-    except RPCError as error:
-        log.warning("could not look for work of this worker's earlier life: %s", error)
-        return
-    if taken.activities:
-        log.info("took back %d activities that this worker's earlier life had started", taken.activities)
-
-
-async def _stop_with_parent(stop: asyncio.Event) -> None:
-    parent = os.getppid()
+async def _stop_with_parent(parent: int, stop: asyncio.Event) -> None:
     while os.getppid() == parent:  # noqa: ASYNC110 - the death of a parent sets no event
         await asyncio.sleep(PARENT_CHECK_SECONDS)
     stop.set()
@@ -147,10 +167,38 @@ async def _stop_with_parent(stop: asyncio.Event) -> None:
 def main() -> None:
     """Parse the command line and run."""
     parser = argparse.ArgumentParser(description="Run one Perdure worker until SIGTERM or Ctrl-C.")
-    parser.add_argument("--exit-with-parent", action="store_true", help="stop when the process that started it is gone")
+    parser.add_argument("--supervise", action="store_true", help="bring the worker back whenever it dies")
+    parser.add_argument(
+        "--exit-with-parent",
+        nargs="?",
+        type=int,
+        const=os.getppid(),
+        metavar="PID",
+        help="stop when the process that started it is gone",
+    )
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    run_main(lambda: run_worker(Settings.from_environment(), exit_with_parent=arguments.exit_with_parent))
+    zygote = _ZYGOTE or Zygote()
+    if arguments.supervise:
+        _supervise(zygote, arguments.exit_with_parent)
+    run_main(
+        lambda: run_worker(
+            Settings.from_environment(), fork_server=ForkServer(zygote), parent=arguments.exit_with_parent
+        )
+    )
+
+
+def _supervise(zygote: Zygote, parent: int | None) -> NoReturn:
+    supervisor = os.getpid()
+
+    def run_child(fork_server: ForkServer | None, tell: Callable[[str], None]) -> NoReturn:
+        run_main(lambda: run_worker(Settings.from_environment(), fork_server=fork_server, parent=supervisor), tell=tell)
+
+    try:
+        Settings.from_environment()  # what is nonsense now would be nonsense for every worker
+    except PerdureError as error:
+        leave(explain(error))
+    leave(Supervisor(run_child, zygote, parent).run())
 
 
 if __name__ == "__main__":

@@ -18,13 +18,18 @@ class CheckpointActivities:
 
     @activity.defn(name="mirror_checkpoint")
     async def mirror_checkpoint(self, checkpoint: WorkflowCheckpoint) -> None:
-        """Write it to each store; doing it again changes nothing."""
+        """Write it to each store; doing it again changes nothing.
+
+        A store that was set back from outside, such as by restoring an older copy, gets the rest from the others. Not
+        the leading one: documents went with its checkpoints, and the run must hear of it.
+        """
         async with translated():
             for store in self.stores:
                 try:
                     await store.append(checkpoint)
                 except CheckpointGap:
-                    # Set back from outside, such as by restoring an older copy: the other stores know the rest.
+                    if store is self.stores[0]:
+                        raise
                     await bring_up_to_date(store, self.stores, checkpoint.workflow_id)
                     await store.append(checkpoint)
 

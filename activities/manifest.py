@@ -74,6 +74,8 @@ class CloseRequest(BaseModel):
     workflow_id: str
     epoch: int
     status: str
+    through_with: int | None = None
+    """That so many documents have a result is what the run knows; None if it is not."""
 
 
 @dataclass(frozen=True)
@@ -92,44 +94,49 @@ class ManifestActivities:
             epoch = await self.manifest.claim(
                 request.workflow_id, request.first_run_id, at_least=request.at_least_epoch
             )
-            async for page in self._pages(request.sources):
+            async for page in self.pages(request.sources):
                 await self.manifest.record(request.workflow_id, epoch, page)
                 seen += len(page)
-            await self._settle_changed(request.workflow_id, epoch)
+            await self.settle_changed(request.workflow_id, epoch)
             totals = await self.manifest.take_up(request.workflow_id, epoch, quarantined=request.retry_quarantined)
-            names = await self._names(request.workflow_id, epoch, 0, totals.queued)
-            return DiscoverResult(epoch=epoch, totals=_wire(totals), names=names)
+            names = await self.names_of(request.workflow_id, epoch, 0, totals.queued)
+            return DiscoverResult(epoch=epoch, totals=wire(totals), names=names)
 
     @activity.defn(name="add_documents")
     async def add_documents(self, request: AddRequest) -> AddResult:
         """Append the documents of more sources to an open run's manifest and queue them."""
         uris: list[str] = []
         async with translated(lambda: {"added": len(uris)}):
-            async for page in self._pages(request.sources):
+            async for page in self.pages(request.sources):
                 await self.manifest.record(request.workflow_id, request.epoch, page)
                 uris.extend(document.uri for document in page)
-            await self._settle_changed(request.workflow_id, request.epoch)
+            await self.settle_changed(request.workflow_id, request.epoch)
             totals = await self.manifest.take_up(request.workflow_id, request.epoch, quarantined=False)
             first, end = await self.manifest.ordinals_of(request.workflow_id, request.epoch, uris)
-            names = await self._names(request.workflow_id, request.epoch, first, end)
-            return AddResult(totals=_wire(totals), first_ordinal=first, end_ordinal=end, names=names)
+            names = await self.names_of(request.workflow_id, request.epoch, first, end)
+            return AddResult(totals=wire(totals), first_ordinal=first, end_ordinal=end, names=names)
 
     @activity.defn(name="name_documents")
     async def name_documents(self, request: NamesRequest) -> list[str]:
         """Names of one page of the queue, for the summaries in the Web UI."""
         async with translated():
-            return await self._names(request.workflow_id, request.epoch, request.first, request.end)
+            return await self.names_of(request.workflow_id, request.epoch, request.first, request.end)
 
     @activity.defn(name="close_run")
     async def close_run(self, request: CloseRequest) -> Totals:
         """Record how the run ended; documents never taken up become cancelled when it was cancelled."""
         async with translated():
-            return _wire(await self.manifest.close_run(request.workflow_id, request.epoch, request.status))
+            totals = await self.manifest.close_run(
+                request.workflow_id, request.epoch, request.status, through_with=request.through_with
+            )
+            return wire(totals)
 
-    async def _names(self, workflow_id: str, epoch: int, first: int, end: int) -> list[str]:
+    async def names_of(self, workflow_id: str, epoch: int, first: int, end: int) -> list[str]:
+        """Names of the ordinals from `first` on, one page at the most."""
         return list(await self.manifest.names(workflow_id, epoch, first, min(end, first + NAMES_PAGE_SIZE)))
 
-    async def _pages(self, sources: Sequence[str]) -> AsyncIterator[list[DiscoveredDocument]]:
+    async def pages(self, sources: Sequence[str]) -> AsyncIterator[list[DiscoveredDocument]]:
+        """What stands under these sources now, a page at a time."""
         documents = self.discover_documents(sources)
         while True:
             try:
@@ -140,7 +147,7 @@ class ManifestActivities:
                 return
             yield page
 
-    async def _settle_changed(self, workflow_id: str, epoch: int) -> None:
+    async def settle_changed(self, workflow_id: str, epoch: int) -> None:
         """Compare the content of finished documents that look touched; only a really changed one is done again."""
         after = -1
         while candidates := await self.manifest.changed_candidates(workflow_id, epoch, after, PAGE_SIZE):
@@ -152,7 +159,8 @@ class ManifestActivities:
                 after = position
 
 
-def _wire(totals: ManifestTotals) -> Totals:
+def wire(totals: ManifestTotals) -> Totals:
+    """The form in which counts travel."""
     return Totals(
         total=totals.total,
         processed=totals.processed,

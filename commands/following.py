@@ -18,9 +18,14 @@ async def follow_to_end(client: RunClient, workflow_id: str) -> RunReport:
         CancelledError: Ctrl-C or SIGTERM; what to do next has been said.
     """
     current = await client.status(workflow_id)
+    recovered = current.recovered
     try:
         with RunDisplay() as display:
             async for current in client.follow(workflow_id):
+                if current.recovered != recovered:
+                    recovered = current.recovered
+                    display.stop()
+                    say(f"Recovered: {recovered}")
                 display.show(current, no_worker_note(client, current))
     except asyncio.CancelledError:
         say(safe_to_interrupt(workflow_id))

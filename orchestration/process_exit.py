@@ -35,8 +35,10 @@ REFUSED, UNFORESEEN = 2, 1
 INTERRUPTED, TERMINATED, OUTPUT_GONE = 130, 143, 141
 
 
-def run_main(main: Callable[[], Awaitable[int | None]]) -> NoReturn:
+def run_main(main: Callable[[], Awaitable[int | None]], *, tell: Callable[[str], None] | None = None) -> NoReturn:
     """Run a program's main function and leave with its code, or with the one that its failure calls for.
+
+    `tell` is told the sentence about a failure, besides stderr.
 
     SIGTERM and Ctrl-C cancel `main`, which then has the time it needs to close what it has open; a program with
     handlers of its own replaces that. With PERDURE_DEBUG=1 every failure shows its traceback.
@@ -60,7 +62,7 @@ def run_main(main: Callable[[], Awaitable[int | None]]) -> NoReturn:
     except asyncio.CancelledError:
         code = TERMINATED if terminated else INTERRUPTED
     except BaseException as error:  # noqa: BLE001  the last place that can say anything about it
-        code = explain(error)
+        code = explain(error, tell)
     leave(code)
 
 
@@ -75,8 +77,8 @@ def leave(code: int) -> NoReturn:
     os._exit(code)
 
 
-def explain(error: BaseException) -> int:
-    """Say in one sentence on stderr what went wrong; returns the exit code."""
+def explain(error: BaseException, tell: Callable[[str], None] | None = None) -> int:
+    """Say in one sentence on stderr, and to `tell`, what went wrong; returns the exit code."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     if isinstance(error, SystemExit):
@@ -87,21 +89,21 @@ def explain(error: BaseException) -> int:
         return OUTPUT_GONE
     if os.environ.get("PERDURE_DEBUG") == "1":
         traceback.print_exception(error)
-    if isinstance(error, PerdureError):
-        return _say(str(error), REFUSED)
-    if isinstance(error, RPCError) and error.status in (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED):
-        return _say(f"The Temporal server went away: {_one_line(error)}.", REFUSED)
-    return _say(
-        f"Something unforeseen happened ({type(error).__name__}: {_one_line(error)}); "
-        f"the details are in {_write_down(error)}",
-        UNFORESEEN,
-    )
-
-
-def _say(sentence: str, code: int) -> int:
+    sentence, code = _sentence(error)
+    if tell:
+        tell(sentence)
     with suppress(OSError, ValueError):  # nobody may be left to read it
         sys.stderr.write(f"{sentence}\n")
     return code
+
+
+def _sentence(error: BaseException) -> tuple[str, int]:
+    if isinstance(error, PerdureError):
+        return str(error), REFUSED
+    if isinstance(error, RPCError) and error.status in (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED):
+        return f"The Temporal server went away: {_one_line(error)}.", REFUSED
+    what = f"{type(error).__name__}: {_one_line(error)}"
+    return f"Something unforeseen happened ({what}); the details are in {_write_down(error)}", UNFORESEEN
 
 
 def _one_line(error: BaseException) -> str:

@@ -43,6 +43,8 @@ class RunReport(BaseModel):
     """The run waits for something that is away."""
     running: bool = Field(default=False, exclude=True)
     """Temporal has it open."""
+    recovered: str | None = Field(default=None, exclude=True)
+    """What the run lost and brought back, one sentence."""
     started_at: datetime | None = Field(default=None, exclude=True)
 
     @property
@@ -138,6 +140,7 @@ def combine(
         web_ui=ui_link(settings, workflow_id, execution.run_id) if execution else None,
         waiting=announced == "waiting",
         running=execution is not None and execution.status == WorkflowExecutionStatus.RUNNING,
+        recovered=checkpoint.state_data.get("recovered") if checkpoint else None,
         started_at=execution.start_time if execution else None,
     )
 

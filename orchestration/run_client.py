@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
 from types import TracebackType
 from typing import Any, TypeVar, cast
 from uuid import uuid4
@@ -49,6 +50,9 @@ from workflows.messages import (
 
 Answer = TypeVar("Answer")
 
+TASK_TIMEOUT = timedelta(seconds=2)
+"""How long the server waits for a workflow task of a worker that was killed in the middle of it; a task takes some
+milliseconds, a replay of the longest history some hundred, and the server allows more from the third try on."""
 ANSWER_SECONDS = 10.0
 """How long an update may wait for a worker to take it up."""
 
@@ -128,6 +132,7 @@ class RunClient(RunReader):
                 pipeline.model_copy(update={"options": options}),
                 id=workflow_id,
                 task_queue=self.settings.task_queue,
+                task_timeout=TASK_TIMEOUT,
                 id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
                 static_summary=f"Documents of {_brief(pipeline.sources)}",
                 static_details=_details(pipeline),

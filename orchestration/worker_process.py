@@ -20,15 +20,19 @@ START_POLL_SECONDS = 0.05
 
 
 class WorkerProcess:
-    """One `worker.py`; unless `detached` it stops by itself, gracefully, when the process that started it is gone."""
+    """One `worker.py`, which stops by itself, gracefully, when the process that started it is gone.
+
+    A `detached` one goes on without us, so it has a supervisor to bring it back.
+    """
 
     def __init__(self, settings: Settings, script: Path = WORKER, *, detached: bool = False) -> None:
         log_dir = settings.data_dir / "logs"
         log_dir.mkdir(parents=True, exist_ok=True)
         self.log = log_dir / "worker.log"
+        arguments = ["--supervise"] if detached else ["--exit-with-parent", str(os.getpid())]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, str(script), *([] if detached else ["--exit-with-parent"])],
+                [sys.executable, str(script), *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -46,7 +50,8 @@ class WorkerProcess:
         """
         started = await asyncio.to_thread(partial(cls, settings, detached=detached))
         for _ in range(int(START_SECONDS / START_POLL_SECONDS)):
-            if started.pid in live_workers(settings.data_dir).values():
+            alive = live_workers(settings.data_dir).values()
+            if alive if detached else started.pid in alive:
                 break
             if not started.alive:
                 raise RefusedCommand(f"The worker did not start; see {started.log}.")

@@ -17,7 +17,7 @@ The others are neither: `RefusedWrite` protects what is already stored, `Refused
     │       └── ParserCrashed, ParserTimedOut, ParserOutOfMemory
     ├── DependencyUnavailable
     ├── RefusedWrite
-    │   └── StaleWriter, AlreadyCommitted, CheckpointConflict, CheckpointGap
+    │   └── StaleWriter, AlreadyCommitted, CheckpointConflict, CheckpointGap, StoreSetBack
     └── RefusedCommand
         └── SourceNotFound, InvalidSource, InvalidWorkflowId, UnknownWorkflow, UnknownCheckpoint,
             WorkflowAlreadyRunning, WorkflowNotRunning, ServerUnreachable, InvalidConfiguration,
@@ -122,6 +122,10 @@ class CheckpointConflict(RefusedWrite):
 
 class CheckpointGap(RefusedWrite):
     """The checkpoint is not the one that follows the latest stored, by sequence or by digest."""
+
+
+class StoreSetBack(RefusedWrite):
+    """The store knows less than the writer left in it: it was restored from a backup, or lost."""
 
 
 class RefusedCommand(PerdureError):

@@ -66,13 +66,14 @@ class ManifestStore(Protocol):
     """Storage of manifests and of what processing made of each document.
 
     Every method raises `DependencyUnavailable` when the storage cannot be reached now, and those that take an
-    epoch or a lease raise `StaleWriter` when it has been replaced.
+    epoch or a lease raise `StaleWriter` when it has been replaced, `StoreSetBack` when the store has never heard of it.
     """
 
-    async def claim(self, workflow_id: str, first_run_id: str, *, at_least: int) -> int:
+    async def claim(self, workflow_id: str, first_run_id: str, *, at_least: int, replaces: int | None = None) -> int:
         """The epoch of this Temporal run: a new one, the latest, the first time; the same one ever after.
 
-        A new one is never below `at_least`: a store that was lost must not hand out old epochs again.
+        A new one is never below `at_least`: a store that was lost must not hand out old epochs again. With `replaces`,
+        only the holder of that epoch gets a new one.
         """
         ...
 
@@ -124,8 +125,14 @@ class ManifestStore(Protocol):
         """
         ...
 
-    async def close_run(self, workflow_id: str, epoch: int, status: str) -> ManifestTotals:
-        """Record the run's final status; what is still pending becomes cancelled unless the run failed."""
+    async def close_run(
+        self, workflow_id: str, epoch: int, status: str, *, through_with: int | None = None
+    ) -> ManifestTotals:
+        """Record the run's final status; what is still pending becomes cancelled if it was cancelled.
+
+        Raises:
+            StoreSetBack: each of `through_with` documents had a result once, and one has none or is unknown now.
+        """
         ...
 
     async def names(self, workflow_id: str, epoch: int, first: int, end: int) -> Sequence[str]:

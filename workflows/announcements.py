@@ -67,6 +67,8 @@ def details(state: PipelineState, status: str, waiting_for: str | None) -> str:
         f"`{'█' * filled}{'░' * (BAR_WIDTH - filled)}`",
         "",
     ]
+    if state.recovered:
+        lines += [f"**Recovered:** {state.recovered}", ""]
     if waiting_for:
         lines += [f"**Waiting:** {waiting_for}", ""]
     counts = {"processed": state.processed, "quarantined": state.quarantined, "remaining": state.remaining}

@@ -53,6 +53,7 @@ def next_checkpoint(
                 "finished_since_last": [list(one) for one in finished],
                 "sources": pipeline.sources,
                 "options": options.model_dump(mode="json"),
+                **({"recovered": state.recovered} if state.recovered else {}),
             },
             service_states=services,
             metadata={
@@ -63,6 +64,8 @@ def next_checkpoint(
                 "event_id": event_id,
                 "epoch": state.epoch,
                 "previous_digest": state.digest,
+                # The first checkpoint after it marks the moment; the sentence itself stays in view.
+                **({"recovered": state.recovered} if state.recovered_at_sequence == state.sequence else {}),
             },
         )
     )

@@ -25,11 +25,12 @@ from workflows.messages import (
     PipelineInput,
     Progress,
 )
+from workflows.recovery import calls_for_recovery, recover
 from workflows.run import Run
 from workflows.window import BatchWindow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.manifest import AddRequest, CloseRequest, DiscoverRequest, ManifestActivities
+    from activities.manifest import AddRequest, AddResult, CloseRequest, DiscoverRequest, ManifestActivities
     from activities.services import ServiceActivities
     from perdure.checkpoint import WorkflowCheckpoint, WorkflowStatus
 
@@ -57,14 +58,20 @@ class DocumentPipeline:
         try:
             if pipeline.state is None:
                 await self._begin(pipeline.sources if pipeline.rediscover else [])
-            self._run.heed_cancellation()
-            committing = asyncio.create_task(self._commits.write_until_closed())
-            await self._window.work()
-            self._commits.close()
-            await asyncio.shield(committing)
-            if not self._run.exhausted:
-                await self._continue_as_new()
-            return await self._finish()
+            while True:
+                self._run.heed_cancellation()
+                committing = asyncio.create_task(self._commits.write_until_closed())
+                try:
+                    await self._window.work()
+                    self._commits.close()
+                    await asyncio.shield(committing)
+                    if not self._run.exhausted:
+                        await self._continue_as_new()
+                    return await self._finish()
+                except ActivityError as error:
+                    if not calls_for_recovery(self._run, error):
+                        raise
+                    await self._recover(error, committing)
         except (asyncio.CancelledError, ActivityError) as error:
             cancelled = isinstance(error, asyncio.CancelledError) or is_cancelled_exception(error)
             if self._closing is None:
@@ -122,12 +129,7 @@ class DocumentPipeline:
         try:
             await workflow.wait_condition(lambda: state.epoch > 0 or run.ending)
             self._refuse_unless_open()
-            added = await run.call(
-                ManifestActivities.add_documents,
-                lambda: AddRequest(workflow_id=run.workflow_id, epoch=state.epoch, sources=request.sources),
-                summary=f"add {len(request.sources)} source(s)",
-                long=True,
-            )
+            added = await self._add(request.sources)
             state.grow(added.totals)
             run.learn_names(added.first_ordinal, added.names)
         finally:
@@ -144,6 +146,26 @@ class DocumentPipeline:
             saved=state.is_saved(ordinals),
             progress=run.progress(),
         )
+
+    async def _add(self, sources: list[str]) -> AddResult:
+        """Have the activity add them; should the run have to recover meanwhile, once more after that."""
+        run, state = self._run, self._run.state
+        while True:
+            epoch = state.epoch
+            try:
+                return await run.call(
+                    ManifestActivities.add_documents,
+                    lambda: AddRequest(workflow_id=run.workflow_id, epoch=state.epoch, sources=sources),
+                    summary=f"add {len(sources)} source(s)",
+                    long=True,
+                )
+            except ActivityError as error:
+                if not calls_for_recovery(run, error):
+                    raise
+                if state.epoch == epoch:
+                    run.broken = run.broken or error
+                await workflow.wait_condition(lambda: run.broken is None or run.ending or run.ended is not None)
+                self._refuse_unless_open()
 
     @add_documents.validator
     def _validate_add_documents(self, request: AddDocuments) -> None:
@@ -189,6 +211,18 @@ class DocumentPipeline:
             self._commits.ask()  # what earlier epochs finished after their last checkpoint
         run.announce()
 
+    async def _recover(self, error: ActivityError, committing: asyncio.Task[None]) -> None:
+        """Let what is under way end, and begin a new epoch from what the stores still have."""
+        self._run.broken = self._run.broken or error
+        self._commits.close()
+        with suppress(ActivityError):
+            await committing
+        await self._window.settle()
+        await recover(self._run, error)
+        self._closing = None
+        self._commits = GroupCommit(self._run)
+        self._commits.ask()
+
     async def _continue_as_new(self) -> None:
         await workflow.wait_condition(workflow.all_handlers_finished)
         state = self._run.state.model_copy(update={"generation": self._run.state.generation + 1})
@@ -227,7 +261,12 @@ class DocumentPipeline:
         run = self._run
         totals = await run.call(
             ManifestActivities.close_run,
-            lambda: CloseRequest(workflow_id=run.workflow_id, epoch=run.state.epoch, status=status),
+            lambda: CloseRequest(
+                workflow_id=run.workflow_id,
+                epoch=run.state.epoch,
+                status=status,
+                through_with=run.state.total if status in ("completed", "completed_with_failures") else None,
+            ),
             summary=f"close the run: {status}",
         )
         run.state.take_totals(totals)

@@ -69,6 +69,8 @@ class Progress(BaseModel):
     latest_checkpoint: CheckpointMark | None
     waiting_for: str | None = None
     """Why the run cannot go on now, one sentence; None while it can."""
+    recovered: str | None = None
+    """What was lost and brought back last, one sentence; None if nothing ever was."""
     open: bool = False
     concurrency: int = 0
 

@@ -32,6 +32,10 @@ class Run:
         """How the run ended, once it has."""
         self.broken: BaseException | None = None
         """Why the run cannot go on, set by whichever part noticed."""
+        self.recoveries_in_vain = 0
+        """Recoveries in a row between which no document was finished."""
+        self.finished_at_recovery = -1
+        """How many documents had a result after the last recovery."""
         self.adding = 0
         """Updates that are adding documents right now."""
         self.names: dict[int, str] = {}
@@ -94,6 +98,7 @@ class Run:
             if latest
             else None,
             waiting_for=self.call.waiting_for,
+            recovered=state.recovered,
             open=not state.closed,
             concurrency=state.concurrency,
         )

@@ -47,6 +47,12 @@ class PipelineState(BaseModel):
     closed: bool = True
     """Takes no more documents."""
     concurrency: int = 4
+    recoveries: int = 0
+    """How often the run has taken a new epoch because its stores were not where it had left them."""
+    recovered: str | None = None
+    """What the last recovery brought back, one sentence."""
+    recovered_at_sequence: int = -1
+    """The latest checkpoint at the last recovery: the next one tells of it."""
     generation: int = 0
     """How often the run has continued as new."""
 
@@ -65,6 +71,13 @@ class PipelineState(BaseModel):
         self.total, self.processed, self.quarantined = totals.total, totals.processed, totals.quarantined
         self.cancelled, self.quality_sum = totals.cancelled, totals.quality_sum
         self.queued, self.queued_bytes = totals.queued, totals.queued_bytes
+
+    def begin_epoch(self, epoch: int, totals: Totals) -> None:
+        """Start on the queue of a new epoch."""
+        self.epoch = epoch
+        self.next_ordinal = self.watermark = 0
+        self.beyond, self.unsaved = [], []
+        self.take_totals(totals)
 
     def grow(self, totals: Totals) -> None:
         """Documents were added: the queue is longer. Counts of finished ones stay ours, which batches report."""

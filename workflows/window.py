@@ -35,6 +35,10 @@ class BatchWindow:
         if self._run.broken:
             raise self._run.broken
 
+    async def settle(self) -> None:
+        """Wait until nothing is in flight; what broke is broken already."""
+        await workflow.wait_condition(lambda: not self._in_flight)
+
     async def abort(self) -> None:
         """Ask every batch in flight to stop, and wait until each has: its document is committed or untouched."""
         # Conditions are looked at when nothing else can run: what has answered already is counted in first.

@@ -1,6 +1,7 @@
 """The Temporal server with its Web UI, from the wheel, as the server of one data folder."""
 
 import importlib.metadata
+import json
 import os
 import signal
 from collections.abc import Callable
@@ -25,6 +26,8 @@ DYNAMIC_CONFIG = {
     "history.transferProcessorMaxPollRPS": 10_000,
     "history.timerProcessorMaxPollRPS": 10_000,
     "history.visibilityProcessorMaxPollRPS": 10_000,
+    # A timer set for now would fire up to a second later: that long a retry at once would wait.
+    "history.timerProcessorMaxTimeShift": "10ms",
     # Limits that protect a server shared by many; this one is our own.
     "frontend.rps": 100_000,
     "frontend.namespaceRPS": 100_000,
@@ -98,7 +101,7 @@ class EmbeddedTemporal:
         return next(servers, None)
 
     def _command(self, port: int, ui_port: int) -> list[str]:
-        dynamic = [f"--dynamic-config-value={name}={value}" for name, value in DYNAMIC_CONFIG.items()]
+        dynamic = [f"--dynamic-config-value={name}={json.dumps(value)}" for name, value in DYNAMIC_CONFIG.items()]
         pragmas = [f"--sqlite-pragma={name}={value}" for name, value in SQLITE_PRAGMAS.items()]
         return [
             *(str(binary()), "--disable-config-file", "--disable-config-env", "--color=never", "--log-level=warn"),

@@ -11,7 +11,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from perdure.documents.zygote import FORK, REPLY, REQUEST, WAIT
+from perdure.documents.fork_protocol import FORK, LEND, REPLY, REQUEST, WAIT
 from perdure.errors import DependencyUnavailable
 
 POOL = "the parser pool"
@@ -69,23 +69,20 @@ class Child:
         os.close(self.errors)
 
 
-class ForkServer:
-    """One zygote process, started at once; it takes a few seconds to load, and requests wait for that.
+class Zygote:
+    """The process itself, started at once; it takes a second or two to load, and requests wait for that.
 
     It is killed by the kernel when the thread that made it ends, so make it in one that lasts.
 
     Raises:
-        DependencyUnavailable: from every method: the process cannot be started, cannot fork, or is gone.
+        DependencyUnavailable: the process cannot be started.
     """
 
     def __init__(self) -> None:
         try:
-            self._control, theirs = socket.socketpair()
+            self.control, theirs = socket.socketpair()
         except OSError as error:
             raise DependencyUnavailable(POOL, error.strerror or str(error)) from error
-        self._control.setblocking(False)
-        self._turn = asyncio.Lock()
-        self._closing = False
         path = os.pathsep.join(filter(None, [_ROOT, os.environ.get("PYTHONPATH")]))
         try:
             with theirs:
@@ -97,7 +94,7 @@ class ForkServer:
                     pass_fds=[theirs.fileno()],
                 )
         except OSError as error:
-            self._control.close()
+            self.control.close()
             raise DependencyUnavailable(POOL, error.strerror or str(error)) from error
 
     @property
@@ -105,7 +102,66 @@ class ForkServer:
         return self._process.pid
 
     def is_alive(self) -> bool:
-        return not self._closing and self._process.poll() is None
+        return self._process.poll() is None
+
+    def lend(self) -> socket.socket:
+        """A socket for a `ForkServer` in a process forked from this one; it ends every loan before it.
+
+        Raises:
+            OSError: the process is gone.
+        """
+        ours, theirs = socket.socketpair()
+        with theirs:
+            socket.send_fds(self.control, [REQUEST.pack(LEND, 0)], [theirs.fileno()])
+        return ours
+
+    def wait(self) -> None:
+        """Wait until the process is gone whose socket was closed; one that is still loading is killed."""
+        try:
+            self._process.wait(_CLOSE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+class ForkServer:
+    """What the pool asks for children: a zygote of its own, or one that was lent to it.
+
+    Args:
+        zygote: one that was started before and belongs to it from now on; a new one if neither is given.
+        lent: the socket of one that belongs to the process from which this one was forked.
+
+    Raises:
+        DependencyUnavailable: from every method: the process cannot be started, cannot fork, or is gone.
+    """
+
+    def __init__(self, zygote: Zygote | None = None, lent: socket.socket | None = None) -> None:
+        if lent:
+            self._zygote, self._control = None, lent
+        else:
+            self._zygote = zygote or Zygote()
+            self._control = self._zygote.control
+        self._control.setblocking(False)
+        self._turn = asyncio.Lock()
+        self._closing = False
+
+    @property
+    def pid(self) -> int:
+        """Of a zygote of its own."""
+        assert self._zygote
+        return self._zygote.pid
+
+    def is_alive(self) -> bool:
+        if self._closing:
+            return False
+        if self._zygote:
+            return self._zygote.is_alive()
+        try:
+            return self._turn.locked() or self._control.recv(1, socket.MSG_PEEK) != b""
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
 
     async def fork(self) -> Child:
         """A fresh child, ready for work."""
@@ -165,12 +221,9 @@ class ForkServer:
             self._control.close()
 
     def wait(self) -> None:
-        """Wait until the stopped process is gone; one that is still loading is killed."""
-        try:
-            self._process.wait(_CLOSE_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        """Wait until the stopped process is gone, if it is our own."""
+        if self._zygote:
+            self._zygote.wait()
 
 
 def _memory_file() -> int:

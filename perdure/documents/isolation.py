@@ -43,13 +43,20 @@ class IsolatedPool:
         workers: children at once.
         limits: on each document.
         process: what the children do; importable by them.
+        server: a fork server that was started, or lent, before; if it ends it is replaced by one of the pool's own.
     """
 
-    def __init__(self, workers: int, limits: Limits, process: ProcessFunction = process_document) -> None:
+    def __init__(
+        self,
+        workers: int,
+        limits: Limits,
+        process: ProcessFunction = process_document,
+        server: ForkServer | None = None,
+    ) -> None:
         self._limits = limits
         self._process = process
         self._slots = asyncio.Semaphore(workers)
-        self._server: ForkServer | None = None
+        self._server = server
         self._idle: list[Child] = []
         self._busy: set[Child] = set()
         self._ending: set[asyncio.Task[tuple[int | None, str]]] = set()

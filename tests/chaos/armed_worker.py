@@ -198,8 +198,10 @@ def main() -> None:
     if arguments.point in AROUND:
         AROUND[arguments.point](strike)
 
+    parent = os.getppid()
+
     async def run() -> None:
-        await worker.run_worker(Settings.from_environment(), interceptors=interceptors, exit_with_parent=True)
+        await worker.run_worker(Settings.from_environment(), interceptors=interceptors, parent=parent)
 
     run_main(run)
 

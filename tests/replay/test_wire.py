@@ -36,11 +36,18 @@ def saved(path: Path, model: type[BaseModel]) -> dict[str, Any]:
     return messages[model.__name__]
 
 
+def only_known(read: Any, message: Any) -> Any:
+    """What was read without the fields that the message does not have: later versions add some, with defaults."""
+    if isinstance(message, dict) and isinstance(read, dict):
+        return {name: only_known(read[name], message[name]) for name in message}
+    return read
+
+
 @pytest.mark.parametrize(("path", "model"), CASES, ids=lambda one: getattr(one, "stem", None) or one.__name__)
 def test_a_saved_message_is_read_as_it_was_meant(path: Path, model: type[BaseModel]) -> None:
     message = saved(path, model)
     read = model.model_validate(message).model_dump(mode="json")
-    assert {name: read[name] for name in message} == message
+    assert only_known(read, message) == message
 
 
 @pytest.mark.parametrize(("path", "model"), CASES, ids=lambda one: getattr(one, "stem", None) or one.__name__)

@@ -140,8 +140,8 @@ async def test_a_run_that_was_replaced_leaves_quietly_with_the_reason(begin: Beg
     world = World(3)
     world.refuse = {
         name: "The run was taken over by a later one."
-        for name in ("mirror_checkpoint", "process_batch", "close_run", "build_analytics")
-        if refused in ("process_batch", name) or name in ("close_run", "mirror_checkpoint")
+        for name in ("mirror_checkpoint", "process_batch", "close_run", "build_analytics", "recover")
+        if name == "recover" or refused in ("process_batch", name) or name in ("close_run", "mirror_checkpoint")
     }
     run = await begin(world)
     failure = await outcome(run)

@@ -153,6 +153,7 @@ async def test_an_open_run_waits_for_more_when_all_is_done(begin: Begin) -> None
 async def test_an_addition_that_is_refused_says_why_and_the_run_goes_on(begin: Begin) -> None:
     world = World(1)
     world.refuse["add_documents"] = "The source is a socket."
+    world.refuse_as = "InvalidSource"
     run = await begin(world, open=True)
     with pytest.raises(WorkflowUpdateFailedError) as refused:
         await add(run, "socket")

@@ -23,11 +23,13 @@ from activities.manifest import (
     NamesRequest,
     Totals,
 )
+from activities.recovery import RecoverRequest, RecoverResult
 from activities.services import AnalyticsResult, IdentityResult, ServiceRequest
 from perdure.checkpoint import ServiceState, WorkflowCheckpoint
 
 QUALITY = 0.5
 SECONDS = 20.0
+SET_BACK = "The database was restored or replaced."
 AWAY = "Postgres is unavailable: connection refused"
 
 
@@ -52,6 +54,9 @@ class World:
         self.widest = 0
         self.away: set[str | int] = set()
         self.refuse: dict[str | int, str] = {}
+        self.refuse_as = "StaleWriter"
+        self.epoch = 1
+        """The latest that was given out; whoever comes with an older one is refused."""
         self.waiting: Counter[str | int] = Counter()
         self.closed_as: list[str] = []
         self.stubborn = False
@@ -78,6 +83,7 @@ class World:
         return [
             *(self.discover, self.add_documents, self.name_documents, self.close_run, self.process_batch),
             *(self.capture_service_states, self.mirror_checkpoint, self.resolve_identities, self.build_analytics),
+            self.recover,
         ]
 
     async def _gate(self, name: str, request: Any, key: str | int | None = None) -> None:
@@ -98,7 +104,16 @@ class World:
         if keys & self.away:
             raise ApplicationError(AWAY, type="DependencyUnavailable")
         for refused in keys & self.refuse.keys():
-            raise ApplicationError(self.refuse[refused], type="StaleWriter", non_retryable=True)
+            raise ApplicationError(self.refuse[refused], type=self.refuse_as, non_retryable=True)
+        if getattr(request, "epoch", self.epoch) != self.epoch and name != "recover":
+            raise ApplicationError(SET_BACK, type="StoreSetBack", non_retryable=True)
+
+    def set_back(self, documents: int, checkpoints: int) -> None:
+        """As a database that is restored from a backup: the first so many documents have results, checkpoints are
+        there, and the epoch is unknown."""
+        self.done = {position: self.done[position] for position in range(documents) if position in self.done}
+        del self.mirror[checkpoints:]
+        self.epoch = 0
 
     def _names(self, first: int, end: int) -> list[str]:
         return [self.documents[position] for position in self.queue[first:end]]
@@ -123,6 +138,7 @@ class World:
         if not self.queue:
             self.queue = [position for position in range(len(self.documents)) if position not in self.done]
         names = self._names(0, min(NAMES_PAGE_SIZE, len(self.queue)))
+        self.epoch = request.at_least_epoch
         return DiscoverResult(epoch=request.at_least_epoch, totals=self._totals(), names=names)
 
     @activity.defn(name="add_documents")
@@ -136,6 +152,26 @@ class World:
         ordinals = [self.queue.index(position) for position in positions if position in self.queue]
         first, end = min(ordinals, default=0), max(ordinals, default=-1) + 1
         return AddResult(totals=self._totals(), first_ordinal=first, end_ordinal=end, names=self._names(first, end))
+
+    @activity.defn(name="recover")
+    async def recover(self, request: RecoverRequest) -> RecoverResult:
+        await self._gate("recover", request)
+        if self.epoch == request.epoch + 1:  # an earlier attempt had claimed it already
+            pass
+        elif self.epoch > request.epoch:
+            raise ApplicationError("The run was taken over by a later one.", type="StaleWriter", non_retryable=True)
+        self.epoch = request.epoch + 1
+        sent = {one.sequence: one for one in self.requests_of("mirror_checkpoint")}
+        known = len(self.mirror)
+        self.mirror += [sent[sequence] for sequence in sorted(sent) if sequence > known]
+        self.queue = [position for position in range(len(self.documents)) if position not in self.done]
+        return RecoverResult(
+            epoch=self.epoch,
+            totals=self._totals(),
+            names=self._names(0, min(NAMES_PAGE_SIZE, len(self.queue))),
+            latest=self.mirror[-1] if self.mirror else None,
+            restored=len(self.mirror) - known,
+        )
 
     @activity.defn(name="name_documents")
     async def name_documents(self, request: NamesRequest) -> list[str]:

@@ -1,8 +1,8 @@
 """Identities in Postgres: one set-based statement resolves a run, however many mentions it has."""
 
-from perdure.errors import StaleWriter
 from perdure.services.identity import IdentityCounts
 from perdure.stores.postgres.connection import Connection, PostgresPool
+from perdure.stores.postgres.epochs import check_epoch
 
 WHOLE_RUN_SECONDS = 3600.0
 """For a statement over a whole run, which takes as long as it takes: cut short, it would only begin again, for ever."""
@@ -74,10 +74,10 @@ async def take_run(conn: Connection, workflow_id: str, epoch: int) -> None:
 
     Raises:
         StaleWriter: a later run has taken over.
+        StoreSetBack: the database has never heard of this epoch.
     """
     # Should this process be killed, the server notices within a second, not when the statement ends: until then it
     # would hold the lock, and whoever takes up the work would wait for it.
     await conn.execute("SET LOCAL client_connection_check_interval = '1s'")
     latest = await conn.fetchval("SELECT epoch FROM runs WHERE workflow_id = $1 FOR UPDATE", workflow_id)
-    if latest != epoch:
-        raise StaleWriter(f"The run {workflow_id} was taken over by a later one.")
+    check_epoch(workflow_id, latest, epoch)

@@ -36,10 +36,20 @@ async def test_every_store_has_each_checkpoint_once_however_often_it_is_mirrored
 async def test_a_store_that_lags_behind_is_brought_up_to_date(stores: list[PersistentCheckpointStore]) -> None:
     chain = make_chain(RUN, 4)
     for checkpoint in chain[:3]:
-        await stores[1].append(checkpoint)
-    await stores[0].append(chain[0])
+        await stores[0].append(checkpoint)
+    await stores[1].append(chain[0])
     await mirror(stores, chain[3])
     assert [list(await store.list(RUN)) for store in stores] == [chain, chain]
+
+
+async def test_the_leading_store_is_not_brought_up_to_date_in_silence(stores: list[PersistentCheckpointStore]) -> None:
+    chain = make_chain(RUN, 4)
+    for checkpoint in chain[:3]:
+        await stores[1].append(checkpoint)
+    await stores[0].append(chain[0])
+    with pytest.raises(ApplicationError) as refused:
+        await mirror(stores, chain[3])
+    assert (refused.value.type, refused.value.non_retryable) == ("CheckpointGap", True)
 
 
 async def test_nothing_is_copied_to_a_store_that_has_everything(stores: list[PersistentCheckpointStore]) -> None:

@@ -1,0 +1,209 @@
+"""From SIGKILL of a worker to the next document that is committed, process start included.
+
+    python benchmarks/recovery.py [--kills 50] [--seed N] [--json FILE]
+
+Three ways to come back, measured in turn over the same documents with the default settings (heartbeat timeout 30 s):
+`supervised`, where `worker.py --supervise` brings its worker back; `restarted`, where somebody starts `worker.py` anew
+at once; and `neighbour`, where nobody does, but a second worker of the same data folder is alive. A kill comes at a
+random moment while documents are processed. Times are Postgres's own `committed_at` against the kill, on one host.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from orchestration.embedded.stack import EmbeddedStack
+from orchestration.orchestrator import PipelineOrchestrator
+from orchestration.process_exit import run_main
+from orchestration.settings import Settings
+from orchestration.worker_slot import live_workers
+from workflows.messages import PipelineOptions
+
+ROOT = Path(__file__).resolve().parents[1]
+SETTLE_SECONDS = (0.5, 2.0)
+"""Between a recovery and the next kill."""
+GIVE_UP_SECONDS = 90.0
+WAYS = ("supervised", "restarted", "neighbour")
+TEXT = "Ada Lovelace met Charles Babbage in London on {} June 1833 about looms, numbers and engines. "
+
+
+def write_documents(folder: Path, count: int) -> None:
+    folder.mkdir()
+    for number in range(count):
+        (folder / f"{number:05}.txt").write_text(TEXT.format(number % 30 + 1) * (20 + number % 60))
+
+
+class Workers:
+    """`worker.py` processes of one data folder."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._started: list[subprocess.Popen[bytes]] = []
+        self._log = (settings.data_dir / "workers.log").open("ab")
+
+    def start(self, *arguments: str) -> None:
+        self._started.append(
+            subprocess.Popen(
+                [sys.executable, str(ROOT / "worker.py"), "--exit-with-parent", str(os.getpid()), *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=self._log,
+                stderr=self._log,
+                env={**os.environ, **self._settings.environment()},
+            )
+        )
+
+    def alive(self) -> list[int]:
+        return list(live_workers(self._settings.data_dir).values())
+
+    def stop(self) -> None:
+        for process in self._started:
+            if process.poll() is None:
+                process.terminate()
+        for process in self._started:
+            process.wait()
+        self._log.close()
+
+
+async def commits_after(orchestrator: PipelineOrchestrator, workflow_id: str, moment: datetime) -> datetime | None:
+    """When the first document after `moment` was committed; None if none was."""
+    async with orchestrator.stores.pool.connection() as conn:
+        found: datetime | None = await conn.fetchval(
+            "SELECT min(committed_at) FROM documents WHERE workflow_id = $1 AND committed_at > $2", workflow_id, moment
+        )
+    return found
+
+
+async def first_commit(orchestrator: PipelineOrchestrator, workflow_id: str, moment: datetime) -> datetime:
+    deadline = time.monotonic() + GIVE_UP_SECONDS
+    while time.monotonic() < deadline:
+        if found := await commits_after(orchestrator, workflow_id, moment):
+            return found
+        await asyncio.sleep(0.02)
+    raise TimeoutError(f"nothing was committed within {GIVE_UP_SECONDS:.0f} s after {moment}")
+
+
+async def measure(
+    orchestrator: PipelineOrchestrator, way: str, folder: Path, kills: int, chance: random.Random
+) -> list[float]:
+    """Seconds of each recovery; the run is cancelled afterwards."""
+    workflow_id = f"recovery-{way}-{chance.randrange(10**6)}"
+    options = PipelineOptions(batch_size=1, concurrency=4)
+    await orchestrator.start([str(folder)], workflow_id=workflow_id, options=options)
+    workers, seconds = Workers(orchestrator.settings), []
+    start: Callable[[], None] = lambda: workers.start(*(["--supervise"] if way == "supervised" else []))  # noqa: E731
+    try:
+        start()
+        if way == "neighbour":
+            start()
+        await first_commit(orchestrator, workflow_id, datetime.now(UTC))
+        for number in range(kills):
+            await asyncio.sleep(chance.uniform(*SETTLE_SECONDS))
+            while len(workers.alive()) < (2 if way == "neighbour" else 1):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+            if way == "neighbour":
+                await asyncio.sleep(2.0)  # both are at work
+            victim = chance.choice(workers.alive())
+            os.kill(victim, signal.SIGKILL)
+            killed = datetime.now(UTC)
+            if way != "supervised":
+                if way == "neighbour":
+                    seconds.append(await neighbours_recovery(orchestrator, workflow_id, killed))
+                    start()
+                    continue
+                start()
+            seconds.append((await first_commit(orchestrator, workflow_id, killed) - killed).total_seconds())
+            sys.stderr.write(f"\r{way}: {number + 1} of {kills}, last {seconds[-1]:.2f} s ")
+        sys.stderr.write("\n")
+    finally:
+        with suppress(Exception):
+            await orchestrator.client.get_workflow_handle(workflow_id).terminate("measured")
+        workers.stop()
+    return seconds
+
+
+async def neighbours_recovery(orchestrator: PipelineOrchestrator, workflow_id: str, killed: datetime) -> float:
+    """Until the last of the documents that were in hand at the kill is done: the others go on anyway."""
+    async with orchestrator.stores.pool.connection() as conn:
+        held = await conn.fetch(
+            "SELECT position FROM documents WHERE workflow_id = $1 AND status = 'pending' AND dispatch > 0", workflow_id
+        )
+        positions = [row["position"] for row in held]
+        deadline = time.monotonic() + GIVE_UP_SECONDS
+        while time.monotonic() < deadline:
+            row = await conn.fetchrow(
+                """SELECT max(committed_at) AS last, count(*) FILTER (WHERE status = 'pending') AS left FROM documents
+                   WHERE workflow_id = $1 AND position = ANY($2)""",
+                *(workflow_id, positions),
+            )
+            assert row
+            if not row["left"]:
+                return max(0.0, (row["last"] - killed).total_seconds()) if row["last"] else 0.0
+            await asyncio.sleep(0.02)
+    raise TimeoutError("the documents in hand were not finished")
+
+
+def table(found: dict[str, list[float]]) -> str:
+    lines = [f"{'':12}{'kills':>6}{'p50 s':>8}{'p90 s':>8}{'p99 s':>8}{'max s':>8}"]
+    for way, seconds in found.items():
+        ordered = sorted(seconds)
+        at = {q: ordered[min(len(ordered) - 1, int(q * len(ordered)))] for q in (0.9, 0.99)}
+        lines.append(
+            f"{way:12}{len(seconds):>6}{statistics.median(seconds):>8.2f}{at[0.9]:>8.2f}{at[0.99]:>8.2f}"
+            f"{ordered[-1]:>8.2f}"
+        )
+    return "\n".join(lines)
+
+
+async def main(arguments: argparse.Namespace) -> int:
+    chance = random.Random(arguments.seed)  # noqa: S311 - no secret
+    sys.stderr.write(f"seed {arguments.seed}\n")
+    with tempfile.TemporaryDirectory(prefix="perdure-recovery-") as folder:
+        os.chmod(folder, 0o711)  # noqa: PTH101, S103 - Postgres runs as another user
+        data = Path(folder) / "data"
+        stack = EmbeddedStack(data, default_ports=False)
+        record = await stack.up()
+        assert record.postgres
+        assert record.temporal
+        try:
+            documents = Path(folder) / "documents"
+            write_documents(documents, 10_000)
+            environment = {**os.environ, "PERDURE_DATA_DIR": str(data)}
+            settings = Settings.from_environment(environment)
+            found: dict[str, list[float]] = {}
+            async with PipelineOrchestrator(settings, own_worker=False) as orchestrator:
+                for way in arguments.ways:
+                    found[way] = await measure(orchestrator, way, documents, arguments.kills, chance)
+                    if arguments.log:
+                        sys.stderr.write((data / "workers.log").read_text())
+        finally:
+            await stack.down()
+    print(table(found))
+    if arguments.json:
+        report = {"seed": arguments.seed, "load": os.getloadavg(), "seconds": found}
+        arguments.json.write_text(json.dumps(report, indent=2))
+    return 0
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--kills", type=int, default=50, help="for each way")
+    parser.add_argument("--seed", type=int, default=random.randrange(10**9))  # noqa: S311 - no secret
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS)
+    parser.add_argument("--json", type=Path, help="write every measured time there")
+    parser.add_argument("--log", action="store_true", help="show the workers' log")
+    given = parser.parse_args()
+    run_main(lambda: main(given))
