@@ -61,9 +61,18 @@ async def recover(run: Run, error: BaseException) -> None:
         state.sequence, state.digest, state.latest = result.latest.sequence, result.latest.digest, result.latest
     run.finished_at_recovery = state.processed + state.quarantined
     lost = max(0, before - state.processed - state.quarantined)
-    state.recovered = (
-        f"{why} {lost} of {before} finished documents had lost their results and are processed again; "
-        f"{result.restored} checkpoints came back from history; the run had stood at checkpoint {sequence}."
-    ).strip()
+    state.recovered = _said(lost, before, result.restored, sequence, state.sequence)
     state.recovered_at_sequence = state.sequence
     run.announce()
+
+
+def _said(lost: int, finished: int, restored: int, before: int, after: int) -> str:
+    """One sentence for people: what was found, by the run's and the stores' own words, `before` and `after`."""
+    if lost or restored:
+        return (
+            f"The database was set back: {lost} of {finished} finished documents had lost their results and are "
+            f"processed again, and {restored} checkpoints came back from history."
+        )
+    if after > before:
+        return f"The run was reset to checkpoint {before} and goes on after checkpoint {after}: nothing was lost."
+    return "The run and the database were out of step and have been brought together: nothing was lost."

@@ -16,6 +16,7 @@ from typing import Any
 from perdure.documents.child import LENGTH, ProcessFunction
 from perdure.documents.document import ProcessedDocument
 from perdure.documents.fork_server import POOL, Child, ForkServer
+from perdure.documents.idleness import unless_idle
 from perdure.documents.limits import Limits
 from perdure.documents.processing import process_document
 from perdure.errors import DependencyUnavailable, ParserCrashed, ParserFailure, ParserOutOfMemory, ParserTimedOut
@@ -121,7 +122,7 @@ class IsolatedPool:
         self._busy.add(child)
         answer, usable = None, False
         try:
-            async with asyncio.timeout(self._limits.wall_seconds):
+            async with asyncio.timeout(self._limits.wall_seconds), unless_idle(child.pid, self._limits.idle_seconds):
                 answer = await _ask(child.connection, request)
             if answer is not None:
                 succeeded, result = await _unpickled(answer)

@@ -11,8 +11,8 @@ AllowCpu = Callable[[float], None]
 class Limits:
     """Limits on one document in its isolated process.
 
-    Time is measured in CPU seconds, so that a busy machine never makes a document look guilty; the wall-clock limit
-    is a generous last resort against whoever waits for nothing.
+    Time is measured in CPU seconds, so that a busy machine never makes a document look guilty; sleeping
+    is limited by itself. The wall-clock limit is a generous last resort.
     """
 
     memory_bytes: int = 1024 * 1024 * 1024
@@ -22,6 +22,8 @@ class Limits:
     """For chunks, mentions and embeddings, besides what the amount of text allows."""
     analysis_characters_per_second: float = 5_000.0
     """An eighth of the speed measured, so that a slow machine is no reason."""
+    idle_seconds: float = 60.0
+    """For how long the process may sleep without using any CPU time; waiting for a disk or a CPU does not count."""
     wall_seconds: float = 1_800.0
     attempts: int = 2
     """For a parser that crashed, hung or ran out of memory."""

@@ -40,6 +40,8 @@ async def test_a_run_reset_to_a_checkpoint_goes_on_and_redoes_nothing_that_was_c
                 await orchestrator.close_intake(workflow_id)
             report = await orchestrator.wait(workflow_id)
             assert report.workflow_status == "completed"
+            assert report.recovered
+            assert report.recovered.startswith("The run was reset to checkpoint ")
             assert await committed(orchestrator, workflow_id) == before
             after = await orchestrator.list_checkpoints(workflow_id)
             assert list(after[: len(chain)]) == list(chain), "what was mirrored stays"

@@ -95,6 +95,19 @@ def _close_everything(_: str) -> None:
     time.sleep(3600)
 
 
+def _work(_: str, seconds: float = 2.0) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pass
+
+
+def _nap(uri: str) -> None:
+    """Sleep for long altogether, and never for long at once."""
+    for _ in range(4):
+        time.sleep(0.5)
+        _work(uri, 0.05)
+
+
 _ACTIONS: dict[str, Callable[[str], object]] = {
     "segfault": _segfault,
     "spin": _spin,
@@ -109,5 +122,7 @@ _ACTIONS: dict[str, Callable[[str], object]] = {
     "first-time-only": _first_time_only,
     "note": _note,
     "close": _close_everything,
+    "naps": _nap,
+    "works": _work,
     "slowly": lambda _: time.sleep(1),
 }

@@ -108,6 +108,27 @@ async def test_two_hundred_crashes_are_noticed_at_once(pool: IsolatedPool) -> No
         assert max(await asyncio.gather(crash(), crash())) < LIMITS.wall_seconds / 2
 
 
+async def test_a_parser_that_only_sleeps_is_stopped_long_before_the_wall_limit() -> None:
+    """And one that works, is stopped by somebody, or sleeps between two pieces of work is not."""
+    pool = IsolatedPool(2, Limits(idle_seconds=1, extraction_cpu_seconds=20, attempts=1), misbehave)
+    try:
+        assert (await _ask(pool, "warm")).attempts == 1
+        begun = time.monotonic()
+        with pytest.raises(ParserTimedOut, match="slept for 1 seconds, doing nothing"):
+            await _ask(pool, "sleep")
+        assert time.monotonic() - begun < 4
+        assert [one.attempts for one in await asyncio.gather(_ask(pool, "naps"), _ask(pool, "works"))] == [1, 1]
+        slow = asyncio.create_task(_ask(pool, "naps"))
+        await asyncio.sleep(0.3)
+        (child,) = pool._busy
+        os.kill(child.pid, signal.SIGSTOP)
+        await asyncio.sleep(2.5)
+        os.kill(child.pid, signal.SIGCONT)
+        assert (await slow).attempts == 1
+    finally:
+        await pool.aclose()
+
+
 async def test_cancelling_kills_the_child_that_works(pool: IsolatedPool, tmp_path: Path) -> None:
     note = tmp_path / "pid"
     task = asyncio.create_task(_ask(pool, "note", f"file://{note}"))

