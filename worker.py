@@ -21,6 +21,7 @@ _ZYGOTE = Zygote() if __name__ == "__main__" else None
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from temporalio.client import Client
+from temporalio.service import RPCError
 from temporalio.worker import Interceptor, UnsandboxedWorkflowRunner, Worker
 
 from activities.batches import BatchActivities
@@ -32,6 +33,7 @@ from orchestration.connection import connect
 from orchestration.history import read_history
 from orchestration.process_exit import explain, leave, run_main
 from orchestration.reclaim import keep_reclaiming
+from orchestration.reconcile import reconcile
 from orchestration.services import Services, build_services
 from orchestration.settings import Settings
 from orchestration.stores import Stores, open_stores
@@ -124,7 +126,7 @@ async def run_worker(
             log.info("worker %s polls the task queue %s", slot.identity, settings.task_queue)
             background = [
                 asyncio.create_task(keep_reclaiming(client, slot, settings.data_dir, settings.task_queue)),
-                asyncio.create_task(_migrate(settings)),
+                asyncio.create_task(_prepare(settings, client, stores)),
             ]
             if parent is not None:
                 background.append(asyncio.create_task(_stop_with_parent(parent, stop)))
@@ -136,6 +138,16 @@ async def run_worker(
         await pool.aclose()
         await stores.close()
         slot.release()
+
+
+async def _prepare(settings: Settings, client: Client, stores: Stores) -> None:
+    """What is due once, in the background: the database's present schema, and the ends that nobody recorded."""
+    await _migrate(settings)
+    try:
+        for ended in await reconcile(client, stores, settings.task_queue):
+            log.info("recorded that the run %s had ended: %s", ended.workflow_id, ended.workflow_status)
+    except RPCError as error:
+        log.warning("could not look for runs that ended unrecorded: %s", error)
 
 
 async def _migrate(settings: Settings) -> None:

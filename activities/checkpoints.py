@@ -34,6 +34,28 @@ class CheckpointActivities:
                     await store.append(checkpoint)
 
 
+async def restore_recorded(
+    store: CheckpointStore,
+    others: Sequence[CheckpointStore],
+    workflow_id: str,
+    recorded: Sequence[WorkflowCheckpoint],
+) -> int:
+    """Append to `store` what history, or else another store, has beyond its latest checkpoint; returns how many.
+
+    Raises:
+        CheckpointConflict: they contradict each other.
+    """
+    added = 0
+    for source in (recorded, *[await other.list(workflow_id) for other in others if other is not store]):
+        latest = await store.latest(workflow_id)
+        beyond = [one for one in source if latest is None or one.sequence > latest.sequence]
+        try:
+            added += await store.restore(beyond)
+        except CheckpointGap:
+            continue  # too young to join on; another may know what is between
+    return added
+
+
 async def bring_up_to_date(store: CheckpointStore, others: Sequence[CheckpointStore], workflow_id: str) -> int:
     """Append to `store` what the other stores hold beyond its latest checkpoint; returns how many.
 

@@ -36,6 +36,7 @@ class DiscoverRequest(BaseModel):
     sources: list[str]
     """Empty: take up what the manifest holds, discover nothing."""
     retry_quarantined: bool = False
+    """With no sources: those, and nothing that has yet to be begun."""
     at_least_epoch: int = 1
     """Later than every epoch that a checkpoint of this workflow id carries, wherever it is kept."""
 
@@ -97,8 +98,12 @@ class ManifestActivities:
             async for page in self.pages(request.sources):
                 await self.manifest.record(request.workflow_id, epoch, page)
                 seen += len(page)
-            await self.settle_changed(request.workflow_id, epoch)
-            totals = await self.manifest.take_up(request.workflow_id, epoch, quarantined=request.retry_quarantined)
+            only_quarantined = request.retry_quarantined and not request.sources
+            if not only_quarantined:
+                await self.settle_changed(request.workflow_id, epoch)
+            totals = await self.manifest.take_up(
+                request.workflow_id, epoch, quarantined=request.retry_quarantined, unfinished=not only_quarantined
+            )
             names = await self.names_of(request.workflow_id, epoch, 0, totals.queued)
             return DiscoverResult(epoch=epoch, totals=wire(totals), names=names)
 

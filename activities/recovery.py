@@ -12,10 +12,10 @@ from typing import Protocol
 from pydantic import BaseModel
 from temporalio import activity
 
+from activities.checkpoints import restore_recorded
 from activities.faults import translated
 from activities.manifest import ManifestActivities, Totals, wire
 from perdure.checkpoint import CheckpointStore, WorkflowCheckpoint
-from perdure.errors import CheckpointGap
 
 
 class RecoverRequest(BaseModel):
@@ -72,7 +72,9 @@ class RecoveryActivities:
         async with translated(lambda: "recovering"):
             epoch = await manifest.claim(workflow_id, request.claim, at_least=request.epoch + 1, replaces=request.epoch)
             history = await self.read_history(workflow_id)
-            restored = [await self._restore(store, workflow_id, history.checkpoints) for store in self.stores]
+            restored = [
+                await restore_recorded(store, self.stores, workflow_id, history.checkpoints) for store in self.stores
+            ]
             known = await manifest.totals(workflow_id)
             if known is None or known.total < request.total:
                 async for page in self.manifest.pages([*request.sources, *history.added_sources]):
@@ -87,16 +89,3 @@ class RecoveryActivities:
                 latest=max((one for one in found if one), key=lambda one: one.sequence, default=None),
                 restored=restored[0] if restored else 0,
             )
-
-    async def _restore(self, store: CheckpointStore, workflow_id: str, recorded: Sequence[WorkflowCheckpoint]) -> int:
-        """Append what history, or else another store, has beyond the store's latest; returns how many."""
-        added = 0
-        others = [await other.list(workflow_id) for other in self.stores if other is not store]
-        for source in (recorded, *others):
-            latest = await store.latest(workflow_id)
-            beyond = [one for one in source if latest is None or one.sequence > latest.sequence]
-            try:
-                added += await store.restore(beyond)
-            except CheckpointGap:
-                continue  # too young to join on; another may know what is between
-        return added

@@ -23,6 +23,15 @@ Concurrency = Annotated[
 BatchSize = Annotated[
     int, typer.Option(min=0, max=MAX_BATCH_SIZE, help="Documents a batch; 0 chooses by the size of the run.")
 ]
+Breaker = Annotated[
+    float,
+    typer.Option(
+        "--breaker",
+        min=0,
+        metavar="SECONDS",
+        help="Pause by itself while a service has been unhealthy for so long; 0 never does.",
+    ),
+]
 Sources = Annotated[
     list[str] | None, typer.Argument(metavar="SOURCES...", help="Files and folders, as paths or file:// URIs.")
 ]

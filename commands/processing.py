@@ -6,7 +6,7 @@ import time
 import typer
 
 from commands.following import follow_to_end, safe_to_interrupt
-from commands.options import AsJson, BatchSize, Concurrency, NewWorkflowId, Open, Sources, Watch, WorkflowId
+from commands.options import AsJson, BatchSize, Breaker, Concurrency, NewWorkflowId, Open, Sources, Watch, WorkflowId
 from commands.output import command, exit_code, print_json, say
 from commands.servers import ensure_servers, prepared_settings
 from commands.summary import print_summary
@@ -18,7 +18,7 @@ from orchestration.worker_slot import live_workers
 from orchestration.workflow_ids import checked_workflow_id
 from perdure.documents.discovery import check_source
 from perdure.errors import RefusedCommand, WorkflowAlreadyRunning
-from workflows.messages import PipelineOptions
+from workflows.messages import BREAKER_SECONDS, PipelineOptions
 
 DEFAULTS = PipelineOptions()
 
@@ -32,6 +32,7 @@ def run(
     workflow_id: NewWorkflowId = None,
     concurrency: Concurrency = DEFAULTS.concurrency,
     batch_size: BatchSize = DEFAULTS.batch_size,
+    breaker: Breaker = BREAKER_SECONDS,
     watch: Watch = True,
     open_: Open = False,
     as_json: AsJson = False,
@@ -40,7 +41,7 @@ def run(
 
     Embedded servers that are needed are started and stay up afterwards; so does the worker with --detach.
     """
-    options = PipelineOptions(concurrency=concurrency, batch_size=batch_size, open=open_)
+    options = PipelineOptions(concurrency=concurrency, batch_size=batch_size, breaker_seconds=breaker, open=open_)
     run_main(lambda: _run(sources or [], workflow_id, options, watch=watch, as_json=as_json))
 
 
@@ -51,6 +52,7 @@ def start(
     workflow_id: NewWorkflowId = None,
     concurrency: Concurrency = DEFAULTS.concurrency,
     batch_size: BatchSize = DEFAULTS.batch_size,
+    breaker: Breaker = BREAKER_SECONDS,
     watch: Watch = False,
     open_: Open = False,
     as_json: AsJson = False,
@@ -59,7 +61,7 @@ def start(
 
     The servers must be running.
     """
-    options = PipelineOptions(concurrency=concurrency, batch_size=batch_size, open=open_)
+    options = PipelineOptions(concurrency=concurrency, batch_size=batch_size, breaker_seconds=breaker, open=open_)
     run_main(lambda: _start(sources or [], workflow_id, options, watch=watch, as_json=as_json))
 
 
@@ -83,7 +85,7 @@ async def _run(
     settings = await prepared_settings()
     async with PipelineOrchestrator(settings) as orchestrator:
         report = await orchestrator.start(sources, workflow_id=workflow_id, options=options)
-        return await _carry_out(orchestrator, report, watch=watch, as_json=as_json)
+        return await carry_out(orchestrator, report, watch=watch, as_json=as_json)
 
 
 async def _start(
@@ -93,7 +95,7 @@ async def _start(
     async with PipelineOrchestrator(await prepared_settings(), own_worker=watch) as orchestrator:
         report = await orchestrator.start(sources, workflow_id=workflow_id, options=options)
         if watch:
-            return await _carry_out(orchestrator, report, watch=True, as_json=as_json)
+            return await carry_out(orchestrator, report, watch=True, as_json=as_json)
         _announce(report)
         if not live_workers(orchestrator.settings.data_dir):
             say(f"No worker of this data folder is alive; start one with: {command('worker.py')}")
@@ -117,10 +119,10 @@ async def _retry_failed(workflow_id: str, concurrency: int, *, watch: bool, as_j
             retry_quarantined=True,
             rediscover=False,
         )
-        return await _carry_out(orchestrator, report, watch=watch, as_json=as_json)
+        return await carry_out(orchestrator, report, watch=watch, as_json=as_json)
 
 
-async def _carry_out(orchestrator: PipelineOrchestrator, report: RunReport, *, watch: bool, as_json: bool) -> int:
+async def carry_out(orchestrator: PipelineOrchestrator, report: RunReport, *, watch: bool, as_json: bool) -> int:
     """See that a worker is there for the run that has just been started; follow it, or leave it to that worker."""
     workflow_id, began = report.workflow_id, time.monotonic()
     _announce(report)

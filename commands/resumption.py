@@ -23,7 +23,10 @@ def resume(
     *,
     workflow_id: WorkflowId,
     checkpoint_id: Annotated[
-        str | None, typer.Option("--checkpoint-id", metavar="C", help="Must be the run's latest checkpoint.")
+        str | None,
+        typer.Option(
+            "--checkpoint-id", metavar="C", help="Go back to this checkpoint, as a fork if it is not the latest."
+        ),
     ] = None,
     keep_open: Annotated[bool, typer.Option("--keep-open", help="Leave an open run open, and follow it.")] = False,
     as_json: AsJson = False,

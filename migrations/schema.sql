@@ -7,7 +7,7 @@ DO $$
 DECLARE
     wanted text;
 BEGIN
-    FOREACH wanted IN ARRAY ARRAY['perdure_retention', 'perdure_inspector'] LOOP
+    FOREACH wanted IN ARRAY ARRAY['perdure_retention', 'perdure_inspector', 'perdure_rebuild'] LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted) THEN
             EXECUTE format('CREATE ROLE %I NOLOGIN', wanted);
         END IF;
@@ -81,7 +81,65 @@ BEGIN
         RAISE EXCEPTION 'this would leave a gap in the checkpoints of %', broken
             USING ERRCODE = 'restrict_violation', CONSTRAINT = 'retention_takes_the_oldest';
     END IF;
+    SELECT workflow_id INTO broken FROM retired AS gone
+    WHERE NOT EXISTS (SELECT FROM workflow_checkpoints AS kept WHERE kept.workflow_id = gone.workflow_id)
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'this would leave no checkpoint of %', broken
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'retention_keeps_the_latest';
+    END IF;
     RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.keep_to_the_chain_being_rebuilt() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+DECLARE
+    rebuilding text := current_setting('perdure.rebuilding', true);
+BEGIN
+    IF current_user <> 'perdure_rebuild' THEN
+        RETURN NULL;
+    END IF;
+    -- Ids are made of workflow id and sequence, so a row of the chain is known even if it was given to another run.
+    IF EXISTS (SELECT FROM removed
+               WHERE workflow_id IS DISTINCT FROM rebuilding
+                 AND checkpoint_id IS DISTINCT FROM 'chk_' || left(
+                     encode(sha256(convert_to(rebuilding || E'\n' || sequence, 'UTF8')), 'hex'), 24))
+       OR EXISTS (SELECT FROM workflow_checkpoints AS kept
+                  WHERE kept.workflow_id = rebuilding
+                    AND kept.sequence > (SELECT min(sequence) FROM removed)) THEN
+        RAISE EXCEPTION 'a rebuilding replaces the end of one chain, and nothing else'
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'rebuilding_replaces_the_end';
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.rebuild_checkpoints(wanted text, first_sequence bigint, replacement jsonb) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+DECLARE
+    stored bigint;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended(wanted, 7234702));  -- as every append does
+    PERFORM set_config('perdure.rebuilding', wanted, true), set_config('perdure.restoring', wanted, true);
+    DELETE FROM workflow_checkpoints
+    WHERE (workflow_id = wanted AND sequence >= first_sequence)
+       OR checkpoint_id IN (SELECT one ->> 'checkpoint_id' FROM jsonb_array_elements(replacement) AS given (one));
+    INSERT INTO workflow_checkpoints
+        (checkpoint_id, workflow_id, "timestamp", processed_documents, state_data, service_states, metadata)
+    SELECT one ->> 'checkpoint_id', one ->> 'workflow_id', (one ->> 'timestamp')::timestamptz,
+           (one ->> 'processed_documents')::integer, one -> 'state_data', one -> 'service_states', one -> 'metadata'
+    FROM jsonb_array_elements(replacement) WITH ORDINALITY AS given (one, place) ORDER BY place;
+    PERFORM set_config('perdure.rebuilding', '', true), set_config('perdure.restoring', '', true);
+    SELECT count(*) INTO stored FROM workflow_checkpoints WHERE workflow_id = wanted AND sequence >= first_sequence;
+    IF stored <> jsonb_array_length(replacement) THEN
+        RAISE EXCEPTION 'the rebuilt chain of % has % checkpoints from % on, not %',
+                wanted, stored, first_sequence, jsonb_array_length(replacement)
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'rebuilding_replaces_the_end';
+    END IF;
+    RETURN stored;
 END $$;
 
 CREATE FUNCTION public.refuse_checkpoint_change() RETURNS trigger
@@ -89,6 +147,11 @@ CREATE FUNCTION public.refuse_checkpoint_change() RETURNS trigger
     AS $$
 BEGIN
     IF TG_OP = 'DELETE' AND current_user = 'perdure_retention' THEN
+        RETURN NULL;
+    END IF;
+    IF TG_OP = 'DELETE' AND current_user = 'perdure_rebuild'
+       AND current_setting('perdure.rebuilding', true) IS NOT NULL
+       AND current_setting('perdure.rebuilding') <> '' THEN
         RETURN NULL;
     END IF;
     RAISE EXCEPTION '% on %: checkpoints are append-only', TG_OP, TG_TABLE_NAME
@@ -310,6 +373,15 @@ CREATE TABLE public.resolutions (
     CONSTRAINT resolved_in_an_epoch CHECK ((epoch >= 1))
 );
 
+CREATE TABLE public.retired_checkpoints (
+    workflow_id text NOT NULL,
+    up_to_sequence bigint NOT NULL,
+    last_digest text NOT NULL,
+    checkpoints bigint NOT NULL,
+    retired_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT something_was_retired CHECK ((up_to_sequence >= 1))
+);
+
 CREATE TABLE public.run_epochs (
     workflow_id text NOT NULL,
     first_run_id text NOT NULL,
@@ -336,7 +408,10 @@ CREATE TABLE public.runs (
     status text DEFAULT 'in_progress'::text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT epoch_starts_at_one CHECK ((epoch >= 1))
+    forked_from_workflow text,
+    forked_from_checkpoint text,
+    CONSTRAINT epoch_starts_at_one CHECK ((epoch >= 1)),
+    CONSTRAINT forked_from_one_checkpoint CHECK (((forked_from_workflow IS NULL) = (forked_from_checkpoint IS NULL)))
 );
 
 CREATE TABLE public.schema_migrations (
@@ -393,6 +468,9 @@ ALTER TABLE ONLY public.run_epochs
 ALTER TABLE ONLY public.resolutions
     ADD CONSTRAINT resolutions_pkey PRIMARY KEY (workflow_id);
 
+ALTER TABLE ONLY public.retired_checkpoints
+    ADD CONSTRAINT retired_checkpoints_pkey PRIMARY KEY (workflow_id, up_to_sequence);
+
 ALTER TABLE ONLY public.run_epochs
     ADD CONSTRAINT run_epochs_pkey PRIMARY KEY (workflow_id, first_run_id);
 
@@ -432,7 +510,11 @@ CREATE TRIGGER checkpoints_are_append_only BEFORE DELETE OR UPDATE OR TRUNCATE O
 
 ALTER TABLE public.workflow_checkpoints ENABLE ALWAYS TRIGGER checkpoints_are_append_only;
 
-CREATE TRIGGER retention_takes_the_oldest AFTER DELETE ON public.workflow_checkpoints REFERENCING OLD TABLE AS retired FOR EACH STATEMENT EXECUTE FUNCTION public.keep_rest_of_chain_whole();
+CREATE TRIGGER rebuilding_replaces_the_end AFTER DELETE ON public.workflow_checkpoints REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION public.keep_to_the_chain_being_rebuilt();
+
+ALTER TABLE public.workflow_checkpoints ENABLE ALWAYS TRIGGER rebuilding_replaces_the_end;
+
+CREATE TRIGGER retention_takes_the_oldest AFTER DELETE ON public.workflow_checkpoints REFERENCING OLD TABLE AS retired FOR EACH STATEMENT WHEN ((CURRENT_USER <> 'perdure_rebuild'::name)) EXECUTE FUNCTION public.keep_rest_of_chain_whole();
 
 ALTER TABLE public.workflow_checkpoints ENABLE ALWAYS TRIGGER retention_takes_the_oldest;
 
@@ -480,9 +562,14 @@ ALTER TABLE ONLY public.run_epochs
 
 GRANT USAGE ON SCHEMA public TO perdure_retention;
 GRANT USAGE ON SCHEMA public TO perdure_inspector;
+GRANT USAGE ON SCHEMA public TO perdure_rebuild;
+
+REVOKE ALL ON FUNCTION public.rebuild_checkpoints(wanted text, first_sequence bigint, replacement jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.rebuild_checkpoints(wanted text, first_sequence bigint, replacement jsonb) TO perdure_rebuild;
 
 GRANT SELECT,DELETE ON TABLE public.workflow_checkpoints TO perdure_retention;
 GRANT SELECT ON TABLE public.workflow_checkpoints TO perdure_inspector;
+GRANT SELECT,INSERT,DELETE ON TABLE public.workflow_checkpoints TO perdure_rebuild;
 
 GRANT SELECT ON TABLE public.broken_checkpoint_chains TO perdure_inspector;
 
@@ -514,6 +601,8 @@ GRANT SELECT ON TABLE public.mentions TO perdure_inspector;
 
 GRANT SELECT ON TABLE public.resolutions TO perdure_inspector;
 
+GRANT SELECT ON TABLE public.retired_checkpoints TO perdure_inspector;
+
 GRANT SELECT ON TABLE public.run_epochs TO perdure_inspector;
 
 GRANT SELECT ON TABLE public.run_progress TO perdure_inspector;
@@ -528,5 +617,7 @@ INSERT INTO public.schema_migrations (name, checksum) VALUES ('0001_documents.sq
 INSERT INTO public.schema_migrations (name, checksum) VALUES ('0002_checkpoints.sql', 'd41655da630b08d71e7fdede2660100ef5ae4f8ae34cfe589d0fe7db1bb355e5');
 INSERT INTO public.schema_migrations (name, checksum) VALUES ('0003_services.sql', '77ea002c9d75f8161cca295f9d8a7f9320840e5d566d7f3272dbe580a919ad8f');
 INSERT INTO public.schema_migrations (name, checksum) VALUES ('0004_services_at_scale.sql', 'dad2c50b992da0082768655e1c6fa0c45519a1c884315399ee48008ced36d5f0');
+INSERT INTO public.schema_migrations (name, checksum) VALUES ('0005_forks_and_retention.sql', '09990b41c5ec8822f91fcd74177c8e89b4fea4cf4b6f872b5a23b0779e90009a');
+INSERT INTO public.schema_migrations (name, checksum) VALUES ('0006_rebuilding_the_mirror.sql', 'b2af01d0576ba2d5d679ee5a6e9b4178d57c3a268c75bb106a8a56fc40a75a8c');
 
 RESET check_function_bodies;

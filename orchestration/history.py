@@ -71,6 +71,11 @@ class HistoryRun:
         resume = self.pipeline.resume if self.pipeline else None
         return Link(resume.sequence, resume.digest) if resume else None
 
+    @property
+    def begins_a_chain(self) -> bool:
+        """It was started where no store had a checkpoint."""
+        return self.pipeline is not None and self.joins is None
+
 
 @dataclass(frozen=True)
 class WorkflowHistory:
@@ -84,9 +89,16 @@ class WorkflowHistory:
         return chain_of(self)
 
     @property
+    def present(self) -> Sequence[HistoryRun]:
+        """The runs since a chain was last begun anew, as it is where every store had been lost."""
+        begun = {run.first_run_id for run in self.runs if run.run_id == run.first_run_id and run.begins_a_chain}
+        first = next((one for one in reversed(self.runs) if one.run_id in begun), None)
+        return [run for run in self.runs if first is None or run.started_at >= first.started_at]
+
+    @property
     def newest_acknowledged(self) -> WorkflowCheckpoint | None:
         """The latest that every store has had."""
-        return max((one for run in self.runs for one in _acknowledged(run)), key=age, default=None)
+        return max((one for run in self.present for one in _acknowledged(run)), key=age, default=None)
 
     @property
     def taken(self) -> dict[str, WorkflowCheckpoint]:
@@ -101,16 +113,18 @@ class WorkflowHistory:
 def chain_of(history: WorkflowHistory) -> list[WorkflowCheckpoint]:
     """The checkpoints that hang together, as far as this history has them; see `WorkflowHistory.checkpoints`."""
     taken = history.taken
-    tip = history.newest_acknowledged or max(taken.values(), key=age, default=None)
+    present = {one.digest: one for run in history.present for one in run.checkpoints}
+    tip = history.newest_acknowledged or max(present.values(), key=age, default=None)
     if tip is None:
         return []
+    acknowledged = {digest for run in history.present for digest in run.acknowledged}
     chain = {tip.sequence: tip}
     current = tip
     while current.sequence > 1:
         # A link may be missing: it was made by a run that Temporal has forgotten, or by nobody's (the reconciler).
         earlier = taken.get(current.previous_digest) or max(
-            (one for one in taken.values() if one.sequence < current.sequence and one.epoch <= current.epoch),
-            key=lambda one: (one.sequence, age(one)),
+            (one for one in present.values() if one.sequence < current.sequence and one.epoch <= current.epoch),
+            key=lambda one: (one.sequence, one.digest in acknowledged, age(one)),
             default=None,
         )
         if earlier is None:

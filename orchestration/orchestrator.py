@@ -31,7 +31,7 @@ class PipelineOrchestrator(RunClient):
 
         Args:
             workflow_id: which run.
-            checkpoint_id: must be the run's latest checkpoint, if given.
+            checkpoint_id: of this run; if it is not the latest, the run is forked from there, and the fork followed.
             keep_open: leave an open run open, and follow it for as long as it is; otherwise it is closed.
             say: told what happens, one sentence at a time.
             on_report: told how the run stands while it is followed.
@@ -39,7 +39,7 @@ class PipelineOrchestrator(RunClient):
         Raises:
             UnknownWorkflow: neither Temporal nor a store has heard of it.
             UnknownCheckpoint: `checkpoint_id` is not a checkpoint of this run.
-            RefusedCommand: `checkpoint_id` is not its latest one.
+            RefusedCommand: a fork cannot be made of it.
         """
         return await resume(
             self, workflow_id, checkpoint_id=checkpoint_id, keep_open=keep_open, say=say, on_report=on_report

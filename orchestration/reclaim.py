@@ -21,9 +21,9 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from orchestration.worker_slot import WorkerSlot, dead_lives
+from workflows.calls import WORKER_DIED
 from workflows.messages import WORKFLOW_TYPE
 
-WORKER_DIED = "WorkerDied"
 RUNS_AT_ONCE = 16
 LOOK_EVERY_SECONDS = 0.5
 LOOK_AGAIN_SECONDS = (0.5, 1.5, 4.0, 10.0)

@@ -7,7 +7,8 @@
 | paused | lets it go on, follows it |
 | failed, terminated, timed out, cancelled | new run under the same id from the latest checkpoint |
 | unknown to Temporal, known to Postgres or the files | new run from the newest checkpoint there is |
-| completed | says so |
+| completed | says so, unless the database has lost results since: a new run makes them again |
+| an older checkpoint is asked for | goes on from there under a new id: a fork |
 | unknown everywhere | `UnknownWorkflow` |
 
 An open run is closed by it unless asked otherwise: to bring a run to its end it must have one.
@@ -18,13 +19,15 @@ from contextlib import suppress
 
 from temporalio.client import WorkflowExecution
 
+from orchestration.fork import fork
+from orchestration.losses import Losses, find_losses
 from orchestration.reports import RunReport, find_execution
 from orchestration.run_client import RunClient, resume_point
 from orchestration.services import build_services
 from orchestration.worker_slot import live_workers
 from perdure.checkpoint import WorkflowCheckpoint
-from perdure.errors import RefusedCommand, UnknownCheckpoint, WorkflowNotRunning
-from workflows.messages import PipelineInput, PipelineOptions
+from perdure.errors import WorkflowAlreadyRunning, WorkflowNotRunning
+from workflows.messages import ForkOrigin, PipelineInput, PipelineOptions
 
 Say = Callable[[str], None]
 
@@ -43,7 +46,7 @@ async def resume(
     Args:
         client: open.
         workflow_id: which run.
-        checkpoint_id: must be the run's latest checkpoint, if given.
+        checkpoint_id: of this run; if it is not the latest, the run is forked from there, and the fork followed.
         keep_open: leave an open run open, and follow it for as long as it is.
         say: told what happens, one sentence at a time.
         on_report: told how the run stands while it is followed.
@@ -51,19 +54,37 @@ async def resume(
     Raises:
         UnknownWorkflow: neither Temporal nor a store has heard of it.
         UnknownCheckpoint: `checkpoint_id` is not a checkpoint of this run.
-        RefusedCommand: `checkpoint_id` is not its latest.
+        RefusedCommand: a fork cannot be made of it.
     """
     before = await client.status(workflow_id)
     execution = await find_execution(client.client, workflow_id)
-    checkpoint = await _chosen_checkpoint(client, workflow_id, checkpoint_id)
-    if not before.running and before.workflow_status in ("completed", "completed_with_failures"):
+    losses = None if before.running else await find_losses(client, workflow_id, execution)
+    checkpoint = losses.latest if losses else await client.align_stores(workflow_id)
+    if checkpoint_id and (checkpoint is None or checkpoint.checkpoint_id != checkpoint_id):
+        return await _fork(client, workflow_id, checkpoint_id, say, on_report)
+    if losses is None:
+        await _join(client, workflow_id, say)
+    elif losses.sentence:
+        say(losses.sentence)
+    elif before.workflow_status in ("completed", "completed_with_failures"):
         say(f"The run '{workflow_id}' has ended: {before.workflow_status.replace('_', ' ')}. Nothing is left to do.")
         return before
-    if before.running:
-        await _join(client, workflow_id, say)
-    else:
+    if losses:
         how = execution.status.name.lower() if execution and execution.status else "unknown"
         say(f"Temporal says of '{workflow_id}': {how}. A new run goes on under the same id.")
+    _say_from_where(before, checkpoint, say)
+    if losses:
+        await _start_again(client, workflow_id, execution, losses, keep_open=keep_open, say=say)
+    if checkpoint:
+        await _compare_services(client, workflow_id, checkpoint, say)
+    if before.running:
+        await _let_it_end(client, before, keep_open=keep_open, say=say)
+    ended = await client.wait(workflow_id, on_report)
+    say(f"The run '{workflow_id}' has ended: {ended.workflow_status.replace('_', ' ')}.")
+    return ended
+
+
+def _say_from_where(before: RunReport, checkpoint: WorkflowCheckpoint | None, say: Say) -> None:
     if checkpoint:
         say(
             f"Checkpoint loaded: {checkpoint.checkpoint_id}, number {checkpoint.sequence}, of "
@@ -72,23 +93,6 @@ async def resume(
     else:
         say("No checkpoint had been written yet: the run begins at its first document.")
     say(_where(before))
-    if not before.running:
-        pipeline = await _pipeline_to_resume(client, workflow_id, execution, checkpoint, keep_open=keep_open)
-        await client.start_workflow(workflow_id, pipeline)
-        if await client.ensure_worker():
-            say("No worker was alive: started one.")
-    if checkpoint:
-        await _compare_services(client, workflow_id, checkpoint, say)
-    if before.workflow_status == "paused":
-        with suppress(WorkflowNotRunning):
-            await client.unpause(workflow_id)
-            say("It was paused, and goes on.")
-    if before.running and not keep_open:
-        with suppress(WorkflowNotRunning):  # it ended in the meantime, which is as good
-            await client.close_intake(workflow_id)
-    ended = await client.wait(workflow_id, on_report)
-    say(f"The run '{workflow_id}' has ended: {ended.workflow_status.replace('_', ' ')}.")
-    return ended
 
 
 def _where(before: RunReport) -> str:
@@ -109,19 +113,46 @@ async def _join(client: RunClient, workflow_id: str, say: Say) -> None:
         say(f"The run '{workflow_id}' is running, but no worker of this data folder is alive: started one.")
 
 
-async def _chosen_checkpoint(
-    client: RunClient, workflow_id: str, checkpoint_id: str | None
-) -> WorkflowCheckpoint | None:
-    latest = await client.align_stores(workflow_id)
-    if checkpoint_id is None or (latest and latest.checkpoint_id == checkpoint_id):
-        return latest
-    known = {checkpoint.checkpoint_id for checkpoint in await client.list_checkpoints(workflow_id)}
-    if checkpoint_id not in known or latest is None:
-        raise UnknownCheckpoint(f"The run '{workflow_id}' has no checkpoint '{checkpoint_id}'.")
-    raise RefusedCommand(
-        f"Checkpoint '{checkpoint_id}' is not the latest of '{workflow_id}': a run goes on from its latest one, "
-        f"'{latest.checkpoint_id}'."
-    )
+async def _let_it_end(client: RunClient, before: RunReport, *, keep_open: bool, say: Say) -> None:
+    """Lift what keeps a running run from its end; that it ended in the meantime is as good."""
+    with suppress(WorkflowNotRunning):
+        if before.workflow_status == "paused":
+            await client.unpause(before.workflow_id)
+            say("It was paused, and goes on.")
+        if not keep_open:
+            await client.close_intake(before.workflow_id)
+
+
+async def _start_again(
+    client: RunClient,
+    workflow_id: str,
+    execution: WorkflowExecution | None,
+    losses: Losses,
+    *,
+    keep_open: bool,
+    say: Say,
+) -> None:
+    pipeline = await _pipeline_to_resume(client, workflow_id, execution, losses.latest, keep_open=keep_open)
+    if losses.documents:  # what was lost may be of sources that were added later
+        pipeline.sources = list(dict.fromkeys([*pipeline.sources, *losses.added_sources]))
+    try:
+        await client.start_workflow(workflow_id, pipeline)
+    except WorkflowAlreadyRunning:
+        say(f"Somebody else has resumed '{workflow_id}' just now: following that run.")
+    if await client.ensure_worker():
+        say("No worker was alive: started one.")
+
+
+async def _fork(
+    client: RunClient, workflow_id: str, checkpoint_id: str, say: Say, on_report: Callable[[RunReport], None]
+) -> RunReport:
+    """Go back to an older checkpoint: under a new id, since a run itself only ever goes on."""
+    forked = await fork(client, checkpoint_id, origin=workflow_id, say=say)
+    if await client.ensure_worker():
+        say("No worker was alive: started one.")
+    ended = await client.wait(forked.workflow_id, on_report)
+    say(f"The run '{forked.workflow_id}' has ended: {ended.workflow_status.replace('_', ' ')}.")
+    return ended
 
 
 async def _pipeline_to_resume(
@@ -143,7 +174,13 @@ async def _pipeline_to_resume(
         sources = list(await client.stores.manifest.sources(workflow_id))
         options = PipelineOptions()
     options = options.model_copy(update={"open": options.open and keep_open})
-    return PipelineInput(sources=sources, options=options, resume=resume_point(checkpoint))
+    origin = checkpoint.metadata.get("forked_from") if checkpoint else None
+    return PipelineInput(
+        sources=sources,
+        options=options,
+        resume=resume_point(checkpoint),
+        forked_from=ForkOrigin.model_validate(origin) if origin else None,
+    )
 
 
 async def _compare_services(client: RunClient, workflow_id: str, checkpoint: WorkflowCheckpoint, say: Say) -> None:

@@ -23,6 +23,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.checkpoints import bring_up_to_date
 from orchestration.connection import ensure_search_attributes
+from orchestration.reconcile import reconcile_run
 from orchestration.reports import RunReport, find_execution
 from orchestration.run_reader import FOLLOW_EVERY_SECONDS, RunReader
 from orchestration.settings import Settings
@@ -40,6 +41,7 @@ from perdure.errors import (
 from workflows.announcements import PIPELINE_STATUS
 from workflows.document_pipeline import DocumentPipeline
 from workflows.messages import (
+    BREAKER_SECONDS,
     AddDocuments,
     AddedDocuments,
     PipelineInput,
@@ -92,20 +94,23 @@ class RunClient(RunReader):
         Args:
             sources: paths or `file://` URIs; may be empty only for an open run.
             workflow_id: chosen by the caller, or generated.
-            options: how the run works.
+            options: how the run works; its breaker is set to `BREAKER_SECONDS` where nothing is said of it.
             retry_quarantined: take up quarantined documents again.
             rediscover: look at the sources again; off to take up only what the manifest has.
 
         Raises:
             RefusedCommand: a source or the id cannot be used, or a run of this id is open.
         """
-        options = options or PipelineOptions()
+        options = PipelineOptions.model_validate(
+            {"breaker_seconds": BREAKER_SECONDS, **(options.model_dump(exclude_unset=True) if options else {})}
+        )
         workflow_id = f"perdure-{uuid4().hex[:12]}" if workflow_id is None else checked_workflow_id(workflow_id)
         if rediscover:
             for source in sources:
                 check_source(source)
         if not (sources or options.open or not rediscover):
             raise RefusedCommand("Name at least one file or folder to process, or start the run open.")
+        await reconcile_run(self.client, self.stores, workflow_id, self.settings.task_queue)
         latest = await self.align_stores(workflow_id)
         pipeline = PipelineInput(
             sources=[normalise_source(source) for source in sources],

@@ -11,7 +11,8 @@ from temporalio.client import Client, WorkflowQueryFailedError, WorkflowQueryRej
 from temporalio.service import RPCError, RPCStatusCode
 
 from orchestration.connection import connect
-from orchestration.reports import RunReport, report
+from orchestration.reconcile import reconcile_run
+from orchestration.reports import ENDED_IN_TEMPORAL, RunReport, report
 from orchestration.settings import Settings
 from orchestration.stores import Stores, open_stores
 from orchestration.workflow_ids import checked_workflow_id
@@ -61,10 +62,17 @@ class RunReader:
     async def status(self, workflow_id: str) -> RunReport:
         """How the run stands now, whether or not a worker is alive.
 
+        Of a run that ended without being able to record it, the mirror says so afterwards.
+
         Raises:
             UnknownWorkflow: nobody has heard of it.
         """
-        return await report(self.settings, self.client, self.stores, checked_workflow_id(workflow_id))
+        current = await report(self.settings, self.client, self.stores, checked_workflow_id(workflow_id))
+        ended_early = not current.running and current.workflow_status in ENDED_IN_TEMPORAL.values()
+        queue = self.settings.task_queue
+        if ended_early and await reconcile_run(self.client, self.stores, workflow_id, queue):
+            return await report(self.settings, self.client, self.stores, workflow_id)
+        return current
 
     async def follow(self, workflow_id: str) -> AsyncIterator[RunReport]:
         """The run's report again and again, the last one when it has ended; a restart of Temporal is waited out.

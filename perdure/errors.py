@@ -12,7 +12,7 @@ The others are neither: `RefusedWrite` protects what is already stored, `Refused
     ├── DocumentError
     │   ├── EmptyDocument, NoTextExtracted, UnsupportedFormat
     │   ├── EncryptedDocument, DamagedDocument, UnreadableDocument, VanishedDocument
-    │   ├── DocumentTooLarge
+    │   ├── DocumentTooLarge, UnstorableDocument
     │   └── ParserFailure
     │       └── ParserCrashed, ParserTimedOut, ParserOutOfMemory
     ├── DependencyUnavailable
@@ -63,6 +63,10 @@ class VanishedDocument(DocumentError):
 
 class DocumentTooLarge(DocumentError):
     """The file, or what it unpacks to, is larger than the limit."""
+
+
+class UnstorableDocument(DocumentError):
+    """The database refuses for good what was found in the document."""
 
 
 class ParserFailure(DocumentError):

@@ -97,8 +97,13 @@ class ManifestStore(Protocol):
         """Say of a candidate whether its content changed; a changed one loses its outputs and is pending again."""
         ...
 
-    async def take_up(self, workflow_id: str, epoch: int, *, quarantined: bool) -> ManifestTotals:
-        """Queue every unfinished document, and with `quarantined` those too, under this epoch; idempotent."""
+    async def take_up(
+        self, workflow_id: str, epoch: int, *, quarantined: bool, unfinished: bool = True
+    ) -> ManifestTotals:
+        """Queue every unfinished document, and with `quarantined` those too, under this epoch; idempotent.
+
+        Without `unfinished`, what was never begun or was cancelled stays as it is.
+        """
         ...
 
     async def lease_batch(self, workflow_id: str, lease: Lease, first: int, end: int) -> Sequence[ManifestEntry]:
@@ -112,6 +117,7 @@ class ManifestStore(Protocol):
 
         Raises:
             AlreadyCommitted: it has a result already, from another attempt.
+            UnstorableDocument: what was found in it can never be stored; nothing has changed.
         """
         ...
 

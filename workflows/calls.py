@@ -21,6 +21,8 @@ QUICK = RetryPolicy(initial_interval=timedelta(milliseconds=200), backoff_coeffi
 PATIENT = RetryPolicy(
     initial_interval=timedelta(seconds=1), backoff_coefficient=1.5, maximum_interval=timedelta(seconds=5)
 )
+WORKER_DIED = "WorkerDied"
+"""The failure by which a dead worker's activities are taken back; see `orchestration.reclaim`."""
 SHORT_SECONDS = 15.0
 LONG = timedelta(hours=24)
 
@@ -79,8 +81,9 @@ class Calls:
                 if _cancellations() > cancelled_before:
                     # It was asked to stop, and failed of something else before it could.
                     raise asyncio.CancelledError from error
-                self._waiting[call] = _why(error)
-                self._on_change()
+                if not _only_its_worker_died(error):
+                    self._waiting[call] = _why(error)
+                    self._on_change()
             except asyncio.CancelledError:
                 self._waiting.pop(call, None)
                 raise
@@ -99,6 +102,12 @@ def _cancellations() -> int:
 
 def _refused(error: ActivityError) -> bool:
     return isinstance(error.cause, ApplicationError) and error.cause.non_retryable
+
+
+def _only_its_worker_died(error: ActivityError) -> bool:
+    """Nothing is away then: the work goes on at once, elsewhere."""
+    died = isinstance(error.cause, ApplicationError) and error.cause.type == WORKER_DIED
+    return died and workflow.patched("a-dead-worker-is-no-outage")  # histories from before announced it
 
 
 def _why(error: ActivityError) -> str:

@@ -1,6 +1,7 @@
 """Make the next checkpoint of a run's chain out of its state."""
 
 from datetime import datetime
+from typing import Any
 
 from perdure import __version__
 from perdure.checkpoint import CHECKPOINT_VERSION, ServiceState, WorkflowCheckpoint, checkpoint_id, sealed
@@ -19,6 +20,7 @@ def next_checkpoint(
     finished: list[Range],
     services: dict[str, ServiceState],
     pipeline: PipelineInput,
+    breaker: dict[str, Any] | None = None,
 ) -> WorkflowCheckpoint:
     """The checkpoint that follows `state.sequence`; nothing in it grows with the number of documents.
 
@@ -32,6 +34,7 @@ def next_checkpoint(
         finished: ordinals of this epoch that finished since the last checkpoint.
         services: how each service answered just now.
         pipeline: the run's input, which a resumption needs again.
+        breaker: what it adds to the state data: nothing unless it holds the run back.
     """
     sequence = state.sequence + 1
     options = pipeline.options.model_copy(update={"concurrency": state.concurrency, "open": not state.closed})
@@ -54,6 +57,7 @@ def next_checkpoint(
                 "sources": pipeline.sources,
                 "options": options.model_dump(mode="json"),
                 **({"recovered": state.recovered} if state.recovered else {}),
+                **(breaker or {}),
             },
             service_states=services,
             metadata={
@@ -64,6 +68,7 @@ def next_checkpoint(
                 "event_id": event_id,
                 "epoch": state.epoch,
                 "previous_digest": state.digest,
+                **({"forked_from": pipeline.forked_from.model_dump()} if pipeline.forked_from else {}),
                 # The first checkpoint after it marks the moment; the sentence itself stays in view.
                 **({"recovered": state.recovered} if state.recovered_at_sequence == state.sequence else {}),
             },

@@ -27,6 +27,7 @@ from workflows.messages import (
 )
 from workflows.recovery import calls_for_recovery, recover
 from workflows.run import Run
+from workflows.service_watch import ServiceWatch
 from workflows.window import BatchWindow
 
 with workflow.unsafe.imports_passed_through():
@@ -62,7 +63,8 @@ class DocumentPipeline:
                 self._run.heed_cancellation()
                 committing = asyncio.create_task(self._commits.write_until_closed())
                 try:
-                    await self._window.work()
+                    async with ServiceWatch(self._run, self._commits.ask):
+                        await self._window.work()
                     self._commits.close()
                     await asyncio.shield(committing)
                     if not self._run.exhausted:
@@ -235,12 +237,17 @@ class DocumentPipeline:
         )
         await run.call(ServiceActivities.build_analytics, run.service_request, summary="build analytics", long=True)
         run.heed_cancellation()
-        self._closing = asyncio.create_task(
-            self._close("completed_with_failures" if run.state.quarantined else "completed")
-        )
+        self._closing = asyncio.create_task(self._close(self._outcome()))
         await asyncio.shield(self._closing)
         await workflow.wait_condition(workflow.all_handlers_finished)
         return run.progress()
+
+    def _outcome(self) -> WorkflowStatus:
+        """A retry that leaves documents which an earlier run never began does not complete that run."""
+        run = self._run
+        if run.state.remaining and not run.pipeline.rediscover:
+            return "cancelled"
+        return "completed_with_failures" if run.state.quarantined else "completed"
 
     async def _end_early(self, status: WorkflowStatus, committing: asyncio.Task[None] | None) -> None:
         """Stop what runs, then say how it ended; a run that was replaced has no more say, and leaves quietly."""

@@ -50,6 +50,7 @@ class GroupCommit:
             run.service_request,
             summary=f"service health for checkpoint {state.sequence + 1}",
         )
+        run.observe_services(services)  # what it changes shows in this very checkpoint
         finished = list(state.unsaved)
         info = workflow.info()
         checkpoint = next_checkpoint(
@@ -62,6 +63,7 @@ class GroupCommit:
             finished=finished,
             services=services,
             pipeline=run.pipeline,
+            breaker=run.breaker.record(),
         )
         await run.call(
             CheckpointActivities.mirror_checkpoint,

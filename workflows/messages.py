@@ -9,6 +9,8 @@ from workflows.state import PipelineState
 WORKFLOW_TYPE = "DocumentPipeline"
 MAX_CONCURRENCY = 1000
 MAX_BATCH_SIZE = 1000
+BREAKER_SECONDS = 60.0
+"""What a run is started with unless it is asked for something else."""
 
 
 class PipelineOptions(BaseModel):
@@ -20,6 +22,8 @@ class PipelineOptions(BaseModel):
     """Documents a batch; 0 chooses by the size of the run."""
     open: bool = False
     """Takes further documents until it is closed."""
+    breaker_seconds: float = Field(default=0.0, ge=0)
+    """For how long a service may be unhealthy before the run pauses itself; 0: for ever."""
     heartbeat_timeout_seconds: float = Field(default=30.0, gt=0)
     search_attributes: bool = True
     """Whether the server knows ours; an upsert of unknown ones would block the run."""
@@ -34,6 +38,14 @@ class ResumePoint(BaseModel):
     epoch: int
 
 
+class ForkOrigin(BaseModel):
+    """The checkpoint of another run that a fork began from."""
+
+    workflow_id: str
+    checkpoint_id: str
+    digest: str
+
+
 class PipelineInput(BaseModel):
     sources: list[str]
     """Absolute `file://` URIs."""
@@ -42,6 +54,7 @@ class PipelineInput(BaseModel):
     """Take up quarantined documents again; with no discovery when `rediscover` is off."""
     rediscover: bool = True
     resume: ResumePoint | None = None
+    forked_from: ForkOrigin | None = None
     state: PipelineState | None = None
     """Set by continue-as-new only."""
 

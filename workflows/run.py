@@ -5,8 +5,9 @@ import asyncio
 from temporalio import workflow
 
 from activities.services import ServiceRequest
-from perdure.checkpoint import WorkflowStatus
+from perdure.checkpoint import ServiceState, WorkflowStatus
 from workflows.announcements import Announcer
+from workflows.breaker import Breaker
 from workflows.calls import Calls
 from workflows.messages import CheckpointMark, DocumentCounts, PipelineInput, Progress
 from workflows.state import PipelineState
@@ -40,13 +41,26 @@ class Run:
         """Updates that are adding documents right now."""
         self.names: dict[int, str] = {}
         """Names of queued documents by ordinal, as far as they are known."""
+        self.breaker = Breaker(self.state, options.breaker_seconds)
+        self.services_observed = 0
+        """How often the services have said how they are."""
         self.call = Calls(options.heartbeat_timeout_seconds, self.announce)
         self._announcer = Announcer(search_attributes=options.search_attributes)
 
     @property
     def status(self) -> WorkflowStatus:
         """As the checkpoint shows it."""
-        return self.ended or ("paused" if self.state.paused else "in_progress")
+        return self.ended or ("paused" if self.halted else "in_progress")
+
+    @property
+    def halted(self) -> bool:
+        """Nothing is handed out: somebody has paused the run, or the breaker has."""
+        return self.state.paused or self.breaker.tripped
+
+    @property
+    def waiting_for(self) -> str | None:
+        """Why the run cannot go on now, one sentence; None while it can."""
+        return self.breaker.says or self.call.waiting_for
 
     @property
     def exhausted(self) -> bool:
@@ -73,7 +87,15 @@ class Run:
 
     def announce(self) -> None:
         """Show the present state in the Web UI."""
-        self._announcer.announce(self.state, self.status, self.call.waiting_for)
+        self._announcer.announce(self.state, self.status, self.waiting_for)
+
+    def observe_services(self, services: dict[str, ServiceState]) -> bool:
+        """Let the breaker judge how the services answered; returns whether it has tripped or lifted."""
+        self.services_observed += 1
+        changed = self.breaker.observe(services, workflow.now(), waits=self.call.waiting_for is not None)
+        if changed:
+            self.announce()
+        return changed
 
     def service_request(self) -> ServiceRequest:
         return ServiceRequest(workflow_id=self.workflow_id, epoch=self.state.epoch)
@@ -97,7 +119,7 @@ class Run:
             )
             if latest
             else None,
-            waiting_for=self.call.waiting_for,
+            waiting_for=self.waiting_for,
             recovered=state.recovered,
             open=not state.closed,
             concurrency=state.concurrency,

@@ -3,6 +3,8 @@
 Its size does not depend on the number of documents. Ranges are half-open `[first, end)` over the epoch's ordinals.
 """
 
+from datetime import datetime
+
 from pydantic import BaseModel, Field
 
 from activities.batches import BatchResult
@@ -16,6 +18,13 @@ MAX_BATCH_BYTES = 32 * 1024 * 1024
 BATCHES_IN_A_LARGE_RUN = 200
 
 Range = tuple[int, int]
+
+
+class Ailment(BaseModel):
+    """Since when, by the workflow's time, a service has been found unhealthy, and what was wrong with it last."""
+
+    since: datetime
+    why: str
 
 
 class PipelineState(BaseModel):
@@ -53,6 +62,10 @@ class PipelineState(BaseModel):
     """What the last recovery brought back, one sentence."""
     recovered_at_sequence: int = -1
     """The latest checkpoint at the last recovery: the next one tells of it."""
+    unhealthy: dict[str, Ailment] = Field(default_factory=dict)
+    """Services that were not well when they were last asked, while the breaker looks."""
+    tripped_at: datetime | None = None
+    """When the breaker paused the run; None while it does not."""
     generation: int = 0
     """How often the run has continued as new."""
 

@@ -51,14 +51,14 @@ class BatchWindow:
     def _may_launch(self) -> bool:
         run, state = self._run, self._run.state
         return (
-            not (run.broken or state.paused or run.must_continue_as_new)
+            not (run.broken or run.halted or run.must_continue_as_new)
             and state.next_ordinal < state.queued
             and len(self._in_flight) < state.concurrency
         )
 
     def _settled(self) -> bool:
         run = self._run
-        done = run.exhausted and not run.state.paused  # a paused run keeps still, also when only its end is left
+        done = run.exhausted and not run.halted  # a paused run keeps still, also when only its end is left
         return not self._in_flight and bool(run.broken or done or (run.must_continue_as_new and not run.adding))
 
     def _launch(self, batch: Range) -> None:

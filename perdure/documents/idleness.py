@@ -38,16 +38,14 @@ async def unless_idle(pid: int, seconds: float) -> AsyncIterator[None]:
 
 
 async def _watch(pid: int, seconds: float, overdue: asyncio.Timeout) -> None:
-    loop = asyncio.get_running_loop()
-    busy_at, used = loop.time(), -1
-    while True:
+    # Looks are counted, not seconds: this process itself may have been stopped for minutes, the answer lying there.
+    used, idle_looks = None, 0
+    while idle_looks < _LOOKS:
         await asyncio.sleep(seconds / _LOOKS)
         seen = _cpu_ticks_of_sleeper(pid)
-        if seen is None or seen != used:
-            busy_at, used = loop.time(), -1 if seen is None else seen
-        elif loop.time() - busy_at >= seconds:
-            overdue.reschedule(loop.time())
-            return
+        idle_looks = idle_looks + 1 if seen is not None and seen == used else 0
+        used = seen
+    overdue.reschedule(asyncio.get_running_loop().time())
 
 
 def _cpu_ticks_of_sleeper(pid: int) -> int | None:

@@ -26,20 +26,19 @@ import fcntl
 import json
 import os
 import shutil
-import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from perdure.stores.file_lock import wait_for_lock, write_lease
+
 _START = b"["
 _SEPARATOR = b",\n"
 _END = b"\n]\n"
 _TAIL_BYTES = 16 * 1024
-LOCK_SECONDS = 10.0
-"""How long to wait for another process; a stopped one may hold the lock for ever."""
 
 
 class DamagedArrayError(OSError):
@@ -82,10 +81,15 @@ class ArrayFile:
         Raises:
             OSError: the disk refuses, or another process does not let go within `LOCK_SECONDS`.
         """
+        with self._held():
+            self._repair_if_damaged()
+            yield
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
         descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
-            _wait_for_lock(descriptor, self._lock)
-            self._repair_if_damaged()
+            wait_for_lock(descriptor, self._lock)
             yield
             fcntl.flock(descriptor, fcntl.LOCK_UN)  # for a forked child's copy of the descriptor too
         finally:
@@ -98,6 +102,52 @@ class ArrayFile:
         except FileNotFoundError:
             return []
         return _elements(content)
+
+    def examine(self) -> tuple[list[Any], str | None]:
+        """All elements that can be read, and what is wrong with the file, if anything is, as a clause."""
+        try:
+            content = self.path.read_bytes()
+        except FileNotFoundError:
+            return [], None
+        try:
+            whole = json.loads(content)
+        except ValueError:
+            with suppress(DamagedArrayError):
+                found = _elements(content)
+                return found, f"is damaged: of its elements only the first {len(found)} can be read"
+            whole = None
+        return (whole, None) if isinstance(whole, list) else ([], "holds no JSON array")
+
+    def replace(self, elements: Sequence[Any], instead_of: Sequence[Any]) -> tuple[bool, Path | None]:
+        """Publish an array in place of what is there, which is kept beside it.
+
+        Returns:
+            Whether it was done, which it is not if the file does not hold `instead_of` any more; and where the former
+            file is kept, None if there was none.
+
+        Raises:
+            OSError: the disk refuses, or another process does not let go.
+        """
+        with self._held():
+            if self.examine()[0] != list(instead_of):
+                return False, None
+            kept = None
+            if self.path.exists():
+                kept = self._damaged_name()
+                shutil.copyfile(self.path, kept)
+            self._spare.unlink(missing_ok=True)  # it lags behind the copy that is given up
+            self._publish_afresh(elements)
+            return True, kept
+
+    def drop_first(self, count: int) -> None:
+        """Take the first elements away, in one step for every reader. Call it `locked`.
+
+        Raises:
+            OSError: the disk refuses; what is published has not changed.
+        """
+        elements = self.read()[count:]
+        self._spare.unlink(missing_ok=True)  # it has another beginning
+        self._publish_afresh(elements)
 
     def last(self) -> Any | None:
         """The last element, None if there is none; reads a bounded part of the file."""
@@ -113,11 +163,11 @@ class ArrayFile:
         Raises:
             OSError: the disk refuses; what is published has not changed, or has it whole.
         """
-        line = json.dumps(element, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
         tail = self._tail()
         if tail is None:
-            self._publish_afresh([line])
+            self._publish_afresh([element])
             return
+        line = _line(element)
         addition = tail.separator + tail.last + _SEPARATOR + line + _END
         if not self._extend_spare(tail, addition):
             self._copy_spare()
@@ -140,7 +190,7 @@ class ArrayFile:
         except FileNotFoundError:
             return False
         try:
-            if not sole_owner and not (os.fstat(descriptor).st_nlink == 1 and _lease(descriptor)):
+            if not sole_owner and not (os.fstat(descriptor).st_nlink == 1 and write_lease(descriptor)):
                 return False
             start = tail.before_end - len(tail.before)
             if os.pread(descriptor, len(tail.before), start) != tail.before:
@@ -169,7 +219,8 @@ class ArrayFile:
             self._former.rename(self._spare)
         sync_directory(self.path.parent)
 
-    def _publish_afresh(self, lines: list[bytes]) -> None:
+    def _publish_afresh(self, elements: Sequence[Any]) -> None:
+        lines = [_line(one) for one in elements]
         self._fresh.unlink(missing_ok=True)
         with self._fresh.open("xb") as file:
             file.write(_START + b"\n" + _SEPARATOR.join(lines) + _END)
@@ -187,7 +238,7 @@ class ArrayFile:
             self.path.rename(self._damaged_name())
             return
         shutil.copyfile(self.path, self._damaged_name())
-        self._publish_afresh([json.dumps(one, ensure_ascii=False, separators=(",", ":")).encode() for one in elements])
+        self._publish_afresh(elements)
 
     def _damaged_name(self) -> Path:
         return self.path.with_name(f"{self.path.name}.damaged-{time.time_ns()}")
@@ -202,29 +253,8 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def _wait_for_lock(descriptor: int, path: Path) -> None:
-    deadline, pause = time.monotonic() + LOCK_SECONDS, 0.0005
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"another process has held {path.name} for {LOCK_SECONDS:.0f} s") from None
-            time.sleep(pause)
-            pause = min(pause * 2, 0.02)
-        else:
-            return
-
-
-def _lease(descriptor: int) -> bool:
-    """Whether nobody else has the file open, and nobody will until the descriptor is closed."""
-    try:
-        # Whoever opens the file meanwhile makes the kernel signal us; the default signal would end the process.
-        fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
-        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
-    except (OSError, AttributeError):  # refused; or not known to the file system, or to the operating system
-        return False
-    return True
+def _line(element: Any) -> bytes:
+    return json.dumps(element, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
 def _write(descriptor: int, offset: int, content: bytes) -> None:

@@ -40,6 +40,48 @@ class PersistentCheckpointStore:
         """The file of a workflow id."""
         return self._array(workflow_id).path
 
+    async def examine(self, workflow_id: str) -> tuple[list_of[Any], str | None]:
+        """The elements of its file as they stand there, and what is wrong with the file itself; for an audit."""
+        return await _in_thread(lambda: self._array(workflow_id).examine())
+
+    async def replace(
+        self, workflow_id: str, checkpoints: Sequence[WorkflowCheckpoint], instead_of: Sequence[Any]
+    ) -> Path | None:
+        """Put this chain in place of what its file holds, as `examine` gave it.
+
+        Returns:
+            Where the former file is kept, None if there was none.
+
+        Raises:
+            CheckpointGap: it holds something else by now.
+        """
+
+        def replace() -> tuple[bool, Path | None]:
+            self._make_directory()
+            content = [one.model_dump(mode="json") for one in checkpoints]
+            return self._array(workflow_id).replace(content, instead_of)
+
+        done, kept = await _in_thread(replace)
+        if not done:
+            raise CheckpointGap(f"The file of {workflow_id} was written to meanwhile.")
+        return kept
+
+    async def retire(self, workflow_id: str, up_to_sequence: int) -> int:
+        """Take the oldest checkpoints away, never the latest; returns how many."""
+
+        def retire() -> int:
+            array = self._array(workflow_id)
+            if not array.path.exists():
+                return 0
+            with array.locked():
+                stored = [upgrade(one).sequence for one in array.read()]
+                old = sum(sequence <= up_to_sequence for sequence in stored[:-1])
+                if old:
+                    array.drop_first(old)
+                return old
+
+        return await _in_thread(retire)
+
     async def append(self, checkpoint: WorkflowCheckpoint) -> bool:
         return await _in_thread(lambda: self._append(checkpoint))
 
@@ -80,7 +122,7 @@ class PersistentCheckpointStore:
     def _array(self, workflow_id: str) -> ArrayFile:
         """Its file; another name if the plain one is taken, on a disk that takes "Run" and "run" for the same."""
         plain = ArrayFile(self._directory / f"{file_stem(workflow_id)}{SUFFIX}")
-        if _workflow_id_in(plain) in (None, workflow_id):
+        if _workflow_id_in(plain) in (None, workflow_id) or _mentions(plain, workflow_id):
             return plain
         return ArrayFile(self._directory / f"{_hashed_stem(workflow_id)}{SUFFIX}")
 
@@ -106,6 +148,12 @@ def _workflow_id_in(array: ArrayFile, foreign: str | None = "\0") -> str | None:
     if last is None:
         return None
     return str(last["workflow_id"]) if isinstance(last, dict) and "workflow_id" in last else foreign
+
+
+def _mentions(array: ArrayFile, workflow_id: str) -> bool:
+    """Whether it is the file of this run all the same: only its last element has been damaged."""
+    elements, _ = array.examine()
+    return any(isinstance(one, dict) and one.get("workflow_id") == workflow_id for one in elements)
 
 
 def file_stem(workflow_id: str) -> str:

@@ -132,7 +132,7 @@ def inside_the_transaction(strike: Strike) -> None:
 
 def inside_the_mirror_transaction(strike: Strike) -> None:
     """K6: the append is one statement, so it is held open in a transaction that is never committed."""
-    append = checkpoints._append
+    append = checkpoints.append_checkpoint
 
     async def armed(conn: Any, checkpoint: Any) -> bool:
         async with conn.transaction():
@@ -140,7 +140,7 @@ def inside_the_mirror_transaction(strike: Strike) -> None:
             strike()
         return added
 
-    checkpoints._append = armed
+    checkpoints.append_checkpoint = armed
 
 
 def inside_the_file_append(strike: Strike) -> None:

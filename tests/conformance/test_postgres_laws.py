@@ -87,7 +87,10 @@ async def test_retention_deletes_the_oldest_and_nothing_else(
     assert await superuser.execute("DELETE FROM workflow_checkpoints WHERE sequence <= 2") == "DELETE 2"
     assert list(await store.list("run")) == chain[2:]
     assert await store.append(following(chain[-1])) is True
-    assert await superuser.execute("DELETE FROM workflow_checkpoints WHERE workflow_id = 'run'") == "DELETE 3"
+    with pytest.raises(asyncpg.RestrictViolationError) as refused:
+        await superuser.execute("DELETE FROM workflow_checkpoints WHERE workflow_id = 'run'")
+    assert refused.value.constraint_name == "retention_keeps_the_latest"
+    assert await superuser.execute("DELETE FROM workflow_checkpoints WHERE sequence <= 4") == "DELETE 2"
 
 
 @pytest.mark.usefixtures("chain")

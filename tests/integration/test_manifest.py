@@ -7,7 +7,7 @@ from dataclasses import replace
 import asyncpg
 import pytest
 
-from perdure.errors import AlreadyCommitted, DamagedDocument, StaleWriter
+from perdure.errors import AlreadyCommitted, DamagedDocument, StaleWriter, UnstorableDocument
 from perdure.manifest import Lease
 from perdure.stores.postgres import manifest as postgres_manifest
 from perdure.stores.postgres.connection import PostgresPool
@@ -195,7 +195,7 @@ async def test_a_commit_that_is_rolled_back_leaves_nothing(
     (entry,) = await store.lease_batch(RUN, lease, 0, 1)
     before = await rows(pool)
     twice = replace(processed(), chunks=processed().chunks * 2)  # one vector for two chunks
-    with pytest.raises(ValueError, match="zip"):
+    with pytest.raises(UnstorableDocument, match="zip"):
         await store.commit(RUN, lease, entry.position, twice, attempts=1)
     assert await rows(pool) == before
     assert await outputs(pool) == {"document_texts": 0, "chunks": 0, "mentions": 0}

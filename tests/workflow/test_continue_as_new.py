@@ -29,7 +29,7 @@ async def client(server: ShortHistories) -> AsyncIterator[Client]:
     yield await connect_to(await server.up())
 
 
-async def start(client: Client, queue: str, **options: int | bool) -> Handle:
+async def start(client: Client, queue: str, **options: float) -> Handle:
     return await client.start_workflow(
         DocumentPipeline.run,
         PipelineInput(sources=["file:///papers"], options=PipelineOptions(search_attributes=False, **options)),  # type: ignore[arg-type]  # each option has its own type
@@ -123,4 +123,30 @@ async def test_a_pause_outlives_the_change_of_history(client: Client) -> None:
             await handle.execute_update(DocumentPipeline.unpause)
             await asyncio.sleep(0.1)
         await run.result()
+    check_chain(world, run.id, status="completed")
+
+
+@pytest.mark.timeout(120)
+async def test_a_service_down_for_long_fills_no_history(client: Client) -> None:
+    """The breaker stays open over several histories, each of which asks on and is no longer than any other."""
+    world, queue = World(30), uuid.uuid4().hex[:8]
+    world.unwell = {"Letters": "Connection refused."}
+    world.delay = lambda: 0.1
+    async with worker_for(client, world, queue):
+        run = await start(client, queue, concurrency=1, breaker_seconds=0.5)
+        first = (await run.describe()).run_id
+        async with asyncio.timeout(60):
+            while not (world.mirror and world.mirror[-1].workflow_status == "paused"):
+                await asyncio.sleep(0.05)
+            await asyncio.sleep(1.0)  # what was in flight has its checkpoint as well
+            held = len(world.mirror)
+            while (await run.describe()).run_id == first:
+                await asyncio.sleep(0.2)
+        progress = await run.query(DocumentPipeline.progress)
+        assert progress.workflow_status == "paused"
+        assert len(world.mirror) == held, "nothing new is to be said of it"
+        world.unwell.clear()
+        world.delay = lambda: 0.0
+        final = await run.result()
+    assert final.workflow_status == "completed"
     check_chain(world, run.id, status="completed")

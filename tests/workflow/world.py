@@ -57,6 +57,8 @@ class World:
         self.refuse_as = "StaleWriter"
         self.epoch = 1
         """The latest that was given out; whoever comes with an older one is refused."""
+        self.unwell: dict[str, str] = {}
+        """Services that are unhealthy, and why."""
         self.waiting: Counter[str | int] = Counter()
         self.closed_as: list[str] = []
         self.stubborn = False
@@ -197,7 +199,13 @@ class World:
     @activity.defn(name="capture_service_states")
     async def capture_service_states(self, request: ServiceRequest) -> dict[str, ServiceState]:
         await self._gate("capture_service_states", request)
-        return {"IdentityService": ServiceState(status="healthy", last_check=datetime(2026, 1, 1, tzinfo=UTC))}
+        time = datetime(2026, 1, 1, tzinfo=UTC)
+        return {
+            name: ServiceState(status="unhealthy", last_check=time, metadata={"why": self.unwell[name]})
+            if name in self.unwell
+            else ServiceState(status="healthy", last_check=time)
+            for name in ("IdentityService", "Letters")
+        }
 
     @activity.defn(name="mirror_checkpoint")
     async def mirror_checkpoint(self, checkpoint: WorkflowCheckpoint) -> None:

@@ -6,7 +6,7 @@ from perdure.services.analytics import AnalyticsSummary
 from perdure.stores.postgres.connection import Connection, PostgresPool
 from perdure.stores.postgres.identities import WHOLE_RUN_SECONDS, take_run
 
-_OCCURRENCES = """
+OCCURRENCES = """
 WITH occurrences AS (
     SELECT m.position, i.identity_id,
            row_number() OVER (PARTITION BY m.position ORDER BY count(*) DESC, i.identity_id COLLATE "C") AS rank
@@ -15,15 +15,14 @@ WITH occurrences AS (
 ), chosen AS (SELECT position, identity_id FROM occurrences WHERE rank <= $2)
 """
 
-_EDGES = f"""{_OCCURRENCES}
+_EDGES = f"""{OCCURRENCES}
 INSERT INTO graph_edges (workflow_id, source, target, weight)
 SELECT $1, a.identity_id, b.identity_id, count(*)
 FROM chosen a JOIN chosen b ON a.position = b.position AND a.identity_id < b.identity_id
 GROUP BY a.identity_id, b.identity_id
 """  # noqa: S608 - put together from constants
 
-_STATISTICS = """
-INSERT INTO document_statistics
+STATISTICS_OF_RUN = """
 SELECT d.workflow_id, d.position, d.characters, d.chunk_count, d.mention_count,
        coalesce(m.identities, 0), coalesce(m.kinds, '{}')
 FROM documents d LEFT JOIN (
@@ -34,12 +33,13 @@ FROM documents d LEFT JOIN (
 ) AS m USING (position)
 WHERE d.workflow_id = $1 AND d.status = 'processed'
 """
+_STATISTICS = f"INSERT INTO document_statistics {STATISTICS_OF_RUN}"
 
-_VECTORS = """
-INSERT INTO document_vectors
+VECTORS_OF_RUN = """
 SELECT workflow_id, position, l2_normalize(avg(embedding ORDER BY ordinal))
 FROM chunks WHERE workflow_id = $1 GROUP BY workflow_id, position
 """
+_VECTORS = f"INSERT INTO document_vectors {VECTORS_OF_RUN}"
 
 
 class PostgresAnalyticsStore:

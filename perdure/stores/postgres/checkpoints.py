@@ -48,7 +48,7 @@ class PostgresCheckpointStore:
     async def append(self, checkpoint: WorkflowCheckpoint) -> bool:
         """As the protocol says; an epoch older than that of the row in `runs` is stale as well."""
         async with self._pool.connection() as conn:
-            return await _append(conn, checkpoint)
+            return await append_checkpoint(conn, checkpoint)
 
     async def restore(self, checkpoints: Sequence[WorkflowCheckpoint]) -> int:
         """Append checkpoints of one workflow id that another store holds, all or none; returns how many were new.
@@ -60,7 +60,7 @@ class PostgresCheckpointStore:
             added = 0
             for checkpoint in checkpoints:
                 await conn.execute("SELECT set_config('perdure.restoring', $1, true)", checkpoint.workflow_id)
-                added += await _append(conn, checkpoint)
+                added += await append_checkpoint(conn, checkpoint)
             return added
 
     async def latest(self, workflow_id: str) -> WorkflowCheckpoint | None:
@@ -87,7 +87,8 @@ class PostgresCheckpointStore:
         """Nothing to release: the pool has its own owner."""
 
 
-async def _append(conn: Connection, checkpoint: WorkflowCheckpoint) -> bool:
+async def append_checkpoint(conn: Connection, checkpoint: WorkflowCheckpoint) -> bool:
+    """Append over a connection that may be inside a transaction; see `PostgresCheckpointStore.append`."""
     content = checkpoint.model_dump(mode="json")
     try:
         outcome = await conn.execute(

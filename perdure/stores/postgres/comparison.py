@@ -14,27 +14,27 @@ FROM (SELECT encode(sha256(convert_to(ROW({columns})::text, 'UTF8')), 'hex') AS 
 """
 """Over the sorted digests of the rows: 64 bytes a row, however long its text is."""
 
-_OF_DOCUMENT = "{} o JOIN documents d USING (workflow_id, position)"
-_OUTPUTS = {
+OF_DOCUMENT = "{} o JOIN documents d USING (workflow_id, position)"
+OUTPUTS = {
     "documents": (
         """d.uri, d.name, d.size_bytes, d.status, d.media_type, d.sha256, d.quality_score, d.title, d.properties,
            d.characters, d.chunk_count, d.mention_count, d.warnings, d.reason, d.error_type""",
         "documents d",
     ),
-    "texts": ("d.uri, o.text, o.page_offsets", _OF_DOCUMENT.format("document_texts")),
-    "chunks": ("d.uri, o.ordinal, o.start_offset, o.end_offset, o.embedding", _OF_DOCUMENT.format("chunks")),
+    "texts": ("d.uri, o.text, o.page_offsets", OF_DOCUMENT.format("document_texts")),
+    "chunks": ("d.uri, o.ordinal, o.start_offset, o.end_offset, o.embedding", OF_DOCUMENT.format("chunks")),
     "mentions": (
         "d.uri, o.ordinal, o.start_offset, o.end_offset, o.kind, o.surface, o.normalised, o.confidence",
-        _OF_DOCUMENT.format("mentions"),
+        OF_DOCUMENT.format("mentions"),
     ),
     "identities": ("identity_id, kind, normalised, name, mention_count, document_count", "identities"),
     "aliases": ("identity_id, surface, mention_count", "identity_aliases"),
     "graph": ("source, target, weight", "graph_edges"),
     "tables": (
         "d.uri, o.characters, o.chunk_count, o.mention_count, o.identity_count, o.kinds",
-        _OF_DOCUMENT.format("document_statistics"),
+        OF_DOCUMENT.format("document_statistics"),
     ),
-    "vectors": ("d.uri, o.embedding", _OF_DOCUMENT.format("document_vectors")),
+    "vectors": ("d.uri, o.embedding", OF_DOCUMENT.format("document_vectors")),
 }
 """Kind of output to what makes up one of it, and where it is stored."""
 
@@ -47,7 +47,7 @@ async def fingerprints(pool: PostgresPool, workflow_id: str) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     async with pool.connection() as conn:
-        for kind, (columns, table) in _OUTPUTS.items():
+        for kind, (columns, table) in OUTPUTS.items():
             found[kind] = await conn.fetchval(_DIGEST.format(columns=columns, table=table), workflow_id)
     return found
 

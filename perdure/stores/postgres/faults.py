@@ -1,12 +1,13 @@
 """Which of a database's errors are the world's fault, and how they read.
 
 The world's fault means "not now": the same statement may succeed later without anybody changing the program. All of it
-becomes `DependencyUnavailable`. What means "never like this", a broken constraint or a wrong statement, passes through.
+becomes `DependencyUnavailable`. What means "never like this", a broken constraint or a wrong statement, passes through;
+of a document's outputs, `unstorable` makes it the document's fault.
 """
 
 import asyncpg
 
-from perdure.errors import DependencyUnavailable, InvalidConfiguration, PerdureError
+from perdure.errors import DependencyUnavailable, InvalidConfiguration, PerdureError, UnstorableDocument
 
 DEPENDENCY = "Postgres"
 
@@ -42,9 +43,29 @@ def translated(error: BaseException, *, connection_lost: bool = False) -> Perdur
         return InvalidConfiguration("The address of the database cannot be used; see DATABASE_URL.")
     if isinstance(error, WORLDS_FAULT):
         return DependencyUnavailable(DEPENDENCY, said(error))
-    if isinstance(error, asyncpg.InterfaceError) and (connection_lost or "clos" in str(error)):
+    encoding = isinstance(error, ValueError)  # a complaint about a value, which it quotes: any word may be in there
+    if isinstance(error, asyncpg.InterfaceError) and (connection_lost or ("clos" in str(error) and not encoding)):
         return DependencyUnavailable(DEPENDENCY, said(error))
     return None
+
+
+_NEVER_LIKE_THIS: tuple[type[Exception], ...] = (
+    asyncpg.DataError,  # out of range, not of the type, characters that no text may hold; asyncpg's own encoder too
+    asyncpg.CheckViolationError,
+    asyncpg.NotNullViolationError,
+    asyncpg.ProgramLimitExceededError,  # more than a row, an index or an array can take
+    ValueError,  # from the encoders of COPY and JSON: half a surrogate pair, not a number
+    OverflowError,
+)
+_MAX_SAID = 200
+
+
+def unstorable(error: BaseException) -> UnstorableDocument | None:
+    """The document's fault, if the database will never take what was found in it; None for every other error."""
+    if not isinstance(error, _NEVER_LIKE_THIS) or isinstance(error, asyncpg.ClientConfigurationError):
+        return None
+    why = "".join(character if character.isprintable() else " " for character in said(error))[:_MAX_SAID]
+    return UnstorableDocument(f"What was found in the document cannot be stored: {why}.")
 
 
 def leaves_connection_unusable(error: BaseException) -> bool:

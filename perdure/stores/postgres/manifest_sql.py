@@ -20,7 +20,7 @@ WITH base AS (
     SELECT position, base.ordinal + row_number() OVER (ORDER BY position) - 1 AS ordinal
     FROM documents, base
     WHERE workflow_id = $1 AND epoch < $2
-      AND (status IN ('pending', 'cancelled')
+      AND (($4 AND status IN ('pending', 'cancelled'))
            OR (status = 'quarantined' AND ($3 OR version IS DISTINCT FROM read_version)))
 )
 UPDATE documents d

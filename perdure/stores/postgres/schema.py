@@ -31,7 +31,7 @@ DO $$
 DECLARE
     wanted text;
 BEGIN
-    FOREACH wanted IN ARRAY ARRAY['perdure_retention', 'perdure_inspector'] LOOP
+    FOREACH wanted IN ARRAY ARRAY['perdure_retention', 'perdure_inspector', 'perdure_rebuild'] LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted) THEN
             EXECUTE format('CREATE ROLE %I NOLOGIN', wanted);
         END IF;

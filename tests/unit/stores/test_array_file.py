@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from perdure.stores import array_file
+from perdure.stores import file_lock
 from perdure.stores.array_file import ArrayFile, DamagedArrayError
 
 
@@ -207,7 +207,7 @@ def test_threads_wait_for_each_other(tmp_path: Path) -> None:
 
 
 def test_a_lock_that_is_never_given_back_is_the_worlds_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(array_file, "LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(file_lock, "LOCK_SECONDS", 0.1)
     array = filled(tmp_path / "a.json", 1)
     with array.locked(), pytest.raises(TimeoutError, match=r"a\.json\.lock"), array.locked():
         pass

@@ -1,0 +1,120 @@
+"""Compare documents and outputs with each other and with the latest checkpoint, and say what differs."""
+
+from orchestration.audit.evidence import Evidence
+from orchestration.audit.findings import Difference, counted
+from perdure.checkpoint import TERMINAL_STATUSES, WorkflowCheckpoint
+from perdure.stores.postgres.audit import Offence
+from perdure.stores.postgres.audit_sql import SERVICE_CHECKS
+
+MADE_AGAIN = "what is missing of documents and outputs is made again by resuming, not by rebuilding"
+QUALITY_TOLERANCE = 0.0011
+"""Both are means rounded to 3 places, summed in different orders."""
+
+_SENTENCES = {
+    "missing_document": "The row of document {position} is missing: positions count from 0 without a gap.",
+    "missing_text": "{document} is marked processed, but its text is missing.",
+    "wrong_text_length": "{document} has a text of {found} characters; its row says {expected}.",
+    "wrong_chunk_count": "{document} has {found} chunks numbered from 0; its row says {expected}.",
+    "wrong_mention_count": "{document} has {found} mentions numbered from 0; its row says {expected}.",
+    "incomplete_document": "{document} is marked {expected}, but its row lacks {found}.",
+    "orphaned_text": "A text is stored for {document}, {why}.",
+    "orphaned_chunks": "{found} chunks are stored for {document}, {why}.",
+    "orphaned_mentions": "{found} mentions are stored for {document}, {why}.",
+    "orphaned_statistics": "A row of statistics is stored for {document}, {why}.",
+    "orphaned_vector": "A vector is stored for {document}, {why}.",
+    "misplaced_chunks": "{found} chunks of {document} lie outside its {expected} characters.",
+    "misplaced_mentions": "{found} mentions of {document} lie outside its {expected} characters.",
+    "unfinished_document": "Checkpoint {sequence} counts {document} as finished, but {state}.",
+    "uncovered_document": "{document} is marked {expected}, but checkpoint {sequence}, the last of the run, does not "
+    "know of it.",
+    "wrong_identity": "The identity '{subject}' has the counts '{found}' of mentions and documents; the documents give "
+    "'{expected}'.",
+    "wrong_alias": "The alias '{subject}' is counted {found} times; the documents give {expected}.",
+    "wrong_name": "The identity '{subject}' is named '{found}'; its aliases give '{expected}'.",
+    "wrong_graph": "The graph says that it has {found}; stored are {expected}.",
+    "wrong_edge": "The edge '{subject}' has the weight {found}; the documents give {expected}.",
+    "wrong_statistics": "The statistics of {subject} are {found}; the document gives {expected}.",
+    "wrong_vector": "The vector of {subject} is not the mean of its chunks.",
+}
+
+
+def compare_documents(evidence: Evidence) -> list[Difference]:
+    """Every difference in documents and outputs; what a run in progress may still change is left out."""
+    latest = evidence.latest
+    settled = evidence.idle or is_settled(evidence)
+    left_out = set() if settled else {"uncovered_document"}
+    if not is_settled(evidence):
+        left_out |= SERVICE_CHECKS.keys()
+    found = [_difference(one, latest) for one in evidence.offences if {one.kind, one.subject}.isdisjoint(left_out)]
+    if latest:
+        found += _compare_counts(evidence, latest, settled=settled)
+    return found
+
+
+def is_settled(evidence: Evidence) -> bool:
+    """Nobody works on the run, and its latest checkpoint says how it ended."""
+    latest, run = evidence.latest, evidence.run
+    if latest is None or latest.workflow_status not in TERMINAL_STATUSES:
+        return False
+    return (evidence.closed or not evidence.history.runs) and (run is None or run.epoch == latest.epoch)
+
+
+def _compare_counts(evidence: Evidence, latest: WorkflowCheckpoint, *, settled: bool) -> list[Difference]:
+    data, totals, run = latest.state_data, evidence.totals, evidence.run
+    total = totals.total if totals else 0
+    found: list[Difference] = []
+
+    def say(kind: str, sentence: str) -> None:
+        found.append(Difference(kind, f"checkpoint {latest.sequence}", sentence))
+
+    claimed_total = int(data.get("documents_total", 0))
+    which = f"Checkpoint {latest.sequence}, the latest,"
+    if total < claimed_total or (is_settled(evidence) and total != claimed_total):
+        say("wrong_total", f"{which} counts {counted(claimed_total, 'document')} in all, but there are {total} rows.")
+    if run is None:
+        if claimed_total:
+            say("missing_run", f"{which} tells of a run of which the table of runs has no row.")
+        return found
+    if not settled or run.epoch != latest.epoch:
+        return found
+    processed, quarantined = (totals.processed, totals.quarantined) if totals else (0, 0)
+    if processed != latest.processed_documents:
+        say(
+            "wrong_processed_count",
+            f"{which} counts {counted(latest.processed_documents, 'processed document')}, but {processed} are.",
+        )
+    if quarantined != (claimed := int(data.get("documents_quarantined", 0))):
+        say(
+            "wrong_quarantined_count",
+            f"{which} counts {counted(claimed, 'quarantined document')}, but {quarantined} are.",
+        )
+    quality = round(totals.quality_sum / processed, 3) if totals and processed else 0.0
+    claimed_quality = float(data.get("current_quality_score", 0.0))
+    if processed == latest.processed_documents and abs(quality - claimed_quality) > QUALITY_TOLERANCE:
+        say("wrong_quality", f"{which} gives the quality {claimed_quality}, but the documents give {quality}.")
+    if is_settled(evidence) and run.status != latest.workflow_status:
+        say("wrong_run_status", f"{which} says {latest.workflow_status}, but the run's row says {run.status}.")
+    return found
+
+
+def _difference(offence: Offence, latest: WorkflowCheckpoint | None) -> Difference:
+    if offence.kind == "more":
+        return Difference(
+            offence.subject, "and more", f"There are {offence.found} more of the kind {offence.subject}, not listed."
+        )
+    by_ordinal = offence.position is None and offence.subject.startswith("ordinal ")
+    document = offence.subject
+    if offence.position is not None and not document.startswith("document "):
+        document = f"document {offence.position} ({offence.subject})"
+    state = f"it is {offence.found}" if offence.found else "its row is missing"
+    sentence = _SENTENCES[offence.kind].format(
+        position=offence.position,
+        document=f"the document of {document} of its queue" if by_ordinal else document,
+        subject=offence.subject,
+        expected=offence.expected if offence.expected is not None else "nothing",
+        found=offence.found if offence.found is not None else "nothing",
+        why=f"which is {offence.expected}" if offence.expected else "which has no row",
+        state=state,
+        sequence=latest.sequence if latest else "none",
+    )
+    return Difference(offence.kind, document, sentence[0].upper() + sentence[1:])

@@ -1,0 +1,500 @@
+"""The stores and the commit protocol against a model, over a real Postgres whose connections are cut at any statement.
+
+Every operation may lose its connection after any of its statements, by its socket or by the server. It is then either
+repeated, and must leave what one undisturbed would have left, or given up, as by a worker that died: then it must have
+happened altogether or not at all. PERDURE_TEST_SEED repeats a search, PERDURE_MODEL_EXAMPLES makes it longer.
+"""
+
+import asyncio
+import copy
+import json
+import os
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from perdure.checkpoint import WorkflowCheckpoint
+from perdure.documents.document import DiscoveredDocument
+from perdure.errors import (
+    AlreadyCommitted,
+    CheckpointGap,
+    DamagedDocument,
+    DependencyUnavailable,
+    RefusedWrite,
+)
+from perdure.manifest import Lease, ManifestTotals
+from perdure.stores.json_file import PersistentCheckpointStore
+from perdure.stores.postgres import PostgresCheckpointStore
+from perdure.stores.postgres.manifest import PostgresManifestStore
+from tests.conformance.chains import following, make_checkpoint, new_workflow_id
+from tests.conformance.cut_pool import CutPool
+from tests.conformance.protocol_model import FINISHED, Protocol
+from tests.integration.made_documents import processed
+
+EXAMPLES, STEPS = 45, 35
+NAMES = [f"{letter}.txt" for letter in "abcdefgh"]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Where an operation loses its connection, and whether anybody repeats it."""
+
+    after: int
+    by_server: bool
+    repeated: bool
+
+
+cuts = st.none() | st.builds(Cut, st.integers(0, 9), st.sampled_from([False, False, True]), st.booleans())
+picks = st.integers(0, 10**6)
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a worker has in hand: it may come back with it at any time."""
+
+    lease: Lease
+    positions: tuple[int, ...]
+
+
+class ProtocolMachine(RuleBasedStateMachine):
+    """`model` is what the stores must show."""
+
+    runner: asyncio.Runner
+    pool: CutPool
+    directory: Path
+    struck: Counter[str]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.workflow_id = new_workflow_id()
+        self.manifest = PostgresManifestStore(self.pool)
+        self.mirror, self.files = PostgresCheckpointStore(self.pool), PersistentCheckpointStore(self.directory)
+        self.model = Protocol()
+        self.held: list[Held] = []
+        self.dispatched = 0
+        self.paused = False
+
+    # How an operation is carried out on both sides.
+
+    def both(
+        self,
+        modelled: Callable[[Protocol], Any],
+        real: Callable[[], Awaitable[Any]],
+        cut: Cut | None,
+        *,
+        already: tuple[object, ...] = (),
+    ) -> Any:
+        """Carry it out on both sides and compare; returns the answer, None if it was refused or given up.
+
+        `already`: how it answers when it is repeated after a cut and had been done before that.
+        """
+        before = copy.deepcopy(self.model)
+        expected = _outcome(lambda: modelled(self.model))
+        fuse = self.pool.fuse
+        if cut:
+            fuse.light(cut.after, by_server=cut.by_server)
+        try:
+            actual = self.runner.run(_real_outcome(real))
+        finally:
+            fuse.put_out()
+        struck = bool(cut and fuse.struck)
+        if struck:
+            self.struck["cut"] += 1
+        if struck and actual is DependencyUnavailable:
+            assert cut
+            if not cut.repeated:
+                self.struck["given up"] += 1
+                self.adopt(before)
+                return None
+            self.struck["repeated"] += 1
+            for _ in range(3):  # other connections of the pool may have gone with it
+                actual = self.runner.run(_real_outcome(real))
+                if actual is not DependencyUnavailable:
+                    break
+            if actual in already and not isinstance(expected, type):
+                return expected  # whether it really was is for the invariants to see
+        assert actual == expected, f"{actual} instead of {expected}"
+        if isinstance(expected, type):
+            self.struck[expected.__name__] += 1
+            return None
+        self.struck["done"] += 1
+        return expected
+
+    def adopt(self, before: Protocol) -> None:
+        """After an operation that was given up the stores show the state before or the state after it, no other."""
+        shown = self.shown()
+        if shown == self.model.seen():
+            return
+        assert shown == before.seen(), "an operation was done by halves"
+        self.model = before
+
+    def shown(self) -> dict[str, Any]:
+        return self.runner.run(_shown(self.pool, self.files, self.workflow_id))
+
+    # What runs, workers and people do.
+
+    @property
+    def epochs(self) -> list[int]:
+        """Those that somebody may come with: every one that was given out, and one that nobody knows."""
+        return [*[self.model.epoch] * 6, *self.model.claims.values(), self.model.epoch + 1]
+
+    @initialize(queued=st.sampled_from([True, True, True, False]), cut=st.sampled_from([None, Cut(4, False, True)]))
+    def begin(self, queued: bool, cut: Cut | None) -> None:
+        """Most often there is a queue to begin with: all that is interesting comes after that."""
+        if queued:
+            self.claim(0, 1, False, None)
+            self.record(set(NAMES[:6]), 1, 0, None)
+            self.take_up(False, True, 0, cut)
+
+    @rule(run=st.integers(0, 3), at_least=st.integers(1, 3), replaces=st.booleans(), cut=cuts)
+    def claim(self, run: int, at_least: int, replaces: bool, cut: Cut | None) -> None:
+        """A new run, a repeated attempt of its first activity, a reset one: who had an epoch gets it again."""
+        run_id = f"run-{run}"
+        # Nobody has an epoch to replace before there is one.
+        mine = self.model.epoch if replaces and self.model.epoch else None
+        self.both(
+            lambda model: model.claim(run_id, at_least, mine),
+            lambda: self.manifest.claim(self.workflow_id, run_id, at_least=at_least, replaces=mine),
+            cut,
+        )
+
+    @precondition(lambda self: len(self.model.claims) > 1)
+    @rule(pick=picks, cut=cuts)
+    def claim_to_replace_a_replaced_one(self, pick: int, cut: Cut | None) -> None:
+        replaces = sorted(self.model.claims.values())[:-1][pick % (len(self.model.claims) - 1)]
+        self.both(
+            lambda model: model.claim(f"recovery-{replaces}", 1, replaces),
+            lambda: self.manifest.claim(self.workflow_id, f"recovery-{replaces}", at_least=1, replaces=replaces),
+            cut,
+        )
+
+    @precondition(lambda self: self.model.epoch)
+    @rule(names=st.sets(st.sampled_from(NAMES), min_size=1), version=st.integers(1, 2), pick=picks, cut=cuts)
+    def record(self, names: set[str], version: int, pick: int, cut: Cut | None) -> None:
+        epoch = self.epochs[pick % len(self.epochs)]
+        found = {f"file:///papers/{name}": f"v{version}" for name in sorted(names)}
+        page = [DiscoveredDocument(uri, uri[-5:], "file:///papers", 10, version) for uri, version in found.items()]
+        self.both(
+            lambda model: model.record(epoch, found),
+            lambda: self.manifest.record(self.workflow_id, epoch, page),
+            cut,
+        )
+
+    @precondition(lambda self: self.model.epoch)
+    @rule(quarantined=st.booleans(), unfinished=st.sampled_from([True, True, False]), pick=picks, cut=cuts)
+    def take_up(self, quarantined: bool, unfinished: bool, pick: int, cut: Cut | None) -> None:
+        epoch = self.epochs[pick % len(self.epochs)]
+
+        async def real() -> dict[str, int]:
+            return _counts(
+                await self.manifest.take_up(self.workflow_id, epoch, quarantined=quarantined, unfinished=unfinished)
+            )
+
+        self.both(lambda model: model.take_up(epoch, quarantined, unfinished), real, cut)
+
+    @precondition(lambda self: any(row.version != row.read_version for row in self.model.rows))
+    @rule(changed=st.booleans(), pick=picks, cut=cuts)
+    def settle(self, changed: bool, pick: int, cut: Cut | None) -> None:
+        epoch = self.epochs[pick % len(self.epochs)]
+
+        async def candidates() -> list[int]:
+            return [one[0] for one in await self.manifest.changed_candidates(self.workflow_id, epoch, -1, 100)]
+
+        found = self.both(lambda model: model.candidates(epoch), candidates, None)
+        if found:
+            position = found[pick % len(found)]
+            self.both(
+                lambda model: model.settle(epoch, position, changed),
+                lambda: self.manifest.settle_candidate(self.workflow_id, epoch, position, changed=changed),
+                cut,
+            )
+
+    @precondition(lambda self: self.model.rows)
+    @rule(
+        older=st.sampled_from([0, 0, 0, 1, 2]),
+        attempt=st.integers(1, 3),
+        first=st.integers(0, 3),
+        size=st.integers(1, 3),
+        pick=picks,
+        cut=cuts,
+    )
+    def lease(self, older: int, attempt: int, first: int, size: int, pick: int, cut: Cut | None) -> None:
+        """A batch is handed out, again, or late: a reset run counts its dispatches from an older number."""
+        epoch = self.epochs[pick % len(self.epochs)]
+        queued = self.model.queued(epoch)
+        first = first % queued if queued and pick % 5 else first
+        end = min(first + size, queued) if pick % 5 else first + size
+        if not older:
+            self.dispatched += 1
+        lease = Lease(epoch, max(1, self.dispatched - older), attempt)
+
+        async def real() -> list[tuple[int, str]]:
+            entries = await self.manifest.lease_batch(self.workflow_id, lease, first, end)
+            return [(entry.position, entry.status) for entry in entries]
+
+        entries = self.both(lambda model: model.lease(lease, first, end), real, cut)
+        if entries:
+            self.held.append(Held(lease, tuple(position for position, status in entries if status == "pending")))
+
+    def _finish(self, held: Held, pick: int, bad: bool, cut: Cut | None) -> None:
+        if not held.positions:
+            return
+        lease, position = held.lease, held.positions[pick % len(held.positions)]
+        text = f"{position} by {lease.epoch}/{lease.dispatch}/{lease.attempt}"
+        if bad:
+            fault = DamagedDocument(text)
+            self.both(
+                lambda model: model.quarantine(lease, position, text),
+                lambda: self.manifest.quarantine(self.workflow_id, lease, position, fault, attempts=1),
+                cut,
+                already=(AlreadyCommitted,),
+            )
+            return
+        self.struck["commit"] += 1
+        self.both(
+            lambda model: model.commit(lease, position, text),
+            lambda: self.manifest.commit(self.workflow_id, lease, position, processed(text), attempts=1),
+            cut,
+            already=(AlreadyCommitted,),
+        )
+
+    @precondition(lambda self: self.held)
+    @rule(pick=picks, bad=st.sampled_from([False, False, True]), cut=cuts)
+    def finish(self, pick: int, bad: bool, cut: Cut | None) -> None:
+        """Whoever was given work last has done it."""
+        self._finish(self.held[-1], pick, bad, cut)
+
+    @precondition(lambda self: self.model.queued(self.model.epoch))
+    @rule(attempt=st.integers(1, 2), first=st.integers(0, 5), bad=st.sampled_from([False, False, True]), cut=cuts)
+    def work(self, attempt: int, first: int, bad: bool, cut: Cut | None) -> None:
+        """A worker does a batch of two from its lease to its last document."""
+        self.lease(0, attempt, first, 2, 1, None)
+        if self.held:
+            for number, _ in enumerate(self.held[-1].positions):
+                self._finish(self.held[-1], number, bad and not number, cut)
+
+    @precondition(lambda self: len(self.held) > 1)
+    @rule(pick=picks, bad=st.booleans(), cut=cuts)
+    def come_back_late(self, pick: int, bad: bool, cut: Cut | None) -> None:
+        """A zombie: an older epoch, dispatch or attempt, or a document done long ago."""
+        self._finish(self.held[pick % len(self.held)], pick // 7, bad, cut)
+
+    @precondition(lambda self: self.model.epoch)
+    @rule(status=st.sampled_from(["completed", "cancelled", "failed"]), through=st.booleans(), pick=picks, cut=cuts)
+    def close_run(self, status: str, through: bool, pick: int, cut: Cut | None) -> None:
+        epoch = self.epochs[pick % len(self.epochs)]
+        expected = len(self.model.rows) + pick % 2 if through else None
+
+        async def real() -> dict[str, int]:
+            return _counts(await self.manifest.close_run(self.workflow_id, epoch, status, through_with=expected))
+
+        self.both(lambda model: model.close_run(epoch, status, expected), real, cut)
+
+    # Checkpoints, in both stores.
+
+    @rule(pick=picks, cut=cuts, torn=st.booleans())
+    def checkpoint(self, pick: int, cut: Cut | None, torn: bool) -> None:
+        """The next one of the chain, by the run that holds the epoch; a pause shows here and nowhere else."""
+        self.paused ^= pick % 5 == 0
+        self._mirror(self._next(max(1, self.model.epoch)), cut, torn=torn)
+
+    def _next(self, epoch: int, **changes: Any) -> WorkflowCheckpoint:
+        status = "paused" if self.paused else "in_progress"
+        if not self.model.chain:
+            return make_checkpoint(self.workflow_id, epoch=epoch, status=status)
+        return following(self.model.chain[-1], epoch=epoch, status=status, **changes)
+
+    def _mirror(self, checkpoint: WorkflowCheckpoint, cut: Cut | None, *, torn: bool = False) -> None:
+        """As the activity does: Postgres first, then the file, which gets what it lacks from Postgres."""
+        if (
+            self.both(
+                lambda model: model.append(checkpoint), lambda: self.mirror.append(checkpoint), cut, already=(False,)
+            )
+            is None
+        ):
+            return
+        if torn:
+            self._tear(checkpoint)
+        if cut and not cut.repeated:
+            return  # the worker died between the two stores
+        for one in [*self.model.chain]:
+            if one.sequence > (self.model.file[-1].sequence if self.model.file else 0):
+                self._append_to_file(one)
+
+    def _append_to_file(self, checkpoint: WorkflowCheckpoint) -> None:
+        self.both(lambda model: model.append_to_file(checkpoint), lambda: self.files.append(checkpoint), None)
+
+    def _tear(self, checkpoint: WorkflowCheckpoint) -> None:
+        """The disk takes half of what is appended."""
+        pwrite = os.pwrite
+
+        def half(descriptor: int, content: bytes, offset: int) -> int:
+            pwrite(descriptor, content[: len(content) // 2], offset)
+            raise OSError(5, "input/output error")
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("os.pwrite", half)
+            outcome = self.runner.run(_real_outcome(lambda: self.files.append(checkpoint)))
+        if outcome is True:  # a file's first checkpoint is not appended: the whole file appears at once
+            self.model.append_to_file(checkpoint)
+            return
+        assert outcome in (DependencyUnavailable, CheckpointGap, False), outcome
+        self.struck["torn"] += 1
+
+    @precondition(lambda self: self.model.chain)
+    @rule(pick=picks, cut=cuts)
+    def repeat_a_checkpoint(self, pick: int, cut: Cut | None) -> None:
+        self._mirror(self.model.chain[pick % len(self.model.chain)], cut)
+
+    @precondition(lambda self: self.model.chain)
+    @rule(pick=picks, kind=st.sampled_from(["conflict", "gap", "other past", "stale"]), cut=cuts)
+    def spoil_the_chain(self, pick: int, kind: str, cut: Cut | None) -> None:
+        """Everything that a stale or confused writer may come with; both stores refuse it in the same way."""
+        last, epoch = self.model.chain[-1], max(1, self.model.epoch)
+        spoilt = {
+            "conflict": self.model.chain[pick % len(self.model.chain)].model_copy(update={"processed_documents": 999}),
+            "gap": self._next(epoch, sequence=last.sequence + 2 + pick % 3),
+            "other past": self._next(epoch, previous_digest="0" * 64),
+            "stale": self._next(last.epoch - 1 - pick % 2),
+        }[kind]
+        self.both(lambda model: model.append(spoilt), lambda: self.mirror.append(spoilt), cut)
+        if self.model.file == self.model.chain:
+            self._append_to_file(spoilt)
+
+    @rule()
+    def pause(self) -> None:
+        """Is a matter of the workflow: the stores hear nothing of it before the next checkpoint."""
+        self.paused = not self.paused
+
+    @rule()
+    def come_back_as_a_new_process(self) -> None:
+        self.manifest, self.mirror = PostgresManifestStore(self.pool), PostgresCheckpointStore(self.pool)
+        self.files = PersistentCheckpointStore(self.directory)
+
+    # What holds after every step.
+
+    @invariant()
+    def stores_show_what_the_model_says(self) -> None:
+        shown = self.shown()
+        assert shown == self.model.seen()
+        for row in shown["rows"]:
+            assert (row["text"] is not None) == (row["status"] == "processed")
+            assert (row["reason"] is not None) == (row["status"] == "quarantined")
+            result = row["text"] or row["reason"]
+            if row["status"] in FINISHED and row["epoch"]:
+                assert result.endswith(f" by {row['epoch']}/{row['lease'][0]}/{row['lease'][1]}"), "not the winner's"
+
+    @invariant()
+    def totals_are_the_models(self) -> None:
+        totals = self.runner.run(_awaited(self.manifest.totals(self.workflow_id)))
+        assert (totals is None) == (self.model.epoch == 0)
+        if totals:
+            assert _counts(totals) == self.model.totals()
+
+
+def _outcome(act: Callable[[], Any]) -> Any:
+    try:
+        return act()
+    except RefusedWrite as error:
+        return type(error)
+
+
+async def _real_outcome(act: Callable[[], Awaitable[Any]]) -> Any:
+    try:
+        return await act()
+    except (RefusedWrite, DependencyUnavailable) as error:
+        return type(error)
+
+
+async def _awaited(answer: Awaitable[Any]) -> Any:
+    return await answer
+
+
+def _counts(totals: ManifestTotals) -> dict[str, int]:
+    return {name: getattr(totals, name) for name in ("total", *FINISHED, "cancelled", "pending", "queued")}
+
+
+async def _shown(pool: CutPool, files: PersistentCheckpointStore, workflow_id: str) -> dict[str, Any]:
+    """The same as `Protocol.seen`, by SQL of its own; asserts what no row can say of itself."""
+    async with pool.connection() as conn:
+        run = await conn.fetchrow("SELECT epoch, status FROM runs WHERE workflow_id = $1", workflow_id)
+        claims = await conn.fetch("SELECT first_run_id, epoch FROM run_epochs WHERE workflow_id = $1", workflow_id)
+        rows = await conn.fetch(
+            """SELECT d.*, t.text,
+                      (SELECT count(*) FROM chunks c WHERE (c.workflow_id, c.position) = (d.workflow_id, d.position))
+                      + (SELECT count(*) FROM mentions m
+                         WHERE (m.workflow_id, m.position) = (d.workflow_id, d.position)) AS parts
+               FROM documents d LEFT JOIN document_texts t USING (workflow_id, position)
+               WHERE d.workflow_id = $1 ORDER BY position""",
+            workflow_id,
+        )
+        chain = await conn.fetch(
+            "SELECT digest FROM workflow_checkpoints WHERE workflow_id = $1 ORDER BY sequence", workflow_id
+        )
+        broken = await conn.fetchval(
+            "SELECT count(*) FROM broken_checkpoint_chains WHERE workflow_id = $1", workflow_id
+        )
+    assert broken == 0
+    assert [row["position"] for row in rows] == list(range(len(rows)))
+    assert all(row["parts"] == (2 if row["text"] is not None else 0) for row in rows), "outputs by halves"
+    assert all((row["committed_at"] is not None) == (row["status"] in FINISHED) for row in rows)
+    names = ("uri", "version", "status", "epoch", "ordinal", "read_version", "text", "reason")
+    return {
+        "epoch": run["epoch"] if run else 0,
+        "status": run["status"] if run else None,
+        "claims": {row["first_run_id"]: row["epoch"] for row in claims},
+        "rows": [{**{name: row[name] for name in names}, "lease": (row["dispatch"], row["attempt"])} for row in rows],
+        "chain": [row["digest"] for row in chain],
+        "file": [one.digest for one in await files.list(workflow_id)],
+    }
+
+
+@pytest.mark.timeout(0)
+def test_the_commit_protocol_does_what_its_model_says(database_url: str, tmp_path: Path) -> None:
+    number = int(os.environ.get("PERDURE_TEST_SEED") or random.randrange(2**32))
+    examples = int(os.environ.get("PERDURE_MODEL_EXAMPLES") or EXAMPLES)
+    print(f"PERDURE_TEST_SEED={number}")
+    struck: Counter[str] = Counter()
+    with asyncio.Runner() as runner:
+        pool = CutPool(database_url, max_size=2)
+        parts = {"runner": runner, "pool": pool, "directory": tmp_path / "checkpoints", "struck": struck}
+        machine = seed(number)(type("Machine", (ProtocolMachine,), parts))
+        try:
+            run_state_machine_as_test(
+                machine,
+                settings=settings(
+                    max_examples=examples,
+                    stateful_step_count=STEPS,
+                    deadline=None,
+                    database=None,
+                    print_blob=True,
+                    phases=[Phase.generate, Phase.shrink],
+                    suppress_health_check=list(HealthCheck),
+                ),
+            )
+        finally:
+            runner.run(pool.close())
+    print(json.dumps(struck))
+    # A search in which nothing was cut, refused or given up would prove nothing.
+    assert (
+        min(
+            struck[name]
+            for name in ("given up", "repeated", "torn", "StaleWriter", "AlreadyCommitted", "CheckpointGap")
+        )
+        > 0
+    ), struck

@@ -1,0 +1,24 @@
+"""A real worker whose parser falls for poison: `worker.py`, its pool's children running `poisoned_parsing`."""
+
+import os
+from functools import partial
+
+import worker
+from orchestration.process_exit import run_main
+from orchestration.settings import Settings
+from perdure.documents.isolation import IsolatedPool
+from tests.integration import poisoned_parsing
+
+
+def main() -> None:
+    worker.IsolatedPool = partial(IsolatedPool, process=poisoned_parsing.process)  # type: ignore[misc,assignment,attr-defined]  # the poison
+    parent = os.getppid()
+
+    async def run() -> None:
+        await worker.run_worker(Settings.from_environment(), parent=parent)
+
+    run_main(run)
+
+
+if __name__ == "__main__":
+    main()

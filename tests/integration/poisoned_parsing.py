@@ -1,0 +1,40 @@
+"""What the children of `poison_worker.py` do with a document that says `POISON` and a misdeed. Kept light."""
+
+import ctypes
+import os
+import signal
+import time
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from perdure.documents.document import ProcessedDocument
+from perdure.documents.limits import AllowCpu, Limits
+from perdure.documents.processing import process_document
+
+SLOW_SECONDS = 0.2
+
+
+def process(uri: str, name: str, source: str, limits: Limits, allow_cpu: AllowCpu) -> ProcessedDocument:
+    """Do what the document says; process it if that lets us."""
+    words = Path(unquote(urlsplit(uri).path)).read_text().split()
+    misdeed = words[1] if words[0] == "POISON" else "none"
+    allow_cpu(limits.extraction_cpu_seconds)
+    match misdeed:
+        case "segfault":
+            ctypes.memset(0, 1, 1)
+        case "loop":
+            while True:
+                pass
+        case "bloat":
+            kept = []
+            while True:
+                kept.append(bytearray(16 * 1024 * 1024))
+        case "sleep":
+            time.sleep(3600)
+        case "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "slow":
+            time.sleep(SLOW_SECONDS)
+    document = process_document(uri, name, source, limits, allow_cpu)
+    return replace(document, properties={"smuggled": "a\0b"}) if misdeed == "smuggle" else document

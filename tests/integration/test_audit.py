@@ -1,0 +1,255 @@
+"""`verify` finds every kind of damage and nothing else; `rebuild-mirror` makes what it may whole again."""
+
+import asyncio
+import json
+import shutil
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestration.audit import Verification, rebuild_mirror, verify
+from orchestration.embedded.postgres import EmbeddedPostgres
+from orchestration.orchestrator import PipelineOrchestrator
+from orchestration.settings import Settings
+from orchestration.temporal_settings import TemporalSettings
+from perdure.checkpoint import sealed
+from perdure.errors import RefusedCommand, UnknownWorkflow
+from tests.chaos.papers import write_documents
+from tests.chaos.workers import ChaosWorker
+from tests.integration.audited_run import (
+    FILE_BYTES,
+    FILE_CONTENTS,
+    IN_DOCUMENTS,
+    IN_MIRROR,
+    RUN,
+    Damage,
+    checkpoint_file,
+    harm,
+    rewrite,
+)
+from workflows.messages import PipelineOptions
+
+
+@pytest.fixture(scope="module")
+def original(
+    session_dir: Path, postgres_server: EmbeddedPostgres, _template: str, temporal_server: TemporalSettings
+) -> Settings:
+    """Where a finished run is found, with one document that failed; nobody may change it."""
+    name = f"{RUN}_{uuid.uuid4().hex[:8]}"
+    postgres_server.create_database(name, template=_template)
+    folder = session_dir / name
+    folder.mkdir()
+    settings = Settings(
+        data_dir=folder,
+        database_url=postgres_server.dsn(name),
+        temporal=temporal_server,
+        task_queue=name,
+        checkpoint_dir=folder / "checkpoints",
+        pool_workers=1,
+    )
+    documents = write_documents(folder / "documents", 6)
+    (documents / "nothing.txt").touch()
+
+    async def run() -> None:
+        worker = ChaosWorker(settings)
+        try:
+            async with PipelineOrchestrator(settings, own_worker=False) as orchestrator:
+                await orchestrator.start([str(documents)], workflow_id=RUN, options=PipelineOptions(concurrency=1))
+                await orchestrator.wait(RUN)
+        finally:
+            worker.close()
+
+    asyncio.run(run())
+    return settings
+
+
+@contextmanager
+def copied(original: Settings, postgres_server: EmbeddedPostgres, folder: Path) -> Iterator[Settings]:
+    name = f"copy_{uuid.uuid4().hex[:12]}"
+    postgres_server.create_database(name, template=original.database_url.rpartition("/")[2].partition("?")[0])
+    assert original.checkpoint_dir
+    shutil.copytree(original.checkpoint_dir, folder / "checkpoints")
+    yield replace(original, database_url=postgres_server.dsn(name), checkpoint_dir=folder / "checkpoints")
+    postgres_server.drop_database(name)
+
+
+@pytest.fixture
+async def copy(
+    original: Settings, postgres_server: EmbeddedPostgres, tmp_path: Path
+) -> AsyncIterator[PipelineOrchestrator]:
+    """The run in a database and files that may be damaged."""
+    with copied(original, postgres_server, tmp_path) as settings:
+        async with PipelineOrchestrator(settings, own_worker=False) as orchestrator:
+            yield orchestrator
+
+
+@pytest.fixture(scope="module")
+def lasting_copy(
+    original: Settings, postgres_server: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Settings]:
+    with copied(original, postgres_server, tmp_path_factory.mktemp("lasting")) as settings:
+        yield settings
+
+
+@pytest.fixture
+async def mended(lasting_copy: Settings) -> AsyncIterator[PipelineOrchestrator]:
+    """A copy for damage that is mended in the same test: the next one begins with what was mended."""
+    async with PipelineOrchestrator(lasting_copy, own_worker=False) as orchestrator:
+        assert (await audit(orchestrator)).differences == []
+        yield orchestrator
+
+
+async def audit(orchestrator: PipelineOrchestrator) -> Verification:
+    return await verify(orchestrator.client, orchestrator.stores, RUN)
+
+
+async def rebuild(orchestrator: PipelineOrchestrator) -> bool:
+    return (await rebuild_mirror(orchestrator.client, orchestrator.stores, RUN)).changed
+
+
+async def test_a_whole_run_has_no_difference_and_everything_was_looked_at(copy: PipelineOrchestrator) -> None:
+    found = await audit(copy)
+    assert found.differences == []
+    assert found.notes == []
+    assert min(found.counts.values()) > 0, found.counts
+    assert found.counts["history_checkpoints"] == found.counts["mirror_checkpoints"] >= 6
+    assert await rebuild(copy) is False
+
+
+@pytest.mark.parametrize("done", IN_MIRROR, ids=str)
+async def test_damage_to_the_mirror_is_found_and_mended(mended: PipelineOrchestrator, done: Damage) -> None:
+    await harm(mended, done.does)
+    found = await audit(mended)
+    assert {one.kind for one in found.differences} & done.kinds, found.differences
+    assert any(done.says in one.sentence for one in found.differences), found.differences
+    assert await rebuild(mended) is True
+    assert (await audit(mended)).differences == []
+    assert await rebuild(mended) is False
+
+
+@pytest.mark.parametrize("done", IN_DOCUMENTS, ids=str)
+async def test_damage_to_documents_and_outputs_is_found(copy: PipelineOrchestrator, done: Damage) -> None:
+    await harm(copy, done.does)
+    found = await audit(copy)
+    assert {one.kind for one in found.differences} & done.kinds, found.differences
+    assert any(done.says in one.sentence for one in found.differences), found.differences
+    if done is IN_DOCUMENTS[0]:
+        assert await rebuild(copy) is False, "only checkpoints are rebuilt"
+
+
+@pytest.mark.parametrize(("change", "kind"), FILE_CONTENTS.values(), ids=FILE_CONTENTS.keys())
+async def test_damage_to_the_file_is_found_and_mended(
+    mended: PipelineOrchestrator, change: Callable[[list[Any]], Any], kind: str
+) -> None:
+    path = checkpoint_file(mended)
+    rewrite(path, change)
+    await _found_and_mended(mended, path, kind)
+
+
+@pytest.mark.parametrize(("change", "kind"), FILE_BYTES.values(), ids=FILE_BYTES.keys())
+async def test_a_torn_file_is_found_and_mended(
+    mended: PipelineOrchestrator, change: Callable[[bytes], bytes], kind: str
+) -> None:
+    path = checkpoint_file(mended)
+    path.write_bytes(change(path.read_bytes()))
+    await _found_and_mended(mended, path, kind)
+
+
+async def _found_and_mended(mended: PipelineOrchestrator, path: Path, kind: str) -> None:
+    damaged = path.read_bytes()
+    found = await audit(mended)
+    assert kind in {one.kind for one in found.differences}, found.differences
+    assert all(path.name in one.sentence for one in found.differences), found.differences
+    assert path.read_bytes() == damaged, "an audit changes nothing"
+    assert await rebuild(mended) is True
+    assert (await audit(mended)).differences == []
+    stored = [one.model_dump(mode="json") for one in await mended.stores.checkpoints[0].list(RUN)]
+    assert json.loads(path.read_text()) == stored
+    if kind != "missing_checkpoint":
+        assert [one for one in path.parent.glob(f"{path.name}.damaged-*") if one.read_bytes() == damaged]
+
+
+async def test_one_edited_one_deleted_and_one_added_row_are_all_three_named(copy: PipelineOrchestrator) -> None:
+    for number in (0, 4, 9):
+        await harm(copy, IN_MIRROR[number].does)
+    found = await audit(copy)
+    assert {one.subject for one in found.differences} >= {"checkpoint 1", "checkpoint 2"}
+    assert any("chk_added" in one.sentence for one in found.differences)
+    assert await rebuild(copy) is True
+    assert (await audit(copy)).differences == []
+
+
+async def test_without_files_history_alone_is_enough(copy: PipelineOrchestrator) -> None:
+    settings = replace(copy.settings, checkpoint_dir=None)
+    await harm(copy, "DELETE FROM workflow_checkpoints WHERE sequence > 2")
+    async with PipelineOrchestrator(settings, own_worker=False) as without_files:
+        assert [one.kind for one in (await audit(without_files)).differences] == ["missing_checkpoint"]
+        assert await rebuild(without_files) is True
+        assert (await audit(without_files)).differences == []
+
+
+@pytest.mark.parametrize("file_too", [True, False])
+async def test_retired_checkpoints_are_no_difference_and_stay_retired(
+    copy: PipelineOrchestrator, *, file_too: bool
+) -> None:
+    async with copy.stores.pool.transaction() as conn:
+        await conn.execute("SET LOCAL ROLE perdure_retention")
+        await conn.execute("DELETE FROM workflow_checkpoints WHERE sequence <= 2")
+        await conn.execute("RESET ROLE")
+        await conn.execute(
+            """INSERT INTO retired_checkpoints (workflow_id, up_to_sequence, last_digest, checkpoints)
+               SELECT workflow_id, 2, previous_digest, 2 FROM workflow_checkpoints WHERE sequence = 3"""
+        )
+    if file_too:
+        rewrite(checkpoint_file(copy), lambda stored: stored[2:])
+    found = await audit(copy)
+    assert found.differences == []
+    assert any("retention has deleted them" in note for note in found.notes)
+    assert await rebuild(copy) is False
+    await harm(copy, "DELETE FROM workflow_checkpoints WHERE sequence = 3")
+    assert [one.subject for one in (await audit(copy)).differences] == ["checkpoint 3"]
+    assert await rebuild(copy) is True
+    assert (await audit(copy)).differences == []
+    assert (await copy.stores.checkpoints[0].list(RUN))[0].sequence == 3
+
+
+async def test_nobody_else_may_replace_checkpoints(copy: PipelineOrchestrator) -> None:
+    async with copy.stores.pool.connection() as conn:
+        for role in ("perdure_inspector", "perdure_retention"):
+            await conn.execute(f"SET ROLE {role}")
+            with pytest.raises(Exception, match="permission denied"):
+                await conn.fetchval("SELECT rebuild_checkpoints($1, 1, '[]')", RUN)
+            await conn.execute("RESET ROLE")
+        for role in ("perdure_rebuild", "NONE"):
+            await conn.execute(f"SET ROLE {role}")
+            await conn.execute("SELECT set_config('perdure.rebuilding', 'another', false)")
+            with pytest.raises(Exception, match=r"append-only|replaces the end of one chain"):
+                await conn.execute("DELETE FROM workflow_checkpoints WHERE sequence > 2")
+        await conn.execute("SELECT set_config('perdure.rebuilding', '', false)")
+    assert (await audit(copy)).differences == []
+
+
+async def test_what_cannot_be_decided_is_refused_and_left_alone(copy: PipelineOrchestrator) -> None:
+    """Both stores hold the same intact checkpoint that the run never took."""
+    await harm(copy, "DELETE FROM workflow_checkpoints WHERE sequence > 2")
+    rows = list(await copy.stores.checkpoints[0].list(RUN))
+    elements = await copy.stores.checkpoints[1].list(RUN)
+    forged = sealed(elements[2].model_copy(update={"processed_documents": 5}))
+    path = checkpoint_file(copy)
+    path.write_text(json.dumps([one.model_dump(mode="json") for one in [*rows, forged]]))
+    await copy.stores.checkpoints[0].restore([forged])
+    assert {one.kind for one in (await audit(copy)).differences} >= {"edited_checkpoint"}
+    with pytest.raises(RefusedCommand, match="cannot be decided"):
+        await rebuild(copy)
+    assert list(await copy.stores.checkpoints[0].list(RUN)) == [*rows, forged]
+
+
+async def test_an_unknown_run_is_refused(copy: PipelineOrchestrator) -> None:
+    for ask in (verify, rebuild_mirror):
+        with pytest.raises(UnknownWorkflow):
+            await ask(copy.client, copy.stores, "nobody-knows")

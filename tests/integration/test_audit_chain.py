@@ -1,0 +1,186 @@
+"""Which chain is the right one, whatever became of the runs that wrote it; and no change to a copy goes unnoticed."""
+
+import copy
+import os
+import random
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from temporalio.client import WorkflowExecutionStatus
+
+from orchestration.audit.chain import Chain, expected_chain
+from orchestration.audit.entries import Entry, examine
+from orchestration.audit.mirror import Holding, compare
+from orchestration.history import HistoryRun, WorkflowHistory
+from perdure.checkpoint import WorkflowCheckpoint, sealed
+from tests.conformance.chains import BEGINNING, following, make_chain, make_checkpoint
+from workflows.messages import PipelineInput, ResumePoint
+
+RUN = "run"
+ROUNDS = 150
+
+
+def run(
+    number: int,
+    checkpoints: Sequence[WorkflowCheckpoint],
+    *,
+    acknowledged: int | None = None,
+    after: WorkflowCheckpoint | None = None,
+    reset_of: int | None = None,
+) -> HistoryRun:
+    """The `number`-th run; all but the last few of its checkpoints were acknowledged; `after` is what it joined."""
+    resume = None
+    if after:
+        resume = ResumePoint(
+            checkpoint_id=after.checkpoint_id, sequence=after.sequence, digest=after.digest, epoch=after.epoch
+        )
+    return HistoryRun(
+        f"run-{number}",
+        f"run-{number if reset_of is None else reset_of}",
+        WorkflowExecutionStatus.TERMINATED,
+        BEGINNING + timedelta(hours=number),
+        BEGINNING + timedelta(hours=number, minutes=1),
+        checkpoints,
+        [],
+        frozenset(one.digest for one in checkpoints[:acknowledged]),
+        PipelineInput(sources=[], resume=resume),
+    )
+
+
+def entries(checkpoints: Sequence[WorkflowCheckpoint]) -> list[Entry]:
+    return [examine(one.model_dump(mode="json"), RUN) for one in checkpoints]
+
+
+def chain_of(runs: Sequence[HistoryRun], *stores: Sequence[WorkflowCheckpoint]) -> Chain:
+    return expected_chain(WorkflowHistory(runs), [entries(one) for one in stores], lambda _: False)
+
+
+def contents(chain: Chain) -> list[WorkflowCheckpoint]:
+    return [chain.contents[sequence] for sequence in sorted(chain.contents)]
+
+
+def test_a_checkpoint_that_never_reached_a_store_gives_way_to_the_next_run() -> None:
+    base = make_chain(RUN, 3)
+    lost = following(base[-1], status="paused")
+    later = make_chain_after(base[-1], 2, epoch=2)
+    runs = [run(1, [*base, lost], acknowledged=3), run(2, later, after=base[-1])]
+    assert WorkflowHistory(runs).checkpoints == [*base, *later]
+    assert contents(chain_of(runs, [*base, *later])) == [*base, *later]
+
+
+def test_one_that_reached_a_store_unacknowledged_belongs_to_the_chain() -> None:
+    base = make_chain(RUN, 4)
+    runs = [run(1, base, acknowledged=3)]
+    assert contents(chain_of(runs, base)) == base
+    assert contents(chain_of(runs, base[:3])) == base[:3]
+
+
+def test_a_reset_run_does_not_take_the_chain_back() -> None:
+    base = make_chain(RUN, 6)
+    refused = following(base[2], status="paused")
+    later = make_chain_after(base[-1], 2, epoch=2)
+    just_reset = [run(1, base), run(2, base[:3], reset_of=1)]
+    assert contents(chain_of(just_reset, base)) == base
+    went_on = HistoryRun(
+        **{
+            **vars(run(2, [*base[:3], refused, *later], reset_of=1)),
+            "acknowledged": frozenset(one.digest for one in [*base[:3], *later]),
+        }
+    )
+    assert WorkflowHistory([run(1, base), went_on]).checkpoints == [*base, *later]
+    assert contents(chain_of([run(1, base), went_on], [*base, *later])) == [*base, *later]
+
+
+def test_what_temporal_has_forgotten_is_vouched_for_by_what_it_knows() -> None:
+    base = make_chain(RUN, 4)
+    later = make_chain_after(base[-1], 2, epoch=2)
+    for runs in ([run(2, later, after=base[-1])], [run(2, [], after=base[-1])]):
+        held = [*base, *later] if runs[0].checkpoints else base
+        chain = chain_of(runs, held)
+        assert contents(chain) == held
+        assert chain.vouched_from == 1
+        forged = sealed(base[1].model_copy(update={"processed_documents": 77}))
+        wrong = [base[0], forged, *held[2:]]
+        found = compare(RUN, Holding("Postgres", entries(wrong), len(held)), chain_of(runs, wrong))
+        assert [one.subject for one in found] == ["checkpoint 2"]
+
+
+def test_a_chain_that_was_begun_anew_is_not_held_to_the_former_one() -> None:
+    """Every store was lost, and the same id was started again, with epochs from 1."""
+    former, anew = make_chain(RUN, 5, epoch=3), make_chain(RUN, 2, status="paused")
+    runs = [run(1, former), run(2, anew)]
+    assert WorkflowHistory(runs).checkpoints == anew
+    assert contents(chain_of(runs, anew)) == anew
+
+
+def test_what_a_run_never_took_is_no_part_of_its_chain() -> None:
+    base = make_chain(RUN, 3)
+    assert contents(chain_of([run(1, base)], [*base, following(base[-1])])) == base
+
+
+def test_without_history_the_longest_intact_copy_counts_and_a_contradiction_is_told() -> None:
+    base = make_chain(RUN, 4)
+    assert contents(chain_of([], base[:2], base)) == base
+    other = following(base[2], status="paused")
+    assert chain_of([], base, [*base[:3], other]).contradicted == {4}
+
+
+def make_chain_after(before: WorkflowCheckpoint, length: int, *, epoch: int) -> list[WorkflowCheckpoint]:
+    chain = [before]
+    for _ in range(length):
+        chain.append(following(chain[-1], epoch=epoch))
+    return chain[1:]
+
+
+def some_change(chooser: random.Random, stored: list[dict[str, Any]]) -> str:
+    """Change one copy in one of the ways in which rows and elements get changed."""
+    place = chooser.randrange(len(stored))
+    one = stored[place]
+    way = chooser.choice(["delete", "swap", "edit", "reseal", "double", "add", "surplus", "relabel"])
+    if way == "delete":
+        del stored[place]
+    elif way == "swap":
+        other = (place + 1) % len(stored)
+        stored[place], stored[other] = stored[other], one
+    elif way == "edit":
+        branch = chooser.choice(
+            [one["state_data"], one["metadata"], one["service_states"]["IdentityService"]["metadata"]]
+        )
+        key = chooser.choice(sorted(branch))
+        branch[key] = f"{branch[key]}x" if isinstance(branch[key], str) else 987654
+    elif way == "reseal":
+        forged = sealed(WorkflowCheckpoint.model_validate({**one, "processed_documents": 4711}))
+        stored[place] = forged.model_dump(mode="json")
+    elif way == "double":
+        stored.insert(place, copy.deepcopy(one))
+    elif way == "add":
+        last = WorkflowCheckpoint.model_validate(stored[-1])
+        stored.append(following(last).model_dump(mode="json"))
+    elif way == "surplus":
+        one[chooser.choice(["note", "sequence"])] = 99
+    else:
+        one["checkpoint_id"] = make_checkpoint(RUN, 500).checkpoint_id
+    return f"{way} at {place}"
+
+
+@pytest.mark.parametrize("with_history", [True, False])
+def test_no_single_change_to_a_copy_goes_unnoticed(*, with_history: bool) -> None:
+    seed = int(os.environ.get("PERDURE_TEST_SEED", random.randrange(2**32)))
+    print(f"PERDURE_TEST_SEED={seed}")
+    chooser = random.Random(seed)
+    for _ in range(ROUNDS):
+        base = make_chain(RUN, chooser.randrange(3, 9))
+        stored = [one.model_dump(mode="json") for one in base]
+        change = some_change(chooser, stored)
+        damaged, whole = [examine(one, RUN) for one in stored], entries(base)
+        runs = [run(1, base)] if with_history else []
+        leading, other = (damaged, whole) if chooser.random() < 0.5 else (whole, damaged)
+        chain = expected_chain(WorkflowHistory(runs), [leading, other], lambda _: False)
+        holdings = [Holding("Postgres", leading, chain.tip), Holding("the file", other, chain.tip)]
+        found = [one for holding in holdings for one in compare(RUN, holding, chain)]
+        assert found, f"{change} of {len(base)} went unnoticed"
+        if with_history:
+            assert contents(chain) == base
+            assert not chain.contradicted

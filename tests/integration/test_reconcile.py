@@ -1,0 +1,214 @@
+"""P10: what Temporal ended while nobody was there to record it stands in the mirror after the next look, once."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio.client import WorkflowExecutionStatus
+
+from orchestration.audit import verify
+from orchestration.orchestrator import PipelineOrchestrator
+from orchestration.reconcile import RECONCILER, reconcile, reconcile_run
+from orchestration.reports import find_execution
+from orchestration.settings import Settings
+from perdure.checkpoint import WorkflowCheckpoint
+from perdure.errors import StaleWriter
+from perdure.manifest import Lease
+from tests.chaos.papers import write_documents
+from tests.chaos.workers import ChaosWorker
+from tests.integration.audited_run import harm
+from tests.integration.made_documents import discovered, processed
+from workflows.document_pipeline import DocumentPipeline
+from workflows.messages import PipelineInput, PipelineOptions
+
+
+@pytest.fixture
+async def orchestrator(settings: Settings) -> AsyncIterator[PipelineOrchestrator]:
+    async with PipelineOrchestrator(settings, own_worker=False) as orchestrator:
+        yield orchestrator
+
+
+@pytest.fixture
+def papers(tmp_path: Path) -> Path:
+    return write_documents(tmp_path / "papers", 4)
+
+
+@pytest.fixture
+def workflow_id() -> str:
+    return f"ended-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def start_worker(settings: Settings) -> Iterator[Callable[[], ChaosWorker]]:
+    started: list[ChaosWorker] = []
+
+    def start() -> ChaosWorker:
+        started.append(ChaosWorker(settings))
+        started[-1].wait_until_alive()
+        return started[-1]
+
+    yield start
+    for worker in started:
+        worker.close()
+
+
+async def rows(orchestrator: PipelineOrchestrator, query: str) -> list[Any]:
+    async with orchestrator.stores.pool.connection() as conn:
+        return [tuple(row) for row in await conn.fetch(query)]
+
+
+async def terminate(orchestrator: PipelineOrchestrator, workflow_id: str) -> None:
+    await orchestrator.client.get_workflow_handle(workflow_id).terminate("somebody pulled the plug")
+
+
+async def mirrors(orchestrator: PipelineOrchestrator, workflow_id: str) -> list[WorkflowCheckpoint]:
+    """The chain, which is the same in every store."""
+    first, second = [list(await store.list(workflow_id)) for store in orchestrator.stores.checkpoints]
+    assert first == second
+    return first
+
+
+async def differences(orchestrator: PipelineOrchestrator, workflow_id: str) -> list[str]:
+    found = await verify(orchestrator.client, orchestrator.stores, workflow_id)
+    return [one.sentence for one in found.differences]
+
+
+async def test_a_terminated_run_shows_as_failed_in_sql_after_the_next_look_and_goes_on_from_there(
+    orchestrator: PipelineOrchestrator, papers: Path, workflow_id: str, start_worker: Callable[[], ChaosWorker]
+) -> None:
+    documents = sorted(str(path) for path in papers.iterdir())
+    worker = start_worker()
+    await orchestrator.start(documents[:2], workflow_id=workflow_id, options=PipelineOptions(open=True))
+    while (await orchestrator.status(workflow_id)).documents.processed < 2:
+        await asyncio.sleep(0.05)
+    assert await reconcile_run(orchestrator.client, orchestrator.stores, workflow_id) is None, "it is running"
+    worker.kill()
+    await terminate(orchestrator, workflow_id)
+
+    assert (await orchestrator.status(workflow_id)).workflow_status == "failed"
+    assert await rows(
+        orchestrator, "SELECT workflow_status FROM checkpoint_history ORDER BY sequence DESC LIMIT 1"
+    ) == [("failed",)]
+    assert await rows(orchestrator, "SELECT status FROM runs") == [("failed",)]
+    chain = await mirrors(orchestrator, workflow_id)
+    assert chain[-1].metadata["recorded_by"] == RECONCILER
+    assert chain[-1].processed_documents == 2
+    assert "terminated" in chain[-1].metadata["why"]
+    assert await differences(orchestrator, workflow_id) == []
+
+    await harm(orchestrator, f"DELETE FROM workflow_checkpoints WHERE sequence = {chain[-1].sequence}")
+    assert await differences(orchestrator, workflow_id) != [], "an audit does not cover up what is gone"
+    assert orchestrator.settings.checkpoint_dir
+    for path in orchestrator.settings.checkpoint_dir.iterdir():
+        path.unlink()
+    await orchestrator.align_stores(workflow_id)
+    await orchestrator.status(workflow_id)
+    assert await mirrors(orchestrator, workflow_id) == chain, "made again it is the same to the byte"
+
+    start_worker()
+    resumed = await orchestrator.resume_workflow_from_checkpoint(workflow_id)
+    assert resumed.workflow_status == "completed"
+    after = await mirrors(orchestrator, workflow_id)
+    assert after[: len(chain)] == chain
+    assert [one.workflow_status for one in after][-1] == "completed"
+    assert await differences(orchestrator, workflow_id) == []
+
+
+@pytest.mark.parametrize("how", ["terminated", "timed out"])
+async def test_a_run_that_no_worker_ever_saw_is_recorded_too(
+    orchestrator: PipelineOrchestrator,
+    papers: Path,
+    workflow_id: str,
+    how: str,
+    start_worker: Callable[[], ChaosWorker],
+) -> None:
+    await orchestrator.client.start_workflow(
+        DocumentPipeline.run,
+        PipelineInput(sources=[papers.as_uri()], options=PipelineOptions(search_attributes=False)),
+        id=workflow_id,
+        task_queue=orchestrator.settings.task_queue,
+        run_timeout=timedelta(seconds=1 if how == "timed out" else 600),
+    )
+    if how == "terminated":
+        await terminate(orchestrator, workflow_id)
+    while (found := await find_execution(orchestrator.client, workflow_id)) and not found.close_time:
+        await asyncio.sleep(0.1)
+    assert found
+    assert found.status != WorkflowExecutionStatus.RUNNING
+    assert await differences(orchestrator, workflow_id) == [], "an audit of a whole mirror records what is only late"
+    (only,) = await mirrors(orchestrator, workflow_id)
+    assert (only.sequence, only.workflow_status, only.timestamp) == (1, "failed", found.close_time)
+    assert how in only.metadata["why"]
+    start_worker()
+    assert (await orchestrator.resume_workflow_from_checkpoint(workflow_id)).workflow_status == "completed"
+    assert await differences(orchestrator, workflow_id) == []
+
+
+async def test_the_end_of_a_run_takes_its_leases_away(
+    orchestrator: PipelineOrchestrator, papers: Path, workflow_id: str
+) -> None:
+    """A worker that is stopped in the middle of a document cannot add to what has been recorded."""
+    await orchestrator.start([str(papers)], workflow_id=workflow_id)
+    found = await find_execution(orchestrator.client, workflow_id)
+    assert found
+    manifest = orchestrator.stores.manifest
+    assert await manifest.claim(workflow_id, found.run_id, at_least=1) == 1
+    await manifest.record(workflow_id, 1, [discovered("one.txt"), discovered("two.txt")])
+    await manifest.take_up(workflow_id, 1, quarantined=False)
+    lease = Lease(1, 1, 1)
+    await manifest.lease_batch(workflow_id, lease, 0, 2)
+    await manifest.commit(workflow_id, lease, 0, processed(), attempts=1)
+    await terminate(orchestrator, workflow_id)
+    recorded = await reconcile_run(orchestrator.client, orchestrator.stores, workflow_id)
+    assert recorded
+    with pytest.raises(StaleWriter):
+        await manifest.commit(workflow_id, lease, 1, processed(), attempts=1)
+    (only,) = await mirrors(orchestrator, workflow_id)
+    data = only.state_data
+    assert (only.processed_documents, data["documents_remaining"]) == (1, 1)
+    assert (data["watermark"], data["beyond_watermark"], data["finished_since_last"]) == (1, [], [[0, 1]])
+    assert await differences(orchestrator, workflow_id) == []
+
+
+async def test_a_run_that_another_one_has_replaced_is_left_alone(
+    orchestrator: PipelineOrchestrator, papers: Path, workflow_id: str
+) -> None:
+    await orchestrator.start([str(papers)], workflow_id=workflow_id)
+    found = await find_execution(orchestrator.client, workflow_id)
+    assert found
+    manifest = orchestrator.stores.manifest
+    await manifest.claim(workflow_id, found.run_id, at_least=1)
+    await manifest.claim(workflow_id, "a run on another server", at_least=1)
+    await terminate(orchestrator, workflow_id)
+    before = await rows(orchestrator, "SELECT * FROM runs")
+    assert await reconcile_run(orchestrator.client, orchestrator.stores, workflow_id) is None
+    assert await mirrors(orchestrator, workflow_id) == []
+    assert await rows(orchestrator, "SELECT * FROM runs") == before
+
+
+async def test_everything_that_ended_unrecorded_is_recorded_once(
+    orchestrator: PipelineOrchestrator, papers: Path, workflow_id: str
+) -> None:
+    for number in range(3):
+        await orchestrator.start([str(papers)], workflow_id=f"{workflow_id}-{number}")
+        await terminate(orchestrator, f"{workflow_id}-{number}")
+    queue = orchestrator.settings.task_queue
+    recorded: set[str] = set()
+    async with asyncio.timeout(20):
+        while len(recorded) < 3:  # the server lists them a moment later
+            found = await asyncio.gather(
+                *[reconcile(orchestrator.client, orchestrator.stores, queue) for _ in range(2)]
+            )
+            new = [one.workflow_id for each in found for one in each]
+            assert recorded.isdisjoint(new)
+            assert len(set(new)) == len(new)
+            recorded |= set(new)
+    assert recorded == {f"{workflow_id}-{number}" for number in range(3)}
+    for number in range(3):
+        assert len(await mirrors(orchestrator, f"{workflow_id}-{number}")) == 1
+    assert await reconcile(orchestrator.client, orchestrator.stores, queue) == []
+    assert await rows(orchestrator, "SELECT count(*) FROM runs") == [(3,)], "a neighbour's runs are the neighbour's"
