@@ -4,7 +4,7 @@ PYTHON_IN_VENV := .venv/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test demo up down samples lint types contracts check clean
+.PHONY: help setup run test chaos demo up down samples lint types contracts check clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ down: setup ## Stop the embedded servers
 
 test: setup ## Run the tests; PERDURE_CORPUS=folder adds those on real documents
 	@$(PYTHON_IN_VENV) -m pytest $(ARGS)
+
+chaos: setup ## Kill, stop, cut and fill everything while runs go on; ARGS="--faults 300 --seed 1"
+	@$(PYTHON_IN_VENV) -m tests.chaos.harness $(ARGS)
 
 lint: setup ## Check style and formatting
 	@$(PYTHON_IN_VENV) -m ruff check .

@@ -16,7 +16,7 @@ from perdure.errors import DependencyUnavailable, InvalidConfiguration, ServerUn
 from perdure.stores.postgres import PostgresCheckpointStore
 from perdure.stores.postgres.connection import PostgresPool, check_connection
 from tests.conformance.chains import following, make_checkpoint
-from tests.conformance.proxy import Proxy
+from tests.proxy import Proxy
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ async def proxy(database_url: str) -> AsyncIterator[Proxy]:
 
 @pytest.fixture
 async def proxied_pool(proxy: Proxy) -> AsyncIterator[PostgresPool]:
-    pool = PostgresPool(proxy.dsn, max_size=4, connect_timeout_seconds=1.0, command_timeout_seconds=1.0)
+    pool = PostgresPool(proxy.url, max_size=4, connect_timeout_seconds=1.0, command_timeout_seconds=1.0)
     yield pool
     await pool.close()
 

@@ -1,0 +1,49 @@
+"""A small disk of the harness's own, which it may fill: a tmpfs that only this process and its children see."""
+
+import ctypes
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_CLONE_NEWNS = 0x00020000
+_MB = 1024**2
+
+
+@contextmanager
+def small_disk(folder: Path, megabytes: int) -> Iterator[bool]:
+    """Put a file system of limited size at `folder`; gives False where this user may not.
+
+    The mount belongs to a namespace of this process, so it is gone with the last process in it, however that ends.
+    Call it before there are other threads.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if os.geteuid() != 0 or libc.unshare(_CLONE_NEWNS) != 0:
+        yield False
+        return
+    options = ["-t", "tmpfs", "-o", f"size={megabytes}m,mode=0711", "perdure-chaos", str(folder)]
+    commands = (["mount", "--make-rprivate", "/"], ["mount", *options])
+    mounted = all(subprocess.run(command, check=False, capture_output=True).returncode == 0 for command in commands)
+    try:
+        yield mounted
+    finally:
+        if mounted:
+            subprocess.run(["umount", str(folder)], check=True)
+
+
+def fill(filler: Path) -> int:
+    """Take every byte that is free there; returns how many. Nothing can be written until the file is removed."""
+    taken = 0
+    descriptor = os.open(filler, os.O_WRONLY | os.O_CREAT)
+    try:
+        for size in (64 * _MB, _MB, 4096):
+            while True:
+                try:
+                    os.posix_fallocate(descriptor, taken, size)
+                except OSError:
+                    break
+                taken += size
+    finally:
+        os.close(descriptor)
+    return taken
