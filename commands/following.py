@@ -18,7 +18,7 @@ async def follow_to_end(client: RunClient, workflow_id: str) -> RunReport:
         CancelledError: Ctrl-C or SIGTERM; what to do next has been said.
     """
     current = await client.status(workflow_id)
-    recovered = current.recovered
+    recovered, held_back_by = current.recovered, None
     try:
         with RunDisplay() as display:
             async for current in client.follow(workflow_id):
@@ -26,6 +26,10 @@ async def follow_to_end(client: RunClient, workflow_id: str) -> RunReport:
                     recovered = current.recovered
                     display.stop()
                     say(f"Recovered: {recovered}")
+                if current.held_back_by != held_back_by and current.running:
+                    held_back_by = current.held_back_by
+                    display.stop()
+                    say(f"Paused: {held_back_by}" if held_back_by else "It goes on: the services are well again.")
                 display.show(current, no_worker_note(client, current))
     except asyncio.CancelledError:
         say(safe_to_interrupt(workflow_id))

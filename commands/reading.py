@@ -163,6 +163,7 @@ def _print_report(report: RunReport, note: str = "") -> None:
         f"{mark.processed_documents} processed"
         if mark
         else "none",
+        "Held back": report.held_back_by or "" if report.running else "",
         "Recovered": report.recovered or "",
         "Web UI": report.web_ui or "",
     }

@@ -45,6 +45,8 @@ class RunReport(BaseModel):
     """Temporal has it open."""
     recovered: str | None = Field(default=None, exclude=True)
     """What the run lost and brought back, one sentence."""
+    held_back_by: str | None = Field(default=None, exclude=True)
+    """Which services pause the run by themselves, and why, one sentence; None if none does."""
     started_at: datetime | None = Field(default=None, exclude=True)
 
     @property
@@ -141,6 +143,7 @@ def combine(
         waiting=announced == "waiting",
         running=execution is not None and execution.status == WorkflowExecutionStatus.RUNNING,
         recovered=checkpoint.state_data.get("recovered") if checkpoint else None,
+        held_back_by=_held_back_by(checkpoint) if checkpoint else None,
         started_at=execution.start_time if execution else None,
     )
 
@@ -155,6 +158,21 @@ def _status(execution: WorkflowExecution | None, announced: str | None, checkpoi
         return ENDED_IN_TEMPORAL[execution.status]
     ended = mirrored if mirrored in TERMINAL_STATUSES else announced
     return ended if ended in TERMINAL_STATUSES else "completed"
+
+
+def _held_back_by(checkpoint: WorkflowCheckpoint) -> str | None:
+    breaker = checkpoint.state_data.get("breaker")
+    if not breaker:
+        return None
+    services = [
+        f"{name} has been unhealthy since {one['since'][:19].replace('T', ' ')} UTC{_why(one)}"
+        for name, one in breaker["services"].items()
+    ]
+    return f"{' and '.join(services)}; the run goes on by itself when that is over."
+
+
+def _why(service: dict[str, str]) -> str:
+    return f" ({service['why']})" if service.get("why") else ""
 
 
 def _mark(checkpoint: WorkflowCheckpoint | None) -> CheckpointMark | None:

@@ -14,7 +14,7 @@ The others are neither: `RefusedWrite` protects what is already stored, `Refused
     │   ├── EncryptedDocument, DamagedDocument, UnreadableDocument, VanishedDocument
     │   ├── DocumentTooLarge, UnstorableDocument
     │   └── ParserFailure
-    │       └── ParserCrashed, ParserTimedOut, ParserOutOfMemory
+    │       └── ParserCrashed (ParserKilled), ParserTimedOut, ParserOutOfMemory
     ├── DependencyUnavailable
     ├── RefusedWrite
     │   └── StaleWriter, AlreadyCommitted, CheckpointConflict, CheckpointGap, StoreSetBack
@@ -81,6 +81,10 @@ class ParserFailure(DocumentError):
 
 class ParserCrashed(ParserFailure):
     """The parser's process died."""
+
+
+class ParserKilled(ParserCrashed):
+    """The parser's process was killed from outside, which says little about the document."""
 
 
 class ParserTimedOut(ParserFailure):

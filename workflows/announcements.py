@@ -39,7 +39,8 @@ class Announcer:
         workflow.set_current_details(details(state, status, waiting_for))
         if not self._search_attributes:
             return
-        shown, now = "waiting" if waiting_for else status, workflow.now()
+        held = state.tripped_at is not None  # then what it waits for is why it is paused
+        shown, now = "waiting" if waiting_for and not held else status, workflow.now()
         counts = (state.total, state.processed, state.quarantined)
         if shown == self._last_status and self._last_upsert:
             idle = state.watermark >= state.queued

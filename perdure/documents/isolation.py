@@ -19,12 +19,21 @@ from perdure.documents.fork_server import POOL, Child, ForkServer
 from perdure.documents.idleness import unless_idle
 from perdure.documents.limits import Limits
 from perdure.documents.processing import process_document
-from perdure.errors import DependencyUnavailable, ParserCrashed, ParserFailure, ParserOutOfMemory, ParserTimedOut
+from perdure.errors import (
+    DependencyUnavailable,
+    ParserCrashed,
+    ParserFailure,
+    ParserKilled,
+    ParserOutOfMemory,
+    ParserTimedOut,
+)
 
 __all__ = ["IsolatedPool", "Limits", "Outcome"]
 
 _MAX_SERVED = 200
 """Documents for one child: its memory limit counts from its start, and memory fragments."""
+_BORNE_KILLS = 5
+"""Tries of a document whose parser is killed from outside: more often the machine's doing than the document's."""
 _LARGE_BYTES = 1024 * 1024
 _OUT_OF_MEMORY = re.compile(r"memory allocation|out of memory|bad_alloc|cannot allocate|memoryerror", re.IGNORECASE)
 
@@ -81,7 +90,7 @@ class IsolatedPool:
             DependencyUnavailable: the disk, or the pool itself, cannot be used now.
         """
         request = pickle.dumps((self._process, entry_uri, name, source, self._limits), pickle.HIGHEST_PROTOCOL)
-        attempt = 0
+        attempt = own_failures = 0
         while True:
             attempt += 1
             try:
@@ -89,7 +98,8 @@ class IsolatedPool:
                     return Outcome(await self._once(request), attempt)
             except ParserFailure as failure:
                 failure.attempts = attempt
-                if attempt >= self._limits.attempts:
+                own_failures += not isinstance(failure, ParserKilled)
+                if own_failures >= self._limits.attempts or attempt >= max(_BORNE_KILLS, self._limits.attempts):
                     raise
 
     def close(self) -> None:
@@ -183,7 +193,7 @@ def _failure(exit_code: int | None, said: str, limits: Limits) -> ParserFailure 
     if exit_code == -signal.SIGXCPU:
         return ParserTimedOut("The parser used up the processor time that a document may take, and was stopped.")
     if exit_code == -signal.SIGKILL:
-        return ParserCrashed(
+        return ParserKilled(
             "The parser was killed from outside (SIGKILL), perhaps because the machine's memory ran out."
         )
     # PDFium aborts without a word when memory is refused to it; every other library says what it aborts for.

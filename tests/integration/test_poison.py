@@ -34,7 +34,7 @@ POISON = {
     "loop": ("ParserTimedOut", "processor time", 2),
     "bloat": ("ParserOutOfMemory", "512 MB", 2),
     "sleep": ("ParserTimedOut", "doing nothing", 2),
-    "killed": ("ParserCrashed", "SIGKILL", 2),
+    "killed": ("ParserKilled", "SIGKILL", 5),
     "smuggle": ("UnstorableDocument", "cannot be stored", 1),
 }
 """Misdeed to type of error, words of its reason, and how often it is tried."""

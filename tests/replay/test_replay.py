@@ -25,6 +25,12 @@ SCENARIOS = {
     "outage",
     "batches",
     "continued-1",
+    "killed-often",
+    "set-back",
+    "forked",
+    "terminated-1",
+    "terminated-2",
+    "breaker",
 }
 PASSED_THROUGH = ("activities", "perdure", "pydantic", "numpy")
 

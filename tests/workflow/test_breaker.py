@@ -35,7 +35,7 @@ async def test_an_unhealthy_service_pauses_the_run_visibly_until_it_is_well_agai
     assert progress.waiting_for.startswith("Letters has been unhealthy since 20")
     assert "UTC (Connection refused); the run pauses itself" in progress.waiting_for
     shown = (await run.describe()).typed_search_attributes
-    assert [pair.value for pair in shown if pair.key.name == "PipelineStatus"] == ["waiting"]
+    assert [pair.value for pair in shown if pair.key.name == "PipelineStatus"] == ["paused"]
     breaker = world.mirror[-1].state_data["breaker"]
     assert list(breaker["services"]) == ["Letters"]
     done = len(world.done)

@@ -1,6 +1,6 @@
 """Kill, stop, cut and fill everything while runs go on, and see that nothing is lost: `make chaos`.
 
-Exit codes: 0 every law held in every run; 1 one was broken, and is named with the seed; 2 wrong arguments.
+Exit codes: 0 every law held in every run; 1 one was broken, and is named with the seed; 2 wrong arguments; 130 Ctrl-C.
 """
 
 import argparse
@@ -113,4 +113,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        tell("Interrupted; all that was started has been stopped.")
+        sys.exit(130)

@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 import time
+import traceback
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -98,7 +99,7 @@ class Trial:
             await self._end(workflow_id)
             await self._judge(workflow_id, len(faults), verdict)
         except AssertionError as error:
-            verdict.broken.append(str(error) or repr(error))
+            verdict.broken.append(_sentence(error))
         except TimeoutError:
             verdict.broken.append(f"The run did not end within {END_SECONDS:.0f} s of the last fault.")
         verdict.seconds = time.monotonic() - began
@@ -185,11 +186,7 @@ class Trial:
             found = await check(orchestrator, workflow_id, before=self._committed)
             verdict.checkpoints = len(found.checkpoints)
             verdict.documents = found.outputs["documents"][0]
-            verdict.broken += [
-                f"Other {kind} than an undisturbed run: {found.outputs[kind][0]} rows, expected {rows}."
-                for kind, (rows, digest) in self._expected.items()
-                if found.outputs[kind] != (rows, digest)
-            ]
+            verdict.broken += other_outputs(found.outputs, self._expected)
             moments = sorted((await committed(orchestrator, workflow_id)).values())
             for one in verdict.landed:
                 after = next((moment for moment in moments if moment > one.over), None)
@@ -198,11 +195,7 @@ class Trial:
         await self._world.ask(judge, "the run is judged")
         verdict.broken += await asyncio.to_thread(self._differences, workflow_id)
         verdict.broken += await self._orphans()
-        if len(verdict.landed) < planned:
-            verdict.broken.append(f"Only {len(verdict.landed)} of {planned} faults landed.")
-        in_hand = sum(one.in_hand for one in verdict.landed)
-        if in_hand < SHARE_IN_HAND * planned:
-            verdict.broken.append(f"Only {in_hand} of {planned} faults struck while there was work in hand.")
+        verdict.broken += shortfalls(verdict.landed, planned)
 
     def _differences(self, workflow_id: str) -> list[str]:
         """What `starter.py verify` has to say."""
@@ -229,6 +222,32 @@ class Trial:
             if not strays or time.monotonic() > deadline:
                 return [f"Orphan: {process}" for process in strays]
             await asyncio.sleep(0.1)
+
+
+def other_outputs(found: Outputs, expected: Outputs) -> list[str]:
+    """P9: a sentence for each kind of output that is not like that of an undisturbed run."""
+    return [
+        f"Other {kind} than in an undisturbed run: {found[kind][0]} rows, expected {rows}."
+        for kind, (rows, digest) in expected.items()
+        if found[kind] != (rows, digest)
+    ]
+
+
+def shortfalls(landed: Sequence[Landed], planned: int) -> list[str]:
+    """Why a trial proves less than its schedule says; empty if it does not."""
+    sentences = []
+    if len(landed) < planned:
+        sentences.append(f"Only {len(landed)} of {planned} faults landed.")
+    in_hand = sum(one.in_hand for one in landed)
+    if in_hand < SHARE_IN_HAND * planned:
+        sentences.append(f"Only {in_hand} of {planned} faults struck while there was work in hand.")
+    return sentences
+
+
+def _sentence(error: AssertionError) -> str:
+    """What was wrong; a bare assertion says so by its own line."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return str(error) or f"{Path(where.filename).name}, line {where.lineno}: {where.line}"
 
 
 def _ancestors(process: psutil.Process) -> set[int]:

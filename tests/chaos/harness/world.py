@@ -139,11 +139,11 @@ class World:
         return [alive[slot] for slot in sorted(alive)]
 
     def zygotes(self) -> list[psutil.Process]:
-        """The processes that the pools' children are forked from."""
+        """The processes that the pools' children are forked from: a supervisor's, or a worker's own after its loss."""
         return [
             child
-            for worker in self.workers
-            for child in children(worker.process.pid)
+            for owner in [*(worker.process.pid for worker in self.workers), *self.worker_pids()]
+            for child in children(owner)
             if any("zygote" in argument for argument in command_line(child))
         ]
 
