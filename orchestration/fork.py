@@ -111,10 +111,11 @@ async def _refuse_if_taken(client: RunClient, target: str, source: ForkOrigin) -
     except UnknownWorkflow:
         return
     latest = await client.get_latest_checkpoint(target)
-    known = latest.metadata.get("forked_from") if latest else None
-    if known not in (None, source.model_dump()):
+    if latest is None:
+        return  # only copied so far, which the database knows by its own mark
+    if latest.metadata.get("forked_from") != source.model_dump():
         raise RefusedCommand(f"There is a run '{target}' already, and it is not a fork of this checkpoint.")
-    if latest and latest.workflow_status in ("completed", "completed_with_failures"):
+    if latest.workflow_status in ("completed", "completed_with_failures"):
         raise RefusedCommand(f"The fork '{target}' has ended already; choose another id to fork once more.")
 
 

@@ -16,11 +16,11 @@ _SUBJECTS = {
 _TABLES = {"graph": "graph_edges g"}
 _COMPARE = """
 WITH one AS ({of_one}), other AS ({of_other})
-SELECT coalesce(one.subject, other.subject) AS subject, coalesce(one.rows, 0) AS in_one,
+SELECT coalesce(one.subject, other.subject) COLLATE "C" AS subject, coalesce(one.rows, 0) AS in_one,
        coalesce(other.rows, 0) AS in_other, count(*) OVER () AS differences
 FROM one FULL JOIN other ON one.subject = other.subject
 WHERE one.digest IS DISTINCT FROM other.digest
-ORDER BY subject COLLATE "C" LIMIT $3
+ORDER BY 1 LIMIT $3
 """
 _ROWS = """
 SELECT {subject} AS subject, count(*) AS rows,

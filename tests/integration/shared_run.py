@@ -1,0 +1,57 @@
+"""A database, a data folder and a worker that the tests of one module share, and the scripts run as people run them."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from orchestration.embedded.postgres import EmbeddedPostgres
+from orchestration.settings import Settings
+from orchestration.temporal_settings import TemporalSettings
+from tests.chaos.workers import ROOT, ChaosWorker
+from tests.integration.command_line import Ended
+
+
+@contextmanager
+def place(folder: Path, server: EmbeddedPostgres, template: str, temporal: TemporalSettings) -> Iterator[Settings]:
+    """Where runs can be started: a worker is alive all the time."""
+    name = f"shared_{uuid.uuid4().hex[:8]}"
+    server.create_database(name, template=template)
+    data = folder / name
+    data.mkdir()
+    settings = Settings(
+        data_dir=data,
+        database_url=server.dsn(name),
+        temporal=temporal,
+        task_queue=name,
+        checkpoint_dir=data / "checkpoints",
+        pool_workers=1,
+    )
+    worker = ChaosWorker(settings)
+    try:
+        worker.wait_until_alive()
+        yield settings
+    finally:
+        worker.close()
+        server.drop_database(name)
+
+
+async def script(settings: Settings, *arguments: str, name: str = "starter.py") -> Ended:
+    """Run a script to its end, without holding up the event loop."""
+    done = await asyncio.to_thread(
+        lambda: subprocess.run(
+            [sys.executable, str(ROOT / name), *arguments],
+            cwd=ROOT,
+            env={**os.environ, **settings.environment()},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=90,
+        )
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return Ended(done.returncode, done.stdout, done.stderr)

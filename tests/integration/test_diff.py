@@ -1,0 +1,87 @@
+"""`diff` names every kind of output in which two runs differ, and nothing else."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestration.embedded.postgres import EmbeddedPostgres
+from orchestration.orchestrator import PipelineOrchestrator
+from orchestration.settings import Settings
+from orchestration.temporal_settings import TemporalSettings
+from perdure.stores.postgres.comparison import OUTPUTS
+from perdure.stores.postgres.differences import differences
+from tests.chaos.papers import write_documents
+from tests.integration.audited_run import harm
+from tests.integration.shared_run import place, script
+
+LIMIT = 5
+CHANGES = {
+    "documents": "UPDATE documents SET title = 'Another' WHERE workflow_id = 'two' AND position = 1",
+    "texts": "UPDATE document_texts SET text = text || ' ' WHERE workflow_id = 'two' AND position = 2",
+    "chunks": "DELETE FROM chunks WHERE workflow_id = 'two' AND position = 1",
+    "mentions": "UPDATE mentions SET kind = 'place' WHERE workflow_id = 'two' AND position = 1 AND ordinal = 0",
+    "identities": "UPDATE identities SET mention_count = mention_count + 1 WHERE workflow_id = 'two'",
+    "aliases": "DELETE FROM identity_aliases WHERE workflow_id = 'two'",
+    "graph": "UPDATE graph_edges SET weight = weight + 1 WHERE workflow_id = 'two'",
+    "tables": "UPDATE document_statistics SET characters = characters + 1 WHERE workflow_id = 'two'",
+    "vectors": "DELETE FROM document_vectors WHERE workflow_id = 'two' AND position = 3",
+}
+
+
+@pytest.fixture(scope="module")
+def settings(
+    session_dir: Path, postgres_server: EmbeddedPostgres, _template: str, temporal_server: TemporalSettings
+) -> Iterator[Settings]:
+    """Where the runs "one" and "two" have ended, over the same documents."""
+    with place(session_dir, postgres_server, _template, temporal_server) as shared:
+        papers = write_documents(shared.data_dir / "papers", 5)
+
+        async def run() -> None:
+            async with PipelineOrchestrator(shared, own_worker=False) as orchestrator:
+                for workflow_id in ("one", "two"):
+                    await orchestrator.start([str(papers)], workflow_id=workflow_id)
+                    await orchestrator.wait(workflow_id)
+
+        asyncio.run(run())
+        yield shared
+
+
+@pytest.fixture
+async def orchestrator(settings: Settings) -> AsyncIterator[PipelineOrchestrator]:
+    async with PipelineOrchestrator(settings, own_worker=False) as orchestrator:
+        yield orchestrator
+
+
+async def test_two_runs_of_the_same_documents_do_not_differ(settings: Settings) -> None:
+    done = await script(settings, "diff", "one", "two")
+    assert (done.code, done.stdout) == (0, "'one' and 'two' produced the same.\n")
+    assert (await script(settings, "diff", "one", "two", "--json")).json == {"identical": True, "differences": []}
+
+
+async def test_a_run_that_nobody_knows_is_refused(settings: Settings) -> None:
+    done = await script(settings, "diff", "one", "three")
+    assert (done.code, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+
+
+async def test_each_kind_of_output_that_differs_is_named(
+    orchestrator: PipelineOrchestrator, settings: Settings
+) -> None:
+    assert set(CHANGES) == set(OUTPUTS)
+    seen: set[str] = set()
+    for kind, change in CHANGES.items():  # one on top of the other
+        await harm(orchestrator, change)
+        seen.add(kind)
+        found = await differences(orchestrator.stores.pool, "one", "two", LIMIT)
+        assert {one.kind for one in found} == seen
+        assert all(1 <= len(one.first) <= min(one.count, LIMIT) for one in found)
+        assert all(difference.subject for one in found for difference in one.first)
+    done = await script(settings, "diff", "one", "two")
+    assert done.code == 1
+    assert "documents: 'file:///" in done.stdout
+    assert "differs between 'one' and 'two'" in done.stdout
+    told = (await script(settings, "diff", "one", "two", "--json")).json
+    assert not told["identical"]
+    assert {one["kind"] for one in told["differences"]} == seen

@@ -1,0 +1,189 @@
+"""Time travel: a fork begins with the outputs of its checkpoint, ends like any run, and leaves its origin alone."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestration.audit import verify
+from orchestration.embedded.postgres import EmbeddedPostgres
+from orchestration.fork import fork
+from orchestration.orchestrator import PipelineOrchestrator
+from orchestration.reports import RunReport
+from orchestration.settings import Settings
+from orchestration.temporal_settings import TemporalSettings
+from perdure.checkpoint import WorkflowCheckpoint
+from perdure.errors import RefusedCommand, UnknownCheckpoint
+from perdure.stores.postgres.differences import differences
+from perdure.stores.postgres.forks import copy_run
+from tests.chaos.outputs import document_rows, outputs
+from tests.chaos.papers import write_documents
+from tests.integration.shared_run import place, script
+from workflows.messages import PipelineOptions
+
+ORIGIN = "origin"
+DOCUMENTS = 9
+
+
+@pytest.fixture(scope="module")
+def settings(
+    session_dir: Path, postgres_server: EmbeddedPostgres, _template: str, temporal_server: TemporalSettings
+) -> Iterator[Settings]:
+    with place(session_dir, postgres_server, _template, temporal_server) as shared:
+        papers = write_documents(shared.data_dir / "papers", DOCUMENTS - 1)
+        (papers / "empty.txt").touch()
+
+        async def run() -> None:
+            async with PipelineOrchestrator(shared, own_worker=False) as orchestrator:
+                await orchestrator.start(
+                    [str(papers)], workflow_id=ORIGIN, options=PipelineOptions(concurrency=1, batch_size=1)
+                )
+                await orchestrator.wait(ORIGIN)
+
+        asyncio.run(run())
+        yield shared
+
+
+@pytest.fixture
+async def orchestrator(settings: Settings) -> AsyncIterator[PipelineOrchestrator]:
+    async with PipelineOrchestrator(settings, own_worker=False) as orchestrator:
+        yield orchestrator
+
+
+@pytest.fixture
+def new_id() -> str:
+    return f"fork-{uuid.uuid4().hex[:8]}"
+
+
+async def middle(orchestrator: PipelineOrchestrator, workflow_id: str = ORIGIN) -> WorkflowCheckpoint:
+    """A checkpoint with some documents done and some not."""
+    chain = await orchestrator.list_checkpoints(workflow_id)
+    return next(one for one in chain if 3 <= one.processed_documents < DOCUMENTS - 2)
+
+
+async def ended(orchestrator: PipelineOrchestrator, workflow_id: str) -> RunReport:
+    report = await orchestrator.wait(workflow_id)
+    assert report.workflow_status == "completed_with_failures"
+    assert (await verify(orchestrator.client, orchestrator.stores, workflow_id)).differences == []
+    return report
+
+
+async def times(orchestrator: PipelineOrchestrator, workflow_id: str) -> dict[int, object]:
+    rows = await document_rows(orchestrator.stores.pool, workflow_id)
+    return {row.position: row.committed_at for row in rows if row.committed_at}
+
+
+async def test_a_fork_keeps_what_was_done_at_its_checkpoint_and_does_the_rest(
+    orchestrator: PipelineOrchestrator, new_id: str
+) -> None:
+    checkpoint, before = await middle(orchestrator), await outputs(orchestrator.stores.pool, ORIGIN)
+    forked = await fork(orchestrator, checkpoint.checkpoint_id, new_id)
+    done = checkpoint.processed_documents + checkpoint.state_data["documents_quarantined"]
+    assert forked.copied.processed + forked.copied.quarantined == done
+    assert forked.copied.pending == DOCUMENTS - done
+    await ended(orchestrator, new_id)
+    assert await outputs(orchestrator.stores.pool, new_id) == before
+    assert await differences(orchestrator.stores.pool, ORIGIN, new_id, 5) == []
+    origin, copy = await times(orchestrator, ORIGIN), await times(orchestrator, new_id)
+    assert sum(copy[position] == time for position, time in origin.items()) == done, "each of the others has its own"
+    chain = await orchestrator.list_checkpoints(new_id)
+    assert chain[0].metadata["sequence"] == 1
+    assert chain[0].metadata["forked_from"]["checkpoint_id"] == checkpoint.checkpoint_id
+
+
+async def test_the_origin_is_left_alone(orchestrator: PipelineOrchestrator, new_id: str) -> None:
+    pool = orchestrator.stores.pool
+    before = await outputs(pool, ORIGIN), await document_rows(pool, ORIGIN), await orchestrator.list_checkpoints(ORIGIN)
+    await fork(orchestrator, (await middle(orchestrator)).checkpoint_id, new_id)
+    await ended(orchestrator, new_id)
+    after = await outputs(pool, ORIGIN), await document_rows(pool, ORIGIN), await orchestrator.list_checkpoints(ORIGIN)
+    assert after == before
+    assert (await verify(orchestrator.client, orchestrator.stores, ORIGIN)).ok
+
+
+async def test_a_fork_of_a_fork_and_of_the_last_checkpoint_end_alike(
+    orchestrator: PipelineOrchestrator, new_id: str
+) -> None:
+    await fork(orchestrator, (await middle(orchestrator)).checkpoint_id, new_id)
+    await ended(orchestrator, new_id)
+    again = await fork(orchestrator, (await orchestrator.list_checkpoints(new_id))[0].checkpoint_id, f"{new_id}-again")
+    await ended(orchestrator, again.workflow_id)
+    last = await fork(orchestrator, (await orchestrator.list_checkpoints(ORIGIN))[-1].checkpoint_id, f"{new_id}-last")
+    assert last.copied.pending == 0
+    await ended(orchestrator, last.workflow_id)
+    expected = await outputs(orchestrator.stores.pool, ORIGIN)
+    for workflow_id in (new_id, again.workflow_id, last.workflow_id):
+        assert await outputs(orchestrator.stores.pool, workflow_id) == expected
+
+
+async def test_a_fork_that_was_killed_between_copying_and_starting_goes_on_when_asked_again(
+    orchestrator: PipelineOrchestrator, new_id: str
+) -> None:
+    checkpoint = await middle(orchestrator)
+    await copy_run(orchestrator.stores.pool, checkpoint, new_id)  # here it was killed
+    forked = await fork(orchestrator, checkpoint.checkpoint_id, new_id)
+    assert forked.copied.pending > 0
+    await ended(orchestrator, new_id)
+    with pytest.raises(RefusedCommand, match="has ended already"):
+        await fork(orchestrator, checkpoint.checkpoint_id, new_id)
+    with pytest.raises(RefusedCommand, match="not a fork of this checkpoint"):
+        await fork(orchestrator, (await orchestrator.list_checkpoints(ORIGIN))[0].checkpoint_id, new_id)
+    with pytest.raises(RefusedCommand, match="not a fork of this checkpoint"):
+        await fork(orchestrator, checkpoint.checkpoint_id, ORIGIN)
+
+
+async def test_two_who_fork_under_one_id_at_once_make_one_run(orchestrator: PipelineOrchestrator, new_id: str) -> None:
+    checkpoint = await middle(orchestrator)
+    found = await asyncio.gather(*[fork(orchestrator, checkpoint.checkpoint_id, new_id) for _ in range(3)])
+    assert {one.workflow_id for one in found} == {new_id}
+    await ended(orchestrator, new_id)
+    assert await outputs(orchestrator.stores.pool, new_id) == await outputs(orchestrator.stores.pool, ORIGIN)
+
+
+async def test_what_was_quarantined_then_and_has_been_retried_since_is_done_anew(
+    orchestrator: PipelineOrchestrator, settings: Settings, new_id: str
+) -> None:
+    papers = write_documents(settings.data_dir / new_id, 4)
+    (papers / "late.txt").touch()
+    await orchestrator.start([str(papers)], workflow_id=new_id)
+    await orchestrator.wait(new_id)
+    then = (await orchestrator.list_checkpoints(new_id))[-1]
+    (papers / "late.txt").write_text("Mary Somerville wrote to Ada Lovelace from London.")
+    assert (await script(settings, "retry-failed", "--workflow-id", new_id, "--detach")).code == 0
+    assert (await orchestrator.wait(new_id)).workflow_status == "completed"
+    said: list[str] = []
+    forked = await fork(orchestrator, then.checkpoint_id, f"{new_id}-back", say=said.append)
+    assert (forked.copied.processed, forked.copied.quarantined, forked.copied.pending) == (4, 0, 1)
+    assert any("1 documents that were done at that checkpoint have been processed again since" in one for one in said)
+    assert (await orchestrator.wait(forked.workflow_id)).workflow_status == "completed"
+    assert await outputs(orchestrator.stores.pool, forked.workflow_id) == await outputs(
+        orchestrator.stores.pool, new_id
+    )
+
+
+async def test_a_checkpoint_that_nobody_has_is_refused(orchestrator: PipelineOrchestrator, settings: Settings) -> None:
+    with pytest.raises(UnknownCheckpoint, match="no checkpoint 'chk_nonsense'"):
+        await fork(orchestrator, "chk_nonsense")
+    done = await script(settings, "fork", "--checkpoint-id", "chk_nonsense")
+    assert (done.code, done.stderr.count("\n")) == (2, 1)
+
+
+async def test_resuming_at_an_older_checkpoint_forks_from_it(
+    orchestrator: PipelineOrchestrator, settings: Settings
+) -> None:
+    checkpoint = await middle(orchestrator)
+    done = await script(
+        settings,
+        *("--workflow-id", ORIGIN, "--checkpoint-id", checkpoint.checkpoint_id, "--json"),
+        name="resume_workflow.py",
+    )
+    assert done.code == 1, "it completed with failures"
+    assert done.json["workflow_id"].startswith(f"{ORIGIN}-fork-")
+    assert await outputs(orchestrator.stores.pool, done.json["workflow_id"]) == await outputs(
+        orchestrator.stores.pool, ORIGIN
+    )
+    latest = (await orchestrator.list_checkpoints(ORIGIN))[-1].checkpoint_id
+    done = await script(settings, "--workflow-id", ORIGIN, "--checkpoint-id", latest, name="resume_workflow.py")
+    assert "Nothing is left to do" in done.stderr

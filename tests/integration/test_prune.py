@@ -1,0 +1,166 @@
+"""Retention takes the oldest checkpoints only, never a run's latest, by its own role; the rest stays verifiable."""
+
+import asyncio
+import json
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from orchestration.audit import verify
+from orchestration.embedded.postgres import EmbeddedPostgres
+from orchestration.orchestrator import PipelineOrchestrator
+from orchestration.settings import Settings
+from orchestration.temporal_settings import TemporalSettings
+from tests.chaos.papers import write_documents
+from tests.integration.audited_run import harm
+from tests.integration.shared_run import place, script
+from workflows.messages import PipelineOptions
+
+
+@pytest.fixture(scope="module")
+def settings(
+    session_dir: Path, postgres_server: EmbeddedPostgres, _template: str, temporal_server: TemporalSettings
+) -> Iterator[Settings]:
+    with place(session_dir, postgres_server, _template, temporal_server) as shared:
+        yield shared
+
+
+@pytest.fixture
+async def orchestrator(settings: Settings) -> AsyncIterator[PipelineOrchestrator]:
+    async with PipelineOrchestrator(settings, own_worker=False) as orchestrator:
+        yield orchestrator
+
+
+@pytest.fixture
+async def run(orchestrator: PipelineOrchestrator, settings: Settings) -> str:
+    """A completed run with some checkpoints."""
+    workflow_id = f"pruned-{uuid.uuid4().hex[:8]}"
+    papers = write_documents(settings.data_dir / workflow_id, 6)
+    await orchestrator.start([str(papers)], workflow_id=workflow_id, options=PipelineOptions(concurrency=1))
+    await orchestrator.wait(workflow_id)
+    assert len(await orchestrator.list_checkpoints(workflow_id)) >= 4
+    return workflow_id
+
+
+async def sequences(orchestrator: PipelineOrchestrator, workflow_id: str) -> list[int]:
+    return [int(one.metadata["sequence"]) for one in await orchestrator.list_checkpoints(workflow_id)]
+
+
+def in_file(settings: Settings, workflow_id: str) -> list[int]:
+    path = settings.data_dir / "checkpoints" / f"{workflow_id}_checkpoints.json"
+    return [one["metadata"]["sequence"] for one in json.loads(path.read_text())]
+
+
+async def test_by_count_the_newest_stay_and_the_chain_is_verifiable(
+    orchestrator: PipelineOrchestrator, settings: Settings, run: str
+) -> None:
+    before = await sequences(orchestrator, run)
+    dry = await script(settings, "prune", "--workflow-id", run, "--keep", "2", "--dry-run", "--json")
+    assert dry.json["dry_run"]
+    assert await sequences(orchestrator, run) == before == in_file(settings, run)
+    done = await script(settings, "prune", "--workflow-id", run, "--keep", "2", "--json")
+    assert (done.code, done.json["pruned"][0]["checkpoints"]) == (0, len(before) - 2)
+    assert await sequences(orchestrator, run) == before[-2:] == in_file(settings, run)
+    found = await verify(orchestrator.client, orchestrator.stores, run)
+    assert found.differences == []
+    assert any("retention has deleted them" in note for note in found.notes)
+    again = await script(settings, "prune", "--workflow-id", run, "--keep", "2", "--json")
+    assert (again.code, again.json["pruned"]) == (0, [])
+
+
+async def test_by_age_only_what_is_older_goes_and_never_the_latest(
+    orchestrator: PipelineOrchestrator, settings: Settings, run: str
+) -> None:
+    before = await orchestrator.list_checkpoints(run)
+    assert (await script(settings, "prune", "--workflow-id", run, "--older-than", "1h", "--json")).json["pruned"] == []
+    async with orchestrator.stores.pool.connection() as conn:
+        now = await conn.fetchval("SELECT now()")
+    boundary = before[2].timestamp - timedelta(milliseconds=1)
+    age = f"{(now - boundary).total_seconds():.0f}s"
+    await asyncio.sleep(1.0)
+    await script(settings, "prune", "--workflow-id", run, "--older-than", age)
+    left = await orchestrator.list_checkpoints(run)
+    assert 1 <= len(left) <= len(before)
+    await script(settings, "prune", "--workflow-id", run, "--older-than", "0s")
+    assert await sequences(orchestrator, run) == [len(before)] == in_file(settings, run)
+    assert (await verify(orchestrator.client, orchestrator.stores, run)).ok
+
+
+async def test_what_is_edited_or_taken_away_afterwards_is_still_found(
+    orchestrator: PipelineOrchestrator, settings: Settings, run: str
+) -> None:
+    assert (await script(settings, "prune", "--workflow-id", run, "--keep", "3")).code == 0
+    first, second, _ = await sequences(orchestrator, run)
+    where = f"WHERE workflow_id = '{run}' AND sequence"
+    await harm(orchestrator, f"UPDATE workflow_checkpoints SET processed_documents = 77 {where} = {second}")
+    kinds = {one.kind for one in (await verify(orchestrator.client, orchestrator.stores, run)).differences}
+    assert kinds == {"edited_checkpoint"}
+    assert (await script(settings, "rebuild-mirror", "--workflow-id", run)).code == 0
+    assert (await verify(orchestrator.client, orchestrator.stores, run)).ok
+    await harm(orchestrator, f"DELETE FROM workflow_checkpoints {where} = {first}")
+    kinds = {one.kind for one in (await verify(orchestrator.client, orchestrator.stores, run)).differences}
+    assert kinds == {"missing_checkpoint"}
+
+
+async def test_only_the_role_may_delete_and_nothing_but_the_oldest(
+    orchestrator: PipelineOrchestrator, run: str
+) -> None:
+    delete = "DELETE FROM workflow_checkpoints WHERE workflow_id = $1"
+    async with orchestrator.stores.pool.connection() as conn:
+        with pytest.raises(asyncpg.PostgresError):
+            await conn.execute(f"{delete} AND sequence = 1", run)
+    for condition in ("", " AND sequence = 2"):
+        async with orchestrator.stores.pool.connection() as conn, conn.transaction():
+            await conn.execute("SET LOCAL ROLE perdure_retention")
+            with pytest.raises(asyncpg.PostgresError):
+                await conn.execute(delete + condition, run)
+            await conn.execute("ROLLBACK")
+            await conn.execute("BEGIN")
+    async with orchestrator.stores.pool.connection() as conn:
+        for table in ("documents", "runs", "chunks", "retired_checkpoints"):
+            assert not await conn.fetchval(f"SELECT has_table_privilege('perdure_retention', '{table}', 'DELETE')")
+        assert not await conn.fetchval(
+            "SELECT has_table_privilege('perdure_retention', 'workflow_checkpoints', 'UPDATE, INSERT')"
+        )
+
+
+async def test_a_pruned_run_that_was_terminated_resumes_and_can_be_pruned_again(
+    orchestrator: PipelineOrchestrator, settings: Settings
+) -> None:
+    workflow_id = f"pruned-{uuid.uuid4().hex[:8]}"
+    papers = write_documents(settings.data_dir / workflow_id, 20)
+    await orchestrator.start([str(papers)], workflow_id=workflow_id, options=PipelineOptions(concurrency=1))
+    while len(await orchestrator.list_checkpoints(workflow_id)) < 4:
+        await asyncio.sleep(0.05)
+    await orchestrator.client.get_workflow_handle(workflow_id).terminate("in the middle")
+    old = (await orchestrator.list_checkpoints(workflow_id))[0]
+    assert (await script(settings, "prune", "--workflow-id", workflow_id, "--keep", "1")).code == 0
+    refused = await script(settings, "fork", "--checkpoint-id", old.checkpoint_id)
+    assert (refused.code, "may have been pruned" in refused.stderr) == (2, True)
+    done = await script(settings, "--workflow-id", workflow_id, name="resume_workflow.py")
+    assert done.code == 0, done.stderr
+    assert (await verify(orchestrator.client, orchestrator.stores, workflow_id)).differences == []
+    assert (await script(settings, "prune", "--all", "--keep", "2")).code == 0
+    assert len(await sequences(orchestrator, workflow_id)) == 2
+    assert (await verify(orchestrator.client, orchestrator.stores, workflow_id)).differences == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("--all",),
+        ("--workflow-id", "nobody", "--keep", "1"),
+        ("--all", "--keep", "0"),
+        ("--all", "--older-than", "soon"),
+        ("--all", "--workflow-id", "x", "--keep", "1"),
+    ],
+)
+async def test_nonsense_deletes_nothing(settings: Settings, arguments: tuple[str, ...]) -> None:
+    done = await script(settings, "prune", *arguments)
+    assert (done.code, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,89 @@
+"""P6: a run that Temporal has forgotten, its retention being over, resumes from the mirror alone."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from temporalio.api.namespace.v1 import NamespaceConfig
+from temporalio.api.workflowservice.v1 import UpdateNamespaceRequest
+
+from orchestration.audit import verify
+from orchestration.connection import connect_to
+from orchestration.embedded.stack import EmbeddedStack
+from orchestration.embedded.temporal import DYNAMIC_CONFIG
+from orchestration.orchestrator import PipelineOrchestrator
+from orchestration.reports import find_execution
+from orchestration.settings import Settings
+from orchestration.temporal_settings import TemporalSettings
+from tests.chaos.outputs import document_rows
+from tests.chaos.papers import write_documents
+from tests.chaos.workers import ChaosWorker
+from tests.integration.shared_run import script
+from workflows.messages import PipelineOptions
+
+SHORTEST = timedelta(seconds=1)
+FORGET_SECONDS = 60.0
+
+
+@pytest.fixture
+async def forgetful(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Settings]:
+    """A server whose namespace keeps closed runs for a second; its own least would be an hour."""
+    monkeypatch.setitem(DYNAMIC_CONFIG, "system.namespaceMinRetentionLocal", "1s")
+    monkeypatch.setitem(DYNAMIC_CONFIG, "history.retentionTimerJitterDuration", "1s")
+    stack = EmbeddedStack(tmp_path / "forgetful", postgres=False, default_ports=False)
+    record = (await stack.up()).temporal
+    assert record
+    try:
+        temporal = TemporalSettings(record.address)
+        retention = Duration()
+        retention.FromTimedelta(SHORTEST)
+        config = NamespaceConfig(workflow_execution_retention_ttl=retention)
+        client = await connect_to(temporal)
+        await client.workflow_service.update_namespace(UpdateNamespaceRequest(namespace="default", config=config))
+        yield replace(settings, temporal=temporal)
+    finally:
+        await stack.down()
+
+
+async def until_forgotten(orchestrator: PipelineOrchestrator, workflow_id: str) -> None:
+    async with asyncio.timeout(FORGET_SECONDS):
+        while await find_execution(orchestrator.client, workflow_id):
+            await asyncio.sleep(0.2)
+
+
+@pytest.mark.timeout(180)
+async def test_a_run_whose_history_has_expired_goes_on_from_the_mirror(forgetful: Settings, tmp_path: Path) -> None:
+    papers = write_documents(tmp_path / "papers", 20)
+    worker = ChaosWorker(forgetful)
+    try:
+        async with PipelineOrchestrator(forgetful, own_worker=False) as orchestrator:
+            await orchestrator.start([str(papers)], workflow_id="expired", options=PipelineOptions(concurrency=1))
+            while (await orchestrator.status("expired")).documents.processed < 6:
+                await asyncio.sleep(0.05)
+            await orchestrator.client.get_workflow_handle("expired").terminate("in the middle")
+            await until_forgotten(orchestrator, "expired")
+            pool = orchestrator.stores.pool
+            before = {row.position: row.committed_at for row in await document_rows(pool, "expired")}
+            chain = await orchestrator.list_checkpoints("expired")
+            done = await script(forgetful, "--workflow-id", "expired", name="resume_workflow.py")
+            assert done.code == 0, done.stderr
+            assert "Temporal says of 'expired': unknown. A new run goes on under the same id." in done.stderr
+            after = {row.position: row.committed_at for row in await document_rows(pool, "expired")}
+            assert len(after) == 20
+            assert all(after[position] == time for position, time in before.items() if time)
+            grown = await orchestrator.list_checkpoints("expired")
+            assert [one.digest for one in grown[: len(chain)]] == [one.digest for one in chain]
+            found = await verify(orchestrator.client, orchestrator.stores, "expired")
+            assert found.differences == []
+            await until_forgotten(orchestrator, "expired")
+            found = await verify(orchestrator.client, orchestrator.stores, "expired")
+            assert found.differences == []
+            assert any("Temporal does not know the run" in note for note in found.notes)
+            again = await script(forgetful, "--workflow-id", "expired", name="resume_workflow.py")
+            assert (again.code, "Nothing is left to do" in again.stderr) == (0, True)
+    finally:
+        worker.close()
