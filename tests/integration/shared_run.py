@@ -40,13 +40,18 @@ def place(folder: Path, server: EmbeddedPostgres, template: str, temporal: Tempo
         server.drop_database(name)
 
 
+def environment_of(settings: Settings) -> dict[str, str]:
+    """For processes of their own."""
+    return {**os.environ, **settings.environment(), "PYTHONPATH": str(ROOT)}
+
+
 async def script(settings: Settings, *arguments: str, name: str = "starter.py") -> Ended:
     """Run a script to its end, without holding up the event loop."""
     done = await asyncio.to_thread(
         lambda: subprocess.run(
             [sys.executable, str(ROOT / name), *arguments],
             cwd=ROOT,
-            env={**os.environ, **settings.environment()},
+            env=environment_of(settings),
             capture_output=True,
             text=True,
             check=False,

@@ -1,0 +1,87 @@
+"""K12: `resume_workflow.py` killed in the middle changes nothing, and several of them at once make one run."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from orchestration.audit import verify
+from orchestration.orchestrator import PipelineOrchestrator
+from orchestration.settings import Settings
+from tests.chaos.checker import committed
+from tests.chaos.outputs import outputs
+from tests.chaos.workers import ROOT, ChaosWorker
+from tests.integration.shared_run import environment_of, script
+from workflows.messages import PipelineOptions
+
+Outputs = dict[str, tuple[int, str]]
+
+
+async def terminated_in_the_middle(
+    orchestrator: PipelineOrchestrator, workflow_id: str, documents: Path, options: PipelineOptions
+) -> None:
+    await orchestrator.start([str(documents)], workflow_id=workflow_id, options=options)
+    async with asyncio.timeout(40):
+        while len(await committed(orchestrator, workflow_id)) < 3:
+            await asyncio.sleep(0.05)
+    await orchestrator.client.get_workflow_handle(workflow_id).terminate("in the middle")
+
+
+async def assert_whole(
+    orchestrator: PipelineOrchestrator, workflow_id: str, undisturbed: Outputs, before: dict[int, datetime]
+) -> None:
+    assert await outputs(orchestrator.stores.pool, workflow_id) == undisturbed
+    now = await committed(orchestrator, workflow_id)
+    assert {position: now[position] for position in before} == before, "something was done twice"
+    assert (await verify(orchestrator.client, orchestrator.stores, workflow_id)).differences == []
+
+
+async def test_a_resume_killed_between_reading_and_starting_can_be_repeated(
+    documents: Path,
+    undisturbed: Outputs,
+    settings: Settings,
+    orchestrator: PipelineOrchestrator,
+    workflow_id: str,
+    start_worker: Callable[..., ChaosWorker],
+    two_at_a_time: PipelineOptions,
+) -> None:
+    start_worker("K2-slow", 10**6)
+    await terminated_in_the_middle(orchestrator, workflow_id, documents, two_at_a_time)
+    before = await committed(orchestrator, workflow_id)
+    for _ in range(2):
+        armed = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, str(ROOT / "tests" / "chaos" / "armed_resume.py"), "--workflow-id", workflow_id],
+            env=environment_of(settings),
+            cwd=ROOT,
+            capture_output=True,
+            check=False,
+        )
+        assert armed.returncode == -signal.SIGKILL, armed.stderr
+        assert not (await orchestrator.status(workflow_id)).running
+    done = await script(settings, "--workflow-id", workflow_id, name="resume_workflow.py")
+    assert done.code == 0, done.stderr
+    await assert_whole(orchestrator, workflow_id, undisturbed, before)
+
+
+async def test_several_that_resume_at_once_make_one_run_and_all_follow_it(
+    documents: Path,
+    undisturbed: Outputs,
+    settings: Settings,
+    orchestrator: PipelineOrchestrator,
+    workflow_id: str,
+    start_worker: Callable[..., ChaosWorker],
+    two_at_a_time: PipelineOptions,
+) -> None:
+    start_worker("K2-slow", 10**6)
+    await terminated_in_the_middle(orchestrator, workflow_id, documents, two_at_a_time)
+    before = await committed(orchestrator, workflow_id)
+    ended = await asyncio.gather(
+        *[script(settings, "--workflow-id", workflow_id, "--json", name="resume_workflow.py") for _ in range(3)]
+    )
+    assert [one.code for one in ended] == [0, 0, 0], [one.stderr for one in ended]
+    assert len({one.json["run_id"] for one in ended}) == 1
+    await assert_whole(orchestrator, workflow_id, undisturbed, before)
