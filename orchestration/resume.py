@@ -72,7 +72,7 @@ async def resume(
     if losses:
         how = execution.status.name.lower() if execution and execution.status else "unknown"
         say(f"Temporal says of '{workflow_id}': {how}. A new run goes on under the same id.")
-    _say_from_where(before, checkpoint, say)
+    _say_from_where(before, checkpoint, say, anew=losses is not None and losses.database_is_empty)
     if losses:
         await _start_again(client, workflow_id, execution, losses, keep_open=keep_open, say=say)
     if checkpoint:
@@ -84,7 +84,7 @@ async def resume(
     return ended
 
 
-def _say_from_where(before: RunReport, checkpoint: WorkflowCheckpoint | None, say: Say) -> None:
+def _say_from_where(before: RunReport, checkpoint: WorkflowCheckpoint | None, say: Say, *, anew: bool) -> None:
     if checkpoint:
         say(
             f"Checkpoint loaded: {checkpoint.checkpoint_id}, number {checkpoint.sequence}, of "
@@ -92,12 +92,12 @@ def _say_from_where(before: RunReport, checkpoint: WorkflowCheckpoint | None, sa
         )
     else:
         say("No checkpoint had been written yet: the run begins at its first document.")
-    say(_where(before))
+    say(_where(before, anew=anew))
 
 
-def _where(before: RunReport) -> str:
+def _where(before: RunReport, *, anew: bool) -> str:
     documents = before.documents
-    done = documents.processed + documents.quarantined
+    done = 0 if anew else documents.processed + documents.quarantined
     if documents.total == 0:
         return "Resuming before the first document was found."
     if done >= documents.total:

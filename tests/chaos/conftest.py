@@ -12,6 +12,8 @@ from orchestration.orchestrator import PipelineOrchestrator
 from orchestration.settings import Settings
 from orchestration.temporal_settings import TemporalSettings
 from tests.chaos.checker import check
+from tests.chaos.disturbed_run import Place
+from tests.chaos.own_servers import OwnServers
 from tests.chaos.papers import write_documents
 from tests.chaos.short_histories import ShortHistories
 from tests.chaos.workers import ChaosWorker
@@ -97,3 +99,26 @@ def short_histories(session_dir: Path) -> Iterator[ShortHistories]:
     server = ShortHistories(session_dir / "short-histories")
     yield server
     asyncio.run(server.down())
+
+
+@pytest.fixture(scope="session")
+def own_servers(session_dir: Path) -> Iterator[OwnServers]:
+    """Not the session's other servers: these may be killed and emptied."""
+    servers = OwnServers(session_dir / "own-servers")
+    asyncio.run(servers.up())
+    yield servers
+    asyncio.run(servers.down())
+
+
+@pytest.fixture(scope="session")
+def _one_place(own_servers: OwnServers, session_dir: Path) -> Iterator[Place]:
+    place = Place(own_servers.settings(session_dir / "disturbed"))
+    yield place
+    place.close()
+
+
+@pytest.fixture
+def place(own_servers: OwnServers, _one_place: Place) -> Place:
+    """Where runs lose their own servers, which are up again by now; its worker is the one that saw the last loss."""
+    asyncio.run(own_servers.up())
+    return _one_place

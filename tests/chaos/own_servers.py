@@ -1,0 +1,109 @@
+"""Servers of the tests' own, in one folder, which a test may kill, empty and set back."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import uuid
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from orchestration.embedded.postgres import DATABASE, EmbeddedPostgres, installation
+from orchestration.embedded.record import ServersRecord
+from orchestration.embedded.stack import EmbeddedStack
+from orchestration.settings import Settings
+from orchestration.temporal_settings import TemporalSettings
+
+
+class OwnServers:
+    """Temporal and Postgres; their addresses stay the same through every loss."""
+
+    def __init__(self, folder: Path) -> None:
+        self.stack = EmbeddedStack(folder, default_ports=False, say=lambda _: None)
+        self.postgres = EmbeddedPostgres(folder)
+
+    async def up(self) -> ServersRecord:
+        """Start what does not run."""
+        return await self.stack.up()
+
+    async def down(self) -> None:
+        await self.stack.down()
+
+    def kill_temporal(self) -> None:
+        """SIGKILL."""
+        record = self.stack.status().temporal
+        assert record
+        assert record.process
+        os.kill(record.process.pid, signal.SIGKILL)
+
+    async def lose_temporal(self) -> None:
+        """Kill it, delete all that it had stored, and start it with nothing."""
+        self.kill_temporal()
+        await asyncio.sleep(0.2)
+        files = list(self.stack.data_dir.glob("temporal.db*"))
+        assert files
+        for file in files:
+            file.unlink()
+        await self.up()
+
+    def kill_postgres(self) -> None:
+        """SIGKILL to its first process: no time to write what it has in memory."""
+        process = self.postgres.running()
+        assert process
+        os.kill(process.pid, signal.SIGKILL)
+
+    def lose_database(self, settings: Settings) -> None:
+        """Drop the database, disconnecting whoever uses it, and make an empty one of the same name."""
+        name = urlsplit(settings.database_url).path[1:]
+        self.postgres.drop_database(name)
+        self.postgres.create_database(name, template=DATABASE)
+
+    def settings(self, folder: Path) -> Settings:
+        """A new database and an empty folder on these servers, which must be up."""
+        temporal = self.stack.status().temporal
+        assert temporal
+        folder.mkdir()
+        name = f"lost_{uuid.uuid4().hex[:12]}"
+        self.postgres.create_database(name, template=DATABASE)
+        return Settings(
+            data_dir=folder,
+            database_url=self.postgres.dsn(name),
+            temporal=TemporalSettings(temporal.address),
+            task_queue=f"lost-{uuid.uuid4().hex[:12]}",
+            checkpoint_dir=folder / "checkpoints",
+            pool_workers=2,
+        )
+
+
+def back_up(settings: Settings, dump: Path) -> None:
+    """As docs/backups.md says, at whatever moment."""
+    _client_program("pg_dump", "--format=custom", f"--file={dump}", f"--dbname={settings.database_url}")
+
+
+def set_back(settings: Settings, dump: Path) -> None:
+    """As docs/backups.md says for a database that is in use: all of it, or nothing."""
+    restore = ["--clean", "--if-exists", "--no-owner", "--single-transaction"]
+    _client_program("pg_restore", *restore, f"--dbname={settings.database_url}", str(dump))
+
+
+def commits_in(dump: Path, workflow_id: str) -> dict[str, datetime]:
+    """Name of each document of a run that has a result in the dump, and the time of its commit."""
+    lines = iter(_client_program("pg_restore", "--data-only", "--table=documents", "--file=-", str(dump)).splitlines())
+    copied = next(line for line in lines if line.startswith("COPY "))
+    columns = copied[copied.index("(") + 1 : copied.index(")")].split(", ")
+    found: dict[str, datetime] = {}
+    for line in lines:
+        if line == "\\.":
+            return found
+        row = dict(zip(columns, line.split("\t"), strict=True))
+        if row["workflow_id"] == workflow_id and row["committed_at"] != "\\N":
+            found[row["name"]] = datetime.fromisoformat(row["committed_at"])
+    raise AssertionError("the dump has no end")
+
+
+def _client_program(name: str, *arguments: str) -> str:
+    """Run one that comes with the server; what it writes."""
+    done = subprocess.run([str(installation() / "bin" / name), *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
