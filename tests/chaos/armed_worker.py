@@ -1,5 +1,7 @@
 """A real worker that kills itself with SIGKILL at one chosen point: `armed_worker.py POINT MARKER [--nth N]`.
 
+With `--stop` it stops itself there instead, by SIGSTOP, and goes on from that very point when it gets SIGCONT.
+
 It is `worker.py` with one fail-point put around its pieces from outside: nothing in the product knows of it. Right
 before the kill it writes its process id to the file MARKER, so that a test can tell that the point was reached.
 """
@@ -8,6 +10,7 @@ import argparse
 import os
 import signal
 from collections.abc import Callable
+from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -28,31 +31,31 @@ import worker
 from orchestration.process_exit import run_main
 from orchestration.settings import Settings
 from perdure.documents.isolation import IsolatedPool
-from perdure.stores.postgres import checkpoints, manifest
+from perdure.stores.postgres import checkpoints, identities, manifest
 from tests.chaos import armed_parsing
 
 Strike = Callable[[], None]
 
 
 class FailPoint:
-    """Kills this process when it is passed for the `nth` time."""
+    """Kills or stops this process when it is passed for the `nth` time."""
 
-    def __init__(self, marker: Path, nth: int) -> None:
+    def __init__(self, marker: Path, nth: int, sent: signal.Signals = signal.SIGKILL) -> None:
         self._marker = marker
         self._left = nth
+        self._sent = sent
 
     def __call__(self) -> None:
         self._left -= 1
         if self._left == 0:
-            self.kill()
+            self._strike()
 
-    def kill(self) -> NoReturn:
+    def _strike(self) -> None:
         with self._marker.open("w") as file:
             file.write(str(os.getpid()))
             file.flush()
             os.fsync(file.fileno())
-        os.kill(os.getpid(), signal.SIGKILL)
-        raise AssertionError("SIGKILL cannot be outlived")
+        os.kill(os.getpid(), self._sent)
 
 
 class ArmedActivities(Interceptor):
@@ -130,6 +133,49 @@ def inside_the_transaction(strike: Strike) -> None:
     manifest.write_outputs = armed  # type: ignore[attr-defined]  # the fail-point
 
 
+def inside_the_quarantine(strike: Strike) -> None:
+    """K11: the row says quarantined, COMMIT has not been sent."""
+    quarantine, was_mine = manifest.PostgresManifestStore.quarantine, manifest._was_mine
+    inside = ContextVar("inside", default=False)
+
+    async def armed(*args: Any, **named: Any) -> None:
+        inside.set(True)
+        try:
+            await quarantine(*args, **named)
+        finally:
+            inside.set(False)
+
+    async def armed_inside(*args: Any) -> None:
+        await was_mine(*args)
+        if inside.get():
+            strike()
+
+    manifest.PostgresManifestStore.quarantine = armed  # type: ignore[method-assign]  # the fail-point
+    manifest._was_mine = armed_inside
+
+
+def after_the_quarantine(strike: Strike) -> None:
+    """K11: it is committed, and nobody knows."""
+    quarantine = manifest.PostgresManifestStore.quarantine
+
+    async def armed(*args: Any, **named: Any) -> None:
+        await quarantine(*args, **named)
+        strike()
+
+    manifest.PostgresManifestStore.quarantine = armed  # type: ignore[method-assign]  # the fail-point
+
+
+def inside_the_resolution(strike: Strike) -> None:
+    """The run's row is held, its identities are being made."""
+    take_run = identities.take_run
+
+    async def armed(*args: Any) -> None:
+        await take_run(*args)
+        strike()
+
+    identities.take_run = armed
+
+
 def inside_the_mirror_transaction(strike: Strike) -> None:
     """K6: the append is one statement, so it is held open in a transaction that is never committed."""
     append = checkpoints.append_checkpoint
@@ -172,6 +218,9 @@ AROUND: dict[str, Callable[[Strike], None]] = {
     "K4": inside_the_transaction,
     "K6": inside_the_mirror_transaction,
     "K8": inside_the_file_append,
+    "K11": inside_the_quarantine,
+    "K11-after": after_the_quarantine,
+    "resolving": inside_the_resolution,
 }
 INTERCEPTED: dict[str, Callable[[Strike], Interceptor]] = {
     "K1": lambda strike: ArmedActivities("process_batch", strike, before=True),
@@ -180,6 +229,8 @@ INTERCEPTED: dict[str, Callable[[Strike], Interceptor]] = {
     "K9": lambda strike: ArmedWorkflow(strike, at_continue_as_new=False),
     "K10": lambda strike: ArmedWorkflow(strike, at_continue_as_new=True),
     "discover": lambda strike: ArmedActivities("discover", strike, before=False),
+    "discovering": lambda strike: ArmedActivities("discover", strike, before=True),
+    "closing": lambda strike: ArmedActivities("close_run", strike, before=True),
     "identities": lambda strike: ArmedActivities("resolve_identities", strike, before=False),
     "close": lambda strike: ArmedActivities("close_run", strike, before=False),
 }
@@ -191,8 +242,9 @@ def main() -> None:
     parser.add_argument("point", choices=POINTS)
     parser.add_argument("marker", type=Path)
     parser.add_argument("--nth", type=int, default=1)
+    parser.add_argument("--stop", action="store_true")
     arguments = parser.parse_args()
-    strike = FailPoint(arguments.marker, arguments.nth)
+    strike = FailPoint(arguments.marker, arguments.nth, signal.SIGSTOP if arguments.stop else signal.SIGKILL)
     os.environ |= armed_parsing.environment(os.getpid(), arguments.marker, arguments.nth)
     interceptors = [INTERCEPTED[arguments.point](strike)] if arguments.point in INTERCEPTED else []
     if arguments.point in AROUND:

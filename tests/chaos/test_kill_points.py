@@ -7,6 +7,8 @@ import pytest
 
 from orchestration.orchestrator import PipelineOrchestrator
 from tests.chaos.checker import check, committed
+from tests.chaos.outputs import outputs
+from tests.chaos.papers import write_documents
 from tests.chaos.workers import ChaosWorker
 from workflows.messages import PipelineOptions
 
@@ -47,6 +49,32 @@ async def test_a_run_killed_at_this_point_ends_like_one_that_was_not(
     start_worker()
     await orchestrator.wait(workflow_id)
     await check(orchestrator, workflow_id, expected=undisturbed, before=before)
+
+
+@pytest.mark.parametrize("point", ["K11", "K11-after"])
+async def test_a_run_killed_while_it_quarantines_ends_like_one_that_was_not(
+    point: str,
+    tmp_path: Path,
+    orchestrator: PipelineOrchestrator,
+    workflow_id: str,
+    start_worker: Callable[..., ChaosWorker],
+    two_at_a_time: PipelineOptions,
+) -> None:
+    """K11: before COMMIT, and after it before anybody knows."""
+    papers = write_documents(tmp_path / "papers", 6)
+    for number in (1, 4):
+        (papers / f"0{number}-empty.txt").touch()
+    await orchestrator.start([str(papers)], workflow_id=workflow_id, options=two_at_a_time)
+    armed = start_worker(point, 2)
+    armed.wait_until_struck()
+    before = await committed(orchestrator, workflow_id)
+    start_worker()
+    await orchestrator.wait(workflow_id)
+    await orchestrator.start([str(papers)], workflow_id=f"{workflow_id}-alone")
+    await orchestrator.wait(f"{workflow_id}-alone")
+    alone = await outputs(orchestrator.stores.pool, f"{workflow_id}-alone")
+    await check(orchestrator, workflow_id, status="completed_with_failures", expected=alone, before=before)
+    assert [failure.attempts for failure in await orchestrator.stores.manifest.failures(workflow_id)] == [1, 1]
 
 
 async def test_a_parser_that_is_killed_costs_one_more_try_and_nothing_else(

@@ -41,14 +41,26 @@ class ChaosWorker:
             )
 
     @classmethod
-    def armed(cls, settings: Settings, point: str, nth: int = 1) -> "ChaosWorker":
-        return cls(settings, point, "--nth", str(nth), script=ARMED)
+    def armed(cls, settings: Settings, point: str, nth: int = 1, *, stop: bool = False) -> "ChaosWorker":
+        return cls(settings, point, "--nth", str(nth), *(["--stop"] if stop else []), script=ARMED)
 
     def wait_until_struck(self) -> None:
         """Until it was killed at its fail-point: by SIGKILL, and with the marker that says so."""
         code = self.process.wait(KILL_SECONDS)
         assert code == -signal.SIGKILL, f"it ended with {code}:\n{self.log.read_text()}"
         assert self.marker.read_text() == str(self.process.pid)
+
+    def wait_until_stopped(self) -> None:
+        """Until it has stopped itself at its fail-point, by SIGSTOP."""
+        process, deadline = psutil.Process(self.process.pid), time.monotonic() + KILL_SECONDS
+        while not self.marker.exists() or process.status() != psutil.STATUS_STOPPED:
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.02)
+
+    def go_on(self) -> None:
+        """SIGCONT."""
+        self.process.send_signal(signal.SIGCONT)
 
     def wait_until_alive(self) -> None:
         """Until it has taken its slot, by which clients know that there is a worker."""
@@ -72,6 +84,7 @@ class ChaosWorker:
     def close(self) -> None:
         """Whatever became of it: leave nothing."""
         if self.process.poll() is None:
+            self.go_on()  # a stopped process hears nothing else
             self.stop()
         for orphan in self.family():
             orphan.kill()

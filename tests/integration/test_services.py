@@ -118,6 +118,19 @@ async def test_a_run_that_was_replaced_changes_nothing(pool: PostgresPool) -> No
     assert await outputs(pool, "run") == before
 
 
+async def test_in_an_epoch_outputs_are_made_once_and_whoever_comes_late_changes_nothing(pool: PostgresPool) -> None:
+    identity, analytics = IdentityService(PostgresIdentityStore(pool)), AnalyticsService(PostgresAnalyticsStore(pool))
+    epoch = await committed(pool, "run", [NAMES, NAMES[:2]], [0, 1])
+    resolved, built = await identity.resolve("run", epoch), await analytics.build("run", epoch)
+    tables = ("identities", "identity_aliases", "graphs", "graph_edges", "document_statistics", "document_vectors")
+    query = " UNION ALL ".join(f"SELECT '{table}' || ctid::text || xmin::text FROM {table}" for table in tables)
+    async with pool.connection() as conn:
+        before = await conn.fetch(query)
+    assert (await identity.resolve("run", epoch), await analytics.build("run", epoch)) == (resolved, built)
+    async with pool.connection() as conn:
+        assert await conn.fetch(query) == before
+
+
 async def test_health_reports_what_the_database_really_holds(pool: PostgresPool) -> None:
     identity, analytics = IdentityService(PostgresIdentityStore(pool)), AnalyticsService(PostgresAnalyticsStore(pool))
     epoch = await committed(pool, "run", [NAMES, NAMES], [0, 1])
@@ -199,7 +212,7 @@ async def test_a_graph_goes_with_the_identities_that_it_was_made_of(pool: Postgr
     epoch = await committed(pool, "run", [NAMES], [0])
     await identity.resolve("run", epoch)
     await analytics.build("run", epoch)
-    await identity.resolve("run", epoch)
+    await identity.resolve("run", await PostgresManifestStore(pool).claim("run", "second", at_least=1))
     assert (await analytics.health("run"))["graphs_generated"] == 0
     async with pool.connection() as conn:
         assert await conn.fetchval("SELECT count(*) FROM graph_edges") == 0

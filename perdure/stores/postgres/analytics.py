@@ -4,7 +4,7 @@ import asyncpg
 
 from perdure.services.analytics import AnalyticsSummary
 from perdure.stores.postgres.connection import Connection, PostgresPool
-from perdure.stores.postgres.identities import WHOLE_RUN_SECONDS, take_run
+from perdure.stores.postgres.identities import WHOLE_RUN_SECONDS, resolved_in, take_run
 
 OCCURRENCES = """
 WITH occurrences AS (
@@ -42,6 +42,13 @@ FROM chunks WHERE workflow_id = $1 GROUP BY workflow_id, position
 _VECTORS = f"INSERT INTO document_vectors {VECTORS_OF_RUN}"
 
 
+_BUILT = """
+SELECT node_count, edge_count, (SELECT count(*) FROM document_statistics WHERE workflow_id = $1),
+       (SELECT count(*) FROM document_vectors WHERE workflow_id = $1)
+FROM graphs WHERE workflow_id = $1
+"""
+
+
 class PostgresAnalyticsStore:
     """`perdure.services.analytics.AnalyticsStore` over Postgres."""
 
@@ -59,6 +66,8 @@ class PostgresAnalyticsStore:
     async def build(self, workflow_id: str, epoch: int, max_identities: int) -> AnalyticsSummary:
         async with self._pool.transaction() as conn:
             await take_run(conn, workflow_id, epoch)
+            if await resolved_in(conn, workflow_id) == epoch and (built := await conn.fetchrow(_BUILT, workflow_id)):
+                return AnalyticsSummary(*built)  # a graph goes with its identities, so this one is made of the present
             # Rows that this transaction has written are unknown to the planner, which would pair them one by one.
             await conn.execute("SET LOCAL enable_nestloop = off")
             for table in ("graphs", "document_statistics", "document_vectors"):

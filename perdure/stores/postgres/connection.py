@@ -29,6 +29,9 @@ COMMAND_SECONDS = 60.0
 CLEAN_UP_SECONDS = 5.0
 """For a rollback, or to give a connection back; whoever is slower than that is disconnected."""
 IDLE_SECONDS = 60.0
+STOPPED_SECONDS = 15.0
+"""How long the server leaves a transaction open in which nothing is asked of it. We never pause in one; a process that
+was stopped does, and would hold its rows, and whoever takes up its work, until somebody lets it go on."""
 
 
 class PostgresPool:
@@ -129,7 +132,10 @@ class PostgresPool:
                     max_inactive_connection_lifetime=IDLE_SECONDS,
                     connection_class=_PooledConnection,
                     init=_prepare,
-                    server_settings={"application_name": self._application_name},
+                    server_settings={
+                        "application_name": self._application_name,
+                        "idle_in_transaction_session_timeout": f"{STOPPED_SECONDS:.0f}s",
+                    },
                 )
             return self._pool
 

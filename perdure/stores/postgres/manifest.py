@@ -204,7 +204,9 @@ class PostgresManifestStore:
                     workflow_id,
                 )
             await conn.execute(
-                "UPDATE runs SET status = $2, updated_at = now() WHERE workflow_id = $1", workflow_id, status
+                """UPDATE runs SET status = $2, updated_at = now()
+                   WHERE workflow_id = $1 AND status IS DISTINCT FROM $2""",
+                *(workflow_id, status),
             )
             return await _totals(conn, workflow_id) or _EMPTY
 

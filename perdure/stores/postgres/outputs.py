@@ -6,6 +6,8 @@ from perdure.stores.postgres.connection import Connection
 
 async def write_outputs(conn: Connection, workflow_id: str, position: int, document: ProcessedDocument) -> None:
     """Insert text, chunks with their embeddings, and mentions."""
+    # A COPY waits for its client inside of a statement, where no limit on idle transactions ends it.
+    await conn.execute("SET LOCAL statement_timeout = '60s'")
     await conn.execute(
         "INSERT INTO document_texts VALUES ($1, $2, $3, $4)",
         *(workflow_id, position, document.text, list(document.page_offsets)),
