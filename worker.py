@@ -31,6 +31,7 @@ from activities.recovery import RecoveryActivities
 from activities.services import ServiceActivities
 from orchestration.connection import connect
 from orchestration.history import read_history
+from orchestration.lost_tasks import InHand, keep_giving_back
 from orchestration.process_exit import explain, leave, run_main
 from orchestration.reclaim import keep_reclaiming
 from orchestration.reconcile import reconcile
@@ -121,11 +122,13 @@ async def run_worker(
     pool.start()
     try:
         client = await connect(settings, identity=slot.identity)
-        worker = build_worker(client, settings, stores, build_services(settings, stores.pool), pool, interceptors)
+        services, in_hand = build_services(settings, stores.pool), InHand()
+        worker = build_worker(client, settings, stores, services, pool, [in_hand, *interceptors])
         async with worker:
             log.info("worker %s polls the task queue %s", slot.identity, settings.task_queue)
             background = [
                 asyncio.create_task(keep_reclaiming(client, slot, settings.data_dir, settings.task_queue)),
+                asyncio.create_task(keep_giving_back(client, slot.identity, in_hand)),
                 asyncio.create_task(_prepare(settings, client, stores)),
             ]
             if parent is not None:

@@ -16,7 +16,7 @@ from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.api.workflowservice.v1 import ResetStickyTaskQueueRequest
-from temporalio.client import AsyncActivityHandle, Client, WorkflowExecutionDescription
+from temporalio.client import Client, WorkflowExecutionDescription
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -30,7 +30,7 @@ LOOK_AGAIN_SECONDS = (0.5, 1.5, 4.0, 10.0)
 """The server may hand a task to a connection that is just breaking: it shows as started only a moment later."""
 AT_ONCE = timedelta(milliseconds=1)
 TOO_LATE = timedelta(seconds=1)
-_GONE = (RPCStatusCode.NOT_FOUND, RPCStatusCode.FAILED_PRECONDITION)
+GONE = (RPCStatusCode.NOT_FOUND, RPCStatusCode.FAILED_PRECONDITION)
 
 log = logging.getLogger("perdure.reclaim")
 
@@ -126,12 +126,12 @@ async def _reclaim_run(
         held = _held_by(description, dead)
         await asyncio.gather(
             *[
-                _fail(client.get_async_activity_handle(workflow_id=workflow_id, run_id=run_id, activity_id=activity_id))
+                fail_activity(client, workflow_id, run_id, activity_id, "Its worker died; it is tried again at once.")
                 for activity_id in held
             ]
         )
     except RPCError as error:
-        if error.status not in _GONE:
+        if error.status not in GONE:
             raise
         return
     reclaimed.runs += 1
@@ -156,8 +156,12 @@ def _times_out_soon(pending: PendingActivityInfo) -> bool:
     return last_sign + timeout - datetime.now(UTC) < TOO_LATE
 
 
-async def _fail(handle: AsyncActivityHandle) -> None:
+async def fail_activity(client: Client, workflow_id: str, run_id: str, activity_id: str, why: str) -> None:
+    """Have a started activity tried again at once.
+
+    Raises:
+        RPCError: the server is away, or nobody has it in hand any more.
+    """
+    handle = client.get_async_activity_handle(workflow_id=workflow_id, run_id=run_id, activity_id=activity_id)
     # The retry policy's interval is there for what is away, and grows; nothing is away here.
-    await handle.fail(
-        ApplicationError("Its worker died; it is tried again at once.", type=WORKER_DIED, next_retry_delay=AT_ONCE)
-    )
+    await handle.fail(ApplicationError(why, type=WORKER_DIED, next_retry_delay=AT_ONCE))

@@ -42,6 +42,7 @@ from workflows.announcements import PIPELINE_STATUS
 from workflows.document_pipeline import DocumentPipeline
 from workflows.messages import (
     BREAKER_SECONDS,
+    HISTORY_EVENTS,
     AddDocuments,
     AddedDocuments,
     PipelineInput,
@@ -52,9 +53,10 @@ from workflows.messages import (
 
 Answer = TypeVar("Answer")
 
-TASK_TIMEOUT = timedelta(seconds=2)
+DEFAULTS = {"breaker_seconds": BREAKER_SECONDS, "history_events": HISTORY_EVENTS}
+TASK_TIMEOUT = timedelta(seconds=1)
 """How long the server waits for a workflow task of a worker that was killed in the middle of it; a task takes some
-milliseconds, a replay of the longest history some hundred, and the server allows more from the third try on."""
+milliseconds, a replay of `HISTORY_EVENTS` some hundred, and the server allows more from the third try on."""
 ANSWER_SECONDS = 10.0
 """How long an update may wait for a worker to take it up."""
 
@@ -94,16 +96,14 @@ class RunClient(RunReader):
         Args:
             sources: paths or `file://` URIs; may be empty only for an open run.
             workflow_id: chosen by the caller, or generated.
-            options: how the run works; its breaker is set to `BREAKER_SECONDS` where nothing is said of it.
+            options: how the run works; what they do not say is as in `DEFAULTS`.
             retry_quarantined: take up quarantined documents again.
             rediscover: look at the sources again; off to take up only what the manifest has.
 
         Raises:
             RefusedCommand: a source or the id cannot be used, or a run of this id is open.
         """
-        options = PipelineOptions.model_validate(
-            {"breaker_seconds": BREAKER_SECONDS, **(options.model_dump(exclude_unset=True) if options else {})}
-        )
+        options = PipelineOptions.model_validate(DEFAULTS | (options.model_dump(exclude_unset=True) if options else {}))
         workflow_id = f"perdure-{uuid4().hex[:12]}" if workflow_id is None else checked_workflow_id(workflow_id)
         if rediscover:
             for source in sources:

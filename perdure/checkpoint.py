@@ -20,6 +20,7 @@ TERMINAL_STATUSES: frozenset[str] = frozenset({"completed", "completed_with_fail
 
 MAX_JSON_DEPTH = 64
 MAX_INTEGER_DIGITS = 4000
+_PAST_LARGEST = 10**MAX_INTEGER_DIGITS
 """What Python reads back; Postgres would take more."""
 MAX_DOCUMENTS = 2**31 - 1
 """What the integer column holds."""
@@ -43,7 +44,7 @@ def _text(text: str) -> str:
 
 def _number(number: float) -> float | int:
     if isinstance(number, int):
-        if abs(number) >= 10**MAX_INTEGER_DIGITS:
+        if abs(number) >= _PAST_LARGEST:
             raise ValueError(f"an integer has more than {MAX_INTEGER_DIGITS} digits")
         return int(number)
     if not math.isfinite(number):

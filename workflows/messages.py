@@ -9,7 +9,7 @@ from workflows.state import PipelineState
 WORKFLOW_TYPE = "DocumentPipeline"
 MAX_CONCURRENCY = 1000
 MAX_BATCH_SIZE = 1000
-BREAKER_SECONDS = 60.0
+BREAKER_SECONDS, HISTORY_EVENTS = 60.0, 1000
 """What a run is started with unless it is asked for something else."""
 
 
@@ -24,6 +24,9 @@ class PipelineOptions(BaseModel):
     """Takes further documents until it is closed."""
     breaker_seconds: float = Field(default=0.0, ge=0)
     """For how long a service may be unhealthy before the run pauses itself; 0: for ever."""
+    history_events: int = Field(default=0, ge=0)
+    """Continues as new after so many, so that a worker that takes the run over has not much to replay; 0: whenever the
+    server suggests it. A wide window gets more."""
     heartbeat_timeout_seconds: float = Field(default=30.0, gt=0)
     search_attributes: bool = True
     """Whether the server knows ours; an upsert of unknown ones would block the run."""

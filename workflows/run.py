@@ -12,6 +12,9 @@ from workflows.calls import Calls
 from workflows.messages import CheckpointMark, DocumentCounts, PipelineInput, Progress
 from workflows.state import PipelineState
 
+EVENTS_OF_A_BATCH = 20
+"""At the least, for each batch in flight: a window that is wider than a history would do nothing but begin anew."""
+
 
 class Run:
     """The shared side of a running pipeline; one per workflow execution."""
@@ -70,7 +73,9 @@ class Run:
     @property
     def must_continue_as_new(self) -> bool:
         """The history is long enough."""
-        return workflow.info().is_continue_as_new_suggested()
+        info, wanted = workflow.info(), self.options.history_events
+        enough = max(wanted, EVENTS_OF_A_BATCH * self.state.concurrency)
+        return info.is_continue_as_new_suggested() or bool(wanted and info.get_current_history_length() > enough)
 
     def heed_cancellation(self) -> None:
         """Called where an activity may have hidden it: one that answers although it is cancelled swallows that.

@@ -5,6 +5,9 @@ from pathlib import Path
 
 from tests.chaos.disturbed_run import Outputs, Place, disturbed_run
 from tests.chaos.own_servers import OwnServers
+from tests.chaos.test_reclaim import failures_before_success
+
+AWAY_SECONDS = 12.0
 
 
 async def test_temporal_killed_twice_comes_back_and_the_run_goes_on_by_itself(
@@ -22,6 +25,22 @@ async def test_temporal_killed_twice_comes_back_and_the_run_goes_on_by_itself(
         assert report.recovered is None
         chain = await run.check(undisturbed, kept=before)
     assert {one.epoch for one in chain} == {1}
+
+
+async def test_what_got_lost_while_temporal_was_away_waits_for_no_timeout(
+    own_servers: OwnServers, place: Place, documents: Path, undisturbed: Outputs
+) -> None:
+    """The SDK drops a completion that it could not deliver for some seconds."""
+    async with disturbed_run(place, documents) as run:
+        await run.until_mirrored(2)
+        before = await run.commits()
+        own_servers.kill_temporal()
+        await asyncio.sleep(AWAY_SECONDS)
+        await own_servers.up()
+        await run.wait()
+        failures = set(await failures_before_success(run.orchestrator, run.id))
+        assert failures <= {"WorkerDied"}, "none of them is a timeout"
+        await run.check(undisturbed, kept=before)
 
 
 async def test_temporal_lost_with_all_its_data_is_resumed_from_the_mirror(
