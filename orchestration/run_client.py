@@ -30,6 +30,7 @@ from orchestration.settings import Settings
 from orchestration.worker_process import WorkerProcess
 from orchestration.worker_slot import live_workers
 from orchestration.workflow_ids import checked_workflow_id
+from perdure import __version__
 from perdure.checkpoint import WorkflowCheckpoint
 from perdure.documents.discovery import check_source, normalise_source
 from perdure.errors import (
@@ -134,7 +135,7 @@ class RunClient(RunReader):
         try:
             await self.client.start_workflow(
                 DocumentPipeline.run,
-                pipeline.model_copy(update={"options": options}),
+                pipeline.model_copy(update={"options": options, "release": __version__}),
                 id=workflow_id,
                 task_queue=self.settings.task_queue,
                 task_timeout=TASK_TIMEOUT,

@@ -3,7 +3,6 @@
 from datetime import datetime
 from typing import Any
 
-from perdure import __version__
 from perdure.checkpoint import CHECKPOINT_VERSION, ServiceState, WorkflowCheckpoint, checkpoint_id, sealed
 from workflows.messages import PipelineInput
 from workflows.state import PipelineState, Range
@@ -55,13 +54,13 @@ def next_checkpoint(
                 "beyond_watermark": [list(one) for one in state.beyond],
                 "finished_since_last": [list(one) for one in finished],
                 "sources": pipeline.sources,
-                "options": options.model_dump(mode="json"),
+                "options": options.model_dump(mode="json", exclude_unset=True),  # as its release wrote them
                 **({"recovered": state.recovered} if state.recovered else {}),
                 **(breaker or {}),
             },
             service_states=services,
             metadata={
-                "orchestrator_version": __version__,
+                "orchestrator_version": pipeline.release,
                 "checkpoint_version": CHECKPOINT_VERSION,
                 "sequence": sequence,
                 "run_id": run_id,

@@ -33,6 +33,7 @@ from workflows.window import BatchWindow
 with workflow.unsafe.imports_passed_through():
     from activities.manifest import AddRequest, AddResult, CloseRequest, DiscoverRequest, ManifestActivities
     from activities.services import ServiceActivities
+    from perdure import __version__
     from perdure.checkpoint import WorkflowCheckpoint, WorkflowStatus
 
 
@@ -228,7 +229,7 @@ class DocumentPipeline:
     async def _continue_as_new(self) -> None:
         await workflow.wait_condition(workflow.all_handlers_finished)
         state = self._run.state.model_copy(update={"generation": self._run.state.generation + 1})
-        workflow.continue_as_new(self._run.pipeline.model_copy(update={"state": state}))
+        workflow.continue_as_new(self._run.pipeline.model_copy(update={"state": state, "release": __version__}))
 
     async def _finish(self) -> Progress:
         run = self._run

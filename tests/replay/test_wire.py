@@ -17,6 +17,7 @@ from activities.manifest import (
     NamesRequest,
     Totals,
 )
+from activities.recovery import RecoverRequest, RecoverResult
 from activities.services import AnalyticsResult, IdentityResult, ServiceRequest
 from perdure.checkpoint import WorkflowCheckpoint, compute_digest, upgrade
 from workflows.messages import AddDocuments, AddedDocuments, PipelineInput, Progress
@@ -26,9 +27,9 @@ RELEASES = sorted((Path(__file__).parent / "wire").glob("*.json"))
 MODELS: list[type[BaseModel]] = [
     *(BatchRequest, BatchResult, AddRequest, AddResult, CloseRequest, DiscoverRequest, DiscoverResult, NamesRequest),
     *(Totals, AnalyticsResult, IdentityResult, ServiceRequest, AddDocuments, AddedDocuments, PipelineInput, Progress),
-    *(PipelineState, WorkflowCheckpoint),
+    *(PipelineState, WorkflowCheckpoint, RecoverRequest, RecoverResult),
 ]
-CASES = [(path, model) for path in RELEASES for model in MODELS]
+CASES = [(path, model) for path in RELEASES for model in MODELS if model.__name__ in json.loads(path.read_text())]
 
 
 def saved(path: Path, model: type[BaseModel]) -> dict[str, Any]:
@@ -54,6 +55,10 @@ def test_a_saved_message_is_read_as_it_was_meant(path: Path, model: type[BaseMod
 def test_what_a_later_version_adds_is_ignored(path: Path, model: type[BaseModel]) -> None:
     message = saved(path, model)
     assert model.model_validate({**message, "of_a_later_version": {"a": 1}}) == model.model_validate(message)
+
+
+def test_the_latest_release_has_every_message() -> None:
+    assert {model.__name__ for model in MODELS} == set(json.loads(RELEASES[-1].read_text()))
 
 
 @pytest.mark.parametrize("path", RELEASES, ids=lambda path: path.stem)
