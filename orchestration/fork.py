@@ -93,9 +93,8 @@ async def find_checkpoint(stores: Stores, checkpoint_id: str, workflow_id: str |
     failure: DependencyUnavailable | None = None
     for store in stores.checkpoints:
         try:
-            for known in [workflow_id] if workflow_id else await store.workflow_ids():
-                if found := await store.get(known, checkpoint_id):
-                    return found
+            if found := await store.get(workflow_id, checkpoint_id):
+                return found
         except DependencyUnavailable as error:
             failure = error
     if failure:

@@ -219,8 +219,8 @@ class CheckpointStore(Protocol):
         """The checkpoint of the highest sequence, None if there is none."""
         ...
 
-    async def get(self, workflow_id: str, checkpoint_id: str) -> WorkflowCheckpoint | None:
-        """One checkpoint, None if it is not stored."""
+    async def get(self, workflow_id: str | None, checkpoint_id: str) -> WorkflowCheckpoint | None:
+        """One checkpoint of this workflow id, or of whichever has it; None if it is not stored."""
         ...
 
     async def list(self, workflow_id: str) -> Sequence[WorkflowCheckpoint]:

@@ -93,9 +93,12 @@ class PersistentCheckpointStore:
         last = await _in_thread(lambda: self._array(workflow_id).last())
         return upgrade(last) if last else None
 
-    async def get(self, workflow_id: str, checkpoint_id: str) -> WorkflowCheckpoint | None:
-        found = (one for one in await self.list(workflow_id) if one.checkpoint_id == checkpoint_id)
-        return next(found, None)
+    async def get(self, workflow_id: str | None, checkpoint_id: str) -> WorkflowCheckpoint | None:
+        for known in await self.workflow_ids() if workflow_id is None else [workflow_id]:
+            for one in await self.list(known):
+                if one.checkpoint_id == checkpoint_id:
+                    return one
+        return None
 
     async def list(self, workflow_id: str) -> Sequence[WorkflowCheckpoint]:
         return [upgrade(stored) for stored in await _in_thread(lambda: self._array(workflow_id).read())]

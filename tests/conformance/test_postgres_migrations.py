@@ -118,3 +118,15 @@ async def test_the_schema_file_makes_the_same_database_as_the_migrations(
 async def test_the_schema_file_is_up_to_date(database_url: str) -> None:
     written = SCHEMA_FILE.read_text("utf-8")
     assert await dump_schema(database_url) == written, "run: python -m perdure.stores.postgres.schema DSN"
+
+
+async def test_a_database_that_a_migration_does_not_fit_is_refused_in_one_sentence(database_url: str) -> None:
+    """As after a restore from the dump of an older release: its tables are newer than its bookkeeping."""
+    conn = await asyncpg.connect(database_url)
+    try:
+        await conn.execute("DELETE FROM schema_migrations WHERE name = (SELECT max(name) FROM schema_migrations)")
+        await conn.execute("DELETE FROM schema_migrations WHERE name = (SELECT max(name) FROM schema_migrations)")
+        with pytest.raises(InvalidConfiguration, match=r"does not fit what the database holds .*docs/backups\.md"):
+            await apply_migrations(database_url)
+    finally:
+        await conn.close()

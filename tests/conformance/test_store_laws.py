@@ -74,6 +74,8 @@ async def test_unknown_workflow_ids_and_checkpoints_are_none_and_empty(store: Ch
     assert await store.latest("unknown") is None
     assert list(await store.list("unknown")) == []
     assert await store.get("unknown", known.checkpoint_id) is None
+    assert await store.get(None, known.checkpoint_id) == known
+    assert await store.get(None, "chk_unknown") is None
     assert await store.get(known.workflow_id, "chk_unknown") is None
 
 

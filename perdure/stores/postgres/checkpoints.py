@@ -22,7 +22,8 @@ VALUES ($1, $2, $3, $4, $5, $6, $7)
 _COLUMNS = 'checkpoint_id, workflow_id, "timestamp", processed_documents, state_data, service_states, metadata'
 
 LATEST = f"SELECT {_COLUMNS} FROM workflow_checkpoints WHERE workflow_id = $1 ORDER BY sequence DESC LIMIT 1"  # noqa: S608  constants only
-_GET = f"SELECT {_COLUMNS} FROM workflow_checkpoints WHERE checkpoint_id = $2 AND workflow_id = $1"  # noqa: S608  constants only
+_GET = f"""SELECT {_COLUMNS} FROM workflow_checkpoints
+           WHERE checkpoint_id = $2 AND ($1::text IS NULL OR workflow_id = $1)"""  # noqa: S608  constants only
 _LIST = f"SELECT {_COLUMNS} FROM workflow_checkpoints WHERE workflow_id = $1 ORDER BY sequence"  # noqa: S608  constants only
 
 _REFUSALS: dict[str, type[RefusedWrite]] = {
@@ -68,7 +69,7 @@ class PostgresCheckpointStore:
             row = await conn.fetchrow(LATEST, workflow_id)
         return _checkpoint(row) if row else None
 
-    async def get(self, workflow_id: str, checkpoint_id: str) -> WorkflowCheckpoint | None:
+    async def get(self, workflow_id: str | None, checkpoint_id: str) -> WorkflowCheckpoint | None:
         async with self._pool.connection() as conn:
             row = await conn.fetchrow(_GET, workflow_id, checkpoint_id)
         return _checkpoint(row) if row else None

@@ -14,7 +14,7 @@ import asyncpg
 
 from perdure.errors import InvalidConfiguration, PerdureError
 from perdure.stores.postgres.connection import Connection
-from perdure.stores.postgres.faults import translated
+from perdure.stores.postgres.faults import said, translated
 
 MIGRATIONS_DIR = Path(__file__).resolve().parents[3] / "migrations"
 _NAME = re.compile(r"\d{4}_[a-z0-9_]+\.sql")
@@ -97,7 +97,7 @@ async def _apply(conn: Connection, wanted: list[Migration]) -> list[str]:
         missing = _missing(wanted, applied)
         for migration in missing:
             async with conn.transaction():
-                await conn.execute(migration.sql)
+                await _carry_out(conn, migration)
                 await conn.execute(
                     "INSERT INTO schema_migrations (name, checksum) VALUES ($1, $2)", migration.name, migration.checksum
                 )
@@ -106,6 +106,18 @@ async def _apply(conn: Connection, wanted: list[Migration]) -> list[str]:
         if not conn.is_closed():
             await conn.execute("RESET search_path")
             await conn.execute("SELECT pg_advisory_unlock($1)", _LOCK)
+
+
+async def _carry_out(conn: Connection, migration: Migration) -> None:
+    try:
+        await conn.execute(migration.sql)
+    except (asyncpg.SyntaxOrAccessError, asyncpg.IntegrityConstraintViolationError) as error:
+        if isinstance(error, asyncpg.InsufficientPrivilegeError):
+            raise  # may be granted any moment
+        raise InvalidConfiguration(
+            f"The migration {migration.name} does not fit what the database holds ({said(error)}); if it was restored "
+            "from the dump of an older release, see docs/backups.md."
+        ) from error
 
 
 async def _close(conn: asyncpg.Connection) -> None:
