@@ -133,6 +133,7 @@ async def _start_again(
     say: Say,
 ) -> None:
     pipeline = await _pipeline_to_resume(client, workflow_id, execution, losses.latest, keep_open=keep_open)
+    pipeline.recovered = losses.sentence or None
     if losses.documents:  # what was lost may be of sources that were added later
         pipeline.sources = list(dict.fromkeys([*pipeline.sources, *losses.added_sources]))
     try:

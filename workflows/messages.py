@@ -58,6 +58,8 @@ class PipelineInput(BaseModel):
     rediscover: bool = True
     resume: ResumePoint | None = None
     forked_from: ForkOrigin | None = None
+    recovered: str | None = None
+    """What had been lost before this run began, and is made again by it: one sentence."""
     release: str = "0.1.0"
     """Of the program that began this execution; its checkpoints say so also when a later release replays it."""
     state: PipelineState | None = None

@@ -29,6 +29,8 @@ class Run:
             closed=not options.open,
             sequence=resume.sequence if resume else 0,
             digest=resume.digest if resume else "",
+            recovered=pipeline.recovered,
+            recovered_at_sequence=resume.sequence if resume and pipeline.recovered else -1,
         )
         self.ending = False
         """It ends before its work is done."""

@@ -20,6 +20,8 @@ complete elements are kept, and the damaged file beside them under a name that s
 
 Each element stands on a line of its own between the lines `[` and `]`; JSON strings hold no raw line breaks, so the
 last elements are found by reading backwards from the end.
+
+Long for a file of ours: writing, reading, cutting and examining this one format cannot be understood apart.
 """
 
 import fcntl

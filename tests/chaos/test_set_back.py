@@ -54,6 +54,9 @@ async def test_postgres_set_back_after_the_run_had_ended(
         said = await run.resume()
         assert said.code == 0, said.words
         assert f"The database was set back: {lost} of 10 finished documents have lost their results" in said.words
+        assert ((await run.orchestrator.status(run.id)).recovered or "").startswith(
+            f"The database was set back: {lost}"
+        )
         await check_exactly_the_lost_were_made_again(run, kept, since, undisturbed)
         assert last in await run.orchestrator.list_checkpoints(run.id), "it came back, and the chain goes on"
         again = await run.resume()

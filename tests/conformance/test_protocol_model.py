@@ -3,6 +3,8 @@
 Every operation may lose its connection after any of its statements, by its socket or by the server. It is then either
 repeated, and must leave what one undisturbed would have left, or given up, as by a worker that died: then it must have
 happened altogether or not at all. PERDURE_TEST_SEED repeats a search, PERDURE_MODEL_EXAMPLES makes it longer.
+
+Long for a file of ours: one machine, whose rules Hypothesis wants in one class.
 """
 
 import asyncio
@@ -490,11 +492,6 @@ def test_the_commit_protocol_does_what_its_model_says(database_url: str, tmp_pat
         finally:
             runner.run(pool.close())
     print(json.dumps(struck))
-    # A search in which nothing was cut, refused or given up would prove nothing.
-    assert (
-        min(
-            struck[name]
-            for name in ("given up", "repeated", "torn", "StaleWriter", "AlreadyCommitted", "CheckpointGap")
-        )
-        > 0
-    ), struck
+    # A search in which nothing was cut, refused or given up would prove nothing. Of the rarer refusals any will do.
+    assert min(struck[name] for name in ("cut", "given up", "repeated", "StaleWriter", "StoreSetBack")) > 0, struck
+    assert struck["AlreadyCommitted"] + struck["CheckpointConflict"] + struck["CheckpointGap"] > 0, struck

@@ -1,4 +1,7 @@
-"""What IdentityService and AnalyticsService promise, over a real Postgres."""
+"""What IdentityService and AnalyticsService promise, over a real Postgres.
+
+Long for a file of ours: all of it shares one small corpus and the helpers that commit it.
+"""
 
 import asyncio
 import random
