@@ -18,7 +18,7 @@ from orchestration.embedded.stack import EmbeddedStack
 from orchestration.worker_slot import live_workers
 from tests.integration.command_line import PATIENCE_SECONDS, CommandLine, command_line, write_documents
 
-DOCUMENTS = 6
+DOCUMENTS = 8
 AWAY_SECONDS = 7.0
 """The SDK's client says on its own account that it tries again after a few seconds."""
 

@@ -79,8 +79,8 @@ def _stands_still(process: psutil.Process) -> bool:
     return not is_alive(process) or process.status() == psutil.STATUS_STOPPED
 
 
-async def _until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + LAND_SECONDS
+async def _until(condition: Callable[[], bool], what: str, seconds: float = LAND_SECONDS) -> None:
+    deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             raise MissedTarget(f"waited in vain until {what}")
@@ -186,7 +186,7 @@ async def cut(world: World, fault: Fault, proxy: Callable[[World], Proxy]) -> As
 
 @asynccontextmanager
 async def stall(world: World, fault: Fault, proxy: Callable[[World], Proxy]) -> AsyncIterator[None]:
-    await _until(lambda: bool(proxy(world).connections), f"{fault.kind}: somebody is connected")
+    await _until(lambda: bool(proxy(world).connections), f"{fault.kind}: somebody is connected", TARGET_SECONDS)
     proxy(world).fall_silent()
     try:
         yield
