@@ -121,11 +121,15 @@ class EmbeddedPostgres:
                 )
             return
         # Made aside and renamed: a cluster that an interruption left half-made is never taken for a whole one.
-        unfinished = self.cluster.with_name("postgres.unfinished")
-        if unfinished.exists():
-            shutil.rmtree(unfinished)
+        # Under a name of its own: what an interrupted command started may still be writing to the one before.
+        for left in self.data_dir.glob("postgres.unfinished*"):
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
+        unfinished = self.cluster.with_name(f"postgres.unfinished-{secrets.token_hex(4)}")
         unfinished.mkdir(mode=0o700, parents=True)
-        password = self.data_dir / "postgres.password"
+        password = unfinished.with_name(f"{unfinished.name}.password")
         password.touch(mode=0o600)
         password.write_text(secrets.token_hex(12))
         if user:
