@@ -5,25 +5,26 @@ Exit codes: 0 every law held in every run; 1 one was broken, and is named with t
 
 import argparse
 import asyncio
+import itertools
 import json
 import random
 import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.chaos.harness.disk import small_disk
 from tests.chaos.harness.report import as_json, table
 from tests.chaos.harness.schedule import Fault, schedule
-from tests.chaos.harness.trial import Trial, Verdict, undisturbed
+from tests.chaos.harness.trial import Trial, Verdict
 from tests.chaos.harness.world import World
 from tests.chaos.papers import write_documents
 
 DISK_MB = 3000
 FAULTS_A_RUN = 25
-DOCUMENTS_A_FAULT, FOLDER_DOCUMENTS = 12, 30
+FOLDER_DOCUMENTS = 30
 PREFIX = "perdure-chaos-"
 
 
@@ -50,18 +51,12 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 async def chaos(given: argparse.Namespace, folder: Path, runs: Sequence[Sequence[Fault]]) -> list[Verdict]:
-    documents = folder / "documents"
-    documents.mkdir()
-    count = -(-max(len(faults) for faults in runs) * DOCUMENTS_A_FAULT // FOLDER_DOCUMENTS)
-    folders = [write_documents(documents / f"{one:03}", FOLDER_DOCUMENTS) for one in range(max(2, count))]
-    folders += [given.documents.resolve()] if given.documents else []
     verdicts: list[Verdict] = []
     async with World(folder / "data") as world:
-        tell(f"an undisturbed run over {len(folders)} folders")
-        expected = await undisturbed(world, folders)
         for number, faults in enumerate(runs, start=1):
             tell(f"run {number} of {len(runs)}: {len(faults)} faults")
-            verdict = await Trial(world, folders, expected, tell).go(f"chaos-{number}", given.seed, faults)
+            folders = documents(folder / f"documents-{number}", given.documents)
+            verdict = await Trial(world, folders, tell).go(f"chaos-{number}", given.seed, faults)
             verdicts.append(verdict)
             for sentence in verdict.broken:
                 tell(f"BROKEN: {sentence}")
@@ -77,6 +72,14 @@ async def chaos(given: argparse.Namespace, folder: Path, runs: Sequence[Sequence
         for worker in [*world.workers, *world.fallen]:
             worker.assert_no_orphans()
     return verdicts
+
+
+def documents(folder: Path, given: Path | None) -> Iterator[Path]:
+    """Folder after folder of documents, the given one first; each is written when it is asked for."""
+    if given:
+        yield given.resolve()
+    for number in itertools.count():
+        yield write_documents(folder / f"{number:03}", FOLDER_DOCUMENTS)
 
 
 def _keep(world: World, folder: Path) -> None:

@@ -1,7 +1,7 @@
 """One run that goes through a schedule of faults, and the laws that it is judged by.
 
-The run is open and documents arrive while faults happen, so it has work in hand from the first fault to the last. It is
-judged against a run over the same documents that nothing disturbed.
+The run is open, and documents arrive for as long as faults happen, however fast the machine is, so it has work in hand
+from the first fault to the last. It is judged against a run over the same documents that nothing disturbs, afterwards.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import sys
 import time
 import traceback
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ from perdure.errors import WorkflowAlreadyRunning, WorkflowNotRunning
 from tests.chaos.checker import check, committed
 from tests.chaos.harness.faults import CARRY_OUT, MissedTarget
 from tests.chaos.harness.schedule import Fault
-from tests.chaos.harness.world import World, persistently
+from tests.chaos.harness.world import World
 from tests.chaos.outputs import outputs
 from tests.chaos.workers import ORPHAN_SECONDS, ROOT
 from worker import GRACE
@@ -32,7 +32,7 @@ from workflows.messages import PipelineOptions
 
 OPTIONS = PipelineOptions(concurrency=4, batch_size=2, heartbeat_timeout_seconds=5.0, breaker_seconds=2.0)
 """A heartbeat timeout that is shorter than the longest stop, so that others take over what a stopped worker holds."""
-MIN_IN_HAND = 20
+MIN_IN_HAND = 30
 """Documents; when fewer are waiting, the next folder arrives."""
 END_SECONDS = 300.0
 SHARE_IN_HAND = 0.75
@@ -71,15 +71,14 @@ class Verdict:
 class Trial:
     """Args:
     world: up and well.
-    folders: of documents, each handed to the run as a source of its own.
-    expected: outputs of an undisturbed run over all of them.
+    folders: of documents, without end, each handed to the run as a source of its own.
     tell: told what happens, one line at a time.
     """
 
-    def __init__(self, world: World, folders: Sequence[Path], expected: Outputs, tell: Tell) -> None:
+    def __init__(self, world: World, folders: Iterator[Path], tell: Tell) -> None:
         self._world = world
         self._folders = folders
-        self._expected = expected
+        self._handed_over: list[str] = []
         self._tell = tell
         self._committed: dict[int, datetime] = {}
         self._pending = 0
@@ -90,6 +89,8 @@ class Trial:
         try:
             await self._start(workflow_id)
             feeder = asyncio.create_task(self._feed(workflow_id))
+            while not self._pending and not feeder.done():
+                await asyncio.sleep(0.05)  # discovery comes first, and there is nothing to lose yet
             await self._strike(faults, verdict)
             if not feeder.done():
                 feeder.cancel()
@@ -106,8 +107,7 @@ class Trial:
         return verdict
 
     async def _start(self, workflow_id: str) -> None:
-        self._left = list(self._folders)
-        first = str(self._left.pop(0))
+        first = self._next_folder()
 
         async def start(orchestrator: PipelineOrchestrator) -> None:
             options = OPTIONS.model_copy(update={"open": True})
@@ -118,19 +118,22 @@ class Trial:
 
         await self._world.ask(start, "the run is started")
 
+    def _next_folder(self) -> str:
+        self._handed_over.append(str(next(self._folders)))
+        return self._handed_over[-1]
+
     async def _feed(self, workflow_id: str) -> None:
-        """Let the next folder arrive whenever little is left to do; a folder that arrives twice is nothing new."""
+        """Let the next folder arrive whenever little is left to do."""
 
         async def look(orchestrator: PipelineOrchestrator) -> bool:
             return await self._look(orchestrator, workflow_id)
 
         async def add(orchestrator: PipelineOrchestrator) -> None:
-            await orchestrator.add_documents(workflow_id, [str(self._left[0])])
-            self._left.pop(0)
+            await orchestrator.add_documents(workflow_id, [self._next_folder()])
 
         while True:
-            if await self._world.glance(look) and self._pending < MIN_IN_HAND and self._left:
-                await self._world.glance(add)
+            if await self._world.glance(look) and self._pending < MIN_IN_HAND:
+                await self._world.glance(add)  # if the answer gets lost, the last command hands it over once more
             await asyncio.sleep(0.2)
 
     async def _look(self, orchestrator: PipelineOrchestrator, workflow_id: str) -> bool:
@@ -166,27 +169,27 @@ class Trial:
             verdict.landed.append(Landed(fault, struck, datetime.now(UTC), in_hand))
 
     async def _end(self, workflow_id: str) -> None:
-        left = [str(folder) for folder in self._left]
-
-        async def feed_the_rest(orchestrator: PipelineOrchestrator) -> None:
-            if left:
-                await orchestrator.add_documents(workflow_id, left)
+        async def hand_over_all(orchestrator: PipelineOrchestrator) -> None:
+            """Whatever may have got lost on its way; a folder that arrives twice is nothing new."""
+            await orchestrator.add_documents(workflow_id, self._handed_over)
             try:
                 await orchestrator.close_intake(workflow_id)
             except WorkflowNotRunning:
                 return  # closed by a try whose answer got lost
 
-        await self._world.ask(feed_the_rest, "the run has taken all documents")
+        await self._world.ask(hand_over_all, "the run has taken all documents")
         self._tell("all faults are over; the run goes on to its end")
         async with asyncio.timeout(END_SECONDS):
             await self._world.ask(lambda it: it.wait(workflow_id), "the run has ended")
 
     async def _judge(self, workflow_id: str, planned: int, verdict: Verdict) -> None:
+        expected = await undisturbed(self._world, f"{workflow_id}-undisturbed", self._handed_over)
+
         async def judge(orchestrator: PipelineOrchestrator) -> None:
             found = await check(orchestrator, workflow_id, before=self._committed)
             verdict.checkpoints = len(found.checkpoints)
             verdict.documents = found.outputs["documents"][0]
-            verdict.broken += other_outputs(found.outputs, self._expected)
+            verdict.broken += other_outputs(found.outputs, expected)
             moments = sorted((await committed(orchestrator, workflow_id)).values())
             for one in verdict.landed:
                 after = next((moment for moment in moments if moment > one.over), None)
@@ -257,16 +260,16 @@ def _ancestors(process: psutil.Process) -> set[int]:
         return set()
 
 
-async def undisturbed(world: World, folders: Sequence[Path]) -> Outputs:
-    """What the run would be if nothing happened: the same documents, before the first fault."""
+async def undisturbed(world: World, workflow_id: str, folders: Sequence[str]) -> Outputs:
+    """What the run would be if nothing happened: the same documents, after the last fault."""
 
-    async def run() -> Outputs:
-        async with PipelineOrchestrator(world.direct, own_worker=False) as orchestrator:
-            await orchestrator.start([str(folder) for folder in folders], workflow_id="undisturbed", options=OPTIONS)
-            await orchestrator.wait("undisturbed")
-            await check(orchestrator, "undisturbed")
-            return await outputs(orchestrator.stores.pool, "undisturbed")
+    async def run(orchestrator: PipelineOrchestrator) -> Outputs:
+        with suppress(WorkflowAlreadyRunning):  # by a try whose answer got lost
+            await orchestrator.start(folders, workflow_id=workflow_id, options=OPTIONS)
+        await orchestrator.wait(workflow_id)
+        await check(orchestrator, workflow_id)
+        return await outputs(orchestrator.stores.pool, workflow_id)
 
-    found = await persistently(run, "the undisturbed run has ended")
+    found = await world.ask(run, "the undisturbed run has ended")
     assert found["documents"][0], "there is nothing to compare"
     return found
