@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from perdure.documents.confinement import confine
 from perdure.documents.document import ProcessedDocument
 from perdure.documents.limits import AllowCpu, Limits
 from perdure.errors import DependencyUnavailable, DocumentError, ParserCrashed, ParserOutOfMemory
@@ -26,6 +27,8 @@ _PR_SET_PDEATHSIG = 1
 _PAGE_BYTES = resource.getpagesize()
 _OOM_SCORE = b"500"
 _MAX_WRITTEN_BYTES = 256 * 1024 * 1024
+"""Into memory files and what it says on standard error: it may open no other file for writing."""
+_MAX_OPEN_FILES = 128
 
 
 def die_with_parent(parent: int) -> None:
@@ -46,25 +49,28 @@ def leave_signals_to_parent() -> None:
 
 
 def serve(connection: socket.socket) -> None:
-    """Answer requests `(process, uri, name, source, limits)` with `(succeeded, document or error)` until the end."""
+    """Answer requests `(confined, process, uri, name, source, limits)` with `(succeeded, document or error)`."""
     bounded = False
     while (request := _receive(connection)) is not None:
-        process, uri, name, source, limits = pickle.loads(request)  # noqa: S301 - from the pool's owner
+        confined, process, uri, name, source, limits = pickle.loads(request)  # noqa: S301 - from the pool's owner
         if not bounded:
             _bound(limits)
+            if confined:
+                confine()
             bounded = True
         answer = _pickled(_answer(process, uri, name, source, limits))
         connection.sendall(LENGTH.pack(len(answer)) + answer)
 
 
 def _bound(limits: Limits) -> None:
-    """No core dumps, no endless files, and no more memory than allowed on top of what the models take."""
+    """No core dumps, no endless files, few open ones, and so much memory on top of what the models take."""
     if sys.platform == "linux":
         with open("/proc/self/oom_score_adj", "wb") as score:  # noqa: PTH123 - as light as it can be
             score.write(_OOM_SCORE)  # the machine's memory runs out: this process before the worker
         _lower(resource.RLIMIT_AS, _address_space_bytes() + limits.memory_bytes)
     _lower(resource.RLIMIT_CORE, 0)
     _lower(resource.RLIMIT_FSIZE, _MAX_WRITTEN_BYTES)
+    _lower(resource.RLIMIT_NOFILE, _MAX_OPEN_FILES)
 
 
 def _lower(limit: int, value: int) -> None:

@@ -11,6 +11,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from perdure.documents.confinement import harmless
 from perdure.documents.fork_protocol import FORK, LEND, REPLY, REQUEST, WAIT
 from perdure.errors import DependencyUnavailable
 
@@ -90,7 +91,7 @@ class Zygote:
                     [sys.executable, "-m", "perdure.documents.zygote", str(theirs.fileno()), str(os.getpid())],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
-                    env={**os.environ, **_ENVIRONMENT, "PYTHONPATH": path},
+                    env={**harmless(os.environ), **_ENVIRONMENT, "PYTHONPATH": path},
                     pass_fds=[theirs.fileno()],
                 )
         except OSError as error:

@@ -54,6 +54,7 @@ class IsolatedPool:
         limits: on each document.
         process: what the children do; importable by them.
         server: a fork server that was started, or lent, before; if it ends it is replaced by one of the pool's own.
+        confined: whether the children give up network, programs, other processes and writing; only tests need more.
     """
 
     def __init__(
@@ -62,9 +63,12 @@ class IsolatedPool:
         limits: Limits,
         process: ProcessFunction = process_document,
         server: ForkServer | None = None,
+        *,
+        confined: bool = True,
     ) -> None:
         self._limits = limits
         self._process = process
+        self._confined = confined
         self._slots = asyncio.Semaphore(workers)
         self._server = server
         self._idle: list[Child] = []
@@ -89,7 +93,9 @@ class IsolatedPool:
             DocumentError: the document's own fault; of a `ParserFailure`, `attempts` says how often it was tried.
             DependencyUnavailable: the disk, or the pool itself, cannot be used now.
         """
-        request = pickle.dumps((self._process, entry_uri, name, source, self._limits), pickle.HIGHEST_PROTOCOL)
+        request = pickle.dumps(
+            (self._confined, self._process, entry_uri, name, source, self._limits), pickle.HIGHEST_PROTOCOL
+        )
         attempt = own_failures = 0
         while True:
             attempt += 1

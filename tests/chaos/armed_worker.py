@@ -41,8 +41,8 @@ class FailPoint:
     """Kills or stops this process when it is passed for the `nth` time."""
 
     def __init__(self, marker: Path, nth: int, sent: signal.Signals = signal.SIGKILL) -> None:
-        self._marker = marker
-        self._left = nth
+        self.marker = marker
+        self.nth = self._left = nth
         self._sent = sent
 
     def __call__(self) -> None:
@@ -51,7 +51,7 @@ class FailPoint:
             self._strike()
 
     def _strike(self) -> None:
-        with self._marker.open("w") as file:
+        with self.marker.open("w") as file:
             file.write(str(os.getpid()))
             file.flush()
             os.fsync(file.fileno())
@@ -201,16 +201,17 @@ def inside_the_file_append(strike: Strike) -> None:
     os.pwrite = armed
 
 
-def inside_the_parser(process: Any) -> Callable[[Strike], None]:
+def inside_the_parser(process: Any) -> Callable[[FailPoint], None]:
     """K2: what the children do is replaced by something that strikes while it parses."""
 
-    def arm(_strike: Strike) -> None:
-        worker.IsolatedPool = partial(IsolatedPool, process=process)  # type: ignore[misc,assignment,attr-defined]  # the fail-point
+    def arm(strike: FailPoint) -> None:
+        armed = armed_parsing.Armed(os.getpid(), strike.marker, strike.nth)
+        worker.IsolatedPool = partial(IsolatedPool, process=partial(process, armed), confined=False)  # type: ignore[misc,assignment,attr-defined]  # the fail-point
 
     return arm
 
 
-AROUND: dict[str, Callable[[Strike], None]] = {
+AROUND: dict[str, Callable[[FailPoint], None]] = {
     "K2": inside_the_parser(armed_parsing.kill_the_worker),
     "K2-child": inside_the_parser(armed_parsing.kill_this_child),
     "K2-slow": inside_the_parser(armed_parsing.parse_slowly),
@@ -245,7 +246,6 @@ def main() -> None:
     parser.add_argument("--stop", action="store_true")
     arguments = parser.parse_args()
     strike = FailPoint(arguments.marker, arguments.nth, signal.SIGSTOP if arguments.stop else signal.SIGKILL)
-    os.environ |= armed_parsing.environment(os.getpid(), arguments.marker, arguments.nth)
     interceptors = [INTERCEPTED[arguments.point](strike)] if arguments.point in INTERCEPTED else []
     if arguments.point in AROUND:
         AROUND[arguments.point](strike)

@@ -15,7 +15,7 @@ from perdure.documents.isolation import IsolatedPool, Limits
 from tests.unit.documents.hostile_parsers import misbehave
 
 async def main():
-    pool = IsolatedPool(2, Limits(), misbehave)
+    pool = IsolatedPool(2, Limits(), misbehave, confined=False)
     pool.start()
     print(pool._server.pid, flush=True)
     if sys.argv[1] == "warm":

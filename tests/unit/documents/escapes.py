@@ -1,0 +1,104 @@
+"""What a parser that was taken over might try; imported by the pool's children, chosen by the document's name."""
+
+import ctypes
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from perdure.documents.document import EMBEDDING_DIMENSIONS, ProcessedDocument
+from perdure.documents.limits import AllowCpu, Limits
+
+
+def attempt(uri: str, name: str, source: str, limits: Limits, allow_cpu: AllowCpu) -> ProcessedDocument:
+    """Try what the document's name says; its text is what came of it: a result, or the name of the error."""
+    allow_cpu(limits.extraction_cpu_seconds)
+    action, _, argument = name.partition(" ")
+    try:
+        text = f"did it: {ATTEMPTS[action](argument)}"
+    except OSError as error:
+        text = type(error).__name__
+    except RuntimeError as error:
+        text = f"RuntimeError: {error}"
+    return ProcessedDocument(
+        sha256="0" * 64,
+        size_bytes=0,
+        media_type="text/plain",
+        text=text,
+        title=uri,
+        page_offsets=(),
+        properties={"source": source},
+        chunks=(),
+        embeddings=np.zeros((0, EMBEDDING_DIMENSIONS), np.float32),
+        mentions=(),
+        quality_score=1.0,
+    )
+
+
+def _thread(_: str) -> int:
+    said: list[int] = []
+    thread = threading.Thread(target=said.append, args=(1,))
+    thread.start()
+    thread.join()
+    return len(said)
+
+
+def _system_call(number: str) -> int:
+    library = ctypes.CDLL(None, use_errno=True)
+    answer = int(library.syscall(int(number), 0, 0, 0, 0, 0))
+    if answer < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return answer
+
+
+def _connect(port: str) -> None:
+    with socket.create_connection(("127.0.0.1", int(port)), timeout=2):
+        pass
+
+
+def _open_many(_: str) -> int:
+    kept: list[int] = []
+    try:
+        kept.extend(iter(lambda: os.open("/dev/null", os.O_RDONLY), -1))
+    finally:
+        for one in kept:
+            os.close(one)
+    return len(kept)
+
+
+def _kill_own_thread(_: str) -> None:
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    signal.raise_signal(signal.SIGUSR1)
+
+
+ATTEMPTS: dict[str, Callable[[str], object]] = {
+    "connect": _connect,
+    "listen": lambda _: socket.create_server(("127.0.0.1", 0)),
+    "unix": lambda path: socket.socket(socket.AF_UNIX).connect(path),
+    "write": lambda path: Path(path).write_text("x"),
+    "append": lambda path: Path(path).open("a"),  # noqa: SIM115
+    "truncate": lambda path: os.truncate(path, 0),
+    "delete": lambda path: Path(path).unlink(),
+    "rename": lambda path: Path(path).rename(f"{path}.moved"),
+    "folder": lambda path: Path(path).mkdir(),
+    "link": lambda path: Path(f"{path}.link").symlink_to(path),
+    "mode": lambda path: Path(path).chmod(0o777),
+    "run": lambda _: subprocess.run([sys.executable, "-c", ""], check=True),
+    "execute": lambda _: os.execv(sys.executable, [sys.executable, "-c", ""]),
+    "fork": lambda _: os.fork(),
+    "kill": lambda pid: os.kill(int(pid), signal.SIGKILL),
+    "raise": _kill_own_thread,
+    "thread": _thread,
+    "call": _system_call,
+    "files": _open_many,
+    "environment": lambda _: sorted(os.environ.items()),
+    "import": lambda module: __import__(module).__name__,
+    "limit": lambda _: resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)),
+}
