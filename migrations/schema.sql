@@ -210,7 +210,8 @@ CREATE TABLE public.chunks (
     ordinal integer NOT NULL,
     start_offset bigint NOT NULL,
     end_offset bigint NOT NULL,
-    embedding public.vector(256) NOT NULL
+    embedding public.vector(256) NOT NULL,
+    terms tsvector
 );
 
 CREATE TABLE public.document_statistics (
@@ -311,6 +312,13 @@ CREATE TABLE public.identity_aliases (
     identity_id text NOT NULL,
     surface text NOT NULL,
     mention_count bigint NOT NULL
+);
+
+CREATE TABLE public.indexed_chunks (
+    workflow_id text NOT NULL,
+    "position" bigint NOT NULL,
+    ordinal integer NOT NULL,
+    embedding public.halfvec(256) NOT NULL
 );
 
 CREATE VIEW public.latest_checkpoints AS
@@ -450,6 +458,9 @@ ALTER TABLE ONLY public.identities
 ALTER TABLE ONLY public.identity_aliases
     ADD CONSTRAINT identity_aliases_pkey PRIMARY KEY (workflow_id, identity_id, surface);
 
+ALTER TABLE ONLY public.indexed_chunks
+    ADD CONSTRAINT indexed_chunks_pkey PRIMARY KEY (workflow_id, "position", ordinal);
+
 ALTER TABLE ONLY public.mentions
     ADD CONSTRAINT mentions_pkey PRIMARY KEY (workflow_id, "position", ordinal);
 
@@ -482,6 +493,10 @@ ALTER TABLE ONLY public.schema_migrations
 
 ALTER TABLE ONLY public.workflow_checkpoints
     ADD CONSTRAINT workflow_checkpoints_pkey PRIMARY KEY (checkpoint_id);
+
+CREATE INDEX chunks_by_terms ON public.chunks USING gin (terms);
+
+CREATE INDEX indexed_chunks_by_nearness ON public.indexed_chunks USING hnsw (embedding public.halfvec_cosine_ops) WITH (m='8', ef_construction='32');
 
 CREATE INDEX mentions_by_normalised_name ON public.mentions USING btree (workflow_id, kind, normalised);
 
@@ -551,6 +566,9 @@ ALTER TABLE ONLY public.identities
 ALTER TABLE ONLY public.identity_aliases
     ADD CONSTRAINT identity_aliases_workflow_id_identity_id_fkey FOREIGN KEY (workflow_id, identity_id) REFERENCES public.identities(workflow_id, identity_id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.indexed_chunks
+    ADD CONSTRAINT indexed_chunks_workflow_id_position_ordinal_fkey FOREIGN KEY (workflow_id, "position", ordinal) REFERENCES public.chunks(workflow_id, "position", ordinal) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.mentions
     ADD CONSTRAINT mentions_workflow_id_position_fkey FOREIGN KEY (workflow_id, "position") REFERENCES public.document_texts(workflow_id, "position") ON DELETE CASCADE;
 
@@ -595,6 +613,8 @@ GRANT SELECT ON TABLE public.identities TO perdure_inspector;
 
 GRANT SELECT ON TABLE public.identity_aliases TO perdure_inspector;
 
+GRANT SELECT ON TABLE public.indexed_chunks TO perdure_inspector;
+
 GRANT SELECT ON TABLE public.latest_checkpoints TO perdure_inspector;
 
 GRANT SELECT ON TABLE public.mentions TO perdure_inspector;
@@ -619,5 +639,6 @@ INSERT INTO public.schema_migrations (name, checksum) VALUES ('0003_services.sql
 INSERT INTO public.schema_migrations (name, checksum) VALUES ('0004_services_at_scale.sql', 'dad2c50b992da0082768655e1c6fa0c45519a1c884315399ee48008ced36d5f0');
 INSERT INTO public.schema_migrations (name, checksum) VALUES ('0005_forks_and_retention.sql', '09990b41c5ec8822f91fcd74177c8e89b4fea4cf4b6f872b5a23b0779e90009a');
 INSERT INTO public.schema_migrations (name, checksum) VALUES ('0006_rebuilding_the_mirror.sql', 'b2af01d0576ba2d5d679ee5a6e9b4178d57c3a268c75bb106a8a56fc40a75a8c');
+INSERT INTO public.schema_migrations (name, checksum) VALUES ('0010_search.sql', 'e464c6f0153f4dd1264c5039893586848ebeccfc20d2a561ded5778460363002');
 
 RESET check_function_bodies;

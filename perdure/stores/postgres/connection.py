@@ -202,7 +202,12 @@ def _encode_json(value: Any) -> str:
 
 
 def encode_vector(vector: npt.ArrayLike) -> bytes:
-    """Pgvector's wire form: dimensions and zero as 16-bit integers, then 32-bit floats, all big-endian."""
+    """Pgvector's wire form: dimensions and zero as 16-bit integers, then 32-bit floats, all big-endian.
+
+    One in this form already is left as it is: asyncpg would take a list of arrays for an array of two dimensions.
+    """
+    if isinstance(vector, bytes):
+        return vector
     values = np.asarray(vector, dtype=">f4")
     return len(values).to_bytes(2, "big") + b"\0\0" + values.tobytes()
 

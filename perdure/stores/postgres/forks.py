@@ -36,7 +36,7 @@ WHERE workflow_id = $1 AND position < $3
 """
 _OUTPUTS = {
     "document_texts": "text, page_offsets",
-    "chunks": "ordinal, start_offset, end_offset, embedding",
+    "chunks": "ordinal, start_offset, end_offset, embedding, terms",
     "mentions": "ordinal, start_offset, end_offset, kind, surface, normalised, confidence",
 }
 _COPY_OUTPUT = """

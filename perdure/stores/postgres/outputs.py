@@ -1,25 +1,34 @@
 """What processing made of one document, as rows; always inside the transaction that marks it processed."""
 
 from perdure.documents.document import ProcessedDocument
-from perdure.stores.postgres.connection import Connection
+from perdure.stores.postgres.connection import Connection, encode_vector
+
+CHUNKS_A_STATEMENT = 5_000
+"""So that a book of a hundred thousand takes many short statements, and not one that runs out of its time."""
+_CHUNKS = """
+INSERT INTO chunks (workflow_id, position, ordinal, start_offset, end_offset, embedding, terms)
+SELECT $1, $2, $3 + ordinality - 1, start_offset, end_offset, embedding, to_tsvector('english', passage)
+FROM unnest($4::bigint[], $5::bigint[], $6::vector[], $7::text[]) WITH ORDINALITY
+    AS chunk (start_offset, end_offset, embedding, passage, ordinality)
+"""
 
 
 async def write_outputs(conn: Connection, workflow_id: str, position: int, document: ProcessedDocument) -> None:
-    """Insert text, chunks with their embeddings, and mentions."""
+    """Insert text, chunks with their embeddings and terms, and mentions."""
     # A COPY waits for its client inside of a statement, where no limit on idle transactions ends it.
     await conn.execute("SET LOCAL statement_timeout = '60s'")
     await conn.execute(
         "INSERT INTO document_texts VALUES ($1, $2, $3, $4)",
         *(workflow_id, position, document.text, list(document.page_offsets)),
     )
-    if document.chunks:
-        await conn.copy_records_to_table(
-            "chunks",
-            columns=["workflow_id", "position", "ordinal", "start_offset", "end_offset", "embedding"],
-            records=[
-                (workflow_id, position, ordinal, chunk.start, chunk.end, vector)
-                for ordinal, (chunk, vector) in enumerate(zip(document.chunks, document.embeddings, strict=True))
-            ],
+    for start in range(0, len(document.chunks), CHUNKS_A_STATEMENT):
+        part = document.chunks[start : start + CHUNKS_A_STATEMENT]
+        await conn.execute(
+            _CHUNKS,
+            *(workflow_id, position, start),
+            *([chunk.start for chunk in part], [chunk.end for chunk in part]),
+            [encode_vector(vector) for vector in document.embeddings[start : start + CHUNKS_A_STATEMENT]],
+            [document.text[chunk.start : chunk.end] for chunk in part],
         )
     if document.mentions:
         await conn.copy_records_to_table(

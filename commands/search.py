@@ -1,0 +1,59 @@
+"""`search`: what the documents of a run say about something, and where."""
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from commands.options import AsJson
+from commands.output import answers, print_json, say
+from orchestration.process_exit import run_main
+from orchestration.searching import open_search
+from perdure.services.search import Hit
+
+MAX_RESULTS = 100
+DEFAULT_RESULTS = 10
+
+app = typer.Typer()
+
+
+@app.command()
+def search(
+    *,
+    query: Annotated[str, typer.Argument(help='Words, "a phrase", -without, or a question.', show_default=False)],
+    workflow_id: Annotated[
+        str | None,
+        typer.Option("--workflow-id", "-w", metavar="ID", help="Which run; the latest one if not given."),
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=MAX_RESULTS, help="Passages at the most.")] = (
+        DEFAULT_RESULTS
+    ),
+    as_json: AsJson = False,
+) -> None:
+    """Find passages by their words and by their meaning, with document and page."""
+
+    async def main() -> None:
+        async with open_search() as searching:
+            run = await searching.run_to_search(workflow_id)
+            found = await searching.service.search(run, query, limit)
+        if as_json:
+            print_json({"workflow_id": run, "query": query, "results": [asdict(hit) for hit in found]})
+            return
+        if not workflow_id:
+            say(f"In the run '{run}':")
+        if not found:
+            say("Nothing was found.")
+        for number, hit in enumerate(found, start=1):
+            _print(number, hit)
+
+    run_main(main)
+
+
+def _print(number: int, hit: Hit) -> None:
+    where = f", page {hit.page}" if hit.page else ""
+    answers.print(Text(f"{number:>2}  {hit.document}{where}, at {hit.offset}", style="bold"), soft_wrap=True)
+    snippet = Text(hit.snippet)
+    for start, end in hit.highlights:
+        snippet.stylize("reverse", start, end)
+    answers.print(Text("    ") + snippet, soft_wrap=True)

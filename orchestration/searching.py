@@ -1,0 +1,49 @@
+"""Search over the runs in Postgres; neither Temporal nor a worker is needed for it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from orchestration.settings import Settings
+from orchestration.stores import open_stores
+from orchestration.workflow_ids import checked_workflow_id
+from perdure.documents.embeddings import WordLlamaEmbedder
+from perdure.errors import RefusedCommand, UnknownWorkflow
+from perdure.services.search import PassageStore, SearchService
+from perdure.stores.postgres.search import PostgresPassageStore
+
+
+@dataclass(frozen=True)
+class Searching:
+    service: SearchService
+    passages: PassageStore
+
+    async def run_to_search(self, workflow_id: str | None) -> str:
+        """The run that was named, else the latest one that has read anything.
+
+        Raises:
+            UnknownWorkflow: the database does not know the one that was named.
+            RefusedCommand: none was named, and none has read anything yet.
+        """
+        if workflow_id:
+            if not await self.passages.knows(checked_workflow_id(workflow_id)):
+                raise UnknownWorkflow(f"No run with the workflow id '{workflow_id}' is known to the database.")
+            return workflow_id
+        if latest := await self.passages.latest_run():
+            return latest
+        raise RefusedCommand("No run has read any document yet, so there is nothing to search in.")
+
+
+@asynccontextmanager
+async def open_search(settings: Settings | None = None) -> AsyncIterator[Searching]:
+    """Search with the embedded or configured database.
+
+    Raises:
+        RefusedCommand: no database is configured, and the embedded one does not run.
+    """
+    stores = open_stores(settings or Settings.from_environment())
+    try:
+        passages = PostgresPassageStore(stores.pool)
+        yield Searching(SearchService(passages, WordLlamaEmbedder()), passages)
+    finally:
+        await stores.close()

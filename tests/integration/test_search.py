@@ -1,0 +1,165 @@
+"""Search finds passages by word and by meaning, says where they are, and gives the same answer every time."""
+
+import random
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from orchestration.settings import Settings
+from orchestration.temporal_settings import TemporalSettings
+from perdure.documents.chunking import chunk
+from perdure.documents.document import Chunk, DiscoveredDocument, ProcessedDocument
+from perdure.documents.embeddings import WordLlamaEmbedder
+from perdure.errors import RefusedCommand
+from perdure.manifest import Lease
+from perdure.services.search import Hit, SearchService
+from perdure.stores.postgres import search
+from perdure.stores.postgres.analytics import PostgresAnalyticsStore
+from perdure.stores.postgres.connection import PostgresPool
+from perdure.stores.postgres.identities import PostgresIdentityStore
+from perdure.stores.postgres.manifest import PostgresManifestStore
+from perdure.stores.postgres.search import PostgresPassageStore
+from tests.integration.shared_run import script
+
+PAGES = [
+    "The harbour board met on Tuesday. Clara Whitfield took the minutes of the meeting.",
+    "The insurance company settled the claim for storm damage: £18,000 were paid in March.",
+    "A recipe for bread: flour, water, salt and yeast, baked in a hot oven for an hour.",
+]
+DOCUMENTS = {
+    "minutes.pdf": "\n\n".join(PAGES),
+    "letter.txt": "Dear Sirs, the cheque for the damaged roof has not arrived. Yours, A. Mason",
+    "hostile <b>name</b>.txt": "Only \x02control\x03 characters and <script>alert('x')</script> about zeppelins.",
+}
+
+
+def processed(text: str, pages: tuple[int, ...]) -> ProcessedDocument:
+    chunks = tuple(Chunk(page, page + len(PAGES[number])) for number, page in enumerate(pages)) or chunk(text)
+    vectors = WordLlamaEmbedder().embed([text[one.start : one.end] for one in chunks])
+    return ProcessedDocument("ab", 1, "text/plain", text, None, pages, {}, chunks, vectors, (), 0.9)
+
+
+async def commit_all(pool: PostgresPool, workflow_id: str, order: list[str]) -> int:
+    """A run over the documents, committed in this order; returns its epoch."""
+    manifest = PostgresManifestStore(pool)
+    epoch = await manifest.claim(workflow_id, "first", at_least=1)
+    names = sorted(DOCUMENTS)
+    found = [DiscoveredDocument(f"file:///{number}", name, "file:///", 1, "1") for number, name in enumerate(names)]
+    await manifest.record(workflow_id, epoch, found)
+    await manifest.take_up(workflow_id, epoch, quarantined=False)
+    lease = Lease(epoch, 1, 1)
+    await manifest.lease_batch(workflow_id, lease, 0, len(names))
+    for name in order:
+        text = DOCUMENTS[name]
+        pages = tuple(text.index(page) for page in PAGES) if name.endswith("pdf") else ()
+        await manifest.commit(workflow_id, lease, names.index(name), processed(text, pages), attempts=1)
+    return epoch
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[PostgresPool]:
+    opened = PostgresPool(database_url)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def service(pool: PostgresPool) -> SearchService:
+    return SearchService(PostgresPassageStore(pool), WordLlamaEmbedder())
+
+
+async def test_a_word_leads_to_document_page_and_place(pool: PostgresPool, service: SearchService) -> None:
+    await commit_all(pool, "run", sorted(DOCUMENTS))
+    best = (await service.search("run", "insurance claims", 10))[0]
+    assert (best.document, best.page) == ("minutes.pdf", 2)
+    assert DOCUMENTS["minutes.pdf"][best.offset :].startswith("The insurance company")
+    marked = [best.snippet[start:end] for start, end in best.highlights]
+    assert marked == ["insurance", "claim"]
+
+
+async def test_meaning_is_found_where_no_word_is(pool: PostgresPool, service: SearchService) -> None:
+    await commit_all(pool, "run", sorted(DOCUMENTS))
+    best = (await service.search("run", "baking ingredients", 1))[0]
+    assert (best.document, best.page) == ("minutes.pdf", 3)
+
+
+async def test_phrases_and_words_to_leave_out_are_heeded(pool: PostgresPool) -> None:
+    await commit_all(pool, "run", sorted(DOCUMENTS))
+    store = PostgresPassageStore(pool)
+    assert len(await store.by_terms("run", "damage", 10)) == 2
+    assert len(await store.by_terms("run", '"storm damage"', 10)) == 1
+    assert len(await store.by_terms("run", "damage -roof", 10)) == 1
+    assert len(await store.by_terms("run", "zeppelin or yeast", 10)) == 2
+    assert await store.by_terms("run", "bread roof", 10) == []
+    assert await store.by_terms("another run", "damage", 10) == []
+
+
+async def test_the_answer_does_not_depend_on_the_order_of_commits(pool: PostgresPool, service: SearchService) -> None:
+    await commit_all(pool, "one", sorted(DOCUMENTS))
+    await commit_all(pool, "two", random.sample(sorted(DOCUMENTS), len(DOCUMENTS)))
+    for query in ("damage", "who wrote to the company", "bread"):
+        assert await service.search("one", query, 10) == await service.search("two", query, 10)
+
+
+async def test_what_controls_a_terminal_or_a_page_stays_text(pool: PostgresPool, service: SearchService) -> None:
+    await commit_all(pool, "run", sorted(DOCUMENTS))
+    best = (await service.search("run", "zeppelins", 1))[0]
+    assert best.document == "hostile <b>name</b>.txt"
+    assert "\x02" not in best.snippet
+    assert [best.snippet[start:end] for start, end in best.highlights] == ["zeppelins"]
+
+
+@pytest.mark.parametrize("query", ["", "   ", '"', "?!", "<->", "x" * 1_001, "\0"])
+async def test_a_query_that_says_nothing_is_refused(service: SearchService, query: str) -> None:
+    with pytest.raises(RefusedCommand):
+        await service.search("run", query, 10)
+
+
+@pytest.mark.parametrize("query", ["' OR 1=1 --", "a & | !", "(((x", "and the of", "\x02x", "🤠 roof", "''''roof"])
+async def test_no_query_breaks_it(pool: PostgresPool, service: SearchService, query: str) -> None:
+    await commit_all(pool, "run", sorted(DOCUMENTS))
+    assert len(await service.search("run", query, 3)) == 3
+
+
+async def test_a_large_run_is_searched_through_the_index_of_vectors(
+    pool: PostgresPool, service: SearchService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    epoch = await commit_all(pool, "run", sorted(DOCUMENTS))
+    exact = await _found(service)
+    monkeypatch.setattr(search, "EXACT_CHUNKS", 0)
+    await PostgresIdentityStore(pool).resolve("run", epoch)
+    await PostgresAnalyticsStore(pool).build("run", epoch, 50)
+    async with pool.connection() as conn:
+        assert await conn.fetchval("SELECT count(*) FROM indexed_chunks") == 5
+        assert "indexed_chunks_by_nearness" in await conn.fetchval(
+            "SELECT string_agg(indexname, ' ') FROM pg_indexes WHERE indexdef LIKE '%hnsw%'"
+        )
+    assert await _found(service) == exact
+
+
+async def _found(service: SearchService) -> list[Hit]:
+    return [hit for query in ("storm damage", "bread", "meeting") for hit in await service.search("run", query, 5)]
+
+
+async def test_the_command_answers_from_the_database_alone(
+    pool: PostgresPool, database_url: str, tmp_path: Path
+) -> None:
+    settings = Settings(tmp_path, database_url, TemporalSettings("127.0.0.1:1"))
+    empty = await script(settings, "search", "roof")
+    assert (empty.code, empty.stdout) == (2, "")
+    assert "No run has read any document yet" in empty.stderr
+    await commit_all(pool, "run", sorted(DOCUMENTS))
+    done = await script(settings, "search", "damaged roof", "--json", "--limit", "2")
+    assert done.code == 0
+    assert done.json["workflow_id"] == "run"
+    first = done.json["results"][0]
+    assert (first["document"], first["page"], first["offset"]) == ("letter.txt", None, 0)
+    assert set(first) >= {"document", "page", "offset", "snippet", "score"}
+    said = await script(settings, "search", "insurance", "--workflow-id", "run")
+    assert said.stdout.splitlines()[0].strip() == "1  minutes.pdf, page 2, at 84"
+    unknown = await script(settings, "search", "roof", "--workflow-id", "nobody")
+    assert (unknown.code, unknown.stdout) == (2, "")
+    assert "No run with the workflow id 'nobody'" in unknown.stderr
+    for nonsense in (["search", ""], ["search"], ["search", "x", "--limit", "0"]):
+        assert (await script(settings, *nonsense)).code == 2
