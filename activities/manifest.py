@@ -37,6 +37,8 @@ class DiscoverRequest(BaseModel):
     """Empty: take up what the manifest holds, discover nothing."""
     retry_quarantined: bool = False
     """With no sources: those, and nothing that has yet to be begun."""
+    refresh: bool = False
+    """Drop what is gone from the sources, and do again what other code had processed."""
     at_least_epoch: int = 1
     """Later than every epoch that a checkpoint of this workflow id carries, wherever it is kept."""
 
@@ -101,6 +103,10 @@ class ManifestActivities:
             only_quarantined = request.retry_quarantined and not request.sources
             if not only_quarantined:
                 await self.settle_changed(request.workflow_id, epoch)
+            while request.refresh and await self.manifest.refresh(
+                request.workflow_id, epoch, request.sources, PAGE_SIZE
+            ):
+                pass
             totals = await self.manifest.take_up(
                 request.workflow_id, epoch, quarantined=request.retry_quarantined, unfinished=not only_quarantined
             )

@@ -11,7 +11,7 @@ from orchestration.orchestrator import PipelineOrchestrator
 from orchestration.reports import RunReport
 from orchestration.settings import Settings
 from perdure.errors import DependencyUnavailable
-from perdure.manifest import Failure
+from perdure.manifest import Changes, Failure
 from perdure.stores.json_file import PersistentCheckpointStore
 from perdure.stores.postgres.summary import run_summary
 
@@ -33,6 +33,8 @@ async def print_summary(orchestrator: PipelineOrchestrator, ended: RunReport, *,
     left = f", {counts.remaining} not processed" if counts.remaining else ""
     _line("Documents", f"{counts.processed} processed, {counts.quarantined} quarantined{left}, of {counts.total}")
     try:
+        if (changes := await orchestrator.stores.manifest.changes(ended.workflow_id)) and (said := since(changes)):
+            _line("Changes", said)
         found = await run_summary(orchestrator.stores.pool, ended.workflow_id, top=NAMES)
         names = f": {', '.join(name for name, _, _ in found.top)} …" if found.top else ""
         _line("Entities", f"{found.identities} in {found.mentions} mentions{names}")
@@ -46,6 +48,21 @@ async def print_summary(orchestrator: PipelineOrchestrator, ended: RunReport, *,
     _line("Checkpoints", f"{mark.sequence}, the last one {mark.checkpoint_id}" if mark else "none")
     _print_failures(failures, ended.workflow_id)
     _print_where_to_look(orchestrator.settings, ended)
+
+
+def since(changes: Changes) -> str:
+    """What a run that was started again found; nothing for one that was started once."""
+    counts = {
+        "unchanged": changes.unchanged,
+        "new": changes.added,
+        "changed": changes.changed,
+        "processed by other code": changes.outdated,
+        "tried again": changes.retried,
+        "gone": changes.removed,
+    }
+    if not sum(counts.values()) - changes.added:
+        return ""
+    return ", ".join(f"{count} {name}" for name, count in counts.items() if count or name == "unchanged")
 
 
 def _print_failures(failures: Sequence[Failure], workflow_id: str) -> None:

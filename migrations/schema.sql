@@ -264,11 +264,25 @@ CREATE TABLE public.documents (
     reason text,
     error_type text,
     committed_at timestamp with time zone,
-    CONSTRAINT known_document_status CHECK ((status = ANY (ARRAY['pending'::text, 'processed'::text, 'quarantined'::text, 'cancelled'::text]))),
+    processed_by text,
+    seen_epoch bigint DEFAULT 0 NOT NULL,
+    removed_epoch bigint,
+    cause text DEFAULT 'new'::text NOT NULL,
+    CONSTRAINT known_cause CHECK ((cause = ANY (ARRAY['new'::text, 'changed'::text, 'outdated'::text, 'retried'::text]))),
+    CONSTRAINT known_document_status CHECK ((status = ANY (ARRAY['pending'::text, 'processed'::text, 'quarantined'::text, 'cancelled'::text, 'removed'::text]))),
     CONSTRAINT processed_has_its_result CHECK (((status <> 'processed'::text) OR ((sha256 IS NOT NULL) AND (quality_score IS NOT NULL)))),
     CONSTRAINT quality_between_0_and_1 CHECK (((quality_score >= (0)::double precision) AND (quality_score <= (1)::double precision))),
-    CONSTRAINT quarantined_has_its_reason CHECK (((status <> 'quarantined'::text) OR ((reason IS NOT NULL) AND (error_type IS NOT NULL))))
+    CONSTRAINT quarantined_has_its_reason CHECK (((status <> 'quarantined'::text) OR ((reason IS NOT NULL) AND (error_type IS NOT NULL)))),
+    CONSTRAINT removed_in_an_epoch CHECK (((status = 'removed'::text) = (removed_epoch IS NOT NULL)))
 );
+
+COMMENT ON COLUMN public.documents.processed_by IS 'Version of the processing code; results of another one are made again.';
+
+COMMENT ON COLUMN public.documents.seen_epoch IS 'The last epoch whose discovery found it.';
+
+COMMENT ON COLUMN public.documents.removed_epoch IS 'The epoch that found it gone from its source, and dropped its results.';
+
+COMMENT ON COLUMN public.documents.cause IS 'Why it was queued last: new, changed, outdated (other code) or retried.';
 
 CREATE VIEW public.failures AS
  SELECT workflow_id,
@@ -390,6 +404,19 @@ CREATE TABLE public.retired_checkpoints (
     CONSTRAINT something_was_retired CHECK ((up_to_sequence >= 1))
 );
 
+CREATE VIEW public.run_changes AS
+SELECT
+    NULL::text AS workflow_id,
+    NULL::bigint AS epoch,
+    NULL::bigint AS added,
+    NULL::bigint AS changed,
+    NULL::bigint AS outdated,
+    NULL::bigint AS retried,
+    NULL::bigint AS removed,
+    NULL::bigint AS unchanged;
+
+COMMENT ON VIEW public.run_changes IS 'What the latest start of each run found, compared with what the run had before.';
+
 CREATE TABLE public.run_epochs (
     workflow_id text NOT NULL,
     first_run_id text NOT NULL,
@@ -502,11 +529,24 @@ CREATE INDEX mentions_by_normalised_name ON public.mentions USING btree (workflo
 
 CREATE INDEX touched_since_read ON public.documents USING btree (workflow_id, "position") WHERE ((status = 'processed'::text) AND (version IS DISTINCT FROM read_version));
 
+CREATE OR REPLACE VIEW public.run_changes AS
+ SELECT r.workflow_id,
+    r.epoch,
+    count(*) FILTER (WHERE ((d.epoch = r.epoch) AND (d.cause = 'new'::text))) AS added,
+    count(*) FILTER (WHERE ((d.epoch = r.epoch) AND (d.cause = 'changed'::text))) AS changed,
+    count(*) FILTER (WHERE ((d.epoch = r.epoch) AND (d.cause = 'outdated'::text))) AS outdated,
+    count(*) FILTER (WHERE ((d.epoch = r.epoch) AND (d.cause = 'retried'::text))) AS retried,
+    count(*) FILTER (WHERE (d.removed_epoch = r.epoch)) AS removed,
+    count(*) FILTER (WHERE ((d.epoch < r.epoch) AND (d.status = ANY (ARRAY['processed'::text, 'quarantined'::text])))) AS unchanged
+   FROM (public.runs r
+     JOIN public.documents d USING (workflow_id))
+  GROUP BY r.workflow_id;
+
 CREATE OR REPLACE VIEW public.run_progress AS
  SELECT r.workflow_id,
     r.status,
     r.epoch,
-    count(d."position") AS total,
+    count(d."position") FILTER (WHERE (d.status <> 'removed'::text)) AS total,
     count(*) FILTER (WHERE (d.status = 'processed'::text)) AS processed,
     count(*) FILTER (WHERE (d.status = 'quarantined'::text)) AS quarantined,
     count(*) FILTER (WHERE (d.status = 'pending'::text)) AS pending,
@@ -623,6 +663,8 @@ GRANT SELECT ON TABLE public.resolutions TO perdure_inspector;
 
 GRANT SELECT ON TABLE public.retired_checkpoints TO perdure_inspector;
 
+GRANT SELECT ON TABLE public.run_changes TO perdure_inspector;
+
 GRANT SELECT ON TABLE public.run_epochs TO perdure_inspector;
 
 GRANT SELECT ON TABLE public.run_progress TO perdure_inspector;
@@ -640,5 +682,6 @@ INSERT INTO public.schema_migrations (name, checksum) VALUES ('0004_services_at_
 INSERT INTO public.schema_migrations (name, checksum) VALUES ('0005_forks_and_retention.sql', '09990b41c5ec8822f91fcd74177c8e89b4fea4cf4b6f872b5a23b0779e90009a');
 INSERT INTO public.schema_migrations (name, checksum) VALUES ('0006_rebuilding_the_mirror.sql', 'b2af01d0576ba2d5d679ee5a6e9b4178d57c3a268c75bb106a8a56fc40a75a8c');
 INSERT INTO public.schema_migrations (name, checksum) VALUES ('0010_search.sql', 'e464c6f0153f4dd1264c5039893586848ebeccfc20d2a561ded5778460363002');
+INSERT INTO public.schema_migrations (name, checksum) VALUES ('0013_incremental_runs.sql', 'e3f0c23c9616f1dea014e7d152ebf82b9251a42e2e897f4c1cd6d49b6b3a0914');
 
 RESET check_function_bodies;

@@ -92,7 +92,7 @@ class RunClient(RunReader):
         retry_quarantined: bool = False,
         rediscover: bool = True,
     ) -> RunReport:
-        """Start a run over files and folders; an earlier run of the same id is continued, not repeated.
+        """Start a run over files and folders; an earlier run of the same id is brought up to date, not repeated.
 
         Args:
             sources: paths or `file://` URIs; may be empty only for an open run.
@@ -118,6 +118,7 @@ class RunClient(RunReader):
             options=options,
             retry_quarantined=retry_quarantined,
             rediscover=rediscover,
+            refresh=rediscover,
             resume=resume_point(latest),
         )
         await self.start_workflow(workflow_id, pipeline)

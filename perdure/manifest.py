@@ -52,6 +52,22 @@ class ManifestTotals:
 
 
 @dataclass(frozen=True, slots=True)
+class Changes:
+    """What the latest start of a run found, compared with what the run had before, in documents."""
+
+    added: int
+    changed: int
+    outdated: int
+    """Processed by another version of the processing code."""
+    retried: int
+    """That had been quarantined."""
+    removed: int
+    """Gone from their source; their results were dropped."""
+    unchanged: int
+    """Not processed again."""
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """One quarantined document, in the form of `starter.py failures --json`."""
 
@@ -95,6 +111,19 @@ class ManifestStore(Protocol):
 
     async def settle_candidate(self, workflow_id: str, epoch: int, position: int, *, changed: bool) -> None:
         """Say of a candidate whether its content changed; a changed one loses its outputs and is pending again."""
+        ...
+
+    async def refresh(self, workflow_id: str, epoch: int, sources: Sequence[str], limit: int) -> int:
+        """Bring some of the results up to date with what this epoch has found under the sources; 0 when all are.
+
+        A document that was not found has its results dropped and counts no more, unless nothing at all was found under
+        its source; one that another version of the processing code has processed is pending again. At most `limit` at
+        once: call it again until there is nothing to do.
+        """
+        ...
+
+    async def changes(self, workflow_id: str) -> Changes | None:
+        """What the latest start found; None for a run without documents."""
         ...
 
     async def take_up(

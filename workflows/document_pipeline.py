@@ -202,6 +202,7 @@ class DocumentPipeline:
                 first_run_id=info.first_execution_run_id,
                 sources=sources,
                 retry_quarantined=run.pipeline.retry_quarantined,
+                refresh=run.pipeline.refresh,
                 at_least_epoch=run.pipeline.resume.epoch + 1 if run.pipeline.resume else 1,
             ),
             summary="discover documents",

@@ -56,6 +56,8 @@ class PipelineInput(BaseModel):
     retry_quarantined: bool = False
     """Take up quarantined documents again; with no discovery when `rediscover` is off."""
     rediscover: bool = True
+    refresh: bool = False
+    """Bring an earlier run's results up to date: drop what is gone from the sources, do again what is outdated."""
     resume: ResumePoint | None = None
     forked_from: ForkOrigin | None = None
     recovered: str | None = None

@@ -7,6 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 EMBEDDING_DIMENSIONS = 256
+PROCESSING_VERSION = "2"
+"""Goes up whenever processing makes something else of the same bytes, so that a run started again makes it anew."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.manifest import AddRequest, AddResult, DiscoverRequest, DiscoverResult, ManifestActivities
 from perdure.documents.document import DiscoveredDocument
-from perdure.manifest import Lease
+from perdure.manifest import Changes, Lease
+from perdure.stores.postgres import refresh
 from perdure.stores.postgres.connection import PostgresPool
 from perdure.stores.postgres.manifest import PostgresManifestStore
 from tests.integration.made_documents import discovered, processed, sha256_of
@@ -23,9 +24,9 @@ class Shelf:
         self.store = PostgresManifestStore(pool)
         self.activities = ManifestActivities(self.store, self._discover, self._content_hash)
 
-    async def discover(self, run_id: str, *, retry: bool = False) -> DiscoverResult:
+    async def discover(self, run_id: str, *, retry: bool = False, refresh: bool = False) -> DiscoverResult:
         request = DiscoverRequest(
-            workflow_id=RUN, first_run_id=run_id, sources=["file:///papers"], retry_quarantined=retry
+            workflow_id=RUN, first_run_id=run_id, sources=["file:///papers"], retry_quarantined=retry, refresh=refresh
         )
         return await ActivityEnvironment().run(self.activities.discover, request)
 
@@ -133,3 +134,67 @@ async def test_many_pages_keep_their_order(shelf: Shelf) -> None:
     names = await shelf.store.names(RUN, found.epoch, 0, 2500)
     assert names == list(shelf.content)
     assert found.names == names[:100]
+
+
+async def test_started_again_a_run_drops_what_is_gone_and_its_results(shelf: Shelf, database_url: str) -> None:
+    await shelf.process(await shelf.discover("first"))
+    del shelf.content["a.txt"]
+    shelf.content |= {"b.txt": ("v2", "second text, revised"), "c.txt": ("v1", "third text")}
+    again = await shelf.discover("second", refresh=True)
+    assert again.names == ["b.txt", "c.txt"]
+    assert (again.totals.total, again.totals.queued) == (2, 2)
+    await shelf.process(again)
+    assert await shelf.store.changes(RUN) == Changes(1, 1, 0, 0, 1, 0)
+    pool = PostgresPool(database_url)
+    async with pool.connection() as conn:
+        texts = [row["text"] for row in await conn.fetch("SELECT text FROM document_texts ORDER BY position")]
+        status = await conn.fetchval("SELECT status FROM documents WHERE position = 0")
+        progress = await conn.fetchrow("SELECT total, processed, pending FROM run_progress")
+    await pool.close()
+    assert texts == ["second text, revised", "third text"]
+    assert status == "removed"
+    assert list(progress or ()) == [2, 2, 0]
+
+
+async def test_a_document_that_comes_back_is_processed_again(shelf: Shelf) -> None:
+    kept = dict(shelf.content)
+    await shelf.process(await shelf.discover("first"))
+    del shelf.content["a.txt"]
+    assert (await shelf.discover("second", refresh=True)).totals.total == 1
+    shelf.content = kept
+    third = await shelf.discover("third", refresh=True)
+    assert (third.names, third.totals.total) == (["a.txt"], 2)
+    await shelf.process(third)
+    assert await shelf.store.changes(RUN) == Changes(1, 0, 0, 0, 0, 1)
+
+
+async def test_an_empty_source_drops_nothing(shelf: Shelf) -> None:
+    """A share that is not mounted looks like that."""
+    await shelf.process(await shelf.discover("first"))
+    shelf.content.clear()
+    again = await shelf.discover("second", refresh=True)
+    assert (again.totals.total, again.totals.processed, again.totals.queued) == (2, 2, 0)
+
+
+async def test_what_other_code_had_processed_is_processed_again(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    await shelf.process(await shelf.discover("first"))
+    monkeypatch.setattr(refresh, "PROCESSING_VERSION", "of tomorrow")
+    assert (await shelf.discover("resumed")).totals.queued == 0  # resuming repeats nothing
+    again = await shelf.discover("second", refresh=True)
+    assert again.names == ["a.txt", "b.txt"]
+    await shelf.process(again)
+    assert await shelf.store.changes(RUN) == Changes(0, 0, 2, 0, 0, 0)
+
+
+async def test_discovering_again_after_a_crash_comes_to_the_same(shelf: Shelf) -> None:
+    await shelf.process(await shelf.discover("first"))
+    del shelf.content["a.txt"]
+    once = await shelf.discover("second", refresh=True)
+    assert await shelf.discover("second", refresh=True) == once
+    assert await shelf.store.changes(RUN) == Changes(0, 0, 0, 0, 1, 1)
+
+
+async def test_a_run_that_was_started_once_has_only_new_documents(shelf: Shelf) -> None:
+    await shelf.process(await shelf.discover("first", refresh=True))
+    assert await shelf.store.changes(RUN) == Changes(2, 0, 0, 0, 0, 0)
+    assert await shelf.store.changes("another") is None

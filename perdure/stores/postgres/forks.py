@@ -27,11 +27,18 @@ WHERE workflow_id = $1 AND position < $3 AND status IN ('processed', 'quarantine
         SELECT FROM unnest($5::bigint[], $6::bigint[]) AS done (first, past)
         WHERE ordinal >= done.first AND ordinal < done.past)))
 """  # noqa: S608 - constants only
+# Positions of documents that were removed by then are not counted, but they are taken.
+_END = """
+SELECT coalesce(max(position) + 1, 0) FROM (
+    SELECT position FROM documents
+    WHERE workflow_id = $1 AND (removed_epoch IS NULL OR removed_epoch > $3) ORDER BY position LIMIT $2
+) AS counted
+"""
 _COPY_REST = """
 INSERT INTO documents (workflow_id, position, uri, name, source, size_bytes, version, epoch, ordinal)
 SELECT $2, position, uri, name, source, size_bytes, version, 0, position
 FROM documents o
-WHERE workflow_id = $1 AND position < $3
+WHERE workflow_id = $1 AND position < $3 AND status <> 'removed'
   AND NOT EXISTS (SELECT FROM documents c WHERE c.workflow_id = $2 AND c.position = o.position)
 """
 _OUTPUTS = {
@@ -80,7 +87,7 @@ async def copy_run(pool: PostgresPool, checkpoint: WorkflowCheckpoint, target: s
                 "INSERT INTO run_epochs VALUES ($1, $2, $3)", target, f"fork of {checkpoint.checkpoint_id}", 1
             )
             ranges = [(0, data["watermark"]), *data["beyond_watermark"]]
-            total = data["documents_total"]
+            total = await conn.fetchval(_END, origin, data["documents_total"], checkpoint.epoch)
             await _run(
                 conn,
                 _COPY_DOCUMENTS,

@@ -8,14 +8,15 @@ own row fence them.
 from collections.abc import Sequence
 from typing import Any
 
-from perdure.documents.document import DiscoveredDocument, ProcessedDocument
+from perdure.documents.document import PROCESSING_VERSION, DiscoveredDocument, ProcessedDocument
 from perdure.errors import AlreadyCommitted, DocumentError, StaleWriter, StoreSetBack
-from perdure.manifest import Failure, Lease, ManifestEntry, ManifestTotals
+from perdure.manifest import Changes, Failure, Lease, ManifestEntry, ManifestTotals
 from perdure.stores.postgres.connection import Connection, PostgresPool
 from perdure.stores.postgres.epochs import check_epoch
 from perdure.stores.postgres.faults import unstorable
-from perdure.stores.postgres.manifest_sql import COMMIT, LEASE, QUARANTINE, TAKE_UP, TOTALS
+from perdure.stores.postgres.manifest_sql import COMMIT, LEASE, QUARANTINE, SEEN, TAKE_UP, TOTALS
 from perdure.stores.postgres.outputs import write_outputs
+from perdure.stores.postgres.refresh import forget, refresh
 
 ANALYZE_FROM_ROWS = 1000
 
@@ -61,13 +62,12 @@ class PostgresManifestStore:
             seen = [page[row["uri"]] for row in known]
             if seen:
                 await conn.execute(
-                    """UPDATE documents d SET version = n.version, size_bytes = n.size_bytes
-                       FROM unnest($2::text[], $3::text[], $4::bigint[]) AS n (uri, version, size_bytes)
-                       WHERE d.workflow_id = $1 AND d.uri = n.uri AND d.version <> n.version""",
+                    SEEN,
                     workflow_id,
                     [document.uri for document in seen],
                     [document.version for document in seen],
                     [document.size_bytes for document in seen],
+                    epoch,
                 )
             for document in seen:
                 del page[document.uri]
@@ -77,18 +77,14 @@ class PostgresManifestStore:
             await conn.copy_records_to_table(
                 "documents",
                 columns=[
-                    "workflow_id",
-                    "position",
-                    "uri",
-                    "name",
-                    "source",
-                    "size_bytes",
-                    "version",
-                    "epoch",
-                    "ordinal",
+                    *("workflow_id", "position", "uri", "name", "source", "size_bytes", "version"),
+                    *("epoch", "ordinal", "seen_epoch"),
                 ],
                 records=[
-                    (workflow_id, position, new.uri, new.name, new.source, new.size_bytes, new.version, 0, position)
+                    (
+                        *(workflow_id, position, new.uri, new.name, new.source, new.size_bytes, new.version),
+                        *(0, position, epoch),
+                    )
                     for position, new in enumerate(page.values(), start=first)
                 ],
             )
@@ -117,17 +113,21 @@ class PostgresManifestStore:
                     position,
                 )
                 return
-            await conn.execute(
-                "DELETE FROM document_texts WHERE workflow_id = $1 AND position = $2", workflow_id, position
-            )
-            # Epoch 0 means "not queued yet", where a row's ordinal is its position.
-            await conn.execute(
-                """UPDATE documents SET status = 'pending', epoch = 0, ordinal = position, sha256 = NULL,
-                          quality_score = NULL, committed_at = NULL
-                   WHERE workflow_id = $1 AND position = $2""",
+            await forget(conn, workflow_id, [position], "changed")
+
+    async def refresh(self, workflow_id: str, epoch: int, sources: Sequence[str], limit: int) -> int:
+        async with self._pool.transaction() as conn:
+            await _hold(conn, workflow_id, epoch)
+            return await refresh(conn, workflow_id, epoch, sources, limit)
+
+    async def changes(self, workflow_id: str) -> Changes | None:
+        async with self._pool.connection() as conn:
+            row = await conn.fetchrow(
+                """SELECT added, changed, outdated, retried, removed, unchanged FROM run_changes
+                   WHERE workflow_id = $1""",
                 workflow_id,
-                position,
             )
+        return Changes(**dict(row)) if row else None
 
     async def take_up(
         self, workflow_id: str, epoch: int, *, quarantined: bool, unfinished: bool = True
@@ -167,7 +167,7 @@ class PostgresManifestStore:
                     *(workflow_id, position, lease.epoch, lease.dispatch, lease.attempt, attempts),
                     *(document.media_type, document.sha256, document.quality_score, document.title),
                     *(document.properties, len(document.text), len(document.chunks), len(document.mentions)),
-                    list(document.warnings),
+                    *(list(document.warnings), PROCESSING_VERSION),
                 )
                 await _was_mine(conn, outcome, workflow_id, position)
                 await write_outputs(conn, workflow_id, position, document)

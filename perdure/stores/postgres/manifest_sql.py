@@ -1,7 +1,7 @@
 """The longer statements of the manifest."""
 
 TOTALS = """
-SELECT count(*) AS total,
+SELECT count(*) FILTER (WHERE d.status <> 'removed') AS total,
        count(*) FILTER (WHERE d.status = 'processed') AS processed,
        count(*) FILTER (WHERE d.status = 'quarantined') AS quarantined,
        count(*) FILTER (WHERE d.status = 'cancelled') AS cancelled,
@@ -25,7 +25,8 @@ WITH base AS (
 )
 UPDATE documents d
 SET epoch = $2, ordinal = todo.ordinal, status = 'pending', dispatch = 0, attempt = 0,
-    reason = NULL, error_type = NULL, committed_at = NULL
+    reason = NULL, error_type = NULL, committed_at = NULL,
+    cause = CASE WHEN d.status = 'quarantined' THEN 'retried' ELSE d.cause END
 FROM todo WHERE d.workflow_id = $1 AND d.position = todo.position
 """
 
@@ -47,7 +48,7 @@ COMMIT = """
 UPDATE documents
 SET status = 'processed', attempts = $6, media_type = $7, sha256 = $8, quality_score = $9, title = $10,
     properties = $11, characters = $12, chunk_count = $13, mention_count = $14, warnings = $15,
-    reason = NULL, error_type = NULL, read_version = version, committed_at = now()
+    reason = NULL, error_type = NULL, read_version = version, committed_at = now(), processed_by = $16
 WHERE workflow_id = $1 AND position = $2 AND status = 'pending' AND epoch = $3 AND dispatch = $4 AND attempt = $5
 """
 
@@ -55,4 +56,17 @@ QUARANTINE = """
 UPDATE documents
 SET status = 'quarantined', attempts = $6, reason = $7, error_type = $8, read_version = version, committed_at = now()
 WHERE workflow_id = $1 AND position = $2 AND status = 'pending' AND epoch = $3 AND dispatch = $4 AND attempt = $5
+"""
+
+SEEN = """
+UPDATE documents d
+SET version = n.version, size_bytes = n.size_bytes, seen_epoch = $5,
+    -- Back again after it had been removed: as if it were new. Epoch 0 means "not queued yet".
+    status = CASE WHEN d.status = 'removed' THEN 'pending' ELSE d.status END,
+    epoch = CASE WHEN d.status = 'removed' THEN 0 ELSE d.epoch END,
+    ordinal = CASE WHEN d.status = 'removed' THEN d.position ELSE d.ordinal END,
+    cause = CASE WHEN d.status = 'removed' THEN 'new' ELSE d.cause END,
+    removed_epoch = NULL
+FROM unnest($2::text[], $3::text[], $4::bigint[]) AS n (uri, version, size_bytes)
+WHERE d.workflow_id = $1 AND d.uri = n.uri AND (d.version <> n.version OR d.seen_epoch <> $5)
 """
