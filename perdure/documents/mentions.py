@@ -31,7 +31,9 @@ _LEGAL_FORMS = re.compile(
     re.IGNORECASE,
 )
 _PUNCTUATION_RUN = re.compile(r"(?:[^\w\s]|_){20,}")
-_ARTICLE = re.compile(r"^the\s+", re.IGNORECASE)
+_ARTICLE = re.compile(r"the\s+(?=\S)", re.IGNORECASE)
+_SENTENCE_END = re.compile(r"(?:^|[.!?:\n]\s*)$")
+_OWNS = re.compile(r"(?<=\w)['’]s\Z")
 _POSSESSIVE = re.compile(r"['’]s?$")
 # ruff: noqa: RUF001 - quotation marks and dashes as documents have them
 _OUTER = " \t\n\r.,;:!?()[]{}\"'“”‘’«»*_|•–—-/\\#<>=~`^&+"
@@ -120,6 +122,7 @@ def _trimmed(text: str, start: int, end: int, kind: str) -> Iterator[Mention]:
         start += 1
     while end > start and _is_outer(text[end - 1]):
         end -= 1
+    start, end = _name_alone(text, start, end)
     surface = text[start:end]
     if len(surface) > MAX_SURFACE_CHARACTERS or not any(character.isalpha() for character in surface):
         return
@@ -127,8 +130,22 @@ def _trimmed(text: str, start: int, end: int, kind: str) -> Iterator[Mention]:
         yield Mention(start, end, kind, surface, normalised, _CONFIDENCE[kind])
 
 
+def _name_alone(text: str, start: int, end: int) -> tuple[int, int]:
+    """Without an article before it or a possessive after it; a "The" inside of a sentence may be part of the name."""
+    article = _ARTICLE.match(text, start, end)
+    if article and (text[start].islower() or _SENTENCE_END.search(text[max(0, start - 3) : start])):
+        start = article.end()
+    possessive = _OWNS.search(text, start, end)
+    return start, possessive.start() if possessive else end
+
+
 def _is_outer(character: str) -> bool:
     return character in _OUTER or character.isspace()
+
+
+def _without_article(name: str) -> str:
+    article = _ARTICLE.match(name)
+    return name[article.end() :] if article else name
 
 
 def normalise(surface: str, kind: str) -> str:
@@ -141,7 +158,7 @@ def normalise(surface: str, kind: str) -> str:
             name = f"{first} {last}" if first and last else name
         name = name.replace(".", " ")
     elif kind == "organisation":
-        name = _LEGAL_FORMS.sub("", _ARTICLE.sub("", name)).replace(" & ", " and ").replace(".", "")
+        name = _LEGAL_FORMS.sub("", _without_article(name)).replace(" & ", " and ").replace(".", "")
     else:
-        name = _ARTICLE.sub("", name).replace(".", "")
+        name = _without_article(name).replace(".", "")
     return " ".join(name.strip(_OUTER).casefold().split())

@@ -17,7 +17,7 @@ from perdure.documents.chunking import MAX_CHUNK_CHARACTERS, chunk
 from perdure.documents.document import EMBEDDING_DIMENSIONS, Mention
 from perdure.documents.embeddings import WordLlamaEmbedder
 from perdure.documents.mention_rules import rule_mentions
-from perdure.documents.mentions import PIECE_CHARACTERS, SpacyRecogniser, _model, mentions, normalise
+from perdure.documents.mentions import PIECE_CHARACTERS, SpacyRecogniser, _model, _name_alone, mentions, normalise
 
 ROOT = Path(__file__).resolve().parents[3]
 KINDS = {"person", "organisation", "place", "date", "money", "email", "identifier"}
@@ -203,6 +203,25 @@ print(mentions({LETTER!r}), hashlib.sha256(WordLlamaEmbedder().embed([{LETTER!r}
         for seed, threads in (("1", "1"), ("2", "2"))
     }
     assert len(said) == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "given", "name"),
+    [
+        ("He wrote to ", "the Royal Society", "Royal Society"),
+        ("", "The Royal Society", "Royal Society"),
+        ("It was late. ", "The Royal Society", "Royal Society"),
+        ("He lives in ", "The Hague", "The Hague"),
+        ("This is ", "Ada Lovelace's", "Ada Lovelace"),
+        ("This is ", "Ada Lovelace\u2019s", "Ada Lovelace"),
+        ("The ", "Jones", "Jones"),
+        ("and ", "the", "the"),
+    ],
+)
+def test_an_article_before_or_a_possessive_after_a_name_is_no_part_of_it(before: str, given: str, name: str) -> None:
+    text = f"{before}{given} and more"
+    start, end = _name_alone(text, len(before), len(before) + len(given))
+    assert text[start:end] == name
 
 
 def test_the_tokeniser_is_the_one_that_the_model_was_saved_with() -> None:
