@@ -2,6 +2,9 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
+MAX_MEMBERS = 1000
+"""Of a set; with more names than anybody has, whoever made them up shall not make others wait."""
+
 
 class Clusters:
     """Union-find over the numbers 0 to `count` - 1; the smallest member stands for its set.
@@ -38,7 +41,7 @@ class Clusters:
         one, other = sorted((self.find(one), self.find(other)))
         if one == other:
             return True
-        if not self.admits(one, other):
+        if len(self.members(one)) + len(self.members(other)) > MAX_MEMBERS or not self.admits(one, other):
             return False
         self._members[one] = [*self.members(one), *self.members(other)]
         self._members.pop(other, None)

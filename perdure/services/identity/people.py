@@ -7,11 +7,12 @@ decide, or it stays alone. A name never joins a person one of whose names contra
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from perdure.services.identity.clusters import Clusters
 from perdure.services.identity.names import AMBIGUOUS, Joined, Name, joined
 from perdure.services.identity.person import Person, compatible, parsed
-from perdure.services.identity.person_spelling import misspelt_people
+from perdure.services.identity.person_spelling import misspelt_last_names, misspelt_people
 from perdure.services.identity.together import MAX_CANDIDATES, Together
 
 _MAX_PLACED = 500
@@ -39,7 +40,12 @@ class People:
         self._rules = ["same_name"] * len(self._people)
         self._meant = list(self._people)
         self._clusters = Clusters(len(ranked), lambda one, other: compatible(self._meant[one], self._meant[other]))
-        for rare, right in misspelt_people(self._people, [-mentions for mentions, _, _ in ranked]):
+        mentions = [-mentions for mentions, _, _ in ranked]
+        self._last_names = misspelt_last_names(self._people, mentions)
+        for one, person in enumerate(self._people):
+            if right_last := self._last_names.get(person.last):
+                self._meant[one] = replace(person, last=right_last)
+        for rare, right in misspelt_people(self._people, mentions):
             self._meant[rare] = self._people[right]
             if self._clusters.join(right, rare):
                 self._rules[rare] = "typing_error"
@@ -67,8 +73,8 @@ class People:
         """Which names might mean several people; a cheaper and wider question than `_place` asks."""
         placed: dict[tuple[str, ...], list[int]] = defaultdict(list)
         for one in self._order:
-            person = self._people[one]
-            found = [other for other in self._fuller(one, placed) if compatible(person, self._people[other])]
+            person = self._meant[one]
+            found = [other for other in self._fuller(one, placed) if compatible(person, self._meant[other])]
             if not person.first and not found:
                 found = self._bearers.get(person.last, [])
                 found = found if len(found) <= MAX_CANDIDATES else []
@@ -80,11 +86,11 @@ class People:
                 bearers.append(one)
 
     def _place(self, one: int, placed: dict[tuple[str, ...], list[int]]) -> None:
-        person = self._people[one]
+        person = self._meant[one]
         found = dict.fromkeys(map(self._clusters.find, self._fuller(one, placed)))
         candidates = [root for root in found if self._clusters.admits(one, root)]
         if len(candidates) == 1:
-            self._join(one, candidates[0], _rule(person))
+            self._join(one, candidates[0], "typing_error" if self._people[one] != person else _rule(person))
         elif candidates:
             chosen = self.together.choice(self._number(one), [(root, self._numbers(root)) for root in candidates])
             if chosen is None:
@@ -105,10 +111,10 @@ class People:
 
     def _fuller(self, one: int, placed: dict[tuple[str, ...], list[int]]) -> list[int]:
         """Names placed before, fuller therefore, of the same last name and as much of the first as is known."""
-        return placed.get(_block(self._people[one]), [])
+        return placed.get(_block(self._meant[one]), [])
 
     def _record(self, one: int, placed: dict[tuple[str, ...], list[int]]) -> None:
-        person = self._people[one]
+        person = self._meant[one]
         for block in {(person.last,), (person.last, person.first[:1]), (person.last, person.first)}:
             if len(block) == 1 or block[1]:
                 names = placed[block]

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Sequence
 
 from perdure.services.identity.given_names import GIVEN_NAMES
 from perdure.services.identity.person import Person, compatible
-from perdure.services.identity.spelling import ends, misspellings, slip
+from perdure.services.identity.spelling import MAX_COMPARED, RARER, ends, misspellings, slip
 
 _SHORTEST_FIRST = 4
+_SHORTEST_LONE = 6
 _ENDINGS = frozenset("aeiouy")
 
 
@@ -49,6 +50,37 @@ def misspelt_people(people: Sequence[Person], mentions: Sequence[int]) -> list[t
     for group in _grouped(rest, lambda one: people[one].first):
         wrong |= misspellings(group, lambda one: ends(people[one].last), mentions.__getitem__, last_slip)
     return [(one, wrong.get(right, right)) for one, right in sorted(wrong.items())]
+
+
+def misspelt_last_names(people: Sequence[Person], mentions: Sequence[int]) -> dict[str, str]:
+    """Last names that stand only alone or after initials, to the one known last name of which each is a slip.
+
+    Known is what somebody has whose first name is known. A slip that could be of two of them is left as it is.
+
+    Args:
+        people: each once, the most mentioned first, ties by bytes.
+        mentions: of each.
+    """
+    weights: dict[str, int] = defaultdict(int)
+    for person, count in zip(people, mentions, strict=True):
+        weights[person.last] += count
+    known = dict.fromkeys(person.last for person in people if len(person.first) > 1)
+    blocks: dict[str, list[str]] = defaultdict(list)
+    for last in sorted(known, key=lambda last: (-weights[last], last)):
+        for end in ends(last):
+            if len(blocks[end]) < MAX_COMPARED:
+                blocks[end].append(last)
+    found = {}
+    for last in dict.fromkeys(person.last for person in people if person.last not in known):
+        near: dict[int, set[str]] = defaultdict(set)
+        for other in (other for end in ends(last) for other in blocks.get(end, ())):
+            if weights[other] >= RARER * weights[last] and not _other_ending(last, other):
+                near[slip(last, other, _SHORTEST_LONE)].add(other)
+        near.pop(0, None)
+        nearest = near[min(near)] if near else set()
+        if len(nearest) == 1:
+            found[last] = nearest.pop()
+    return found
 
 
 def _grouped(numbers: Iterable[int], key: Callable[[int], str]) -> Iterable[list[int]]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 MAX_CANDIDATES = 50
 """A short name that may mean more than that is not asked about: it stays ambiguous."""
-_OTHERS_SHARE = 4
+_OTHERS_SHARE = 2
 
 
 class Together:
@@ -26,7 +26,7 @@ class Together:
         return max((self.documents.get((short, other), 0) for other in others), default=0)
 
     def choice(self, short: int, candidates: Iterable[tuple[int, Iterable[int]]]) -> int | None:
-        """The candidate in whose company the name is in half of its documents, four times as often as with any other.
+        """The candidate in whose company the name is in half of its documents, twice as often as with any other.
 
         None if there is none.
 
