@@ -1,10 +1,12 @@
 """The parts of a person's name, and when two such names cannot be of one person."""
 
+import re
 from dataclasses import dataclass
 from functools import cache
 
 from perdure.services.identity.names import tokens
 
+_DIGIT = re.compile(r"\d")
 _GENERATIONS = frozenset({"jr", "sr", "ii", "iii", "iv"})
 _INITIALS = 2
 _VOWELS = frozenset("aeiouy")
@@ -33,11 +35,11 @@ class Person:
 def parsed(normalised: str) -> Person | None:
     """The parts of a normalised name, None if it is none of a person: too long, empty, or with digits."""
     words = tokens(normalised)
-    if not words or any(character.isdigit() for word in words for character in word):
+    if not words or _DIGIT.search(normalised):
         return None
     if len(words) == 1:
         return Person("", (), words[0])
-    if any(word in _special() for word in words) or len(words) > 3:  # noqa: PLR2004 - first, middle, last
+    if not _special().isdisjoint(words) or len(words) > 3:  # noqa: PLR2004 - first, middle, last
         return _parsed_by_library(words)
     return _with_initials_apart(words[0], words[1:-1], words[-1], "")
 
