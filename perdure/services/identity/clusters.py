@@ -36,12 +36,17 @@ class Clusters:
         """Whether no member of either set contradicts one of the other."""
         return all(self._compatible(mine, theirs) for mine in self.members(one) for theirs in self.members(other))
 
-    def join(self, one: int, other: int) -> bool:
-        """Make the two sets one, unless that would bring strangers together; whether they are one now."""
+    def join(self, one: int, other: int, *, alike: bool = False) -> bool:
+        """Make the two sets one, unless that would bring strangers together; whether they are one now.
+
+        With `alike` the two say the same of whom they mean, and nobody is asked.
+        """
         one, other = sorted((self.find(one), self.find(other)))
         if one == other:
             return True
-        if len(self.members(one)) + len(self.members(other)) > MAX_MEMBERS or not self.admits(one, other):
+        if len(self.members(one)) + len(self.members(other)) > MAX_MEMBERS:
+            return False
+        if not alike and not self.admits(one, other):
             return False
         self._members[one] = [*self.members(one), *self.members(other)]
         self._members.pop(other, None)

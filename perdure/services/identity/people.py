@@ -15,7 +15,7 @@ from perdure.services.identity.person import Person, compatible, parsed
 from perdure.services.identity.person_spelling import misspelt_last_names, misspelt_people
 from perdure.services.identity.together import MAX_CANDIDATES, Together
 
-_MAX_PLACED = 500
+_MAX_PLACED = 100
 """Names of one initial and last name that a shorter one is compared with: the first placed."""
 
 
@@ -47,7 +47,7 @@ class People:
                 self._meant[one] = replace(person, last=right_last)
         for rare, right in misspelt_people(self._people, mentions):
             self._meant[rare] = self._people[right]
-            if self._clusters.join(right, rare):
+            if self._clusters.join(right, rare, alike=True):
                 self._rules[rare] = "typing_error"
         self._order = sorted(
             (one for one, rule in enumerate(self._rules) if rule == "same_name"),

@@ -80,6 +80,8 @@ def compatible(one: Person, other: Person) -> bool:
         return False
     if not _agree(one.first, other.first):
         return False
+    if not one.middles or not other.middles:
+        return True
     return all(_agree(mine, theirs) for mine, theirs in zip(one.middles, other.middles, strict=False))
 
 

@@ -42,6 +42,8 @@ class PostgresIdentityStore:
                 # The graph goes with the identities that it was made of.
                 for table in ("graphs", "identities"):
                     await _run(conn, f"DELETE FROM {table} WHERE workflow_id = $1", workflow_id)  # noqa: S608 - constants
+                # Of rows that this transaction has written the planner knows little, and would pair them one by one.
+                await conn.execute("SET LOCAL enable_nestloop = off")
                 await conn.execute(sql.TEMPORARY_TABLES)
                 await _run(conn, sql.SURFACES, workflow_id)
                 await _run(conn, sql.NAMES)
