@@ -318,15 +318,69 @@ CREATE TABLE public.identities (
     name text NOT NULL,
     mention_count bigint NOT NULL,
     document_count bigint NOT NULL,
-    CONSTRAINT an_identity_is_mentioned CHECK ((mention_count > 0))
+    confidence double precision DEFAULT 1 NOT NULL,
+    CONSTRAINT an_identity_is_mentioned CHECK ((mention_count > 0)),
+    CONSTRAINT confidence_between_0_and_1 CHECK (((confidence >= (0)::double precision) AND (confidence <= (1)::double precision)))
 );
 
 CREATE TABLE public.identity_aliases (
     workflow_id text NOT NULL,
     identity_id text NOT NULL,
     surface text NOT NULL,
-    mention_count bigint NOT NULL
+    mention_count bigint NOT NULL,
+    rule text DEFAULT 'same_name'::text NOT NULL,
+    score numeric(3,2) DEFAULT 1 NOT NULL,
+    CONSTRAINT alias_score_between_0_and_1 CHECK (((score >= (0)::numeric) AND (score <= (1)::numeric)))
 );
+
+CREATE VIEW public.identities_with_aliases AS
+ SELECT workflow_id,
+    identity_id,
+    kind,
+    name,
+    confidence,
+    mention_count,
+    document_count,
+    ( SELECT jsonb_agg(jsonb_build_object('surface', a.surface, 'mentions', a.mention_count, 'rule', a.rule, 'score', a.score) ORDER BY a.mention_count DESC, (a.surface COLLATE "C")) AS jsonb_agg
+           FROM public.identity_aliases a
+          WHERE ((a.workflow_id = i.workflow_id) AND (a.identity_id = i.identity_id))) AS aliases
+   FROM public.identities i;
+
+CREATE TABLE public.identity_members (
+    workflow_id text NOT NULL,
+    kind text NOT NULL,
+    normalised text NOT NULL,
+    identity_id text NOT NULL,
+    rule text NOT NULL,
+    score numeric(3,2) NOT NULL,
+    CONSTRAINT score_between_0_and_1 CHECK (((score >= (0)::numeric) AND (score <= (1)::numeric)))
+);
+
+CREATE TABLE public.mentions (
+    workflow_id text NOT NULL,
+    "position" bigint NOT NULL,
+    ordinal integer NOT NULL,
+    start_offset bigint NOT NULL,
+    end_offset bigint NOT NULL,
+    kind text NOT NULL,
+    surface text NOT NULL,
+    normalised text NOT NULL,
+    confidence double precision NOT NULL
+);
+
+CREATE VIEW public.identity_mentions AS
+ SELECT m.workflow_id,
+    m.identity_id,
+    i.name,
+    o."position",
+    d.uri,
+    o.start_offset,
+    o.end_offset,
+    o.surface
+   FROM (((public.identity_members m
+     JOIN public.identities i USING (workflow_id, identity_id))
+     JOIN public.mentions o ON (((o.workflow_id = m.workflow_id) AND (o.kind = m.kind) AND (o.normalised = m.normalised))))
+     JOIN public.documents d ON (((d.workflow_id = o.workflow_id) AND (d."position" = o."position"))));
 
 CREATE TABLE public.indexed_chunks (
     workflow_id text NOT NULL,
@@ -377,21 +431,10 @@ CREATE VIEW public.latest_checkpoints AS
          LIMIT 1) latest)
   WHERE (ids.workflow_id IS NOT NULL);
 
-CREATE TABLE public.mentions (
-    workflow_id text NOT NULL,
-    "position" bigint NOT NULL,
-    ordinal integer NOT NULL,
-    start_offset bigint NOT NULL,
-    end_offset bigint NOT NULL,
-    kind text NOT NULL,
-    surface text NOT NULL,
-    normalised text NOT NULL,
-    confidence double precision NOT NULL
-);
-
 CREATE TABLE public.resolutions (
     workflow_id text NOT NULL,
     epoch bigint NOT NULL,
+    ambiguous_mentions bigint DEFAULT 0 NOT NULL,
     CONSTRAINT resolved_in_an_epoch CHECK ((epoch >= 1))
 );
 
@@ -485,6 +528,9 @@ ALTER TABLE ONLY public.identities
 ALTER TABLE ONLY public.identity_aliases
     ADD CONSTRAINT identity_aliases_pkey PRIMARY KEY (workflow_id, identity_id, surface);
 
+ALTER TABLE ONLY public.identity_members
+    ADD CONSTRAINT identity_members_pkey PRIMARY KEY (workflow_id, kind, normalised);
+
 ALTER TABLE ONLY public.indexed_chunks
     ADD CONSTRAINT indexed_chunks_pkey PRIMARY KEY (workflow_id, "position", ordinal);
 
@@ -524,6 +570,8 @@ ALTER TABLE ONLY public.workflow_checkpoints
 CREATE INDEX chunks_by_terms ON public.chunks USING gin (terms);
 
 CREATE INDEX indexed_chunks_by_nearness ON public.indexed_chunks USING hnsw (embedding public.halfvec_cosine_ops) WITH (m='8', ef_construction='32');
+
+CREATE INDEX members_of_identity ON public.identity_members USING btree (workflow_id, identity_id);
 
 CREATE INDEX mentions_by_normalised_name ON public.mentions USING btree (workflow_id, kind, normalised);
 
@@ -606,6 +654,9 @@ ALTER TABLE ONLY public.identities
 ALTER TABLE ONLY public.identity_aliases
     ADD CONSTRAINT identity_aliases_workflow_id_identity_id_fkey FOREIGN KEY (workflow_id, identity_id) REFERENCES public.identities(workflow_id, identity_id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.identity_members
+    ADD CONSTRAINT identity_members_workflow_id_identity_id_fkey FOREIGN KEY (workflow_id, identity_id) REFERENCES public.identities(workflow_id, identity_id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.indexed_chunks
     ADD CONSTRAINT indexed_chunks_workflow_id_position_ordinal_fkey FOREIGN KEY (workflow_id, "position", ordinal) REFERENCES public.chunks(workflow_id, "position", ordinal) ON DELETE CASCADE;
 
@@ -653,11 +704,17 @@ GRANT SELECT ON TABLE public.identities TO perdure_inspector;
 
 GRANT SELECT ON TABLE public.identity_aliases TO perdure_inspector;
 
+GRANT SELECT ON TABLE public.identities_with_aliases TO perdure_inspector;
+
+GRANT SELECT ON TABLE public.identity_members TO perdure_inspector;
+
+GRANT SELECT ON TABLE public.mentions TO perdure_inspector;
+
+GRANT SELECT ON TABLE public.identity_mentions TO perdure_inspector;
+
 GRANT SELECT ON TABLE public.indexed_chunks TO perdure_inspector;
 
 GRANT SELECT ON TABLE public.latest_checkpoints TO perdure_inspector;
-
-GRANT SELECT ON TABLE public.mentions TO perdure_inspector;
 
 GRANT SELECT ON TABLE public.resolutions TO perdure_inspector;
 
@@ -681,6 +738,7 @@ INSERT INTO public.schema_migrations (name, checksum) VALUES ('0003_services.sql
 INSERT INTO public.schema_migrations (name, checksum) VALUES ('0004_services_at_scale.sql', 'dad2c50b992da0082768655e1c6fa0c45519a1c884315399ee48008ced36d5f0');
 INSERT INTO public.schema_migrations (name, checksum) VALUES ('0005_forks_and_retention.sql', '09990b41c5ec8822f91fcd74177c8e89b4fea4cf4b6f872b5a23b0779e90009a');
 INSERT INTO public.schema_migrations (name, checksum) VALUES ('0006_rebuilding_the_mirror.sql', 'b2af01d0576ba2d5d679ee5a6e9b4178d57c3a268c75bb106a8a56fc40a75a8c');
+INSERT INTO public.schema_migrations (name, checksum) VALUES ('0008_identities.sql', '5e81d8f0be15ad14c89203f201a148e3f5ea9506d530a5b4b3174d149c3473fd');
 INSERT INTO public.schema_migrations (name, checksum) VALUES ('0010_search.sql', 'e464c6f0153f4dd1264c5039893586848ebeccfc20d2a561ded5778460363002');
 INSERT INTO public.schema_migrations (name, checksum) VALUES ('0013_incremental_runs.sql', 'e3f0c23c9616f1dea014e7d152ebf82b9251a42e2e897f4c1cd6d49b6b3a0914');
 

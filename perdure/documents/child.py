@@ -1,11 +1,8 @@
 """What runs in the children of the isolated pool: limits first, then one document after another."""
 
-import ctypes
 import math
-import os
 import pickle
 import resource
-import signal
 import socket
 import struct
 import sys
@@ -16,6 +13,7 @@ from typing import Any
 from perdure.documents.confinement import confine
 from perdure.documents.document import ProcessedDocument
 from perdure.documents.limits import AllowCpu, Limits
+from perdure.documents.parentage import die_before_parent
 from perdure.errors import DependencyUnavailable, DocumentError, ParserCrashed, ParserOutOfMemory
 
 ProcessFunction = Callable[[str, str, str, Limits, AllowCpu], ProcessedDocument]
@@ -23,29 +21,10 @@ ProcessFunction = Callable[[str, str, str, Limits, AllowCpu], ProcessedDocument]
 LENGTH = struct.Struct("!Q")
 """Goes before every message between the pool and a child: how many bytes of pickle follow."""
 
-_PR_SET_PDEATHSIG = 1
 _PAGE_BYTES = resource.getpagesize()
-_OOM_SCORE = b"500"
 _MAX_WRITTEN_BYTES = 256 * 1024 * 1024
 """Into memory files and what it says on standard error: it may open no other file for writing."""
 _MAX_OPEN_FILES = 128
-
-
-def die_with_parent(parent: int) -> None:
-    """Have the kernel kill this process as soon as the thread that started it is gone; Linux only.
-
-    Elsewhere a child ends when it next reads from its closed socket.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before the kernel was told
-        os._exit(1)
-
-
-def leave_signals_to_parent() -> None:
-    """Ctrl-C and a supervisor's SIGTERM reach the whole group of processes, but the worker decides what they mean."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def serve(connection: socket.socket) -> None:
@@ -64,9 +43,8 @@ def serve(connection: socket.socket) -> None:
 
 def _bound(limits: Limits) -> None:
     """No core dumps, no endless files, few open ones, and so much memory on top of what the models take."""
+    die_before_parent()
     if sys.platform == "linux":
-        with open("/proc/self/oom_score_adj", "wb") as score:  # noqa: PTH123 - as light as it can be
-            score.write(_OOM_SCORE)  # the machine's memory runs out: this process before the worker
         _lower(resource.RLIMIT_AS, _address_space_bytes() + limits.memory_bytes)
     _lower(resource.RLIMIT_CORE, 0)
     _lower(resource.RLIMIT_FSIZE, _MAX_WRITTEN_BYTES)

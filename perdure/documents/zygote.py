@@ -17,8 +17,9 @@ import socket
 import sys
 from types import ModuleType
 
-from perdure.documents.child import die_with_parent, leave_signals_to_parent, serve
+from perdure.documents.child import serve
 from perdure.documents.fork_protocol import FORK, LEND, REPLY, REQUEST
+from perdure.documents.parentage import die_with_parent, leave_signals_to_parent
 
 
 def main() -> None:

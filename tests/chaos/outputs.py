@@ -15,9 +15,10 @@ _QUERIES = {
     "chunks": f"SELECT uri, o.ordinal, start_offset, end_offset, embedding {_BY_DOCUMENT.format('chunks')}",
     "mentions": f"""SELECT uri, o.ordinal, start_offset, end_offset, kind, surface, normalised, confidence
                     {_BY_DOCUMENT.format("mentions")}""",
-    "identities": """SELECT identity_id, kind, normalised, name, mention_count, document_count
+    "identities": """SELECT identity_id, kind, normalised, name, mention_count, document_count, confidence
                      FROM identities WHERE workflow_id = $1""",
-    "aliases": "SELECT identity_id, surface, mention_count FROM identity_aliases WHERE workflow_id = $1",
+    "members": "SELECT identity_id, kind, normalised, rule, score FROM identity_members WHERE workflow_id = $1",
+    "aliases": "SELECT identity_id, surface, mention_count, rule, score FROM identity_aliases WHERE workflow_id = $1",
     "graph": "SELECT node_count, edge_count FROM graphs WHERE workflow_id = $1",
     "edges": "SELECT source, target, weight FROM graph_edges WHERE workflow_id = $1",
     "statistics": f"""SELECT uri, o.characters, o.chunk_count, o.mention_count, identity_count, kinds

@@ -26,6 +26,9 @@ async def produce(pool: PostgresPool, workflow_id: str, uris: list[str], *, atte
             await conn.execute(
                 "INSERT INTO identities VALUES ($1, $2, 'person', $2, $2, 1, 1)", workflow_id, f"idn_{name}"
             )
+            await conn.execute(
+                "INSERT INTO identity_members VALUES ($1, 'person', $2, $2, 'same_name', 1)", workflow_id, f"idn_{name}"
+            )
             await conn.execute("INSERT INTO identity_aliases VALUES ($1, $2, 'A.', 1)", workflow_id, f"idn_{name}")
         await conn.execute("INSERT INTO graphs VALUES ($1, 2, 1)", workflow_id)
         await conn.execute("INSERT INTO graph_edges VALUES ($1, 'idn_a', 'idn_b', 1)", workflow_id)
@@ -50,6 +53,7 @@ CHANGES = {
     "chunks": "UPDATE chunks SET embedding = embedding + array_fill(0.001::real, ARRAY[256])::vector",
     "mentions": "DELETE FROM mentions WHERE position = 0 AND workflow_id = 'other'",
     "identities": "UPDATE identities SET name = 'A. Lovelace'",
+    "members": "UPDATE identity_members SET rule = 'initials'",
     "aliases": "UPDATE identity_aliases SET mention_count = 2",
     "graph": "UPDATE graph_edges SET weight = 2",
     "tables": "UPDATE document_statistics SET identity_count = 2",

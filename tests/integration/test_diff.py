@@ -23,6 +23,7 @@ CHANGES = {
     "chunks": "DELETE FROM chunks WHERE workflow_id = 'two' AND position = 1",
     "mentions": "UPDATE mentions SET kind = 'place' WHERE workflow_id = 'two' AND position = 1 AND ordinal = 0",
     "identities": "UPDATE identities SET mention_count = mention_count + 1 WHERE workflow_id = 'two'",
+    "members": "UPDATE identity_members SET score = 0.11 WHERE workflow_id = 'two'",
     "aliases": "DELETE FROM identity_aliases WHERE workflow_id = 'two'",
     "graph": "UPDATE graph_edges SET weight = weight + 1 WHERE workflow_id = 'two'",
     "tables": "UPDATE document_statistics SET characters = characters + 1 WHERE workflow_id = 'two'",

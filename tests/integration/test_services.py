@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from orchestration.embedded.postgres import EmbeddedPostgres
-from perdure.documents.document import Chunk, DiscoveredDocument, Mention, ProcessedDocument
+from perdure.documents.document import ProcessedDocument
 from perdure.errors import StaleWriter
 from perdure.manifest import Lease
 from perdure.services.analytics import AnalyticsService
@@ -25,6 +25,8 @@ from perdure.stores.postgres.analytics import PostgresAnalyticsStore
 from perdure.stores.postgres.connection import PostgresPool
 from perdure.stores.postgres.identities import PostgresIdentityStore
 from perdure.stores.postgres.manifest import PostgresManifestStore
+from tests.integration.committed_run import committed as committed_run
+from tests.integration.committed_run import document as made
 
 NAMES = ["Ada Lovelace", "ADA LOVELACE", "Charles Babbage", "Royal Society"]
 
@@ -37,36 +39,21 @@ async def pool(database_url: str) -> AsyncIterator[PostgresPool]:
 
 
 def document(names: Sequence[str]) -> ProcessedDocument:
-    text = " ".join(names)
-    mentions, start = [], 0
-    for name in names:
-        mentions.append(Mention(start, start + len(name), "person", name, name.casefold(), 0.9))
-        start += len(name) + 1
-    vector = np.zeros((1, 256), np.float32)
-    vector[0, len(text) % 256] = 1.0
-    return ProcessedDocument(
-        "ab", 1, "text/plain", text, None, (), {}, (Chunk(0, len(text)),), vector, tuple(mentions), 0.9
-    )
+    return made([("person", name) for name in names])
 
 
 async def committed(
     pool: PostgresPool, workflow_id: str, documents: Sequence[Sequence[str]], order: Sequence[int]
 ) -> int:
     """A run whose documents were committed in this order; returns its epoch."""
-    manifest = PostgresManifestStore(pool)
-    epoch = await manifest.claim(workflow_id, "first", at_least=1)
-    found = [DiscoveredDocument(f"file:///{n}", str(n), "file:///", 1, "1") for n in range(len(documents))]
-    await manifest.record(workflow_id, epoch, found)
-    await manifest.take_up(workflow_id, epoch, quarantined=False)
-    for position in order:
-        lease = Lease(epoch, 1, 1)
-        await manifest.lease_batch(workflow_id, lease, position, position + 1)
-        await manifest.commit(workflow_id, lease, position, document(documents[position]), attempts=1)
-    return epoch
+    return await committed_run(pool, workflow_id, [document(names) for names in documents], order)
 
 
 async def outputs(pool: PostgresPool, workflow_id: str) -> list[object]:
-    tables = ("identities", "identity_aliases", "graphs", "graph_edges", "document_statistics", "document_vectors")
+    tables = (
+        *("identities", "identity_members", "identity_aliases"),
+        *("graphs", "graph_edges", "document_statistics", "document_vectors"),
+    )
     async with pool.connection() as conn:
         return [
             [str(list(row.values())[1:]) for row in await conn.fetch(f"SELECT * FROM {table} WHERE workflow_id = $1 "
@@ -125,7 +112,10 @@ async def test_in_an_epoch_outputs_are_made_once_and_whoever_comes_late_changes_
     identity, analytics = IdentityService(PostgresIdentityStore(pool)), AnalyticsService(PostgresAnalyticsStore(pool))
     epoch = await committed(pool, "run", [NAMES, NAMES[:2]], [0, 1])
     resolved, built = await identity.resolve("run", epoch), await analytics.build("run", epoch)
-    tables = ("identities", "identity_aliases", "graphs", "graph_edges", "document_statistics", "document_vectors")
+    tables = (
+        *("identities", "identity_members", "identity_aliases"),
+        *("graphs", "graph_edges", "document_statistics", "document_vectors"),
+    )
     query = " UNION ALL ".join(f"SELECT '{table}' || ctid::text || xmin::text FROM {table}" for table in tables)
     async with pool.connection() as conn:
         before = await conn.fetch(query)

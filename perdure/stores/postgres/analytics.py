@@ -11,7 +11,7 @@ OCCURRENCES = """
 WITH occurrences AS (
     SELECT m.position, i.identity_id,
            row_number() OVER (PARTITION BY m.position ORDER BY count(*) DESC, i.identity_id COLLATE "C") AS rank
-    FROM mentions m JOIN identities i USING (workflow_id, kind, normalised)
+    FROM mentions m JOIN identity_members i USING (workflow_id, kind, normalised)
     WHERE m.workflow_id = $1 GROUP BY m.position, i.identity_id
 ), chosen AS (SELECT position, identity_id FROM occurrences WHERE rank <= $2)
 """
@@ -28,8 +28,9 @@ SELECT d.workflow_id, d.position, d.characters, d.chunk_count, d.mention_count,
        coalesce(m.identities, 0), coalesce(m.kinds, '{}')
 FROM documents d LEFT JOIN (
     SELECT position, sum(identities) AS identities, jsonb_object_agg(kind, mentions) AS kinds
-    FROM (SELECT position, kind, count(DISTINCT normalised) AS identities, count(*) AS mentions
-          FROM mentions WHERE workflow_id = $1 GROUP BY position, kind) AS by_kind
+    FROM (SELECT position, kind, count(DISTINCT identity_id) AS identities, count(*) AS mentions
+          FROM mentions JOIN identity_members USING (workflow_id, kind, normalised)
+          WHERE workflow_id = $1 GROUP BY position, kind) AS by_kind
     GROUP BY position
 ) AS m USING (position)
 WHERE d.workflow_id = $1 AND d.status = 'processed'

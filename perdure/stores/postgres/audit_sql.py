@@ -124,15 +124,18 @@ def _unlike(made: str, stored: str, key: str, position: str = "NULL::bigint") ->
 
 SERVICE_CHECKS = {
     "wrong_identity": _unlike(
-        """SELECT kind || ' ' || normalised AS key, concat_ws(' ', count(*), count(DISTINCT position)) AS value
-           FROM mentions WHERE workflow_id = $1 AND $2::int IS NOT NULL GROUP BY kind, normalised""",
+        """SELECT coalesce(i.kind || ' ' || i.normalised, m.kind || ' ' || m.normalised) AS key,
+                  concat_ws(' ', count(*), count(DISTINCT position)) AS value
+           FROM mentions m LEFT JOIN identity_members n USING (workflow_id, kind, normalised)
+           LEFT JOIN identities i ON i.workflow_id = m.workflow_id AND i.identity_id = n.identity_id
+           WHERE m.workflow_id = $1 AND $2::int IS NOT NULL GROUP BY 1""",
         """SELECT kind || ' ' || normalised AS key, concat_ws(' ', mention_count, document_count) AS value
            FROM identities WHERE workflow_id = $1""",
         "key",
     ),
     "wrong_alias": _unlike(
         """SELECT i.identity_id || ' ' || m.surface AS key, count(*)::text AS value
-           FROM mentions m JOIN identities i USING (workflow_id, kind, normalised)
+           FROM mentions m JOIN identity_members i USING (workflow_id, kind, normalised)
            WHERE workflow_id = $1 AND $2::int IS NOT NULL GROUP BY i.identity_id, m.surface""",
         """SELECT identity_id || ' ' || surface AS key, mention_count::text AS value
            FROM identity_aliases WHERE workflow_id = $1""",

@@ -27,8 +27,9 @@ OUTPUTS = {
         "d.uri, o.ordinal, o.start_offset, o.end_offset, o.kind, o.surface, o.normalised, o.confidence",
         OF_DOCUMENT.format("mentions"),
     ),
-    "identities": ("identity_id, kind, normalised, name, mention_count, document_count", "identities"),
-    "aliases": ("identity_id, surface, mention_count", "identity_aliases"),
+    "identities": ("identity_id, kind, normalised, name, mention_count, document_count, confidence", "identities"),
+    "members": ("identity_id, kind, normalised, rule, score", "identity_members"),
+    "aliases": ("identity_id, surface, mention_count, rule, score", "identity_aliases"),
     "graph": ("source, target, weight", "graph_edges"),
     "tables": (
         "d.uri, o.characters, o.chunk_count, o.mention_count, o.identity_count, o.kinds",

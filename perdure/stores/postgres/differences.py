@@ -7,6 +7,7 @@ from perdure.stores.postgres.connection import PostgresPool
 
 _SUBJECTS = {
     "identities": "kind || ' ' || name",
+    "members": "kind || ' ' || normalised",
     "aliases": "surface",
     "graph": "(SELECT n.kind || ' ' || n.name FROM identities n WHERE n.workflow_id = g.workflow_id AND "
     "n.identity_id = g.source) || ' and ' || (SELECT n.kind || ' ' || n.name FROM identities n "

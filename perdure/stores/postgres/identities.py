@@ -1,42 +1,27 @@
-"""Identities in Postgres: one set-based statement resolves a run, however many mentions it has."""
+"""Identities in Postgres: the database counts and stores, a process of its own compares, the worker passes blocks on.
+
+Whatever the size of a run, the worker holds a block of it. The run's row stays locked all the while, so every statement
+is small or the server's own work: a worker that is stopped in the middle is one with an idle transaction, which the
+server ends.
+"""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
 
 from perdure.services.identity import IdentityCounts
-from perdure.stores.postgres.connection import Connection, PostgresPool
+from perdure.services.identity.exchange import ROWS
+from perdure.services.identity.names import COMPARED_KINDS
+from perdure.services.identity.process import ResolverProcess
+from perdure.stores.postgres import identities_sql as sql
+from perdure.stores.postgres.connection import STOPPED_SECONDS, Connection, PostgresPool
 from perdure.stores.postgres.epochs import check_epoch
 
 WHOLE_RUN_SECONDS = 3600.0
 """For a statement over a whole run, which takes as long as it takes: cut short, it would only begin again, for ever."""
+_AWAKE_SECONDS = STOPPED_SECONDS / 3
 
-_RESOLVE = """
-WITH surfaces AS (
-    SELECT kind, normalised, surface, count(*) AS mentions
-    FROM mentions WHERE workflow_id = $1 GROUP BY kind, normalised, surface
-), named AS (
-    SELECT kind, normalised, sum(mentions) AS mentions,
-           (array_agg(surface ORDER BY mentions DESC, surface COLLATE "C"))[1] AS name
-    FROM surfaces GROUP BY kind, normalised
-), spread AS (
-    SELECT kind, normalised, count(DISTINCT position) AS documents
-    FROM mentions WHERE workflow_id = $1 GROUP BY kind, normalised
-), made AS (
-    INSERT INTO identities (workflow_id, identity_id, kind, normalised, name, mention_count, document_count)
-    SELECT $1, 'idn_' || left(encode(sha256(convert_to(kind || E'\\n' || normalised, 'UTF8')), 'hex'), 24),
-           kind, normalised, name, mentions, documents
-    FROM named JOIN spread USING (kind, normalised)
-    RETURNING identity_id, kind, normalised
-), aliased AS (
-    INSERT INTO identity_aliases (workflow_id, identity_id, surface, mention_count)
-    SELECT $1, identity_id, surface, mentions FROM made JOIN surfaces USING (kind, normalised)
-)
-SELECT count(*) FROM made
-"""
-
-_COUNTS = """
-SELECT coalesce(sum(d.mention_count), 0)::bigint AS mentions,
-       coalesce(sum(d.mention_count) FILTER (WHERE d.epoch <= r.epoch), 0)::bigint AS resolved
-FROM documents d LEFT JOIN resolutions r USING (workflow_id)
-WHERE d.workflow_id = $1 AND d.status = 'processed'
-"""
+Answer = TypeVar("Answer")
 
 
 class PostgresIdentityStore:
@@ -47,28 +32,72 @@ class PostgresIdentityStore:
 
     async def counts(self, workflow_id: str) -> IdentityCounts:
         async with self._pool.connection() as conn:
-            row = await conn.fetchrow(_COUNTS, workflow_id)
+            row = await conn.fetchrow(sql.COUNTS, workflow_id)
         return IdentityCounts(row["mentions"], row["resolved"]) if row else IdentityCounts(0, 0)
 
     async def resolve(self, workflow_id: str, epoch: int) -> int:
         async with self._pool.transaction() as conn:
             await take_run(conn, workflow_id, epoch)
-            if await resolved_in(conn, workflow_id) == epoch:
-                return int(await conn.fetchval("SELECT count(*) FROM identities WHERE workflow_id = $1", workflow_id))
-            # The graph goes with the identities that it was made of.
-            for table in ("graphs", "identities"):
-                await conn.execute(
-                    f"DELETE FROM {table} WHERE workflow_id = $1",  # noqa: S608 - constants
-                    workflow_id,
-                    timeout=WHOLE_RUN_SECONDS,
-                )
-            identities = await conn.fetchval(_RESOLVE, workflow_id, timeout=WHOLE_RUN_SECONDS)
-            await conn.execute(
-                "INSERT INTO resolutions VALUES ($1, $2) ON CONFLICT (workflow_id) DO UPDATE SET epoch = $2",
-                workflow_id,
-                epoch,
-            )
-            return int(identities)
+            if await resolved_in(conn, workflow_id) != epoch:
+                # The graph goes with the identities that it was made of.
+                for table in ("graphs", "identities"):
+                    await _run(conn, f"DELETE FROM {table} WHERE workflow_id = $1", workflow_id)  # noqa: S608 - constants
+                # Of rows that this transaction has written the planner knows little, and would pair them one by one.
+                await conn.execute("SET LOCAL enable_nestloop = off")
+                await conn.execute(sql.TEMPORARY_TABLES)
+                await _run(conn, sql.SURFACES, workflow_id)
+                await _run(conn, sql.NAMES)
+                await _run(conn, "ANALYZE run_surfaces, run_names")
+                await _join_names(conn, workflow_id)
+                await _run(conn, "ANALYZE run_joins")
+                await _run(conn, sql.MEMBERS)
+                await _run(conn, "ANALYZE run_members")
+                await _run(conn, sql.ALIASES)
+                await _run(conn, "ANALYZE run_aliases")
+                for statement in (sql.STORE_IDENTITIES, sql.STORE_MEMBERS, sql.STORE_ALIASES):
+                    await _run(conn, statement, workflow_id)
+                await conn.execute(sql.STORE_RESOLUTION, workflow_id, epoch)
+            return int(await conn.fetchval("SELECT count(*) FROM identities WHERE workflow_id = $1", workflow_id))
+
+
+async def _join_names(conn: Connection, workflow_id: str) -> None:
+    """Have the names of every kind compared, and keep which belong together."""
+    kinds = await conn.fetch("SELECT kind FROM run_names GROUP BY kind HAVING count(*) > 1")
+    compared = [kind for kind in COMPARED_KINDS if kind in {row["kind"] for row in kinds}]
+    if not compared:
+        return
+    async with ResolverProcess() as resolver:
+        for kind in compared:
+            await resolver.send(kind)
+            names = await conn.cursor(sql.NAMES_OF_KIND, kind)
+            while block := await names.fetch(ROWS, timeout=WHOLE_RUN_SECONDS):
+                await _awake(conn, resolver.send([tuple(row) for row in block]))
+            await resolver.send([])
+            await conn.execute("DELETE FROM run_pairs")
+            while pairs := await _awake(conn, resolver.receive()):
+                await _run(conn, sql.ASK, *map(list, zip(*pairs, strict=True)))
+            await _run(conn, "ANALYZE run_pairs")
+            shared = await conn.cursor(sql.SHARED, workflow_id, timeout=WHOLE_RUN_SECONDS)
+            while block := await shared.fetch(ROWS, timeout=WHOLE_RUN_SECONDS):
+                await _awake(conn, resolver.send([tuple(row) for row in block]))
+            await resolver.send([])
+            while joins := await _awake(conn, resolver.receive()):
+                await _run(conn, sql.JOIN, *map(list, zip(*joins, strict=True)))
+
+
+async def _awake(conn: Connection, answer: Awaitable[Answer]) -> Answer:
+    """Wait for the resolver, and show the server meanwhile that this process is alive."""
+    waiting = asyncio.ensure_future(answer)
+    try:
+        while not (await asyncio.wait({waiting}, timeout=_AWAKE_SECONDS))[0]:
+            await conn.execute("SELECT 1")
+        return await waiting
+    finally:
+        waiting.cancel()
+
+
+async def _run(conn: Connection, statement: str, *arguments: object) -> None:
+    await conn.execute(statement, *arguments, timeout=WHOLE_RUN_SECONDS)
 
 
 async def resolved_in(conn: Connection, workflow_id: str) -> int | None:

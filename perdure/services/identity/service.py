@@ -1,7 +1,7 @@
 """`IdentityService`: who and what the mentions of a run are.
 
-Two mentions are the same identity when their kind and normalised form are equal. What is resolved does not depend on
-the order in which documents finished.
+Distinct names (kind and normalised form) are put together into identities by rules that docs/services.md lists; every
+mention has the identity of its name. What is resolved does not depend on the order in which documents finished.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True, slots=True)
 class IdentitySummary:
-    """What a resolution came to; `resolution_rate` is the share of mentions that belong to an identity."""
+    """What a resolution came to; `resolution_rate` is the share of mentions whose identity is known."""
 
     identities: int
     mentions: int
@@ -19,7 +19,7 @@ class IdentitySummary:
 
 @dataclass(frozen=True, slots=True)
 class IdentityCounts:
-    """How many resolvable mentions there are, and how many of them belong to an identity; never more than there are."""
+    """How many mentions there are, and of how many the identity is known; never more than there are."""
 
     mentions: int
     resolved: int
@@ -29,7 +29,7 @@ class IdentityStore(Protocol):
     """Storage of identities; every method raises `DependencyUnavailable` when it cannot be reached."""
 
     async def counts(self, workflow_id: str) -> IdentityCounts:
-        """Mentions of a run's processed documents, and those among them that its last resolution has covered.
+        """Mentions of a run's processed documents, and those that its last resolution covered without finding several.
 
         Asked at every checkpoint, so it reads documents, not mentions.
         """

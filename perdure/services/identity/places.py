@@ -1,0 +1,72 @@
+"""Which places of a run are one: in one spelling, or misspelt."""
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+
+from perdure.services.identity.clusters import Clusters
+from perdure.services.identity.names import Joined, Name, joined, tokens
+from perdure.services.identity.spelling import ends, misspellings, slip
+from perdure.services.identity.together import Together
+
+_SAME_WORDS = {"st": "saint", "ste": "sainte", "mt": "mount", "ft": "fort", "is": "island", "mtns": "mountains"}
+_SAME_PLACES = {
+    "us": "united states", "usa": "united states", "united states of america": "united states", "uk": "united kingdom",
+    "great britain": "united kingdom", "uae": "united arab emirates", "ussr": "soviet union", "nyc": "new york city",
+    "la": "los angeles", "dc": "washington dc", "washington d c": "washington dc",
+    "u s": "united states", "u s a": "united states", "u k": "united kingdom",
+}  # fmt: skip
+_SHORTEST = 5
+_DIRECTIONS = frozenset(
+    ["north", "south", "east", "west", "northern", "southern", "eastern", "western", "new", "upper", "lower"]
+)
+
+
+class Places:
+    """Resolves the places of a run.
+
+    Args:
+        names: all of them, in any order.
+    """
+
+    def __init__(self, names: Iterable[Name]) -> None:
+        groups: dict[tuple[str, ...], list[Name]] = defaultdict(list)
+        for name in sorted(names, key=lambda name: name.weight):
+            if words := words_of(name.normalised):
+                groups[words].append(name)
+        ranked = sorted(
+            (-sum(name.mentions for name in group), group[0].normalised, key) for key, group in groups.items()
+        )
+        self._words = [words for _, _, words in ranked]
+        self._names = [groups[words] for words in self._words]
+        self._mentions = [-mentions for mentions, _, _ in ranked]
+        self.together = Together()
+
+    def joins(self) -> Iterator[Joined]:
+        """Every name that is not an identity by itself."""
+        rules = ["same_name"] * len(self._words)
+        right = dict(misspellings(range(len(self._words)), self._blocks, self._mentions.__getitem__, self._distance))
+        clusters = Clusters(len(rules), lambda one, other: right.get(one, one) == right.get(other, other))
+        for rare, frequent in right.items():
+            if clusters.join(frequent, rare):
+                rules[rare] = "typing_error"
+        for members in clusters.sets():
+            head = min(members, key=lambda one: (one in right, one))
+            yield from joined(head, members, self._names, rules)
+
+    def _blocks(self, one: int) -> Sequence[Hashable]:
+        words = self._words[one]
+        return [hash((words[:at], end, words[at + 1 :])) for at in range(len(words)) for end in ends(words[at])]
+
+    def _distance(self, rare: int, frequent: int) -> int:
+        one, other = self._words[rare], self._words[frequent]
+        differing = [(mine, theirs) for mine, theirs in zip(one, other, strict=False) if mine != theirs]
+        if len(one) != len(other) or len(differing) != 1 or _DIRECTIONS & set(differing[0]):
+            return 0
+        return slip(*differing[0], _SHORTEST)
+
+
+def words_of(normalised: str) -> tuple[str, ...]:
+    """The words of a place in one spelling."""
+    words = tokens(normalised)
+    whole = _SAME_PLACES.get(" ".join(words))
+    return tuple(whole.split()) if whole else tuple(_SAME_WORDS.get(word, word) for word in words)
