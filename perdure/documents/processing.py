@@ -44,6 +44,8 @@ def process_document(
     """
     from perdure.documents.chunking import chunk  # noqa: PLC0415 - heavy
     from perdure.documents.embeddings import WordLlamaEmbedder  # noqa: PLC0415 - heavy
+    from perdure.documents.extraction.metadata import metadata_of  # noqa: PLC0415 - heavy
+    from perdure.documents.extraction.structure import bounded_sections, bounded_tables  # noqa: PLC0415 - heavy
     from perdure.documents.mentions import mentions  # noqa: PLC0415 - heavy
     from perdure.documents.quality import quality_score  # noqa: PLC0415 - heavy
 
@@ -53,6 +55,7 @@ def process_document(
     text = storable(extracted.text)
     allow_cpu(limits.analysis_seconds(len(text)))
     chunks = chunk(text)
+    metadata = metadata_of(storable(extracted.properties), text)
     return ProcessedDocument(
         sha256=hashlib.sha256(content).hexdigest(),
         size_bytes=len(content),
@@ -66,6 +69,12 @@ def process_document(
         mentions=mentions(text),
         quality_score=quality_score(extracted),
         warnings=tuple(storable(warning) for warning in extracted.warnings),
+        sections=bounded_sections(extracted.sections, storable),
+        tables=bounded_tables(extracted.tables, storable),
+        authors=metadata.authors,
+        created=metadata.created,
+        modified=metadata.modified,
+        language=metadata.language,
     )
 
 
@@ -91,7 +100,7 @@ def warm_up() -> None:
     """Load every library and model, so that the first document does not wait for them."""
     from perdure.documents.chunking import chunk  # noqa: PLC0415 - heavy
     from perdure.documents.embeddings import WordLlamaEmbedder  # noqa: PLC0415 - heavy
-    from perdure.documents.extraction import html, mail, office, pdf, text  # noqa: F401, PLC0415 - heavy
+    from perdure.documents.extraction import html, mail, metadata, office, pdf, text  # noqa: F401, PLC0415 - heavy
     from perdure.documents.mentions import mentions  # noqa: PLC0415 - heavy
 
     sample = "Ada Lovelace met Charles Babbage in London on 5 June 1833."

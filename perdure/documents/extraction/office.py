@@ -10,8 +10,11 @@ import kreuzberg
 
 from perdure.documents import sniffing
 from perdure.documents.compound import CompoundFile
+from perdure.documents.document import Section, Table
 from perdure.documents.extraction.extracted import Extracted, joined_pages
+from perdure.documents.extraction.nodes import structured
 from perdure.documents.extraction.slides import extract_slides
+from perdure.documents.extraction.structure import one_line
 from perdure.errors import DamagedDocument, DocumentTooLarge, EncryptedDocument
 
 MAX_UNPACKED_BYTES = 1024 * 1024 * 1024
@@ -21,7 +24,7 @@ RATIO_FROM_BYTES = 64 * 1024 * 1024
 
 _PROPERTIES = ("title", "subject", "authors", "keywords", "language", "created_at", "modified_at", "created_by",
                "modified_by", "sheet_names", "slide_count", "page_count")  # fmt: skip
-_CONFIG = kreuzberg.ExtractionConfig(use_cache=False, disable_ocr=True)  # type: ignore[call-arg] # its stubs lag
+_CONFIG = kreuzberg.ExtractionConfig(use_cache=False, disable_ocr=True, include_document_structure=True)  # type: ignore[call-arg] # its stubs lag
 _WORKBOOKS = (sniffing.XLSX, sniffing.XLS, sniffing.ODS)
 _WORD_PART = re.compile(r"word/[a-z0-9]+\.xml")
 # Kreuzberg 4.10 drops character references from DOCX: "Harbour &amp; Finch" becomes "Harbour  Finch", "it&#8217;s"
@@ -52,15 +55,15 @@ def extract_office(content: bytes, media_type: str) -> Extracted:
     properties = _properties(result.metadata)
     title = str(properties.pop("title", "")) or None
     if media_type in _WORKBOOKS and result.tables:
-        text, offsets = joined_pages(_sheets(result))
-        return Extracted(text, title, offsets, properties)
+        return _workbook(result, title, properties)
     text = result.content.translate(_UNSHIELD) if media_type == sniffing.DOCX else result.content
     if media_type == sniffing.PPT:
         text = _MASTER_LINES.sub("", text)
     if media_type == sniffing.MSG:
         names = [f"[Attachment: {name}]" for name in result.metadata.get("attachments") or ()]
         text, title = "\n\n".join([text, *names]), title or str(result.metadata.get("subject") or "") or None
-    return Extracted(text, title, properties=properties)
+    text, sections, tables = structured(text, (result.document or {}).get("nodes") or (), _UNSHIELD)
+    return Extracted(text, title, properties=properties, sections=sections, tables=tables)
 
 
 def _parsed(content: bytes, media_type: str) -> Any:
@@ -77,17 +80,24 @@ def _parsed(content: bytes, media_type: str) -> Any:
         raise DamagedDocument("The document is damaged: its content breaks the rules of its format.") from error
 
 
-def _sheets(result: Any) -> list[str]:
+def _workbook(result: Any, title: str | None, properties: dict[str, Any]) -> Extracted:
     """One page a sheet: its name, then a line a row with the cells separated by tabs."""
-    names = result.metadata.get("sheet_names") or []
-    lines: dict[int, list[str]] = {number: [name] for number, name in enumerate(names, start=1)}
+    names = dict(enumerate(result.metadata.get("sheet_names") or [], start=1))
+    rows: dict[int, list[tuple[str, ...]]] = {number: [] for number in names}
     for table in result.tables:
-        sheet = lines.setdefault(table.page_number, [])
-        for row in table.cells:
-            cells = "\t".join(" ".join(cell.split()).removesuffix(" 00:00:00") for cell in row).rstrip("\t")
-            if cells.strip():
-                sheet.append(cells)
-    return ["\n".join(lines[number]) for number in sorted(lines)]
+        cells = [tuple(one_line(cell).removesuffix(" 00:00:00") for cell in row) for row in table.cells]
+        rows.setdefault(table.page_number, []).extend(row for row in cells if any(row))
+    numbers = sorted(rows)
+    lines = {number: ["\t".join(row).rstrip("\t") for row in rows[number]] for number in numbers}
+    sheets = ["\n".join([*([names[number]] if number in names else []), *lines[number]]) for number in numbers]
+    text, offsets = joined_pages(sheets)
+    sections = [Section(at, 1, names[one]) for one, at in zip(numbers, offsets, strict=True) if one in names]
+    tables = []
+    for page, (number, offset, sheet) in enumerate(zip(numbers, offsets, sheets, strict=True), start=1):
+        if rows[number]:
+            end = offset + len(sheet)
+            tables.append(Table(end - len("\n".join(lines[number])), end, tuple(rows[number]), page))
+    return Extracted(text, title, offsets, properties, sections=tuple(sections), tables=tuple(tables))
 
 
 def _check_container(content: bytes) -> None:

@@ -1,13 +1,17 @@
 """PDF: text page by page through PDFium; what PDFium cannot open is repaired by QPDF first."""
 
 import io
+import re
+from itertools import islice
 from typing import Any
 
 import pikepdf
 import pypdfium2
 from pypdfium2 import raw
 
+from perdure.documents.document import Section
 from perdure.documents.extraction.extracted import Extracted, joined_pages
+from perdure.documents.extraction.structure import MAX_LEVEL, MAX_SECTIONS, one_line
 from perdure.errors import DamagedDocument, EncryptedDocument
 
 _PROPERTIES = {"Author": "author", "Subject": "subject", "Keywords": "keywords", "CreationDate": "created",
@@ -15,6 +19,7 @@ _PROPERTIES = {"Author": "author", "Subject": "subject", "Keywords": "keywords",
 
 
 _TAIL_BYTES = 4096
+_MAX_SOUGHT_CHARACTERS = 200
 
 
 def extract_pdf(content: bytes, media_type: str) -> Extracted:  # noqa: ARG001 - the shape of every extractor
@@ -43,10 +48,37 @@ def extract_pdf(content: bytes, media_type: str) -> Extracted:  # noqa: ARG001 -
             raise DamagedDocument("None of the PDF's pages can be read.")
         text, offsets = joined_pages(pages)
         info: dict[str, Any] = document.get_metadata_dict(skip_empty=True)
+        sections = _outline(document, pages, offsets)
     finally:
         document.close()
     properties = {name: info[key] for key, name in _PROPERTIES.items() if key in info}
-    return Extracted(text, info.get("Title"), offsets, {**properties, "pages": len(pages)}, warnings)
+    return Extracted(text, info.get("Title"), offsets, {**properties, "pages": len(pages)}, warnings, sections)
+
+
+def _outline(document: pypdfium2.PdfDocument, pages: list[str], offsets: tuple[int, ...]) -> tuple[Section, ...]:
+    """The bookmarks, each where its words stand on the page that it leads to, else where that page begins."""
+    sections: list[Section] = []
+    after: dict[int, int] = {}
+    try:
+        for entry in islice(document.get_toc(max_depth=MAX_LEVEL), MAX_SECTIONS):
+            target, heading = entry.get_dest(), one_line(entry.get_title())
+            index = target.get_index() if target else None
+            if index is None or not 0 <= index < len(pages) or not heading:
+                continue
+            place = _place(pages[index], heading, after.get(index, 0))
+            if place is not None:
+                after[index] = place + 1
+            sections.append(Section(offsets[index] + (place or 0), entry.level + 1, heading))
+    except pypdfium2.PdfiumError:
+        pass  # a damaged outline is no reason to refuse the pages
+    return tuple(sections)
+
+
+def _place(page: str, heading: str, start: int) -> int | None:
+    """Where a heading stands on its page, however its line is broken there."""
+    words = r"\s+".join(map(re.escape, heading[:_MAX_SOUGHT_CHARACTERS].split()))
+    found = re.compile(words, re.IGNORECASE).search(page, start)
+    return found.start() if found else None
 
 
 def _reopened(repaired: bytes) -> pypdfium2.PdfDocument:

@@ -167,7 +167,8 @@ class PostgresManifestStore:
                     *(workflow_id, position, lease.epoch, lease.dispatch, lease.attempt, attempts),
                     *(document.media_type, document.sha256, document.quality_score, document.title),
                     *(document.properties, len(document.text), len(document.chunks), len(document.mentions)),
-                    list(document.warnings),
+                    *(list(document.warnings), list(document.authors)),
+                    *(document.created, document.modified, document.language),
                 )
                 await _was_mine(conn, outcome, workflow_id, position)
                 await write_outputs(conn, workflow_id, position, document)

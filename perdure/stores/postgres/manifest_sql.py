@@ -47,6 +47,7 @@ COMMIT = """
 UPDATE documents
 SET status = 'processed', attempts = $6, media_type = $7, sha256 = $8, quality_score = $9, title = $10,
     properties = $11, characters = $12, chunk_count = $13, mention_count = $14, warnings = $15,
+    authors = $16, created = $17, modified = $18, language = $19,
     reason = NULL, error_type = NULL, read_version = version, committed_at = now()
 WHERE workflow_id = $1 AND position = $2 AND status = 'pending' AND epoch = $3 AND dispatch = $4 AND attempt = $5
 """
