@@ -4,12 +4,10 @@ from collections.abc import Callable
 
 from perdure.documents import sniffing
 from perdure.documents.extraction.extracted import Extracted
-from perdure.errors import NoTextExtracted
 
 __all__ = ["Extracted", "extract"]
 
 _TEXTS = (sniffing.PLAIN, sniffing.MARKDOWN, sniffing.CSV, sniffing.TSV, sniffing.JSON, sniffing.XML)
-_NO_TEXT = "No text was found in the document: it may hold only images, or nothing."
 
 Extractor = Callable[[bytes, str], Extracted]
 
@@ -22,8 +20,9 @@ def extract(content: bytes, media_type: str) -> Extracted:
     """
     extracted = _extractor(media_type)(content, media_type)
     if not extracted.text.strip():
-        reason = "The PDF has no text on its pages: it probably holds only images."
-        raise NoTextExtracted(reason if media_type == sniffing.PDF else _NO_TEXT)
+        from perdure.documents.extraction.absence import without_text  # noqa: PLC0415 - as below
+
+        raise without_text(content, media_type)
     return extracted
 
 

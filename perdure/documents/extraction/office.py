@@ -33,6 +33,9 @@ _REFERENCE = re.compile(rb"&(?:(amp|lt|gt|quot|apos)|#([0-9]{1,7})|#x([0-9a-fA-F
 _NAMED = {b"amp": 38, b"lt": 60, b"gt": 62, b"quot": 34, b"apos": 39}
 _SHIELDS = {38: 0xE001, 60: 0xE002, 62: 0xE003, 34: 0xE004, 39: 0xE005}
 _UNSHIELD = {shield: character for character, shield in _SHIELDS.items()}
+_ALGORITHM = re.compile(rb"EncryptionMethod[^<>]*\bAlgorithm\s*=\s*[\"']([^\"'<>]*)")
+_OF_FONTS = {b"http://www.idpf.org/2008/embedding", b"http://ns.adobe.com/pdf/enc#RC"}
+_NAMELESS_PICTURE = re.compile(r"^\[Image: image\]$\n*", re.MULTILINE)
 _MASTER_LINES = re.compile(
     r"\A(?:\s*(?:Click to edit Master (?:title|subtitle|text) styles?|(?:Second|Third|Fourth|Fifth) level)\s*$)+\s*",
     re.MULTILINE,
@@ -57,6 +60,8 @@ def extract_office(content: bytes, media_type: str) -> Extracted:
     if media_type in _WORKBOOKS and result.tables:
         return _workbook(result, title, properties)
     text = result.content.translate(_UNSHIELD) if media_type == sniffing.DOCX else result.content
+    if media_type == sniffing.RTF:
+        text = _NAMELESS_PICTURE.sub("", text)
     if media_type == sniffing.PPT:
         text = _MASTER_LINES.sub("", text)
     if media_type == sniffing.MSG:
@@ -106,13 +111,21 @@ def _check_container(content: bytes) -> None:
             members = archive.infolist()
             manifest = _member(archive, "META-INF/manifest.xml")
             encrypted = any(member.flag_bits & 1 for member in members) or b"encryption-data" in manifest
+            locked = _locks(_member(archive, "META-INF/encryption.xml")) - _OF_FONTS
     except (zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError, EOFError, OSError) as error:
         raise DamagedDocument("The document's container is damaged.") from error
     if encrypted:
         raise EncryptedDocument("The document is protected by a password.")
+    if locked:
+        raise EncryptedDocument("The document is protected by its publisher's rights management.")
     unpacked = sum(member.file_size for member in members)
     if unpacked > MAX_UNPACKED_BYTES or (unpacked > RATIO_FROM_BYTES and unpacked > MAX_RATIO * len(content)):
         raise DocumentTooLarge(f"The document unpacks to {unpacked // 2**20} MB, which is not believable.")
+
+
+def _locks(encryption: bytes) -> set[bytes]:
+    """How parts of an EPUB are encrypted; fonts often are, and nobody minds."""
+    return set(_ALGORITHM.findall(encryption))
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> bytes:

@@ -38,6 +38,8 @@ def extract_pdf(content: bytes, media_type: str) -> Extracted:  # noqa: ARG001 -
     except pypdfium2.PdfiumError as error:
         if getattr(error, "err_code", None) == raw.FPDF_ERR_PASSWORD:
             raise EncryptedDocument("The PDF is protected by a password.") from error
+        if getattr(error, "err_code", None) == raw.FPDF_ERR_SECURITY:
+            raise EncryptedDocument("The PDF is protected in a way that is not known here.") from error
         document = _reopened(_repaired(content))
         warnings = ("The PDF was damaged; it was repaired, and parts may be missing.",)
     try:
