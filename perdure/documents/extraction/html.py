@@ -9,7 +9,7 @@ from perdure.documents.document import Section, Table
 from perdure.documents.extraction.charset import decoded
 from perdure.documents.extraction.extracted import Extracted
 from perdure.documents.extraction.flow import Flow
-from perdure.documents.extraction.html_tables import OpenTable
+from perdure.documents.extraction.open_table import OpenTable
 
 MAX_DEPTH = 2_000
 """Deeper nesting has no meaning to a reader and takes parsers quadratic time."""

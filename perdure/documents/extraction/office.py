@@ -11,8 +11,10 @@ import kreuzberg
 from perdure.documents import sniffing
 from perdure.documents.compound import CompoundFile
 from perdure.documents.document import Section, Table
+from perdure.documents.extraction.container_metadata import book_properties, open_document_properties
 from perdure.documents.extraction.extracted import Extracted, joined_pages
 from perdure.documents.extraction.nodes import structured
+from perdure.documents.extraction.open_document import extract_open_document
 from perdure.documents.extraction.slides import extract_slides
 from perdure.documents.extraction.structure import one_line
 from perdure.errors import DamagedDocument, DocumentTooLarge, EncryptedDocument
@@ -36,6 +38,8 @@ _UNSHIELD = {shield: character for character, shield in _SHIELDS.items()}
 _ALGORITHM = re.compile(rb"EncryptionMethod[^<>]*\bAlgorithm\s*=\s*[\"']([^\"'<>]*)")
 _OF_FONTS = {b"http://www.idpf.org/2008/embedding", b"http://ns.adobe.com/pdf/enc#RC"}
 _NAMELESS_PICTURE = re.compile(r"^\[Image: image\]$\n*", re.MULTILINE)
+_UNICODE_ESCAPE = re.compile(r"\\u(-?\d{1,5}) ?(?:\\'[0-9a-fA-F]{2}|\?)?")
+_BYTE_ESCAPE = re.compile(r"\\'([0-9a-fA-F]{2})")
 _MASTER_LINES = re.compile(
     r"\A(?:\s*(?:Click to edit Master (?:title|subtitle|text) styles?|(?:Second|Third|Fourth|Fifth) level)\s*$)+\s*",
     re.MULTILINE,
@@ -54,8 +58,10 @@ def extract_office(content: bytes, media_type: str) -> Extracted:
         _check_container(content)
     if media_type == sniffing.PPTX:
         return extract_slides(content)
+    if media_type in (sniffing.ODT, sniffing.ODP):
+        return extract_open_document(content)
     result = _parsed(_shielded(content) if media_type == sniffing.DOCX else content, media_type)
-    properties = _properties(result.metadata)
+    properties = _properties(result.metadata) | _more_properties(content, media_type)
     title = str(properties.pop("title", "")) or None
     if media_type in _WORKBOOKS and result.tables:
         return _workbook(result, title, properties)
@@ -159,6 +165,26 @@ def _shield(reference: re.Match[bytes]) -> bytes:
     return chr(_SHIELDS.get(character, character)).encode()
 
 
+def _more_properties(content: bytes, media_type: str) -> dict[str, Any]:
+    """What Kreuzberg does not tell of a format."""
+    if media_type not in (sniffing.ODS, sniffing.EPUB):
+        return {}
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return open_document_properties(archive) if media_type == sniffing.ODS else book_properties(archive)
+
+
 def _properties(metadata: Any) -> dict[str, Any]:
-    found = {key: metadata.get(key) for key in _PROPERTIES}
+    found = {key: _unescaped(metadata.get(key)) for key in _PROPERTIES}
     return {key: value for key, value in found.items() if value not in (None, "", [])}
+
+
+def _unescaped(value: Any) -> Any:
+    """Without the escapes of RTF, which Kreuzberg leaves in what an RTF says of itself."""
+    if isinstance(value, list):
+        return [_unescaped(one) for one in value]
+    if not isinstance(value, str) or "\\" not in value:
+        return value
+    # A character beyond the first plane is two of them, as in UTF-16.
+    text = _UNICODE_ESCAPE.sub(lambda found: chr(int(found.group(1)) & 0xFFFF), value)
+    text = _BYTE_ESCAPE.sub(lambda found: bytes.fromhex(found.group(1)).decode("cp1252", "replace"), text)
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

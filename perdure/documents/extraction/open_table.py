@@ -1,10 +1,10 @@
-"""Tables of HTML as rows of cells, and which of them are tables at all: many only lay out a page."""
+"""Tables as rows of cells, and which of them are tables at all: many only lay out a page."""
 
 from dataclasses import dataclass, field
 
 from perdure.documents.extraction.structure import MAX_CELLS, MAX_COLUMNS
 
-_MIN_ROWS = _MIN_COLUMNS = 2
+_MIN_COLUMNS = 2
 _MAX_SPAN = 100
 
 
@@ -46,10 +46,12 @@ class OpenTable:
         if self.rows and not self.nested:
             self._reach_down(self.rows[-1])
 
-    def is_data(self) -> bool:
+    def is_data(self, least_rows: int = 2) -> bool:
         """Rows and columns, and no table within."""
         self.rows = [row for row in self.rows if any(row)]
-        return not self.nested and len(self.rows) >= _MIN_ROWS and max(map(len, self.rows)) >= _MIN_COLUMNS
+        if self.nested or not self.rows:
+            return False
+        return len(self.rows) >= least_rows and max(map(len, self.rows)) >= _MIN_COLUMNS
 
     def _reach_down(self, row: list[str]) -> None:
         while (left := self._down.get(len(row), 0)) and len(row) < MAX_COLUMNS:
