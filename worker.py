@@ -43,6 +43,7 @@ from orchestration.worker_slot import take_slot
 from perdure import __version__
 from perdure.documents.discovery import content_hash, discover
 from perdure.documents.isolation import IsolatedPool
+from perdure.documents.processing import process_document
 from perdure.errors import DependencyUnavailable, PerdureError
 from perdure.stores.postgres.migrations import apply_migrations
 from workflows.document_pipeline import DocumentPipeline
@@ -118,7 +119,9 @@ async def run_worker(
         asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
     slot = take_slot(settings.data_dir)
     stores = open_stores(settings)
-    pool = IsolatedPool(settings.pool_workers, settings.limits, server=fork_server)
+    pool = IsolatedPool(
+        settings.pool_workers, settings.limits, partial(process_document, ocr=settings.ocr), server=fork_server
+    )
     pool.start()
     try:
         client = await connect(settings, identity=slot.identity)

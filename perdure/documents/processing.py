@@ -15,9 +15,12 @@ from perdure.documents.sniffing import sniff
 from perdure.errors import DamagedDocument, DocumentError, ParserCrashed, ParserOutOfMemory
 
 if TYPE_CHECKING:
-    from perdure.documents.extraction import Extracted
+    from perdure.documents.extraction import Extracted, ReadPicture
+    from perdure.documents.extraction.ocr import Ocr
 
 MAX_TITLE_CHARACTERS = 500
+PAGE_CPU_SECONDS = 60.0
+"""For the OCR of one page; a dense one takes three."""
 _LONE_SURROGATES = dict.fromkeys(range(0xD800, 0xE000), "�")
 _UNSTORABLE = str.maketrans({**_LONE_SURROGATES, 0: " "})
 
@@ -28,6 +31,7 @@ def process_document(
     source: str,
     limits: Limits = Limits(),  # noqa: B008 - frozen
     allow_cpu: AllowCpu = lambda _: None,
+    ocr: "Ocr | None" = None,
 ) -> ProcessedDocument:
     """Read, sniff, extract, chunk, recognise, embed, score.
 
@@ -37,6 +41,7 @@ def process_document(
         source: `file://` URI of the source it was found under.
         limits: on size here; on time and memory by whoever runs this in isolation.
         allow_cpu: told at the beginning of each stage how many CPU seconds it may take.
+        ocr: reads the pages that are pictures, if it was asked for.
 
     Raises:
         DocumentError: the document's own fault.
@@ -51,7 +56,7 @@ def process_document(
 
     allow_cpu(limits.extraction_cpu_seconds)
     content = read_document(uri, source, limits.max_file_bytes)
-    media_type, extracted = _extracted(content, name, limits)
+    media_type, extracted = _extracted(content, name, limits, _picture_reader(ocr, limits, allow_cpu))
     text = storable(extracted.text)
     allow_cpu(limits.analysis_seconds(len(text)))
     chunks = chunk(text)
@@ -78,13 +83,29 @@ def process_document(
     )
 
 
-def _extracted(content: bytes, name: str, limits: Limits) -> "tuple[str, Extracted]":
+def _picture_reader(ocr: "Ocr | None", limits: Limits, allow_cpu: AllowCpu) -> "ReadPicture | None":
+    """OCR with time of its own for each page, and after it as much as ever for the pages that follow."""
+    if ocr is None:
+        return None
+
+    def read(page: Any) -> str:
+        allow_cpu(PAGE_CPU_SECONDS)
+        text = ocr.read(page)
+        allow_cpu(limits.extraction_cpu_seconds)
+        return text
+
+    return read
+
+
+def _extracted(
+    content: bytes, name: str, limits: Limits, read_picture: "ReadPicture | None"
+) -> "tuple[str, Extracted]":
     """Media type and what its extractor found; every error that a hostile file can provoke becomes a reason."""
     from perdure.documents.extraction import extract  # noqa: PLC0415 - heavy
 
     try:
         media_type = sniff(content, name)
-        return media_type, extract(content, media_type)
+        return media_type, extract(content, media_type, read_picture)
     except DocumentError as error:
         raise type(error)(storable(str(error))) from error
     except RecursionError as error:

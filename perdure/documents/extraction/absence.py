@@ -3,6 +3,7 @@
 import io
 import re
 import zipfile
+from typing import Any
 
 import pypdfium2
 from pypdfium2 import raw
@@ -19,8 +20,16 @@ _MAX_DEPTH = 5
 _MAX_MEMBERS = 10_000
 
 
-def without_text(content: bytes, media_type: str) -> DocumentError:
-    """The reason for which nothing came out of a document that could be opened."""
+def without_text(content: bytes, media_type: str, *, by_ocr: bool = False) -> DocumentError:
+    """The reason for which nothing came out of a document that could be opened.
+
+    Args:
+        content: of the file.
+        media_type: as sniffed.
+        by_ocr: whether pictures were read by OCR already.
+    """
+    if by_ocr:
+        return ImageOnlyDocument("The PDF's pages are pictures, and OCR found no words in them either.")
     if media_type == sniffing.PDF:
         if has_pictures(content):
             return ImageOnlyDocument(
@@ -53,14 +62,23 @@ def has_pictures(content: bytes) -> bool:
     try:
         for index in range(min(len(document), _MAX_PAGES)):
             try:
-                objects = document[index].get_objects(filter=(raw.FPDF_PAGEOBJ_IMAGE,), max_depth=_MAX_DEPTH)
-                if next(iter(objects), None) is not None:
+                if shows_picture(document[index]):
                     return True
             except pypdfium2.PdfiumError:
                 continue
     finally:
         document.close()
     return False
+
+
+def shows_picture(page: Any) -> bool:
+    """Whether there is a picture on a page of pypdfium2.
+
+    Raises:
+        PdfiumError: the page cannot be read.
+    """
+    objects = page.get_objects(filter=(raw.FPDF_PAGEOBJ_IMAGE,), max_depth=_MAX_DEPTH)
+    return next(iter(objects), None) is not None
 
 
 class _DeclaresEntitiesError(Exception):

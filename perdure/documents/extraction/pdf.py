@@ -2,6 +2,7 @@
 
 import io
 import re
+from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
@@ -10,6 +11,7 @@ import pypdfium2
 from pypdfium2 import raw
 
 from perdure.documents.document import Section
+from perdure.documents.extraction.absence import shows_picture
 from perdure.documents.extraction.extracted import Extracted, joined_pages
 from perdure.documents.extraction.structure import MAX_LEVEL, MAX_SECTIONS, one_line
 from perdure.errors import DamagedDocument, EncryptedDocument
@@ -22,8 +24,12 @@ _TAIL_BYTES = 4096
 _MAX_SOUGHT_CHARACTERS = 200
 
 
-def extract_pdf(content: bytes, media_type: str) -> Extracted:  # noqa: ARG001 - the shape of every extractor
+def extract_pdf(content: bytes, read_picture: Callable[[Any], str] | None = None) -> Extracted:
     """Text of every page.
+
+    Args:
+        content: of the file.
+        read_picture: the text of a page that shows a picture and has none; None leaves it without.
 
     Raises:
         EncryptedDocument: it opens with a password only.
@@ -43,18 +49,23 @@ def extract_pdf(content: bytes, media_type: str) -> Extracted:  # noqa: ARG001 -
         document = _reopened(_repaired(content))
         warnings = ("The PDF was damaged; it was repaired, and parts may be missing.",)
     try:
-        pages, unreadable = _pages(document)
+        pages, unreadable, pictures = _pages(document, read_picture)
         if unreadable:
             warnings += (f"{unreadable} of {len(pages)} pages could not be read.",)
         if pages and unreadable == len(pages):
             raise DamagedDocument("None of the PDF's pages can be read.")
+        if pictures:
+            warnings += (f"{pictures} of {len(pages)} pages are pictures; their words come from OCR and may be wrong.",)
         text, offsets = joined_pages(pages)
         info: dict[str, Any] = document.get_metadata_dict(skip_empty=True)
         sections = _outline(document, pages, offsets)
     finally:
         document.close()
-    properties = {name: info[key] for key, name in _PROPERTIES.items() if key in info}
-    return Extracted(text, info.get("Title"), offsets, {**properties, "pages": len(pages)}, warnings, sections)
+    properties: dict[str, Any] = {name: info[key] for key, name in _PROPERTIES.items() if key in info}
+    properties["pages"] = len(pages)
+    if pictures:
+        properties["ocr_pages"] = pictures
+    return Extracted(text, info.get("Title"), offsets, properties, warnings, sections)
 
 
 def _outline(document: pypdfium2.PdfDocument, pages: list[str], offsets: tuple[int, ...]) -> tuple[Section, ...]:
@@ -90,19 +101,23 @@ def _reopened(repaired: bytes) -> pypdfium2.PdfDocument:
         raise DamagedDocument("The PDF is damaged beyond repair.") from error
 
 
-def _pages(document: pypdfium2.PdfDocument) -> tuple[list[str], int]:
-    pages, unreadable = [], 0
+def _pages(document: pypdfium2.PdfDocument, read_picture: Callable[[Any], str] | None) -> tuple[list[str], int, int]:
+    """The texts, and how many of them could not be read, and how many OCR has read."""
+    pages, unreadable, pictures = [], 0, 0
     for index in range(len(document)):
         try:
             page = document[index]
             text_page = page.get_textpage()
             pages.append(text_page.get_text_bounded().replace("\r\n", "\n").replace("\ufffe", "-"))
             text_page.close()
+            if read_picture and not pages[-1].strip() and shows_picture(page):
+                pages[-1] = read_picture(page)
+                pictures += 1
             page.close()
         except pypdfium2.PdfiumError:
             pages.append("")
             unreadable += 1
-    return pages, unreadable
+    return pages, unreadable, pictures
 
 
 def _repaired(content: bytes) -> bytes:

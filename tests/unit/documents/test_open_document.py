@@ -20,10 +20,11 @@ BODY = """<?xml version="1.0"?>
 <text:section><text:h text:outline-level="2">Rents<text:s text:c="2"/>rise</text:h></text:section>
 <text:p>one<text:line-break/>two<text:tab/>three<text:note><text:note-citation>1</text:note-citation>
 <text:note-body><text:p>noted</text:p></text:note-body></text:note> four</text:p>
-<text:list><text:list-item><text:p>first</text:p></text:list-item><text:list-item><text:p>second</text:p></text:list-item>
+<text:list><text:list-item><text:p>first</text:p></text:list-item>
+<text:list-item><text:p>second</text:p></text:list-item>
 </text:list><table:table><table:table-row><table:table-cell><text:p>a</text:p><text:p>b</text:p></table:table-cell>
-<table:table-cell table:number-columns-repeated="2"><text:p>c</text:p></table:table-cell></table:table-row></table:table>
-<table:table><table:table-row><table:table-cell><table:table><table:table-row><table:table-cell><text:p>in</text:p>
+<table:table-cell table:number-columns-repeated="2"><text:p>c</text:p></table:table-cell></table:table-row>
+</table:table><table:table><table:table-row><table:table-cell><table:table><table:table-row><table:table-cell><text:p>in</text:p>
 </table:table-cell><table:table-cell><text:p>ner</text:p></table:table-cell></table:table-row></table:table>
 </table:table-cell></table:table-row></table:table></office:text></office:body></office:document-content>"""
 
