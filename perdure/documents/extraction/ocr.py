@@ -1,11 +1,12 @@
 """Text out of pictures of pages: Tesseract, which Kreuzberg carries within, with the language data of the machine.
 
-Nothing is started and nothing is written: a page goes from PDFium's renderer to Tesseract as an uncompressed picture in
+No program is started and no page is written anywhere: it goes from PDFium's renderer to Tesseract as an uncompressed picture in
 memory. What is needed besides is Tesseract's data for each language, such as Debian's packages `tesseract-ocr-…` bring.
 """
 
 import os
 import re
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -43,6 +44,8 @@ class Ocr:
         import kreuzberg  # noqa: PLC0415 - heavy, and the worker's own process only checks that it could be used
 
         os.environ["TESSDATA_PREFIX"] = self.data_folder  # the only way to tell it
+        # Without a folder for a cache it has no OCR at all, although nothing is put there.
+        os.environ.setdefault("KREUZBERG_CACHE_DIR", str(Path(tempfile.gettempdir(), "perdure-ocr")))
         width, height = page.get_size()
         scale = min(_DOTS_PER_INCH / _POINTS_PER_INCH, (_MAX_PIXELS / max(1.0, width * height)) ** 0.5)
         bitmap = page.render(scale=scale, grayscale=True)
