@@ -1,7 +1,8 @@
 """Text out of pictures of pages: Tesseract, which Kreuzberg carries within, with the language data of the machine.
 
-No program is started and no page is written anywhere: it goes from PDFium's renderer to Tesseract as an uncompressed picture in
-memory. What is needed besides is Tesseract's data for each language, such as Debian's packages `tesseract-ocr-…` bring.
+No program is started and no page is written anywhere: it goes from PDFium's renderer to Tesseract as an uncompressed
+picture in memory. What is needed besides is Tesseract's data for each language, such as Debian's packages
+`tesseract-ocr-…` bring.
 """
 
 import os
@@ -31,6 +32,8 @@ class Ocr:
     languages: str
     """In Tesseract's names, such as `eng+deu`."""
     data_folder: str
+    empty_folder: str
+    """There already, for a process that may make none."""
 
     def read(self, page: Any) -> str:
         """The text of a PDF page, rendered; empty if there is none on it.
@@ -45,7 +48,7 @@ class Ocr:
 
         os.environ["TESSDATA_PREFIX"] = self.data_folder  # the only way to tell it
         # Without a folder for a cache it has no OCR at all, although nothing is put there.
-        os.environ.setdefault("KREUZBERG_CACHE_DIR", str(Path(tempfile.gettempdir(), "perdure-ocr")))
+        os.environ["KREUZBERG_CACHE_DIR"] = self.empty_folder
         width, height = page.get_size()
         scale = min(_DOTS_PER_INCH / _POINTS_PER_INCH, (_MAX_PIXELS / max(1.0, width * height)) ** 0.5)
         bitmap = page.render(scale=scale, grayscale=True)
@@ -73,13 +76,22 @@ def asked_for(environment: Mapping[str, str]) -> Ocr | None:
     folders = [Path(named)] if (named := environment.get("TESSDATA_PREFIX")) else _usual_folders()
     for folder in folders:
         if all((folder / f"{language}.traineddata").is_file() for language in languages.split("+")):
-            return Ocr(languages, str(folder))
+            return Ocr(languages, str(folder), _empty_folder())
     missing = " and ".join(f"{language}.traineddata" for language in languages.split("+"))
     where = f"in {named}, where TESSDATA_PREFIX points" if named else "on this machine"
     raise InvalidConfiguration(
         f"{OCR_VARIABLE} asks for OCR, but there is no {missing} {where}: install Tesseract with these languages "
         "(on Debian tesseract-ocr and tesseract-ocr-LANGUAGE), or set TESSDATA_PREFIX to the folder that has them."
     )
+
+
+def _empty_folder() -> str:
+    folder = Path(tempfile.gettempdir(), f"perdure-ocr-{os.getuid()}")
+    try:
+        (folder / "ocr").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidConfiguration(f"OCR needs the folder {folder}, which cannot be made: {error.strerror}.") from error
+    return str(folder)
 
 
 def _usual_folders() -> list[Path]:

@@ -35,7 +35,9 @@ def test_ocr_that_cannot_be_had_is_refused_with_what_is_missing(tmp_path: Path) 
     with pytest.raises(InvalidConfiguration, match=r"no eng\.traineddata and deu\.traineddata in .*install Tesseract"):
         asked_for({"PERDURE_OCR": "eng+deu", "TESSDATA_PREFIX": str(tmp_path)})
     (tmp_path / "eng.traineddata").touch()
-    assert asked_for({"PERDURE_OCR": "1", "TESSDATA_PREFIX": str(tmp_path)}) == Ocr("eng", str(tmp_path))
+    found = asked_for({"PERDURE_OCR": "1", "TESSDATA_PREFIX": str(tmp_path)})
+    assert found
+    assert (found.languages, found.data_folder) == ("eng", str(tmp_path))
     for nonsense in ("eng+", "../eng", "en", "eng deu"):
         with pytest.raises(InvalidConfiguration, match="PERDURE_OCR must be"):
             asked_for({"PERDURE_OCR": nonsense})
