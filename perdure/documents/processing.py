@@ -122,8 +122,10 @@ def warm_up() -> None:
     from perdure.documents.chunking import chunk  # noqa: PLC0415 - heavy
     from perdure.documents.embeddings import WordLlamaEmbedder  # noqa: PLC0415 - heavy
     from perdure.documents.extraction import html, mail, metadata, office, pdf, text  # noqa: F401, PLC0415 - heavy
+    from perdure.documents.extraction.ocr import prepare  # noqa: PLC0415 - heavy
     from perdure.documents.mentions import mentions  # noqa: PLC0415 - heavy
 
+    prepare()
     sample = "Ada Lovelace met Charles Babbage in London on 5 June 1833."
     chunk(sample)
     mentions(sample)

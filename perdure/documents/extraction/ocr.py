@@ -32,8 +32,6 @@ class Ocr:
     languages: str
     """In Tesseract's names, such as `eng+deu`."""
     data_folder: str
-    empty_folder: str
-    """There already, for a process that may make none."""
 
     def read(self, page: Any) -> str:
         """The text of a PDF page, rendered; empty if there is none on it.
@@ -44,11 +42,10 @@ class Ocr:
         Raises:
             MemoryError: the picture does not fit.
         """
-        import kreuzberg  # noqa: PLC0415 - heavy, and the worker's own process only checks that it could be used
+        import kreuzberg  # noqa: PLC0415 - as below
 
         os.environ["TESSDATA_PREFIX"] = self.data_folder  # the only way to tell it
-        # Without a folder for a cache it has no OCR at all, although nothing is put there.
-        os.environ["KREUZBERG_CACHE_DIR"] = self.empty_folder
+        prepare()
         width, height = page.get_size()
         scale = min(_DOTS_PER_INCH / _POINTS_PER_INCH, (_MAX_PIXELS / max(1.0, width * height)) ** 0.5)
         bitmap = page.render(scale=scale, grayscale=True)
@@ -59,6 +56,18 @@ class Ocr:
             bitmap.close()
         found = kreuzberg.extract_bytes_sync(picture, "image/x-portable-graymap", config=_config(self.languages))
         return str(found.content).strip()
+
+
+@cache
+def prepare() -> None:
+    """Have Kreuzberg make its OCR ready, which takes a millisecond: later a process may not make folders any more.
+
+    Without a folder for a cache there is no OCR at all, although nothing is ever put there.
+    """
+    import kreuzberg  # noqa: PLC0415 - heavy, and the worker's own process only checks that it could be used
+
+    os.environ.setdefault("KREUZBERG_CACHE_DIR", str(Path(tempfile.gettempdir(), f"perdure-ocr-{os.getuid()}")))
+    kreuzberg.list_ocr_backends()
 
 
 def asked_for(environment: Mapping[str, str]) -> Ocr | None:
@@ -76,22 +85,13 @@ def asked_for(environment: Mapping[str, str]) -> Ocr | None:
     folders = [Path(named)] if (named := environment.get("TESSDATA_PREFIX")) else _usual_folders()
     for folder in folders:
         if all((folder / f"{language}.traineddata").is_file() for language in languages.split("+")):
-            return Ocr(languages, str(folder), _empty_folder())
+            return Ocr(languages, str(folder))
     missing = " and ".join(f"{language}.traineddata" for language in languages.split("+"))
     where = f"in {named}, where TESSDATA_PREFIX points" if named else "on this machine"
     raise InvalidConfiguration(
         f"{OCR_VARIABLE} asks for OCR, but there is no {missing} {where}: install Tesseract with these languages "
         "(on Debian tesseract-ocr and tesseract-ocr-LANGUAGE), or set TESSDATA_PREFIX to the folder that has them."
     )
-
-
-def _empty_folder() -> str:
-    folder = Path(tempfile.gettempdir(), f"perdure-ocr-{os.getuid()}")
-    try:
-        (folder / "ocr").mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InvalidConfiguration(f"OCR needs the folder {folder}, which cannot be made: {error.strerror}.") from error
-    return str(folder)
 
 
 def _usual_folders() -> list[Path]:
