@@ -1,5 +1,6 @@
 """Process one batch: every document of a range of the queue ends committed or quarantined, exactly once."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -45,7 +46,9 @@ class Outcome(Protocol):
 class DocumentProcessor(Protocol):
     """Turns a file into a `ProcessedDocument` away from this process."""
 
-    async def process(self, uri: str, name: str, source: str) -> Outcome:
+    async def process(
+        self, uri: str, name: str, source: str, *, on_progress: Callable[[str], None] | None = None
+    ) -> Outcome:
         """Raise `DocumentError` for the document's fault, `DependencyUnavailable` for the world's."""
         ...
 
@@ -56,9 +59,18 @@ class _Now:
 
     finished: int = 0
     document: str = ""
+    progress: str = ""
+    """How far a long document is: `page 12 of 400`."""
+
+    def begin(self, document: str) -> None:
+        self.document, self.progress = document, ""
+
+    def tell(self, progress: str) -> None:
+        self.progress = progress
 
     def details(self) -> dict[str, object]:
-        return {"finished": self.finished, "document": self.document}
+        said = {"finished": self.finished, "document": self.document}
+        return {**said, "progress": self.progress} if self.progress else said
 
 
 @dataclass(frozen=True)
@@ -74,20 +86,22 @@ class BatchActivities:
         async with translated(now.details):
             entries = await self.manifest.lease_batch(request.workflow_id, lease, request.first, request.end)
             for entry in entries:
-                now.document = entry.name
+                now.begin(entry.name)
                 status, quality = entry.status, entry.quality_score
                 if status == "pending":
-                    status, quality = await self._finish(request.workflow_id, lease, entry)
+                    status, quality = await self._finish(request.workflow_id, lease, entry, now)
                 result.processed += status == "processed"
                 result.quarantined += status == "quarantined"
                 result.quality_sum += quality or 0.0
                 now.finished += 1
         return result
 
-    async def _finish(self, workflow_id: str, lease: Lease, entry: ManifestEntry) -> tuple[str, float | None]:
+    async def _finish(
+        self, workflow_id: str, lease: Lease, entry: ManifestEntry, now: _Now
+    ) -> tuple[str, float | None]:
         """Status and quality score that the document ended with."""
         try:
-            outcome = await self.processor.process(entry.uri, entry.name, entry.source)
+            outcome = await self.processor.process(entry.uri, entry.name, entry.source, on_progress=now.tell)
             await self.manifest.commit(workflow_id, lease, entry.position, outcome.document, attempts=outcome.attempts)
         except DocumentError as fault:
             attempts = int(getattr(fault, "attempts", 1))

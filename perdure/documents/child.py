@@ -11,10 +11,12 @@ import struct
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from perdure.documents.document import ProcessedDocument
 from perdure.documents.limits import AllowCpu, Limits
+from perdure.documents.parts import Parts, kept
 from perdure.errors import DependencyUnavailable, DocumentError, ParserCrashed, ParserOutOfMemory
 
 ProcessFunction = Callable[[str, str, str, Limits, AllowCpu], ProcessedDocument]
@@ -46,15 +48,26 @@ def leave_signals_to_parent() -> None:
 
 
 def serve(connection: socket.socket) -> None:
-    """Answer requests `(process, uri, name, source, limits)` with `(succeeded, document or error)` until the end."""
+    """Answer requests `(process, uri, name, source, limits)` with `(succeeded, document or error)` until the end.
+
+    Each request comes with the parts of its document that were finished before.
+    """
     bounded = False
-    while (request := _receive(connection)) is not None:
+    while (message := _receive(connection)) is not None:
+        earlier, request = pickle.loads(message)  # noqa: S301 - from the pool's owner
         process, uri, name, source, limits = pickle.loads(request)  # noqa: S301 - from the pool's owner
         if not bounded:
             _bound(limits)
             bounded = True
-        answer = _pickled(_answer(process, uri, name, source, limits))
+        with kept(Parts(earlier, partial(_send_parts, connection))):
+            answer = _pickled(_answer(process, uri, name, source, limits))
         connection.sendall(LENGTH.pack(len(answer)) + answer)
+
+
+def _send_parts(connection: socket.socket, said: str, parts: bytes) -> None:
+    """Between request and answer: `(None, (what to say, parts))`."""
+    message = pickle.dumps((None, (said, parts)), pickle.HIGHEST_PROTOCOL)
+    connection.sendall(LENGTH.pack(len(message)) + message)
 
 
 def _bound(limits: Limits) -> None:

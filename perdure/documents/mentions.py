@@ -13,6 +13,8 @@ from perdure.documents.mention_rules import rule_mentions
 
 PIECE_CHARACTERS = 5_000
 """spaCy is fed pieces: one call on a whole book would take a gigabyte, and short ones take twice the time."""
+SLICE_PIECES = 8
+"""As many as go through the model at once."""
 MAX_SURFACE_CHARACTERS = 200
 
 _KINDS = {"PERSON": "person", "ORG": "organisation", "GPE": "place", "LOC": "place", "FAC": "place"}
@@ -97,6 +99,14 @@ def _pieces(text: str) -> Iterator[tuple[int, int]]:
                     break
         yield start, end
         start = end
+
+
+def slices(text: str) -> Iterator[tuple[int, int]]:
+    """The same pieces in groups that are recognised together, so that what is found does not depend on how many are."""
+    bounds = list(_pieces(text))
+    for first in range(0, len(bounds), SLICE_PIECES):
+        group = bounds[first : first + SLICE_PIECES]
+        yield group[0][0], group[-1][1]
 
 
 def _trimmed(text: str, start: int, end: int, kind: str) -> Iterator[Mention]:

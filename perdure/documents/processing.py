@@ -8,8 +8,10 @@ import hashlib
 import math
 from typing import TYPE_CHECKING, Any
 
+from perdure.documents.citation import locate
 from perdure.documents.document import ProcessedDocument
 from perdure.documents.limits import AllowCpu, Limits
+from perdure.documents.parts import Parts, current
 from perdure.documents.reading import read_document
 from perdure.documents.sniffing import sniff
 from perdure.errors import DamagedDocument, DocumentError, ParserCrashed, ParserOutOfMemory
@@ -53,16 +55,24 @@ def process_document(
     from perdure.documents.extraction.structure import bounded_sections, bounded_tables  # noqa: PLC0415 - heavy
     from perdure.documents.mentions import mentions  # noqa: PLC0415 - heavy
     from perdure.documents.quality import quality_score  # noqa: PLC0415 - heavy
+    from perdure.documents.resumable_mentions import SliceBySlice  # noqa: PLC0415 - heavy
 
     allow_cpu(limits.extraction_cpu_seconds)
     content = read_document(uri, source, limits.max_file_bytes)
-    media_type, extracted = _extracted(content, name, limits, _picture_reader(ocr, limits, allow_cpu))
+    sha256, parts = hashlib.sha256(content).hexdigest(), current()
+    parts.begin(f"{sha256} {ocr}")
+    media_type, extracted = _extracted(content, name, limits, _picture_reader(ocr, limits, allow_cpu), parts)
     text = storable(extracted.text)
     allow_cpu(limits.analysis_seconds(len(text)))
     chunks = chunk(text)
+
+    def said(done: int) -> str:
+        page = locate(max(0, done - 1), extracted.page_offsets, ()).page
+        return f"names on page {page} of {len(extracted.page_offsets)}" if page else f"names in {done:,} characters"
+
     metadata = metadata_of(storable(extracted.properties), text)
     return ProcessedDocument(
-        sha256=hashlib.sha256(content).hexdigest(),
+        sha256=sha256,
         size_bytes=len(content),
         media_type=media_type,
         text=text,
@@ -71,7 +81,7 @@ def process_document(
         properties=storable(extracted.properties),
         chunks=chunks,
         embeddings=WordLlamaEmbedder().embed([text[one.start : one.end] for one in chunks]),
-        mentions=mentions(text),
+        mentions=mentions(text, SliceBySlice(parts, said)),
         quality_score=quality_score(extracted),
         warnings=tuple(storable(warning) for warning in extracted.warnings),
         sections=bounded_sections(extracted.sections, storable),
@@ -98,14 +108,14 @@ def _picture_reader(ocr: "Ocr | None", limits: Limits, allow_cpu: AllowCpu) -> "
 
 
 def _extracted(
-    content: bytes, name: str, limits: Limits, read_picture: "ReadPicture | None"
+    content: bytes, name: str, limits: Limits, read_picture: "ReadPicture | None", parts: Parts
 ) -> "tuple[str, Extracted]":
     """Media type and what its extractor found; every error that a hostile file can provoke becomes a reason."""
     from perdure.documents.extraction import extract  # noqa: PLC0415 - heavy
 
     try:
         media_type = sniff(content, name)
-        return media_type, extract(content, media_type, read_picture)
+        return media_type, extract(content, media_type, read_picture, parts)
     except DocumentError as error:
         raise type(error)(storable(str(error))) from error
     except RecursionError as error:

@@ -5,6 +5,7 @@ from typing import Any
 
 from perdure.documents import sniffing
 from perdure.documents.extraction.extracted import Extracted
+from perdure.documents.parts import Parts
 
 __all__ = ["Extracted", "extract"]
 
@@ -14,13 +15,16 @@ Extractor = Callable[[bytes, str], Extracted]
 ReadPicture = Callable[[Any], str]
 
 
-def extract(content: bytes, media_type: str, read_picture: ReadPicture | None = None) -> Extracted:
+def extract(
+    content: bytes, media_type: str, read_picture: ReadPicture | None = None, parts: Parts | None = None
+) -> Extracted:
     """Text, pages, structure and properties of a document.
 
     Args:
         content: of the file.
         media_type: as sniffed.
         read_picture: given a page of pypdfium2 that shows a picture and has no text, its text by OCR; None without OCR.
+        parts: pages that were finished before, and where to put more.
 
     Raises:
         DocumentError: it is encrypted or damaged, or no text comes out of it.
@@ -28,7 +32,7 @@ def extract(content: bytes, media_type: str, read_picture: ReadPicture | None = 
     if media_type == sniffing.PDF:
         from perdure.documents.extraction.pdf import extract_pdf  # noqa: PLC0415 - as below
 
-        extracted = extract_pdf(content, read_picture)
+        extracted = extract_pdf(content, read_picture, parts)
     else:
         extracted = _extractor(media_type)(content, media_type)
     if not extracted.text.strip():

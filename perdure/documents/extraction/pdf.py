@@ -14,6 +14,7 @@ from perdure.documents.document import Section
 from perdure.documents.extraction.absence import shows_picture
 from perdure.documents.extraction.extracted import Extracted, joined_pages
 from perdure.documents.extraction.structure import MAX_LEVEL, MAX_SECTIONS, one_line
+from perdure.documents.parts import Parts
 from perdure.errors import DamagedDocument, EncryptedDocument
 
 _PROPERTIES = {"Author": "author", "Subject": "subject", "Keywords": "keywords", "CreationDate": "created",
@@ -21,15 +22,20 @@ _PROPERTIES = {"Author": "author", "Subject": "subject", "Keywords": "keywords",
 
 
 _TAIL_BYTES = 4096
+_PART = "pages"
+_WRITTEN, _PICTURE, _UNREADABLE = "written", "picture", "unreadable"
 _MAX_SOUGHT_CHARACTERS = 200
 
 
-def extract_pdf(content: bytes, read_picture: Callable[[Any], str] | None = None) -> Extracted:
+def extract_pdf(
+    content: bytes, read_picture: Callable[[Any], str] | None = None, parts: Parts | None = None
+) -> Extracted:
     """Text of every page.
 
     Args:
         content: of the file.
         read_picture: the text of a page that shows a picture and has none; None leaves it without.
+        parts: pages that were finished before, and where to put more.
 
     Raises:
         EncryptedDocument: it opens with a password only.
@@ -49,7 +55,7 @@ def extract_pdf(content: bytes, read_picture: Callable[[Any], str] | None = None
         document = _reopened(_repaired(content))
         warnings = ("The PDF was damaged; it was repaired, and parts may be missing.",)
     try:
-        pages, unreadable, pictures = _pages(document, read_picture)
+        pages, unreadable, pictures = _pages(document, read_picture, parts or Parts())
         if unreadable:
             warnings += (f"{unreadable} of {len(pages)} pages could not be read.",)
         if pages and unreadable == len(pages):
@@ -101,23 +107,31 @@ def _reopened(repaired: bytes) -> pypdfium2.PdfDocument:
         raise DamagedDocument("The PDF is damaged beyond repair.") from error
 
 
-def _pages(document: pypdfium2.PdfDocument, read_picture: Callable[[Any], str] | None) -> tuple[list[str], int, int]:
+def _pages(
+    document: pypdfium2.PdfDocument, read_picture: Callable[[Any], str] | None, parts: Parts
+) -> tuple[list[str], int, int]:
     """The texts, and how many of them could not be read, and how many OCR has read."""
-    pages, unreadable, pictures = [], 0, 0
-    for index in range(len(document)):
-        try:
-            page = document[index]
-            text_page = page.get_textpage()
-            pages.append(text_page.get_text_bounded().replace("\r\n", "\n").replace("\ufffe", "-"))
-            text_page.close()
-            if read_picture and not pages[-1].strip() and shows_picture(page):
-                pages[-1] = read_picture(page)
-                pictures += 1
-            page.close()
-        except pypdfium2.PdfiumError:
-            pages.append("")
-            unreadable += 1
-    return pages, unreadable, pictures
+    pages: list[tuple[str, str]] = parts.of(_PART)[: len(document)]
+    for index in range(len(pages), len(document)):
+        pages.append(_page(document, index, read_picture))
+        parts.add(_PART, pages[-1], f"page {index + 1} of {len(document)}")
+    kinds = [kind for _, kind in pages]
+    return [text for text, _ in pages], kinds.count(_UNREADABLE), kinds.count(_PICTURE)
+
+
+def _page(document: pypdfium2.PdfDocument, index: int, read_picture: Callable[[Any], str] | None) -> tuple[str, str]:
+    """Its text, and what it is."""
+    try:
+        page = document[index]
+        text_page = page.get_textpage()
+        text, kind = text_page.get_text_bounded().replace("\r\n", "\n").replace("\ufffe", "-"), _WRITTEN
+        text_page.close()
+        if read_picture and not text.strip() and shows_picture(page):
+            text, kind = read_picture(page), _PICTURE
+        page.close()
+    except pypdfium2.PdfiumError:
+        return "", _UNREADABLE
+    return text, kind
 
 
 def _repaired(content: bytes) -> bytes:
