@@ -1,6 +1,5 @@
 """Process one batch: every document of a range of the queue ends committed or quarantined, exactly once."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -8,7 +7,9 @@ from pydantic import BaseModel
 from temporalio import activity
 
 from activities.faults import translated
+from activities.parts import PartsKeeper
 from perdure.documents.document import ProcessedDocument
+from perdure.documents.parts import Send
 from perdure.errors import DocumentError
 from perdure.manifest import Lease, ManifestEntry, ManifestStore
 
@@ -47,9 +48,12 @@ class DocumentProcessor(Protocol):
     """Turns a file into a `ProcessedDocument` away from this process."""
 
     async def process(
-        self, uri: str, name: str, source: str, *, on_progress: Callable[[str], None] | None = None
+        self, uri: str, name: str, source: str, *, earlier: bytes = b"", on_progress: Send | None = None
     ) -> Outcome:
-        """Raise `DocumentError` for the document's fault, `DependencyUnavailable` for the world's."""
+        """Go on from earlier parts, and hand out those finished since.
+
+        Raise `DocumentError` for the document's fault, `DependencyUnavailable` for the world's.
+        """
         ...
 
 
@@ -101,10 +105,22 @@ class BatchActivities:
     ) -> tuple[str, float | None]:
         """Status and quality score that the document ended with."""
         try:
-            outcome = await self.processor.process(entry.uri, entry.name, entry.source, on_progress=now.tell)
+            outcome = await self._processed(workflow_id, lease, entry, now)
             await self.manifest.commit(workflow_id, lease, entry.position, outcome.document, attempts=outcome.attempts)
         except DocumentError as fault:
             attempts = int(getattr(fault, "attempts", 1))
             await self.manifest.quarantine(workflow_id, lease, entry.position, fault, attempts=attempts)
             return "quarantined", None
         return "processed", outcome.document.quality_score
+
+    async def _processed(self, workflow_id: str, lease: Lease, entry: ManifestEntry, now: _Now) -> Outcome:
+        """The document, gone on with where an earlier attempt stood; what this one finishes is kept for a later."""
+        earlier = await self.manifest.parts(workflow_id, entry.position) if entry.has_parts else b""
+        keeper = PartsKeeper(self.manifest, workflow_id, lease, entry.position)
+
+        def tell(said: str, parts: bytes) -> None:
+            now.tell(said)
+            keeper.add(parts)
+
+        async with keeper.keeping():
+            return await self.processor.process(entry.uri, entry.name, entry.source, earlier=earlier, on_progress=tell)

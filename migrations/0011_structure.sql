@@ -37,6 +37,18 @@ CREATE TABLE document_tables (
     FOREIGN KEY (workflow_id, position) REFERENCES document_texts ON DELETE CASCADE
 );
 
+-- What is finished of documents that take long, for whoever takes over from a worker that dies. Written under the lease,
+-- gone with the transaction that gives the document its result.
+CREATE TABLE document_parts (
+    workflow_id   text NOT NULL,
+    position      bigint NOT NULL,
+    part_id       bigint GENERATED ALWAYS AS IDENTITY,
+    parts         bytea NOT NULL,
+    kept_at       timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (workflow_id, position, part_id),
+    FOREIGN KEY (workflow_id, position) REFERENCES documents ON DELETE CASCADE
+);
+
 -- Page, slide or sheet of an offset, from 1; NULL if the format has none.
 CREATE FUNCTION page_of(at bigint, page_offsets bigint[]) RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE

@@ -331,6 +331,23 @@ CREATE VIEW public.cited_mentions AS
      JOIN public.document_texts t USING (workflow_id, "position"))
      JOIN public.documents d USING (workflow_id, "position"));
 
+CREATE TABLE public.document_parts (
+    workflow_id text NOT NULL,
+    "position" bigint NOT NULL,
+    part_id bigint NOT NULL,
+    parts bytea NOT NULL,
+    kept_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE public.document_parts ALTER COLUMN part_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.document_parts_part_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.document_statistics (
     workflow_id text NOT NULL,
     "position" bigint NOT NULL,
@@ -516,6 +533,9 @@ ALTER TABLE ONLY public.documents
 ALTER TABLE ONLY public.chunks
     ADD CONSTRAINT chunks_pkey PRIMARY KEY (workflow_id, "position", ordinal);
 
+ALTER TABLE ONLY public.document_parts
+    ADD CONSTRAINT document_parts_pkey PRIMARY KEY (workflow_id, "position", part_id);
+
 ALTER TABLE ONLY public.document_sections
     ADD CONSTRAINT document_sections_pkey PRIMARY KEY (workflow_id, "position", start_offset, ordinal);
 
@@ -617,6 +637,9 @@ ALTER TABLE public.workflow_checkpoints ENABLE ALWAYS TRIGGER retention_takes_th
 ALTER TABLE ONLY public.chunks
     ADD CONSTRAINT chunks_workflow_id_position_fkey FOREIGN KEY (workflow_id, "position") REFERENCES public.document_texts(workflow_id, "position") ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.document_parts
+    ADD CONSTRAINT document_parts_workflow_id_position_fkey FOREIGN KEY (workflow_id, "position") REFERENCES public.documents(workflow_id, "position") ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.document_sections
     ADD CONSTRAINT document_sections_workflow_id_position_fkey FOREIGN KEY (workflow_id, "position") REFERENCES public.document_texts(workflow_id, "position") ON DELETE CASCADE;
 
@@ -691,6 +714,8 @@ GRANT SELECT ON TABLE public.mentions TO perdure_inspector;
 
 GRANT SELECT ON TABLE public.cited_mentions TO perdure_inspector;
 
+GRANT SELECT ON TABLE public.document_parts TO perdure_inspector;
+
 GRANT SELECT ON TABLE public.document_statistics TO perdure_inspector;
 
 GRANT SELECT ON TABLE public.document_tables TO perdure_inspector;
@@ -731,6 +756,6 @@ INSERT INTO public.schema_migrations (name, checksum) VALUES ('0003_services.sql
 INSERT INTO public.schema_migrations (name, checksum) VALUES ('0004_services_at_scale.sql', 'dad2c50b992da0082768655e1c6fa0c45519a1c884315399ee48008ced36d5f0');
 INSERT INTO public.schema_migrations (name, checksum) VALUES ('0005_forks_and_retention.sql', '09990b41c5ec8822f91fcd74177c8e89b4fea4cf4b6f872b5a23b0779e90009a');
 INSERT INTO public.schema_migrations (name, checksum) VALUES ('0006_rebuilding_the_mirror.sql', 'b2af01d0576ba2d5d679ee5a6e9b4178d57c3a268c75bb106a8a56fc40a75a8c');
-INSERT INTO public.schema_migrations (name, checksum) VALUES ('0011_structure.sql', '271caf1ba2be6b722f068b298b0da5d0fe03c9859730f54f44c998813feebff4');
+INSERT INTO public.schema_migrations (name, checksum) VALUES ('0011_structure.sql', '5efd9cb21110d9124a9164837550a084aa5e380a50019e72ba97ec2a3517331e');
 
 RESET check_function_bodies;

@@ -10,7 +10,6 @@ import asyncio
 import pickle
 import re
 import signal
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,7 +84,7 @@ class IsolatedPool:
             self._server = ForkServer()
 
     async def process(
-        self, entry_uri: str, name: str, source: str, *, on_progress: Callable[[str], None] | None = None
+        self, entry_uri: str, name: str, source: str, *, earlier: bytes = b"", on_progress: Send | None = None
     ) -> Outcome:
         """Process one document; cancelling the caller kills the child that works on it.
 
@@ -95,7 +94,8 @@ class IsolatedPool:
             entry_uri: of the document.
             name: of the document.
             source: that it was found under.
-            on_progress: told now and then how far a long document is.
+            earlier: parts of the document that were finished before, as `on_progress` was given them.
+            on_progress: given, now and then, how far a long document is, and the parts that were finished since.
 
         Raises:
             DocumentError: the document's own fault; of a `ParserFailure`, `attempts` says how often it was tried.
@@ -104,11 +104,12 @@ class IsolatedPool:
         request = pickle.dumps((self._process, entry_uri, name, source, self._limits), pickle.HIGHEST_PROTOCOL)
         attempt = own_failures = 0
         parts = KeptParts()
+        parts.add(earlier)
 
         def keep(said: str, finished: bytes) -> None:
             parts.add(finished)
             if on_progress:
-                on_progress(said)
+                on_progress(said, finished)
 
         try:
             while True:

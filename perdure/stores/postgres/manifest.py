@@ -14,7 +14,7 @@ from perdure.manifest import Failure, Lease, ManifestEntry, ManifestTotals
 from perdure.stores.postgres.connection import Connection, PostgresPool
 from perdure.stores.postgres.epochs import check_epoch
 from perdure.stores.postgres.faults import unstorable
-from perdure.stores.postgres.manifest_sql import COMMIT, LEASE, QUARANTINE, TAKE_UP, TOTALS
+from perdure.stores.postgres.manifest_sql import COMMIT, KEEP_PARTS, LEASE, QUARANTINE, TAKE_UP, TOTALS
 from perdure.stores.postgres.outputs import write_outputs
 
 ANALYZE_FROM_ROWS = 1000
@@ -187,6 +187,21 @@ class PostgresManifestStore:
                 *(str(fault), type(fault).__name__),
             )
             await _was_mine(conn, outcome, workflow_id, position)
+
+    async def keep_parts(self, workflow_id: str, lease: Lease, position: int, parts: bytes) -> None:
+        async with self._pool.transaction() as conn:
+            outcome = await conn.execute(
+                KEEP_PARTS, workflow_id, position, lease.epoch, lease.dispatch, lease.attempt, parts
+            )
+            await _was_mine(conn, outcome.replace("INSERT 0", "UPDATE"), workflow_id, position)
+
+    async def parts(self, workflow_id: str, position: int) -> bytes:
+        async with self._pool.connection() as conn:
+            rows = await conn.fetch(
+                "SELECT parts FROM document_parts WHERE workflow_id = $1 AND position = $2 ORDER BY part_id",
+                *(workflow_id, position),
+            )
+        return b"".join(row["parts"] for row in rows)
 
     async def close_run(
         self, workflow_id: str, epoch: int, status: str, *, through_with: int | None = None

@@ -83,7 +83,7 @@ async def test_a_killed_process_is_gone_on_from(tmp_path: Path) -> None:
     document, said = a_document(tmp_path, 8, 3), list[str]()
     pool, killed = IsolatedPool(1, Limits(), process_in_slices), asyncio.Event()
 
-    def on_progress(progress: str) -> None:
+    def on_progress(progress: str, _: bytes) -> None:
         said.append(progress)
         if progress.startswith("names") and not killed.is_set():
             killed.set()
