@@ -41,6 +41,7 @@ from orchestration.stores import Stores, open_stores
 from orchestration.supervisor import Supervisor
 from orchestration.worker_slot import take_slot
 from perdure import __version__
+from perdure.documents.child import ProcessFunction
 from perdure.documents.discovery import content_hash, discover
 from perdure.documents.isolation import IsolatedPool
 from perdure.documents.processing import process_document
@@ -119,9 +120,7 @@ async def run_worker(
         asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
     slot = take_slot(settings.data_dir)
     stores = open_stores(settings)
-    pool = IsolatedPool(
-        settings.pool_workers, settings.limits, partial(process_document, ocr=settings.ocr), server=fork_server
-    )
+    pool = IsolatedPool(settings.pool_workers, settings.limits, server=fork_server, **_reading(settings))
     pool.start()
     try:
         client = await connect(settings, identity=slot.identity)
@@ -174,6 +173,11 @@ async def _migrate(settings: Settings) -> None:
             if applied:
                 log.info("applied the migrations %s", ", ".join(applied))
             return
+
+
+def _reading(settings: Settings) -> dict[str, ProcessFunction]:
+    """How documents are read, where it is not as usual."""
+    return {"process": partial(process_document, ocr=settings.ocr)} if settings.ocr else {}
 
 
 async def _stop_with_parent(parent: int, stop: asyncio.Event) -> None:
