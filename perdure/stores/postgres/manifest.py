@@ -14,7 +14,7 @@ from perdure.manifest import Failure, Lease, ManifestEntry, ManifestTotals
 from perdure.stores.postgres.connection import Connection, PostgresPool
 from perdure.stores.postgres.epochs import check_epoch
 from perdure.stores.postgres.faults import unstorable
-from perdure.stores.postgres.manifest_sql import COMMIT, KEEP_PARTS, LEASE, QUARANTINE, TAKE_UP, TOTALS
+from perdure.stores.postgres.manifest_sql import COMMIT, KEEP_PARTS, LEASE, PARTS, QUARANTINE, TAKE_UP, TOTALS
 from perdure.stores.postgres.outputs import write_outputs
 
 ANALYZE_FROM_ROWS = 1000
@@ -197,11 +197,7 @@ class PostgresManifestStore:
 
     async def parts(self, workflow_id: str, position: int) -> bytes:
         async with self._pool.connection() as conn:
-            rows = await conn.fetch(
-                "SELECT parts FROM document_parts WHERE workflow_id = $1 AND position = $2 ORDER BY part_id",
-                *(workflow_id, position),
-            )
-        return b"".join(row["parts"] for row in rows)
+            return await conn.fetchval(PARTS, workflow_id, position) or b""
 
     async def close_run(
         self, workflow_id: str, epoch: int, status: str, *, through_with: int | None = None

@@ -73,3 +73,7 @@ WITH mine AS (
 )
 INSERT INTO document_parts (workflow_id, position, parts) SELECT $1, $2, $6 FROM mine
 """
+
+PARTS = """
+SELECT string_agg(parts, ''::bytea ORDER BY part_id) FROM document_parts WHERE workflow_id = $1 AND position = $2
+"""
