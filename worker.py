@@ -11,7 +11,7 @@ import signal
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from perdure.documents.fork_server import ForkServer, Zygote
 
@@ -43,6 +43,7 @@ from orchestration.worker_slot import take_slot
 from perdure import __version__
 from perdure.documents.discovery import content_hash, discover
 from perdure.documents.isolation import IsolatedPool
+from perdure.documents.processing import process_document
 from perdure.errors import DependencyUnavailable, PerdureError
 from perdure.stores.postgres.migrations import apply_migrations
 from workflows.document_pipeline import DocumentPipeline
@@ -118,7 +119,7 @@ async def run_worker(
         asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
     slot = take_slot(settings.data_dir)
     stores = open_stores(settings)
-    pool = IsolatedPool(settings.pool_workers, settings.limits, server=fork_server)
+    pool = IsolatedPool(settings.pool_workers, settings.limits, server=fork_server, **_reading(settings))
     pool.start()
     try:
         client = await connect(settings, identity=slot.identity)
@@ -171,6 +172,11 @@ async def _migrate(settings: Settings) -> None:
             if applied:
                 log.info("applied the migrations %s", ", ".join(applied))
             return
+
+
+def _reading(settings: Settings) -> dict[str, Any]:
+    """How documents are read, where it is not as usual."""
+    return {"process": partial(process_document, ocr=settings.ocr)} if settings.ocr else {}
 
 
 async def _stop_with_parent(parent: int, stop: asyncio.Event) -> None:

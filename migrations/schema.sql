@@ -115,6 +115,10 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.page_of(at bigint, page_offsets bigint[]) RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN (cardinality(page_offsets) > 0) THEN GREATEST(1, width_bucket(at, page_offsets)) ELSE NULL::integer END;
+
 CREATE FUNCTION public.rebuild_checkpoints(wanted text, first_sequence bigint, replacement jsonb) RETURNS bigint
     LANGUAGE plpgsql
     SET search_path TO 'public', 'pg_temp'
@@ -158,6 +162,26 @@ BEGIN
         USING ERRCODE = 'restrict_violation', CONSTRAINT = 'checkpoints_are_append_only',
               HINT = 'Only the role perdure_retention deletes, and only the oldest.';
 END $$;
+
+CREATE TABLE public.document_sections (
+    workflow_id text NOT NULL,
+    "position" bigint NOT NULL,
+    start_offset bigint NOT NULL,
+    ordinal integer NOT NULL,
+    level integer NOT NULL,
+    heading text NOT NULL,
+    CONSTRAINT level_from_one CHECK ((level >= 1))
+);
+
+CREATE FUNCTION public.section_of(run text, document bigint, at bigint) RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT document_sections.heading
+    FROM public.document_sections
+   WHERE ((document_sections.workflow_id = section_of.run) AND (document_sections."position" = section_of.document) AND (document_sections.start_offset <= section_of.at))
+   ORDER BY document_sections.start_offset DESC, document_sections.ordinal DESC
+  LIMIT 1;
+END;
 
 CREATE TABLE public.workflow_checkpoints (
     checkpoint_id text NOT NULL,
@@ -214,27 +238,11 @@ CREATE TABLE public.chunks (
     terms tsvector
 );
 
-CREATE TABLE public.document_statistics (
-    workflow_id text NOT NULL,
-    "position" bigint NOT NULL,
-    characters bigint NOT NULL,
-    chunk_count bigint NOT NULL,
-    mention_count bigint NOT NULL,
-    identity_count bigint NOT NULL,
-    kinds jsonb NOT NULL
-);
-
 CREATE TABLE public.document_texts (
     workflow_id text NOT NULL,
     "position" bigint NOT NULL,
     text text NOT NULL,
     page_offsets bigint[] NOT NULL
-);
-
-CREATE TABLE public.document_vectors (
-    workflow_id text NOT NULL,
-    "position" bigint NOT NULL,
-    embedding public.vector(256) NOT NULL
 );
 
 CREATE TABLE public.documents (
@@ -264,6 +272,10 @@ CREATE TABLE public.documents (
     reason text,
     error_type text,
     committed_at timestamp with time zone,
+    authors text[] DEFAULT '{}'::text[] NOT NULL,
+    created text,
+    modified text,
+    language text,
     processed_by text,
     seen_epoch bigint DEFAULT 0 NOT NULL,
     removed_epoch bigint,
@@ -276,6 +288,12 @@ CREATE TABLE public.documents (
     CONSTRAINT removed_in_an_epoch CHECK (((status = 'removed'::text) = (removed_epoch IS NOT NULL)))
 );
 
+COMMENT ON COLUMN public.documents.created IS 'As the document says: YYYY-MM-DDTHH:MM:SSZ, or YYYY-MM-DD where it does not tell the instant.';
+
+COMMENT ON COLUMN public.documents.modified IS 'In the same form as created.';
+
+COMMENT ON COLUMN public.documents.language IS 'ISO 639-1: as declared, else as detected.';
+
 COMMENT ON COLUMN public.documents.processed_by IS 'Version of the processing code; results of another one are made again.';
 
 COMMENT ON COLUMN public.documents.seen_epoch IS 'The last epoch whose discovery found it.';
@@ -283,6 +301,94 @@ COMMENT ON COLUMN public.documents.seen_epoch IS 'The last epoch whose discovery
 COMMENT ON COLUMN public.documents.removed_epoch IS 'The epoch that found it gone from its source, and dropped its results.';
 
 COMMENT ON COLUMN public.documents.cause IS 'Why it was queued last: new, changed, outdated (other code) or retried.';
+
+CREATE VIEW public.cited_chunks AS
+ SELECT c.workflow_id,
+    c."position",
+    d.name AS document,
+    public.page_of(c.start_offset, t.page_offsets) AS page,
+    public.section_of(c.workflow_id, c."position", c.start_offset) AS section,
+    c.ordinal,
+    c.start_offset,
+    c.end_offset,
+    substr(t.text, ((c.start_offset)::integer + 1), ((c.end_offset - c.start_offset))::integer) AS passage,
+    d.uri
+   FROM ((public.chunks c
+     JOIN public.document_texts t USING (workflow_id, "position"))
+     JOIN public.documents d USING (workflow_id, "position"));
+
+CREATE TABLE public.mentions (
+    workflow_id text NOT NULL,
+    "position" bigint NOT NULL,
+    ordinal integer NOT NULL,
+    start_offset bigint NOT NULL,
+    end_offset bigint NOT NULL,
+    kind text NOT NULL,
+    surface text NOT NULL,
+    normalised text NOT NULL,
+    confidence double precision NOT NULL
+);
+
+CREATE VIEW public.cited_mentions AS
+ SELECT m.workflow_id,
+    m."position",
+    d.name AS document,
+    public.page_of(m.start_offset, t.page_offsets) AS page,
+    public.section_of(m.workflow_id, m."position", m.start_offset) AS section,
+    m.start_offset,
+    m.end_offset,
+    m.kind,
+    m.surface,
+    m.normalised,
+    m.confidence,
+    d.uri
+   FROM ((public.mentions m
+     JOIN public.document_texts t USING (workflow_id, "position"))
+     JOIN public.documents d USING (workflow_id, "position"));
+
+CREATE TABLE public.document_parts (
+    workflow_id text NOT NULL,
+    "position" bigint NOT NULL,
+    part_id bigint NOT NULL,
+    parts bytea NOT NULL,
+    kept_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE public.document_parts ALTER COLUMN part_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.document_parts_part_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.document_statistics (
+    workflow_id text NOT NULL,
+    "position" bigint NOT NULL,
+    characters bigint NOT NULL,
+    chunk_count bigint NOT NULL,
+    mention_count bigint NOT NULL,
+    identity_count bigint NOT NULL,
+    kinds jsonb NOT NULL
+);
+
+CREATE TABLE public.document_tables (
+    workflow_id text NOT NULL,
+    "position" bigint NOT NULL,
+    ordinal integer NOT NULL,
+    start_offset bigint NOT NULL,
+    end_offset bigint NOT NULL,
+    page integer,
+    cells jsonb NOT NULL,
+    cut boolean NOT NULL
+);
+
+CREATE TABLE public.document_vectors (
+    workflow_id text NOT NULL,
+    "position" bigint NOT NULL,
+    embedding public.vector(256) NOT NULL
+);
 
 CREATE VIEW public.failures AS
  SELECT workflow_id,
@@ -354,18 +460,6 @@ CREATE TABLE public.identity_members (
     rule text NOT NULL,
     score numeric(3,2) NOT NULL,
     CONSTRAINT score_between_0_and_1 CHECK (((score >= (0)::numeric) AND (score <= (1)::numeric)))
-);
-
-CREATE TABLE public.mentions (
-    workflow_id text NOT NULL,
-    "position" bigint NOT NULL,
-    ordinal integer NOT NULL,
-    start_offset bigint NOT NULL,
-    end_offset bigint NOT NULL,
-    kind text NOT NULL,
-    surface text NOT NULL,
-    normalised text NOT NULL,
-    confidence double precision NOT NULL
 );
 
 CREATE VIEW public.identity_mentions AS
@@ -498,14 +592,36 @@ CREATE TABLE public.schema_migrations (
     applied_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE VIEW public.tables_of_contents AS
+ SELECT s.workflow_id,
+    s."position",
+    d.name AS document,
+    public.page_of(s.start_offset, t.page_offsets) AS page,
+    (repeat('  '::text, (s.level - 1)) || s.heading) AS heading,
+    s.level,
+    s.start_offset,
+    s.ordinal
+   FROM ((public.document_sections s
+     JOIN public.document_texts t USING (workflow_id, "position"))
+     JOIN public.documents d USING (workflow_id, "position"));
+
 ALTER TABLE ONLY public.documents
     ADD CONSTRAINT a_document_once_per_run UNIQUE (workflow_id, uri);
 
 ALTER TABLE ONLY public.chunks
     ADD CONSTRAINT chunks_pkey PRIMARY KEY (workflow_id, "position", ordinal);
 
+ALTER TABLE ONLY public.document_parts
+    ADD CONSTRAINT document_parts_pkey PRIMARY KEY (workflow_id, "position", part_id);
+
+ALTER TABLE ONLY public.document_sections
+    ADD CONSTRAINT document_sections_pkey PRIMARY KEY (workflow_id, "position", start_offset, ordinal);
+
 ALTER TABLE ONLY public.document_statistics
     ADD CONSTRAINT document_statistics_pkey PRIMARY KEY (workflow_id, "position");
+
+ALTER TABLE ONLY public.document_tables
+    ADD CONSTRAINT document_tables_pkey PRIMARY KEY (workflow_id, "position", ordinal);
 
 ALTER TABLE ONLY public.document_texts
     ADD CONSTRAINT document_texts_pkey PRIMARY KEY (workflow_id, "position");
@@ -624,11 +740,20 @@ ALTER TABLE public.workflow_checkpoints ENABLE ALWAYS TRIGGER retention_takes_th
 ALTER TABLE ONLY public.chunks
     ADD CONSTRAINT chunks_workflow_id_position_fkey FOREIGN KEY (workflow_id, "position") REFERENCES public.document_texts(workflow_id, "position") ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.document_parts
+    ADD CONSTRAINT document_parts_workflow_id_position_fkey FOREIGN KEY (workflow_id, "position") REFERENCES public.documents(workflow_id, "position") ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.document_sections
+    ADD CONSTRAINT document_sections_workflow_id_position_fkey FOREIGN KEY (workflow_id, "position") REFERENCES public.document_texts(workflow_id, "position") ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.document_statistics
     ADD CONSTRAINT document_statistics_workflow_id_fkey FOREIGN KEY (workflow_id) REFERENCES public.runs(workflow_id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.document_statistics
     ADD CONSTRAINT document_statistics_workflow_id_position_fkey FOREIGN KEY (workflow_id, "position") REFERENCES public.documents(workflow_id, "position") ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.document_tables
+    ADD CONSTRAINT document_tables_workflow_id_position_fkey FOREIGN KEY (workflow_id, "position") REFERENCES public.document_texts(workflow_id, "position") ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.document_texts
     ADD CONSTRAINT document_texts_workflow_id_position_fkey FOREIGN KEY (workflow_id, "position") REFERENCES public.documents(workflow_id, "position") ON DELETE CASCADE;
@@ -676,6 +801,8 @@ GRANT USAGE ON SCHEMA public TO perdure_rebuild;
 REVOKE ALL ON FUNCTION public.rebuild_checkpoints(wanted text, first_sequence bigint, replacement jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.rebuild_checkpoints(wanted text, first_sequence bigint, replacement jsonb) TO perdure_rebuild;
 
+GRANT SELECT ON TABLE public.document_sections TO perdure_inspector;
+
 GRANT SELECT,DELETE ON TABLE public.workflow_checkpoints TO perdure_retention;
 GRANT SELECT ON TABLE public.workflow_checkpoints TO perdure_inspector;
 GRANT SELECT,INSERT,DELETE ON TABLE public.workflow_checkpoints TO perdure_rebuild;
@@ -686,13 +813,23 @@ GRANT SELECT ON TABLE public.checkpoint_history TO perdure_inspector;
 
 GRANT SELECT ON TABLE public.chunks TO perdure_inspector;
 
-GRANT SELECT ON TABLE public.document_statistics TO perdure_inspector;
-
 GRANT SELECT ON TABLE public.document_texts TO perdure_inspector;
 
-GRANT SELECT ON TABLE public.document_vectors TO perdure_inspector;
-
 GRANT SELECT ON TABLE public.documents TO perdure_inspector;
+
+GRANT SELECT ON TABLE public.cited_chunks TO perdure_inspector;
+
+GRANT SELECT ON TABLE public.mentions TO perdure_inspector;
+
+GRANT SELECT ON TABLE public.cited_mentions TO perdure_inspector;
+
+GRANT SELECT ON TABLE public.document_parts TO perdure_inspector;
+
+GRANT SELECT ON TABLE public.document_statistics TO perdure_inspector;
+
+GRANT SELECT ON TABLE public.document_tables TO perdure_inspector;
+
+GRANT SELECT ON TABLE public.document_vectors TO perdure_inspector;
 
 GRANT SELECT ON TABLE public.failures TO perdure_inspector;
 
@@ -707,8 +844,6 @@ GRANT SELECT ON TABLE public.identity_aliases TO perdure_inspector;
 GRANT SELECT ON TABLE public.identities_with_aliases TO perdure_inspector;
 
 GRANT SELECT ON TABLE public.identity_members TO perdure_inspector;
-
-GRANT SELECT ON TABLE public.mentions TO perdure_inspector;
 
 GRANT SELECT ON TABLE public.identity_mentions TO perdure_inspector;
 
@@ -730,6 +865,8 @@ GRANT SELECT ON TABLE public.runs TO perdure_inspector;
 
 GRANT SELECT ON TABLE public.schema_migrations TO perdure_inspector;
 
+GRANT SELECT ON TABLE public.tables_of_contents TO perdure_inspector;
+
 ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO perdure_inspector;
 
 INSERT INTO public.schema_migrations (name, checksum) VALUES ('0001_documents.sql', '8acf3e7f08e6e61d621df20a8bb64cedef1bb6817e5afdbc084eb9d8fff2db1f');
@@ -740,6 +877,7 @@ INSERT INTO public.schema_migrations (name, checksum) VALUES ('0005_forks_and_re
 INSERT INTO public.schema_migrations (name, checksum) VALUES ('0006_rebuilding_the_mirror.sql', 'b2af01d0576ba2d5d679ee5a6e9b4178d57c3a268c75bb106a8a56fc40a75a8c');
 INSERT INTO public.schema_migrations (name, checksum) VALUES ('0008_identities.sql', '5e81d8f0be15ad14c89203f201a148e3f5ea9506d530a5b4b3174d149c3473fd');
 INSERT INTO public.schema_migrations (name, checksum) VALUES ('0010_search.sql', 'e464c6f0153f4dd1264c5039893586848ebeccfc20d2a561ded5778460363002');
+INSERT INTO public.schema_migrations (name, checksum) VALUES ('0011_structure.sql', '5efd9cb21110d9124a9164837550a084aa5e380a50019e72ba97ec2a3517331e');
 INSERT INTO public.schema_migrations (name, checksum) VALUES ('0013_incremental_runs.sql', 'e3f0c23c9616f1dea014e7d152ebf82b9251a42e2e897f4c1cd6d49b6b3a0914');
 
 RESET check_function_bodies;

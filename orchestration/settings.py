@@ -8,14 +8,17 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 from orchestration.embedded.record import running_postgres, running_temporal
-from orchestration.settings_values import checked_limits, integer, limit_variable, services, switch
+from orchestration.settings_values import checked_limits, checked_ocr, integer, limit_variable, services, switch
 from orchestration.temporal_settings import TemporalSettings, configured_temporal
 from perdure.documents.limits import Limits
 from perdure.errors import InvalidConfiguration
+
+if TYPE_CHECKING:
+    from perdure.documents.extraction.ocr import Ocr
 
 DEFAULT_TASK_QUEUE = "perdure"
 MAX_POOL_WORKERS = 256
@@ -44,6 +47,8 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     external_services: Mapping[str, str] = field(default_factory=dict)
     """Name to address, each asked for its health at every checkpoint."""
+    ocr: "Ocr | None" = None
+    """None unless asked for."""
     embedded_database: bool = False
     """`database_url` is that of the data folder's own server."""
 
@@ -69,6 +74,7 @@ class Settings:
                 environment, "PERDURE_POOL_WORKERS", default=os.cpu_count() or 1, most=MAX_POOL_WORKERS
             ),
             limits=checked_limits(environment),
+            ocr=checked_ocr(environment),
             external_services=services(environment),
             embedded_database=not environment.get("DATABASE_URL"),
         )
@@ -84,6 +90,7 @@ class Settings:
             "PERDURE_TASK_QUEUE": self.task_queue,
             "PERDURE_FILE_CHECKPOINTS": "1" if self.checkpoint_dir else "0",
             "PERDURE_POOL_WORKERS": str(self.pool_workers),
+            "PERDURE_OCR": self.ocr.languages if self.ocr else "",
             "PERDURE_SERVICES": json.dumps(dict(self.external_services)) if self.external_services else "",
             "TEMPORAL_NAMESPACE": self.temporal.namespace,
             **{limit_variable(limit.name): str(getattr(self.limits, limit.name)) for limit in fields(self.limits)},
@@ -113,9 +120,10 @@ def wanted_servers(environment: Mapping[str, str] | None = None) -> WantedServer
     """Which of the embedded servers are needed.
 
     Raises:
-        InvalidConfiguration: Temporal's own settings cannot be read.
+        InvalidConfiguration: Temporal's own settings cannot be read, or OCR was asked for and cannot be done.
     """
     environment = os.environ if environment is None else environment
+    checked_ocr(environment)  # before any server is started for a run that is refused
     return WantedServers(
         postgres=not environment.get("DATABASE_URL"), temporal=configured_temporal(environment) is None
     )

@@ -3,10 +3,14 @@
 import json
 from collections.abc import Mapping
 from dataclasses import fields
+from typing import TYPE_CHECKING
 
 from perdure.documents.limits import Limits
 from perdure.errors import InvalidConfiguration
 from perdure.services.external import external_services
+
+if TYPE_CHECKING:
+    from perdure.documents.extraction.ocr import Ocr
 
 SERVICES_VARIABLE = "PERDURE_SERVICES"
 
@@ -76,6 +80,19 @@ def checked_limits(environment: Mapping[str, str]) -> Limits:
         if value:
             given[limit.name] = _positive(name, value, whole=limit.type is int or limit.type == "int")
     return Limits(**given)  # type: ignore[arg-type]  # by the declared type of each field
+
+
+def checked_ocr(environment: Mapping[str, str]) -> "Ocr | None":
+    """What `PERDURE_OCR` asks for, None for nothing.
+
+    Raises:
+        InvalidConfiguration: it cannot be done here.
+    """
+    if not environment.get("PERDURE_OCR"):
+        return None
+    from perdure.documents.extraction.ocr import asked_for  # noqa: PLC0415 - heavy, and seldom asked for
+
+    return asked_for(environment)
 
 
 def _positive(name: str, value: str, *, whole: bool) -> float | int:

@@ -10,7 +10,7 @@ The others are neither: `RefusedWrite` protects what is already stored, `Refused
 
     PerdureError
     ├── DocumentError
-    │   ├── EmptyDocument, NoTextExtracted, UnsupportedFormat
+    │   ├── EmptyDocument, NoTextExtracted (ImageOnlyDocument), UnsupportedFormat
     │   ├── EncryptedDocument, DamagedDocument, UnreadableDocument, VanishedDocument
     │   ├── DocumentTooLarge, UnstorableDocument
     │   └── ParserFailure
@@ -39,6 +39,10 @@ class EmptyDocument(DocumentError):
 
 class NoTextExtracted(DocumentError):
     """The file is not empty, but no text came out of it."""
+
+
+class ImageOnlyDocument(NoTextExtracted):
+    """Its pages are pictures: a scan, which only OCR reads."""
 
 
 class UnsupportedFormat(DocumentError):

@@ -34,6 +34,8 @@ class ManifestEntry:
     size_bytes: int
     status: str
     quality_score: float | None
+    has_parts: bool = False
+    """Whether an earlier attempt has left finished parts of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +160,19 @@ class ManifestStore(Protocol):
         Raises:
             AlreadyCommitted: it has a result already.
         """
+        ...
+
+    async def keep_parts(self, workflow_id: str, lease: Lease, position: int, parts: bytes) -> None:
+        """Store finished parts of a document in hand, after those stored before; its result takes them away.
+
+        Raises:
+            AlreadyCommitted: it has a result already.
+            StaleWriter: a later attempt has it in hand.
+        """
+        ...
+
+    async def parts(self, workflow_id: str, position: int) -> bytes:
+        """All that is kept of a document's parts, in the order in which they were stored."""
         ...
 
     async def close_run(

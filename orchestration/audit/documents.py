@@ -20,9 +20,12 @@ _SENTENCES = {
     "orphaned_text": "A text is stored for {document}, {why}.",
     "orphaned_chunks": "{found} chunks are stored for {document}, {why}.",
     "orphaned_mentions": "{found} mentions are stored for {document}, {why}.",
+    "orphaned_sections": "{found} sections are stored for {document}, {why}.",
+    "orphaned_tables": "{found} tables are stored for {document}, {why}.",
     "orphaned_statistics": "A row of statistics is stored for {document}, {why}.",
     "orphaned_vector": "A vector is stored for {document}, {why}.",
     "misplaced_chunks": "{found} chunks of {document} lie outside its {expected} characters.",
+    "misplaced_tables": "{found} tables of {document} lie outside its {expected} characters.",
     "misplaced_mentions": "{found} mentions of {document} lie outside its {expected} characters.",
     "unfinished_document": "Checkpoint {sequence} counts {document} as finished, but {state}.",
     "uncovered_document": "{document} is marked {expected}, but checkpoint {sequence}, the last of the run, does not "

@@ -8,12 +8,14 @@ import struct
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from perdure.documents.confinement import confine
 from perdure.documents.document import ProcessedDocument
 from perdure.documents.limits import AllowCpu, Limits
 from perdure.documents.parentage import die_before_parent
+from perdure.documents.parts import Parts, kept
 from perdure.errors import DependencyUnavailable, DocumentError, ParserCrashed, ParserOutOfMemory
 
 ProcessFunction = Callable[[str, str, str, Limits, AllowCpu], ProcessedDocument]
@@ -28,17 +30,28 @@ _MAX_OPEN_FILES = 128
 
 
 def serve(connection: socket.socket) -> None:
-    """Answer requests `(confined, process, uri, name, source, limits)` with `(succeeded, document or error)`."""
+    """Answer requests `(confined, process, uri, name, source, limits)` with `(succeeded, document or error)`.
+
+    Each request comes with the parts of its document that were finished before.
+    """
     bounded = False
-    while (request := _receive(connection)) is not None:
+    while (message := _receive(connection)) is not None:
+        earlier, request = pickle.loads(message)  # noqa: S301 - from the pool's owner
         confined, process, uri, name, source, limits = pickle.loads(request)  # noqa: S301 - from the pool's owner
         if not bounded:
             _bound(limits)
             if confined:
                 confine()
             bounded = True
-        answer = _pickled(_answer(process, uri, name, source, limits))
+        with kept(Parts(earlier, partial(_send_parts, connection))):
+            answer = _pickled(_answer(process, uri, name, source, limits))
         connection.sendall(LENGTH.pack(len(answer)) + answer)
+
+
+def _send_parts(connection: socket.socket, said: str, parts: bytes) -> None:
+    """Between request and answer: `(None, (what to say, parts))`."""
+    message = pickle.dumps((None, (said, parts)), pickle.HIGHEST_PROTOCOL)
+    connection.sendall(LENGTH.pack(len(message)) + message)
 
 
 def _bound(limits: Limits) -> None:

@@ -51,6 +51,32 @@ class Mention:
 
 
 @dataclass(frozen=True, slots=True)
+class Section:
+    """Where a heading stands; its section goes on until the next one of the same or a higher level."""
+
+    offset: int
+    """In characters of the document's text."""
+    level: int
+    """1 for the highest."""
+    heading: str
+    """On one line, never empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table: `text[start:end]`, offsets in characters of the document's text, and its cells."""
+
+    start: int
+    end: int
+    rows: tuple[tuple[str, ...], ...]
+    """Cells from left to right, each on one line; rows may differ in length."""
+    page: int | None = None
+    """From 1; None if the format has no pages."""
+    cut: bool = False
+    """Whether cells beyond the bounds were left out; the text has them all."""
+
+
+@dataclass(frozen=True, slots=True)
 class ProcessedDocument:
     """Everything that processing makes of one document.
 
@@ -77,3 +103,15 @@ class ProcessedDocument:
     """0 to 1, rounded to 3 places; see docs/quality.md."""
     warnings: tuple[str, ...] = field(default=())
     """What went less than well, one sentence each."""
+    sections: tuple[Section, ...] = field(default=())
+    """By offset."""
+    tables: tuple[Table, ...] = field(default=())
+    """By start; none overlaps another."""
+    authors: tuple[str, ...] = field(default=())
+    """As the document names them, each once."""
+    created: str | None = None
+    """`YYYY-MM-DDTHH:MM:SSZ`, or `YYYY-MM-DD` where the document does not tell the instant."""
+    modified: str | None = None
+    """In the same form."""
+    language: str | None = None
+    """ISO 639-1: as declared, else as detected; None if neither says."""

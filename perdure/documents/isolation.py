@@ -13,11 +13,13 @@ import signal
 from dataclasses import dataclass
 from typing import Any
 
+from perdure.documents.answers import loaded
 from perdure.documents.child import LENGTH, ProcessFunction
 from perdure.documents.document import ProcessedDocument
 from perdure.documents.fork_server import POOL, Child, ForkServer
 from perdure.documents.idleness import unless_idle
 from perdure.documents.limits import Limits
+from perdure.documents.parts import KeptParts, Send
 from perdure.documents.processing import process_document
 from perdure.errors import (
     DependencyUnavailable,
@@ -86,8 +88,19 @@ class IsolatedPool:
             self._stop()
             self._server = ForkServer()
 
-    async def process(self, entry_uri: str, name: str, source: str) -> Outcome:
+    async def process(
+        self, entry_uri: str, name: str, source: str, *, earlier: bytes = b"", on_progress: Send | None = None
+    ) -> Outcome:
         """Process one document; cancelling the caller kills the child that works on it.
+
+        A child that takes over from one that was killed goes on from the parts that that one had finished.
+
+        Args:
+            entry_uri: of the document.
+            name: of the document.
+            source: that it was found under.
+            earlier: parts of the document that were finished before, as `on_progress` was given them.
+            on_progress: given, now and then, how far a long document is, and the parts that were finished since.
 
         Raises:
             DocumentError: the document's own fault; of a `ParserFailure`, `attempts` says how often it was tried.
@@ -97,16 +110,27 @@ class IsolatedPool:
             (self._confined, self._process, entry_uri, name, source, self._limits), pickle.HIGHEST_PROTOCOL
         )
         attempt = own_failures = 0
-        while True:
-            attempt += 1
-            try:
-                async with self._slots:
-                    return Outcome(await self._once(request), attempt)
-            except ParserFailure as failure:
-                failure.attempts = attempt
-                own_failures += not isinstance(failure, ParserKilled)
-                if own_failures >= self._limits.attempts or attempt >= max(_BORNE_KILLS, self._limits.attempts):
-                    raise
+        parts = KeptParts()
+        parts.add(earlier)
+
+        def keep(said: str, finished: bytes) -> None:
+            parts.add(finished)
+            if on_progress:
+                on_progress(said, finished)
+
+        try:
+            while True:
+                attempt += 1
+                try:
+                    async with self._slots:
+                        return Outcome(await self._once(pickle.dumps((parts.all(), request)), keep), attempt)
+                except ParserFailure as failure:
+                    failure.attempts = attempt
+                    own_failures += not isinstance(failure, ParserKilled)
+                    if own_failures >= self._limits.attempts or attempt >= max(_BORNE_KILLS, self._limits.attempts):
+                        raise
+        finally:
+            parts.close()
 
     def close(self) -> None:
         """Stop the children, whatever they are doing; documents in hand end as `DependencyUnavailable`."""
@@ -133,15 +157,15 @@ class IsolatedPool:
             server.stop()
         return server
 
-    async def _once(self, request: bytes) -> ProcessedDocument:
+    async def _once(self, request: bytes, keep: Send) -> ProcessedDocument:
         child = await self._take()
         self._busy.add(child)
         answer, usable = None, False
         try:
             async with asyncio.timeout(self._limits.wall_seconds), unless_idle(child.pid, self._limits.idle_seconds):
-                answer = await _ask(child.connection, request)
+                answer = await _ask(child.connection, request, keep, self._limits.memory_bytes)
             if answer is not None:
-                succeeded, result = await _unpickled(answer)
+                succeeded, result = answer
                 if succeeded:
                     usable = True
                     return result  # type: ignore[no-any-return] # what `child.serve` sends
@@ -212,15 +236,25 @@ def _failure(exit_code: int | None, said: str, limits: Limits) -> ParserFailure 
     return ParserCrashed(f"The parser ended without an answer (exit code {exit_code}).")
 
 
-async def _ask(connection: Any, request: bytes) -> bytearray | None:
-    """The child's answer, None if it ended without one."""
+async def _ask(connection: Any, request: bytes, keep: Send, max_bytes: int) -> tuple[bool, Any] | None:
+    """The child's answer, None if it ended without one; the parts that it sends before are kept."""
     loop = asyncio.get_running_loop()
     try:
         await loop.sock_sendall(connection, LENGTH.pack(len(request)) + request)
-        header = await _exactly(connection, LENGTH.size)
-        return await _exactly(connection, LENGTH.unpack(header)[0]) if header else None
+        while header := await _exactly(connection, LENGTH.size):
+            length = LENGTH.unpack(header)[0]
+            if length > max_bytes:
+                raise ParserCrashed("The parser's answer is longer than the memory that it may use.")
+            message = await _exactly(connection, length)
+            if message is None:
+                return None
+            succeeded, result = await _unpickled(message)
+            if succeeded is not None:
+                return succeeded, result
+            keep(*result)
     except (BrokenPipeError, ConnectionResetError):
-        return None
+        pass
+    return None
 
 
 async def _exactly(connection: Any, count: int) -> bytearray | None:
@@ -234,8 +268,6 @@ async def _exactly(connection: Any, count: int) -> bytearray | None:
     return received
 
 
-async def _unpickled(answer: bytearray) -> tuple[bool, Any]:
+async def _unpickled(answer: bytearray) -> tuple[bool | None, Any]:
     # A book's worth of chunks and mentions would hold up the event loop.
-    if len(answer) > _LARGE_BYTES:
-        return await asyncio.to_thread(pickle.loads, answer)  # what `child.serve` sends
-    return pickle.loads(answer)  # type: ignore[no-any-return] # noqa: S301 - from our own child
+    return await asyncio.to_thread(loaded, answer) if len(answer) > _LARGE_BYTES else loaded(answer)

@@ -15,7 +15,8 @@ from perdure.documents.mention_rules import rule_mentions
 
 PIECE_CHARACTERS = 5_000
 """spaCy is fed pieces: one call on a whole book would take a gigabyte, and short ones take twice the time."""
-BATCH_PIECES = 8
+SLICE_PIECES = 8
+"""As many as go through the model at once."""
 MAX_SURFACE_CHARACTERS = 200
 
 _KINDS = {"PERSON": "person", "ORG": "organisation", "GPE": "place", "LOC": "place", "FAC": "place"}
@@ -65,7 +66,7 @@ class SpacyRecogniser:
 def _entities(pieces: Iterator[str]) -> Iterator[tuple[Any, list[Entity]]]:
     """Each piece tokenised, and the entities in it."""
     model, decoder = _model()
-    while documents := [model.make_doc(piece) for piece in islice(pieces, BATCH_PIECES)]:
+    while documents := [model.make_doc(piece) for piece in islice(pieces, SLICE_PIECES)]:
         yield from zip(documents, decoder.decode(documents), strict=True)
 
 
@@ -112,6 +113,14 @@ def _pieces(text: str) -> Iterator[tuple[int, int]]:
                     break
         yield start, end
         start = end
+
+
+def slices(text: str) -> Iterator[tuple[int, int]]:
+    """The same pieces in groups that are recognised together, so that what is found does not depend on how many are."""
+    bounds = list(_pieces(text))
+    for first in range(0, len(bounds), SLICE_PIECES):
+        group = bounds[first : first + SLICE_PIECES]
+        yield group[0][0], group[-1][1]
 
 
 def _trimmed(text: str, start: int, end: int, kind: str) -> Iterator[Mention]:

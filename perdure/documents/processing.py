@@ -8,16 +8,21 @@ import hashlib
 import math
 from typing import TYPE_CHECKING, Any
 
+from perdure.documents.citation import locate
 from perdure.documents.document import ProcessedDocument
 from perdure.documents.limits import AllowCpu, Limits
+from perdure.documents.parts import Parts, current
 from perdure.documents.reading import read_document
 from perdure.documents.sniffing import sniff
 from perdure.errors import DamagedDocument, DocumentError, ParserCrashed, ParserOutOfMemory
 
 if TYPE_CHECKING:
-    from perdure.documents.extraction import Extracted
+    from perdure.documents.extraction import Extracted, ReadPicture
+    from perdure.documents.extraction.ocr import Ocr
 
 MAX_TITLE_CHARACTERS = 500
+PAGE_CPU_SECONDS = 60.0
+"""For the OCR of one page; a dense one takes three."""
 _LONE_SURROGATES = dict.fromkeys(range(0xD800, 0xE000), "�")
 _UNSTORABLE = str.maketrans({**_LONE_SURROGATES, 0: " "})
 
@@ -28,6 +33,7 @@ def process_document(
     source: str,
     limits: Limits = Limits(),  # noqa: B008 - frozen
     allow_cpu: AllowCpu = lambda _: None,
+    ocr: "Ocr | None" = None,
 ) -> ProcessedDocument:
     """Read, sniff, extract, chunk, recognise, embed, score.
 
@@ -37,6 +43,7 @@ def process_document(
         source: `file://` URI of the source it was found under.
         limits: on size here; on time and memory by whoever runs this in isolation.
         allow_cpu: told at the beginning of each stage how many CPU seconds it may take.
+        ocr: reads the pages that are pictures, if it was asked for.
 
     Raises:
         DocumentError: the document's own fault.
@@ -44,17 +51,28 @@ def process_document(
     """
     from perdure.documents.chunking import chunk  # noqa: PLC0415 - heavy
     from perdure.documents.embeddings import WordLlamaEmbedder  # noqa: PLC0415 - heavy
+    from perdure.documents.extraction.metadata import metadata_of  # noqa: PLC0415 - heavy
+    from perdure.documents.extraction.structure import bounded_sections, bounded_tables  # noqa: PLC0415 - heavy
     from perdure.documents.mentions import mentions  # noqa: PLC0415 - heavy
     from perdure.documents.quality import quality_score  # noqa: PLC0415 - heavy
+    from perdure.documents.resumable_mentions import SliceBySlice  # noqa: PLC0415 - heavy
 
     allow_cpu(limits.extraction_cpu_seconds)
     content = read_document(uri, source, limits.max_file_bytes)
-    media_type, extracted = _extracted(content, name, limits)
+    sha256, parts = hashlib.sha256(content).hexdigest(), current()
+    parts.begin(f"{sha256} {ocr}")
+    media_type, extracted = _extracted(content, name, limits, _picture_reader(ocr, limits, allow_cpu), parts)
     text = storable(extracted.text)
     allow_cpu(limits.analysis_seconds(len(text)))
     chunks = chunk(text)
+
+    def said(done: int) -> str:
+        page = locate(max(0, done - 1), extracted.page_offsets, ()).page
+        return f"names on page {page} of {len(extracted.page_offsets)}" if page else f"names in {done:,} characters"
+
+    metadata = metadata_of(storable(extracted.properties), text)
     return ProcessedDocument(
-        sha256=hashlib.sha256(content).hexdigest(),
+        sha256=sha256,
         size_bytes=len(content),
         media_type=media_type,
         text=text,
@@ -63,19 +81,41 @@ def process_document(
         properties=storable(extracted.properties),
         chunks=chunks,
         embeddings=WordLlamaEmbedder().embed([text[one.start : one.end] for one in chunks]),
-        mentions=mentions(text),
+        mentions=mentions(text, SliceBySlice(parts, said)),
         quality_score=quality_score(extracted),
         warnings=tuple(storable(warning) for warning in extracted.warnings),
+        sections=bounded_sections(extracted.sections, storable),
+        tables=bounded_tables(extracted.tables, storable),
+        authors=metadata.authors,
+        created=metadata.created,
+        modified=metadata.modified,
+        language=metadata.language,
     )
 
 
-def _extracted(content: bytes, name: str, limits: Limits) -> "tuple[str, Extracted]":
+def _picture_reader(ocr: "Ocr | None", limits: Limits, allow_cpu: AllowCpu) -> "ReadPicture | None":
+    """OCR with time of its own for each page, and after it as much as ever for the pages that follow."""
+    if ocr is None:
+        return None
+
+    def read(page: Any) -> str:
+        allow_cpu(PAGE_CPU_SECONDS)
+        text = ocr.read(page)
+        allow_cpu(limits.extraction_cpu_seconds)
+        return text
+
+    return read
+
+
+def _extracted(
+    content: bytes, name: str, limits: Limits, read_picture: "ReadPicture | None", parts: Parts
+) -> "tuple[str, Extracted]":
     """Media type and what its extractor found; every error that a hostile file can provoke becomes a reason."""
     from perdure.documents.extraction import extract  # noqa: PLC0415 - heavy
 
     try:
         media_type = sniff(content, name)
-        return media_type, extract(content, media_type)
+        return media_type, extract(content, media_type, read_picture, parts)
     except DocumentError as error:
         raise type(error)(storable(str(error))) from error
     except RecursionError as error:
@@ -91,9 +131,11 @@ def warm_up() -> None:
     """Load every library and model, so that the first document does not wait for them."""
     from perdure.documents.chunking import chunk  # noqa: PLC0415 - heavy
     from perdure.documents.embeddings import WordLlamaEmbedder  # noqa: PLC0415 - heavy
-    from perdure.documents.extraction import html, mail, office, pdf, text  # noqa: F401, PLC0415 - heavy
+    from perdure.documents.extraction import html, mail, metadata, office, pdf, text  # noqa: F401, PLC0415 - heavy
+    from perdure.documents.extraction.ocr import prepare  # noqa: PLC0415 - heavy
     from perdure.documents.mentions import mentions  # noqa: PLC0415 - heavy
 
+    prepare()
     sample = "Ada Lovelace met Charles Babbage in London on 5 June 1833."
     chunk(sample)
     mentions(sample)

@@ -144,6 +144,8 @@ def _zipped(content: bytes) -> str:
                 if declared in _MIMETYPE_MEMBER:
                     return _MIMETYPE_MEMBER[declared]
     except (zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError, OSError, EOFError) as error:
+        if "encrypted" in str(error):
+            raise EncryptedDocument("The document is protected by a password.") from error
         raise DamagedDocument("The file begins like a ZIP container, but its directory cannot be read.") from error
     for folder, media_type in _OFFICE_PARTS.items():
         if any(name.startswith(folder) for name in names) and "[Content_Types].xml" in names:

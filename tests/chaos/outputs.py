@@ -9,9 +9,13 @@ from perdure.stores.postgres.connection import PostgresPool
 _BY_DOCUMENT = "FROM {} o JOIN documents d USING (workflow_id, position) WHERE o.workflow_id = $1"
 _QUERIES = {
     "documents": """SELECT uri, name, status, media_type, sha256, quality_score, title, properties, characters,
-                           chunk_count, mention_count, warnings, reason, error_type
+                           chunk_count, mention_count, warnings, reason, error_type, authors, created, modified,
+                           language
                     FROM documents WHERE workflow_id = $1""",
     "texts": f"SELECT uri, text, page_offsets {_BY_DOCUMENT.format('document_texts')}",
+    "sections": f"SELECT uri, o.ordinal, start_offset, level, heading {_BY_DOCUMENT.format('document_sections')}",
+    "document_tables": f"""SELECT uri, o.ordinal, start_offset, end_offset, page, cells, cut
+                           {_BY_DOCUMENT.format("document_tables")}""",
     "chunks": f"SELECT uri, o.ordinal, start_offset, end_offset, embedding {_BY_DOCUMENT.format('chunks')}",
     "mentions": f"""SELECT uri, o.ordinal, start_offset, end_offset, kind, surface, normalised, confidence
                     {_BY_DOCUMENT.format("mentions")}""",

@@ -41,6 +41,8 @@ async def produce(pool: PostgresPool, workflow_id: str, uris: list[str], *, atte
             )
             at = (workflow_id, position)
             await conn.execute("INSERT INTO document_texts VALUES ($1, $2, $3, '{}')", *at, f"Text of {uri}")
+            await conn.execute("INSERT INTO document_sections VALUES ($1, $2, 0, 0, 1, 'Text')", *at)
+            await conn.execute("INSERT INTO document_tables VALUES ($1, $2, 0, 0, 4, 1, '[[1]]', false)", *at)
             await conn.execute("INSERT INTO chunks VALUES ($1, $2, 0, 0, 4, $3)", *at, VECTOR)
             await conn.execute("INSERT INTO mentions VALUES ($1, $2, 0, 0, 4, 'person', 'Text', 'text', 0.5)", *at)
             await conn.execute("INSERT INTO document_statistics VALUES ($1, $2, 4, 1, 1, 1, '{}')", *at)
@@ -50,6 +52,8 @@ async def produce(pool: PostgresPool, workflow_id: str, uris: list[str], *, atte
 CHANGES = {
     "documents": "UPDATE documents SET quality_score = 0.501",
     "texts": "UPDATE document_texts SET text = text || ' '",
+    "sections": "UPDATE document_sections SET level = 2",
+    "document_tables": "UPDATE document_tables SET cells = '[[2]]'",
     "chunks": "UPDATE chunks SET embedding = embedding + array_fill(0.001::real, ARRAY[256])::vector",
     "mentions": "DELETE FROM mentions WHERE position = 0 AND workflow_id = 'other'",
     "identities": "UPDATE identities SET name = 'A. Lovelace'",

@@ -20,6 +20,8 @@ LIMIT = 5
 CHANGES = {
     "documents": "UPDATE documents SET title = 'Another' WHERE workflow_id = 'two' AND position = 1",
     "texts": "UPDATE document_texts SET text = text || ' ' WHERE workflow_id = 'two' AND position = 2",
+    "sections": "INSERT INTO document_sections VALUES ('two', 3, 5, 99, 1, 'Another')",
+    "document_tables": "INSERT INTO document_tables VALUES ('two', 3, 99, 5, 9, NULL, '[[\"a\"]]', false)",
     "chunks": "DELETE FROM chunks WHERE workflow_id = 'two' AND position = 1",
     "mentions": "UPDATE mentions SET kind = 'place' WHERE workflow_id = 'two' AND position = 1 AND ordinal = 0",
     "identities": "UPDATE identities SET mention_count = mention_count + 1 WHERE workflow_id = 'two'",

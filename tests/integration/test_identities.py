@@ -210,7 +210,7 @@ async def test_a_resolver_that_breaks_says_why() -> None:
     async with ResolverProcess() as resolver:
         await resolver.send("no such kind")
         await resolver.send([])
-        with pytest.raises(DependencyUnavailable, match=r"exit code 1, saying: KeyError: 'no such kind'"):
+        with pytest.raises(DependencyUnavailable, match=r"exit code \d+, saying: KeyError: 'no such kind'"):
             await resolver.receive()
 
 

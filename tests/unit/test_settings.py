@@ -58,6 +58,8 @@ def test_servers_that_do_not_run_are_named_with_the_way_to_start_them(tmp_path: 
         ("TEMPORAL_TLS_CLIENT_CERT_PATH", "/does/not/exist.pem"),
         ("TEMPORAL_CONFIG_FILE", "/does/not/exist.toml"),
         ("PERDURE_POOL_WORKERS", "many"),
+        ("PERDURE_OCR", "perhaps?"),
+        ("PERDURE_OCR", "xxx_nowhere"),
         ("PERDURE_POOL_WORKERS", "0"),
         ("PERDURE_POOL_WORKERS", "1000000"),
         ("PERDURE_FILE_CHECKPOINTS", "no"),

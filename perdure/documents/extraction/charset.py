@@ -4,11 +4,14 @@ import codecs
 
 from charset_normalizer import from_bytes
 
+from perdure.documents.extraction.language import detected_language
 from perdure.errors import UnsupportedFormat
 
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
           (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))  # fmt: skip
 _FALLBACK = "cp1252"
+_CENTRAL_EUROPEAN = "cp1250"
+_CENTRAL_EUROPEANS = ("cs", "sk", "pl", "hu", "ro", "hr", "sl", "sq", "sr", "bs")
 _SAMPLE_BYTES = 200_000
 MAX_CONTROL_SHARE = 0.01
 MIN_UTF16_NUL_SHARE = 0.25
@@ -50,7 +53,13 @@ def _as_utf16(content: bytes) -> str:
 
 def _guessed(content: bytes) -> str:
     best = from_bytes(content[:_SAMPLE_BYTES]).best()
-    return content.decode(best.encoding if best else _FALLBACK, "replace")
+    encoding = best.encoding if best else _FALLBACK
+    text = content.decode(encoding, "replace")
+    if encoding == _CENTRAL_EUROPEAN and detected_language(text) not in _CENTRAL_EUROPEANS:
+        # The two agree on German, and on letters that French and Spanish have and Czech has not they cannot be told
+        # apart by their shape: the words tell.
+        return content.decode(_FALLBACK, "replace")
+    return text
 
 
 def _readable(text: str) -> str:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from perdure.documents.document import Section, Table
+
 PAGE_BREAK = "\n\n"
 
 
@@ -16,6 +18,8 @@ class Extracted:
     page_offsets: tuple[int, ...] = ()
     properties: dict[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    sections: tuple[Section, ...] = ()
+    tables: tuple[Table, ...] = ()
 
 
 def joined_pages(pages: Sequence[str]) -> tuple[str, tuple[int, ...]]:

@@ -2,11 +2,14 @@
 
 import email
 import email.policy
+from collections.abc import Sequence
 from email.message import EmailMessage, Message
 
+from perdure.documents.document import Section, Table
 from perdure.documents.extraction.charset import decoded
-from perdure.documents.extraction.extracted import Extracted
+from perdure.documents.extraction.extracted import PAGE_BREAK, Extracted
 from perdure.documents.extraction.html import html_text
+from perdure.documents.extraction.structure import shifted
 from perdure.errors import DamagedDocument, UnsupportedFormat
 
 MAX_PARTS = 1_000
@@ -29,17 +32,40 @@ def extract_mail(content: bytes, media_type: str) -> Extracted:  # noqa: ARG001 
     except RecursionError as error:
         raise DamagedDocument("The mail is nested beyond any sense.") from error
     headers = {name.lower(): value for name in _HEADERS if (value := _header(message, name))}
-    text = "\n\n".join(piece for piece in reading.pieces if piece)
-    return Extracted(text, headers.get("subject"), properties=headers, warnings=tuple(reading.warnings))
+    if language := _header(message, "Content-Language"):
+        headers["language"] = language
+    return Extracted(
+        reading.text(),
+        headers.get("subject"),
+        properties=headers,
+        warnings=tuple(reading.warnings),
+        sections=tuple(reading.sections),
+        tables=tuple(reading.tables),
+    )
 
 
 class _Reading:
     """Walks the parts of a mail and gathers their text."""
 
     def __init__(self) -> None:
-        self.pieces: list[str] = []
         self.warnings: dict[str, None] = {}
+        self.sections: list[Section] = []
+        self.tables: list[Table] = []
+        self._pieces: list[str] = []
+        self._length = 0
         self._parts = 0
+
+    def text(self) -> str:
+        return PAGE_BREAK.join(self._pieces)
+
+    def _add(self, piece: str, sections: Sequence[Section] = (), tables: Sequence[Table] = ()) -> None:
+        if not piece:
+            return
+        moved = shifted(sections, tables, self._length)
+        self.sections += moved[0]
+        self.tables += moved[1]
+        self._pieces.append(piece)
+        self._length += len(piece) + len(PAGE_BREAK)
 
     def part(self, message: Message, depth: int) -> None:
         self._parts += 1
@@ -48,7 +74,7 @@ class _Reading:
             self.warnings[f"Parts of the mail {bound} were left out."] = None
             return
         lines = [f"{name}: {value}" for name in _HEADERS if (value := _header(message, name))]
-        self.pieces.append("\n".join(lines))
+        self._add("\n".join(lines))
         if not message.is_multipart():
             self._leaf(message)
             return
@@ -63,7 +89,7 @@ class _Reading:
     def _leaf(self, part: Message) -> None:
         name, kind = _file_name(part), part.get_content_type()
         if name or part.get_content_maintype() != "text":
-            self.pieces.append(f"[Attachment: {name or kind}]")
+            self._add(f"[Attachment: {name or kind}]")
             return
         payload = part.get_payload(decode=True)
         try:
@@ -73,10 +99,10 @@ class _Reading:
             return
         if kind == "text/html":
             body = html_text(text)
-            self.pieces.append(body.text)
+            self._add(body.text, body.sections, body.tables)
             self.warnings.update(dict.fromkeys(body.warnings))
         else:
-            self.pieces.append(text.replace("\r\n", "\n").strip())
+            self._add(text.replace("\r\n", "\n").strip())
 
 
 def _file_name(part: Message) -> str | None:

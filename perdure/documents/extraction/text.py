@@ -4,13 +4,14 @@ import csv
 import io
 
 from perdure.documents import sniffing
+from perdure.documents.document import Table
 from perdure.documents.extraction.charset import decoded
 from perdure.documents.extraction.extracted import Extracted
+from perdure.documents.extraction.markdown import markdown_structure
 
 _SNIFF_CHARACTERS = 8192
 _DELIMITERS = ",;\t|"
 _MAX_FIELD_CHARACTERS = 10_000_000
-_HEADING = "# "
 
 
 def extract_text(content: bytes, media_type: str) -> Extracted:
@@ -22,12 +23,14 @@ def extract_text(content: bytes, media_type: str) -> Extracted:
     text = decoded(content).replace("\r\n", "\n").replace("\r", "\n")
     if media_type in (sniffing.CSV, sniffing.TSV):
         return _table(text)
-    title = None
-    if media_type == sniffing.MARKDOWN:
-        title = next(
-            (line.removeprefix(_HEADING).strip() for line in text.split("\n") if line.startswith(_HEADING)), None
-        )
-    return Extracted(text, title or None)
+    if media_type != sniffing.MARKDOWN:
+        return Extracted(text)
+    found = markdown_structure(text)
+    main = next((section.heading for section in found.sections if section.level == 1), None)
+    title = found.properties.pop("title", None) or main
+    return Extracted(
+        text, title or None, properties=found.properties, sections=tuple(found.sections), tables=tuple(found.tables)
+    )
 
 
 def _table(text: str) -> Extracted:
@@ -41,4 +44,7 @@ def _table(text: str) -> Extracted:
     except csv.Error:
         return Extracted(text, warnings=("The rows could not be told apart; it was read as plain text.",))
     lines = ["\t".join(" ".join(cell.split()) for cell in row) for row in rows]
-    return Extracted("\n".join(lines), properties={"rows": len(rows), "columns": max(map(len, rows), default=0)})
+    joined = "\n".join(lines)
+    columns = max(map(len, rows), default=0)
+    table = Table(0, len(joined), tuple(map(tuple, rows)))
+    return Extracted(joined, properties={"rows": len(rows), "columns": columns}, tables=(table,) if columns > 1 else ())

@@ -83,10 +83,13 @@ DOCUMENT_CHECKS = {
     "orphaned_text": _orphaned("document_texts"),
     "orphaned_chunks": _orphaned("chunks"),
     "orphaned_mentions": _orphaned("mentions"),
+    "orphaned_sections": _orphaned("document_sections"),
+    "orphaned_tables": _orphaned("document_tables"),
     "orphaned_statistics": _orphaned("document_statistics", "d.position IS NOT NULL"),
     "orphaned_vector": _orphaned("document_vectors", "d.position IS NOT NULL"),
     "misplaced_chunks": _misplaced("chunks"),
     "misplaced_mentions": _misplaced("mentions"),
+    "misplaced_tables": _misplaced("document_tables"),
 }
 """Hold at every moment, also while the run goes on: a document and its outputs are committed together."""
 

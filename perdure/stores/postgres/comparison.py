@@ -18,10 +18,16 @@ OF_DOCUMENT = "{} o JOIN documents d USING (workflow_id, position)"
 OUTPUTS = {
     "documents": (
         """d.uri, d.name, d.size_bytes, d.status, d.media_type, d.sha256, d.quality_score, d.title, d.properties,
-           d.characters, d.chunk_count, d.mention_count, d.warnings, d.reason, d.error_type""",
+           d.characters, d.chunk_count, d.mention_count, d.warnings, d.reason, d.error_type,
+           d.authors, d.created, d.modified, d.language""",
         "documents d",
     ),
     "texts": ("d.uri, o.text, o.page_offsets", OF_DOCUMENT.format("document_texts")),
+    "sections": ("d.uri, o.ordinal, o.start_offset, o.level, o.heading", OF_DOCUMENT.format("document_sections")),
+    "document_tables": (
+        "d.uri, o.ordinal, o.start_offset, o.end_offset, o.page, o.cells, o.cut",
+        OF_DOCUMENT.format("document_tables"),
+    ),
     "chunks": ("d.uri, o.ordinal, o.start_offset, o.end_offset, o.embedding", OF_DOCUMENT.format("chunks")),
     "mentions": (
         "d.uri, o.ordinal, o.start_offset, o.end_offset, o.kind, o.surface, o.normalised, o.confidence",

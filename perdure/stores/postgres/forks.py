@@ -1,4 +1,4 @@
-"""Begin a run with what another one had at one of its checkpoints: documents, texts, chunks and mentions, copied."""
+"""Begin a run with what another one had at one of its checkpoints: documents, texts and all, copied."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ _COPIED_EPOCH = 1
 _WHOLE_RUN_SECONDS = 3600.0
 
 _RESULT = """media_type, sha256, quality_score, title, properties, characters, chunk_count, mention_count, warnings,
-             reason, error_type, committed_at"""
+             reason, error_type, committed_at, authors, created, modified, language"""
 
 # A row's (epoch, ordinal) says when it was finished: in an epoch before the checkpoint's, or in the checkpoint's own at
 # a place that it covers. A later epoch means that it has been processed again since, and what it was then is gone.
@@ -43,6 +43,8 @@ WHERE workflow_id = $1 AND position < $3 AND status <> 'removed'
 """
 _OUTPUTS = {
     "document_texts": "text, page_offsets",
+    "document_sections": "start_offset, ordinal, level, heading",
+    "document_tables": "ordinal, start_offset, end_offset, page, cells, cut",
     "chunks": "ordinal, start_offset, end_offset, embedding, terms",
     "mentions": "ordinal, start_offset, end_offset, kind, surface, normalised, confidence",
 }

@@ -11,10 +11,10 @@ from typing import Any
 from perdure.documents.document import PROCESSING_VERSION, DiscoveredDocument, ProcessedDocument
 from perdure.errors import AlreadyCommitted, DocumentError, StaleWriter, StoreSetBack
 from perdure.manifest import Changes, Failure, Lease, ManifestEntry, ManifestTotals
+from perdure.stores.postgres import manifest_sql as sql
 from perdure.stores.postgres.connection import Connection, PostgresPool
 from perdure.stores.postgres.epochs import check_epoch
 from perdure.stores.postgres.faults import unstorable
-from perdure.stores.postgres.manifest_sql import COMMIT, LEASE, QUARANTINE, SEEN, TAKE_UP, TOTALS
 from perdure.stores.postgres.outputs import write_outputs
 from perdure.stores.postgres.refresh import forget, refresh
 
@@ -62,7 +62,7 @@ class PostgresManifestStore:
             seen = [page[row["uri"]] for row in known]
             if seen:
                 await conn.execute(
-                    SEEN,
+                    sql.SEEN,
                     workflow_id,
                     [document.uri for document in seen],
                     [document.version for document in seen],
@@ -137,7 +137,7 @@ class PostgresManifestStore:
             # The planner knows nothing yet of rows just recorded, and would pair them one by one: measured more than a
             # minute for the second run of 10,000 documents, not 0.3 s.
             await conn.execute("SET LOCAL enable_nestloop = off")
-            taken = await conn.execute(TAKE_UP, workflow_id, epoch, quarantined, unfinished)
+            taken = await conn.execute(sql.TAKE_UP, workflow_id, epoch, quarantined, unfinished)
             if int(taken.split()[-1]) >= ANALYZE_FROM_ROWS:
                 # Until its statistics are fresh the planner misses the queue's index: 20 ms a document, not 2.
                 await conn.execute("ANALYZE documents")
@@ -145,7 +145,7 @@ class PostgresManifestStore:
 
     async def lease_batch(self, workflow_id: str, lease: Lease, first: int, end: int) -> Sequence[ManifestEntry]:
         async with self._pool.connection() as conn:
-            rows = await conn.fetch(LEASE, workflow_id, lease.epoch, lease.dispatch, lease.attempt, first, end)
+            rows = await conn.fetch(sql.LEASE, workflow_id, lease.epoch, lease.dispatch, lease.attempt, first, end)
         if len(rows) < end - first:
             raise await self._missing(workflow_id, lease.epoch, f"Documents {first} to {end - 1}")
         if any(row["status"] == "pending" and not row["leased"] for row in rows):
@@ -163,11 +163,12 @@ class PostgresManifestStore:
         try:
             async with self._pool.transaction() as conn:
                 outcome = await conn.execute(
-                    COMMIT,
+                    sql.COMMIT,
                     *(workflow_id, position, lease.epoch, lease.dispatch, lease.attempt, attempts),
                     *(document.media_type, document.sha256, document.quality_score, document.title),
                     *(document.properties, len(document.text), len(document.chunks), len(document.mentions)),
-                    *(list(document.warnings), PROCESSING_VERSION),
+                    *(list(document.warnings), list(document.authors)),
+                    *(document.created, document.modified, document.language, PROCESSING_VERSION),
                 )
                 await _was_mine(conn, outcome, workflow_id, position)
                 await write_outputs(conn, workflow_id, position, document)
@@ -181,11 +182,22 @@ class PostgresManifestStore:
     ) -> None:
         async with self._pool.transaction() as conn:
             outcome = await conn.execute(
-                QUARANTINE,
+                sql.QUARANTINE,
                 *(workflow_id, position, lease.epoch, lease.dispatch, lease.attempt, attempts),
                 *(str(fault), type(fault).__name__),
             )
             await _was_mine(conn, outcome, workflow_id, position)
+
+    async def keep_parts(self, workflow_id: str, lease: Lease, position: int, parts: bytes) -> None:
+        async with self._pool.transaction() as conn:
+            outcome = await conn.execute(
+                sql.KEEP_PARTS, workflow_id, position, lease.epoch, lease.dispatch, lease.attempt, parts
+            )
+            await _was_mine(conn, outcome.replace("INSERT 0", "UPDATE"), workflow_id, position)
+
+    async def parts(self, workflow_id: str, position: int) -> bytes:
+        async with self._pool.connection() as conn:
+            return await conn.fetchval(sql.PARTS, workflow_id, position) or b""
 
     async def close_run(
         self, workflow_id: str, epoch: int, status: str, *, through_with: int | None = None
@@ -284,5 +296,5 @@ async def _was_mine(conn: Connection, outcome: str, workflow_id: str, position: 
 
 
 async def _totals(conn: Connection, workflow_id: str) -> ManifestTotals | None:
-    row: Any = await conn.fetchrow(TOTALS, workflow_id)
+    row: Any = await conn.fetchrow(sql.TOTALS, workflow_id)
     return ManifestTotals(**dict(row)) if row else None

@@ -1,5 +1,7 @@
 """The longer statements of the manifest."""
 
+# ruff: noqa: S608  every statement is put together from constants
+
 TOTALS = """
 SELECT count(*) FILTER (WHERE d.status <> 'removed') AS total,
        count(*) FILTER (WHERE d.status = 'processed') AS processed,
@@ -38,21 +40,26 @@ WITH leased AS (
     RETURNING position
 )
 SELECT d.position, d.ordinal, d.uri, d.name, d.source, d.size_bytes, d.status, d.quality_score,
-       leased.position IS NOT NULL AS leased
+       leased.position IS NOT NULL AS leased,
+       d.status = 'pending' AND EXISTS (SELECT FROM document_parts p
+                                        WHERE p.workflow_id = $1 AND p.position = d.position) AS has_parts
 FROM documents d LEFT JOIN leased USING (position)
 WHERE d.workflow_id = $1 AND d.epoch = $2 AND d.ordinal >= $5 AND d.ordinal < $6
 ORDER BY d.ordinal
 """
 
-COMMIT = """
+_WITHOUT_PARTS = "WITH parts_gone AS (DELETE FROM document_parts WHERE workflow_id = $1 AND position = $2)"
+
+COMMIT = f"""{_WITHOUT_PARTS}
 UPDATE documents
 SET status = 'processed', attempts = $6, media_type = $7, sha256 = $8, quality_score = $9, title = $10,
     properties = $11, characters = $12, chunk_count = $13, mention_count = $14, warnings = $15,
-    reason = NULL, error_type = NULL, read_version = version, committed_at = now(), processed_by = $16
+    authors = $16, created = $17, modified = $18, language = $19,
+    reason = NULL, error_type = NULL, read_version = version, committed_at = now(), processed_by = $20
 WHERE workflow_id = $1 AND position = $2 AND status = 'pending' AND epoch = $3 AND dispatch = $4 AND attempt = $5
 """
 
-QUARANTINE = """
+QUARANTINE = f"""{_WITHOUT_PARTS}
 UPDATE documents
 SET status = 'quarantined', attempts = $6, reason = $7, error_type = $8, read_version = version, committed_at = now()
 WHERE workflow_id = $1 AND position = $2 AND status = 'pending' AND epoch = $3 AND dispatch = $4 AND attempt = $5
@@ -69,4 +76,18 @@ SET version = n.version, size_bytes = n.size_bytes, seen_epoch = $5,
     removed_epoch = NULL
 FROM unnest($2::text[], $3::text[], $4::bigint[]) AS n (uri, version, size_bytes)
 WHERE d.workflow_id = $1 AND d.uri = n.uri AND (d.version <> n.version OR d.seen_epoch <> $5)
+"""
+
+# The row is locked until the part is stored: whoever finishes the document meanwhile deletes it, too.
+KEEP_PARTS = """
+WITH mine AS (
+    SELECT FROM documents
+    WHERE workflow_id = $1 AND position = $2 AND status = 'pending' AND epoch = $3 AND dispatch = $4 AND attempt = $5
+    FOR SHARE
+)
+INSERT INTO document_parts (workflow_id, position, parts) SELECT $1, $2, $6 FROM mine
+"""
+
+PARTS = """
+SELECT string_agg(parts, ''::bytea ORDER BY part_id) FROM document_parts WHERE workflow_id = $1 AND position = $2
 """

@@ -14,13 +14,14 @@ FROM unnest($4::bigint[], $5::bigint[], $6::vector[], $7::text[]) WITH ORDINALIT
 
 
 async def write_outputs(conn: Connection, workflow_id: str, position: int, document: ProcessedDocument) -> None:
-    """Insert text, chunks with their embeddings and terms, and mentions."""
+    """Insert text, sections, tables, chunks with their embeddings and terms, and mentions."""
     # A COPY waits for its client inside of a statement, where no limit on idle transactions ends it.
     await conn.execute("SET LOCAL statement_timeout = '60s'")
     await conn.execute(
         "INSERT INTO document_texts VALUES ($1, $2, $3, $4)",
         *(workflow_id, position, document.text, list(document.page_offsets)),
     )
+    await _write_structure(conn, workflow_id, position, document)
     for start in range(0, len(document.chunks), CHUNKS_A_STATEMENT):
         part = document.chunks[start : start + CHUNKS_A_STATEMENT]
         await conn.execute(
@@ -51,4 +52,26 @@ async def write_outputs(conn: Connection, workflow_id: str, position: int, docum
                 )
                 for ordinal, one in enumerate(document.mentions)
             ],
+        )
+
+
+async def _write_structure(conn: Connection, workflow_id: str, position: int, document: ProcessedDocument) -> None:
+    if document.sections:
+        await conn.copy_records_to_table(
+            "document_sections",
+            columns=["workflow_id", "position", "start_offset", "ordinal", "level", "heading"],
+            records=[
+                (workflow_id, position, one.offset, ordinal, one.level, one.heading)
+                for ordinal, one in enumerate(document.sections)
+            ],
+        )
+    if tables := document.tables:
+        await conn.execute(  # not COPY, whose binary form JSON has none of
+            """INSERT INTO document_tables
+                   (workflow_id, position, ordinal, start_offset, end_offset, page, cells, cut)
+               SELECT $1, $2, ordinal - 1, start_offset, end_offset, page, cells, cut
+               FROM unnest($3::bigint[], $4::bigint[], $5::integer[], $6::jsonb[], $7::boolean[])
+                    WITH ORDINALITY AS given (start_offset, end_offset, page, cells, cut, ordinal)""",
+            *(workflow_id, position, [one.start for one in tables], [one.end for one in tables]),
+            *([one.page for one in tables], [one.rows for one in tables], [one.cut for one in tables]),
         )

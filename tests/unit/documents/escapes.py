@@ -2,9 +2,11 @@
 
 import ctypes
 import os
+import pickle
 import resource
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import threading
@@ -13,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from perdure.documents.child import LENGTH
 from perdure.documents.document import EMBEDDING_DIMENSIONS, ProcessedDocument
 from perdure.documents.limits import AllowCpu, Limits
 
@@ -20,6 +23,8 @@ from perdure.documents.limits import AllowCpu, Limits
 def attempt(uri: str, name: str, source: str, limits: Limits, allow_cpu: AllowCpu) -> ProcessedDocument:
     """Try what the document's name says; its text is what came of it: a result, or the name of the error."""
     allow_cpu(limits.extraction_cpu_seconds)
+    if name in ANSWERS:
+        _answer_by_itself(name)
     action, _, argument = name.partition(" ")
     try:
         text = f"did it: {ATTEMPTS[action](argument)}"
@@ -78,6 +83,47 @@ def _kill_own_thread(_: str) -> None:
     signal.raise_signal(signal.SIGUSR1)
 
 
+class Exploit:
+    """A pickle that runs a command where it is loaded."""
+
+    def __init__(self, marker: str) -> None:
+        self._marker = marker
+
+    def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
+        return os.system, (f"touch {self._marker}",)
+
+
+def _answer_by_itself(name: str) -> None:
+    """Send something else than an answer to whoever waits for one."""
+    connection = next(
+        socket.socket(fileno=int(one.name)) for one in Path("/proc/self/fd").iterdir() if _is_socket(int(one.name))
+    )
+    connection.sendall(ANSWERS[name])
+    threading.Event().wait()
+
+
+def _is_socket(descriptor: int) -> bool:
+    try:
+        return stat.S_ISSOCK(os.fstat(descriptor).st_mode)
+    except OSError:
+        return False
+
+
+def _framed(content: object) -> bytes:
+    message = pickle.dumps(content)
+    return LENGTH.pack(len(message)) + message
+
+
+MARKER = "/tmp/perdure-was-taken-over"
+ANSWERS = {
+    "answer exploit": _framed((True, Exploit(MARKER))),
+    "answer progress": _framed((None, (Exploit(MARKER), b""))),
+    "answer function": _framed((True, _connect)),
+    "answer text": _framed((True, "a document")),
+    "answer error": _framed((False, KeyboardInterrupt())),
+    "answer nonsense": LENGTH.pack(7) + b"nothing",
+    "answer endless": LENGTH.pack(2**62),
+}
 ATTEMPTS: dict[str, Callable[[str], object]] = {
     "connect": _connect,
     "listen": lambda _: socket.create_server(("127.0.0.1", 0)),

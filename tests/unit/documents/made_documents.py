@@ -14,6 +14,8 @@ import xlsxwriter
 from ebooklib import epub
 from odf.opendocument import OpenDocumentText
 from odf.text import P
+from PIL import Image, ImageDraw, ImageFont
+from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
 SENTENCE = "Harbour & Finch <Ltd> wrote “it’s 5 > 3” to café Łódź."  # noqa: RUF001 - as people write
@@ -205,3 +207,26 @@ def encodings() -> dict[str, bytes]:
         "latin-1.txt": text.encode("latin-1"),
         "cp1252-crlf.txt": text.replace("\n", "\r\n").encode("cp1252"),
     }
+
+
+def picture(*words: str) -> bytes:
+    """A PNG with each of the words on a line of its own, large enough for OCR."""
+    image = Image.new("L", (1200, 200 + 120 * len(words)), 255)
+    draw = ImageDraw.Draw(image)
+    for number, line in enumerate(words):
+        draw.text((80, 80 + 120 * number), line, 0, ImageFont.load_default(64))
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return out.getvalue()
+
+
+def scanned_pdf(*pages: str) -> bytes:
+    """Pages that are pictures; an empty text gives a page without one."""
+    out = io.BytesIO()
+    canvas = Canvas(out, invariant=True)
+    for page in pages:
+        if page:
+            canvas.drawImage(ImageReader(io.BytesIO(picture(page))), 36, 400, 540, 144)
+        canvas.showPage()
+    canvas.save()
+    return out.getvalue()

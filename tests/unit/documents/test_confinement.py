@@ -12,7 +12,8 @@ import pytest_asyncio
 
 from perdure.documents.confinement import harmless
 from perdure.documents.isolation import IsolatedPool, Limits
-from tests.unit.documents.escapes import attempt
+from perdure.errors import ParserCrashed
+from tests.unit.documents.escapes import ANSWERS, MARKER, attempt
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -94,6 +95,13 @@ async def test_it_is_told_no_secret(pool: IsolatedPool) -> None:
     assert environment.startswith("did it: ")
     assert "secret" not in environment
     assert "DATABASE_URL" not in environment
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+async def test_its_answer_can_make_the_worker_do_nothing(pool: IsolatedPool, answer: str) -> None:
+    with pytest.raises(ParserCrashed, match="answer"):
+        await said(pool, answer)
+    assert not Path(MARKER).exists()
 
 
 async def test_what_its_libraries_need_still_works(pool: IsolatedPool) -> None:

@@ -1,0 +1,125 @@
+"""What every format says of its documents in a way of its own, in one form: authors, dates and language."""
+
+import re
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from email.utils import getaddresses
+from typing import Any
+
+from dateutil import parser
+
+from perdure.documents.extraction.language import detected_language, iso_language
+
+MAX_AUTHORS = 100
+MAX_AUTHOR_CHARACTERS = 200
+_MAX_DATE_CHARACTERS = 64
+_AUTHORS = ("authors", "author", "from", "created_by")
+_CREATED, _MODIFIED = ("created", "created_at", "date"), ("modified", "modified_at")
+_PDF_DATE = re.compile(
+    r"(?:D:)?(\d{4})(\d\d)?(\d\d)?(?:(\d\d)(\d\d)?(\d\d)?)?\s*(?:([Zz])|([+-])(\d\d)'?(?:(\d\d)'?)?)?.*"
+)
+_ISO_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_FIRST_YEAR = 1000
+# A text that lacks a part of the date would be completed from these, which shows in the difference.
+_DEFAULTS = (datetime(2000, 1, 1), datetime(2001, 2, 2))  # noqa: DTZ001 - only ever compared
+_COMMENT = re.compile(r"\([^()]*\)")
+# Nobody's name, but what programs write where the author's would stand.
+_NOBODY = frozenset(("unknown", "anonymous", "(anonymous)", "unspecified", "(unspecified)", "user", "admin", "none"))
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """See the fields of the same names of `ProcessedDocument`."""
+
+    authors: tuple[str, ...] = ()
+    created: str | None = None
+    modified: str | None = None
+    language: str | None = None
+
+
+def metadata_of(properties: Mapping[str, Any], text: str) -> Metadata:
+    """Normalised from what an extractor found, and from the text where nothing says the language."""
+    return Metadata(
+        _authors(properties),
+        _first_date(properties, _CREATED),
+        _first_date(properties, _MODIFIED),
+        iso_language(str(properties.get("language") or "")) or detected_language(text),
+    )
+
+
+def _authors(properties: Mapping[str, Any]) -> tuple[str, ...]:
+    for key in _AUTHORS:
+        value = properties.get(key)
+        values = [str(one) for one in value] if isinstance(value, list | tuple) else [str(value or "")]
+        names = _addressed(values) if key == "from" else [part for one in values for part in one.split(";")]
+        if found := tuple(dict.fromkeys(_named(names)))[:MAX_AUTHORS]:
+            return found
+    return ()
+
+
+def _addressed(values: list[str]) -> list[str]:
+    """The names before mail addresses, or the addresses of those without one."""
+    return [name or address for name, address in getaddresses(values)]
+
+
+def _named(names: Iterable[str]) -> Iterable[str]:
+    for name in names:
+        tidy = " ".join(name.split())[:MAX_AUTHOR_CHARACTERS]
+        if tidy and tidy.casefold() not in _NOBODY and any(character.isalnum() for character in tidy):
+            yield tidy
+
+
+def _first_date(properties: Mapping[str, Any], keys: tuple[str, ...]) -> str | None:
+    return next((found for key in keys if (found := iso_date(str(properties.get(key) or "")))), None)
+
+
+def iso_date(value: str) -> str | None:
+    """`YYYY-MM-DDTHH:MM:SSZ` of an instant, `YYYY-MM-DD` of a time without an offset; None if it is no whole date."""
+    value = value.strip()[:_MAX_DATE_CHARACTERS]
+    try:
+        found = _pdf_date(value) or _written_date(value)
+        if found is None or found.year < _FIRST_YEAR:
+            return None
+        if found.tzinfo is None:
+            return found.strftime("%Y-%m-%d")
+        return found.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError):
+        return None
+
+
+def _pdf_date(value: str) -> datetime | None:
+    """PDF's own form, `D:20240305101500+01'00'`; what is left out from the right is the lowest."""
+    match = _PDF_DATE.fullmatch(value) if value.startswith("D:") or value[:8].isdecimal() else None
+    if match is None:
+        return None
+    year, month, day, hour, minute, second, zulu, sign, hours, minutes = match.groups()
+    offset: tzinfo | None = UTC if zulu else None
+    if sign:
+        ahead = timedelta(hours=int(hours), minutes=int(minutes or 0))
+        offset = timezone(ahead if sign == "+" else -ahead)
+    return datetime(
+        *(int(year), int(month or 1), int(day or 1)),
+        *(int(hour or 0), int(minute or 0), min(int(second or 0), 59)),
+        tzinfo=offset if hour else None,
+    )
+
+
+def _written_date(value: str) -> datetime | None:
+    if not any(character.isdigit() for character in value):
+        return None
+    if _ISO_DAY.fullmatch(value):
+        return datetime.strptime(value, "%Y-%m-%d")  # noqa: DTZ007 - a day has no zone
+    plain = _COMMENT.sub("", value)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        both = [parser.parse(plain, default=default, tzinfos=_zone) for default in _DEFAULTS]
+    return both[0] if both[0] == both[1] else None
+
+
+def _zone(name: str | None, offset_seconds: int | None) -> tzinfo | None:
+    """By its number, never by the names of this machine's own zone."""
+    if offset_seconds is not None:
+        return timezone(timedelta(seconds=offset_seconds))
+    return UTC if name in ("Z", "UTC", "GMT", "UT") else None

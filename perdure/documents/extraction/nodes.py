@@ -1,0 +1,79 @@
+"""Where the headings and tables that Kreuzberg tells of stand in the text that it gives beside them.
+
+Its nodes come in reading order and carry their own text, but no offsets, so each is sought from where the one before it
+ended, and never further than a window: what is not found there stays part of the text and nothing more.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from perdure.documents.document import Section, Table
+from perdure.documents.extraction.structure import MAX_CELLS
+
+_WINDOW_CHARACTERS = 20_000
+_SOUGHT_CHARACTERS = 120
+
+
+def structured(
+    text: str, nodes: Sequence[Mapping[str, Any]], translation: Mapping[int, int]
+) -> tuple[str, tuple[Section, ...], tuple[Table, ...]]:
+    """The text with tabs between the cells of its tables, its headings and its tables.
+
+    Args:
+        text: whole.
+        nodes: of the document, in reading order.
+        translation: of characters of the nodes into those of the text, one to one.
+    """
+    sections: list[Section] = []
+    tables: list[Table] = []
+    pieces: list[str] = []
+    cursor = done = 0
+    for node in nodes:
+        content = node.get("content") or {}
+        kind = content.get("node_type")
+        if kind == "table":
+            rows = _rows(content.get("grid") or {}, translation)
+            start, written = _find_table(text, rows, cursor)
+            if start < 0:
+                continue
+            pieces += [text[done:start], "\n".join("\t".join(row) for row in written)]
+            cursor = done = start + len(pieces[-1])
+            tables.append(Table(start, cursor, rows))
+        elif kind != "group" and (said := str(content.get("text") or "").translate(translation).strip()):
+            start = _find(text, said, cursor)
+            if start < 0:
+                continue
+            if kind == "heading":
+                sections.append(Section(start, int(content.get("level") or 1), said))
+            cursor = min(start + len(said), len(text))
+    pieces.append(text[done:])
+    return "".join(pieces), tuple(sections), tuple(tables)
+
+
+def _find(text: str, said: str, cursor: int) -> int:
+    """Where a line begins with what was said, -1 if none does."""
+    sought, end = said[:_SOUGHT_CHARACTERS], cursor + _WINDOW_CHARACTERS
+    if text.startswith(sought) and cursor == 0:
+        return 0
+    start = text.find("\n" + sought, max(0, cursor - 1), end)
+    return start + 1 if start >= 0 else text.find(sought, cursor, end)
+
+
+def _find_table(text: str, rows: Sequence[Sequence[str]], cursor: int) -> tuple[int, list[list[str]]]:
+    """Where the rows stand, with spaces between their cells, and the rows as they are written there."""
+    for written in ([list(row) for row in rows], [[cell for cell in row if cell] for row in rows]):
+        rendered = "\n".join(" ".join(row) for row in written)
+        if (
+            rendered.strip()
+            and (start := text.find(rendered, cursor, cursor + _WINDOW_CHARACTERS + len(rendered))) >= 0
+        ):
+            return start, written
+    return -1, []
+
+
+def _rows(grid: Mapping[str, Any], translation: Mapping[int, int]) -> tuple[tuple[str, ...], ...]:
+    rows: dict[int, dict[int, str]] = {}
+    for cell in (grid.get("cells") or ())[:MAX_CELLS]:
+        rows.setdefault(int(cell["row"]), {})[int(cell["col"])] = str(cell.get("content") or "").translate(translation)
+    columns = min(int(grid.get("cols") or 0), MAX_CELLS)
+    return tuple(tuple(rows[row].get(column, "") for column in range(columns)) for row in sorted(rows))

@@ -1,0 +1,107 @@
+"""Text out of pictures of pages: Tesseract, which Kreuzberg carries within, with the language data of the machine.
+
+No program is started and no page is written anywhere: it goes from PDFium's renderer to Tesseract as an uncompressed
+picture in memory. What is needed besides is Tesseract's data for each language, such as Debian's packages
+`tesseract-ocr-…` bring.
+"""
+
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from perdure.errors import InvalidConfiguration
+
+OCR_VARIABLE = "PERDURE_OCR"
+_DOTS_PER_INCH = 200
+_POINTS_PER_INCH = 72
+_MAX_PIXELS = 16_000_000
+_LANGUAGES = re.compile(r"[A-Za-z_]{3,20}(?:\+[A-Za-z_]{3,20}){0,9}")
+_FOLDERS = ("/usr/share/tesseract-ocr/*/tessdata", "/usr/share/tessdata", "/usr/local/share/tessdata",
+            "/opt/homebrew/share/tessdata")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Ocr:
+    """That OCR was asked for: the languages to expect, and where Tesseract's data for them is."""
+
+    languages: str
+    """In Tesseract's names, such as `eng+deu`."""
+    data_folder: str
+
+    def read(self, page: Any) -> str:
+        """The text of a PDF page, rendered; empty if there is none on it.
+
+        Args:
+            page: of pypdfium2.
+
+        Raises:
+            MemoryError: the picture does not fit.
+        """
+        import kreuzberg  # noqa: PLC0415 - as below
+
+        os.environ["TESSDATA_PREFIX"] = self.data_folder  # the only way to tell it
+        prepare()
+        width, height = page.get_size()
+        scale = min(_DOTS_PER_INCH / _POINTS_PER_INCH, (_MAX_PIXELS / max(1.0, width * height)) ** 0.5)
+        bitmap = page.render(scale=scale, grayscale=True)
+        try:
+            lines = bitmap.to_numpy().reshape(bitmap.height, -1)[:, : bitmap.width]
+            picture = b"P5 %d %d 255\n" % (bitmap.width, bitmap.height) + lines.tobytes()
+        finally:
+            bitmap.close()
+        found = kreuzberg.extract_bytes_sync(picture, "image/x-portable-graymap", config=_config(self.languages))
+        return str(found.content).strip()
+
+
+@cache
+def prepare() -> None:
+    """Have Kreuzberg make its OCR ready, which takes a millisecond: later a process may not make folders any more.
+
+    Without a folder for a cache there is no OCR at all, although nothing is ever put there.
+    """
+    import kreuzberg  # noqa: PLC0415 - heavy, and the worker's own process only checks that it could be used
+
+    os.environ.setdefault("KREUZBERG_CACHE_DIR", str(Path(tempfile.gettempdir(), f"perdure-ocr-{os.getuid()}")))
+    kreuzberg.list_ocr_backends()
+
+
+def asked_for(environment: Mapping[str, str]) -> Ocr | None:
+    """What `PERDURE_OCR` asks for: languages, or 1 for English; None if it is unset or 0.
+
+    Raises:
+        InvalidConfiguration: it names no languages, or Tesseract's data for one is not on this machine.
+    """
+    value = environment.get(OCR_VARIABLE, "").strip()
+    if value in ("", "0"):
+        return None
+    languages = "eng" if value == "1" else value
+    if not _LANGUAGES.fullmatch(languages):
+        raise InvalidConfiguration(f"{OCR_VARIABLE} must be 0, 1 or languages such as eng+deu, not '{value}'.")
+    folders = [Path(named)] if (named := environment.get("TESSDATA_PREFIX")) else _usual_folders()
+    for folder in folders:
+        if all((folder / f"{language}.traineddata").is_file() for language in languages.split("+")):
+            return Ocr(languages, str(folder))
+    missing = " and ".join(f"{language}.traineddata" for language in languages.split("+"))
+    where = f"in {named}, where TESSDATA_PREFIX points" if named else "on this machine"
+    raise InvalidConfiguration(
+        f"{OCR_VARIABLE} asks for OCR, but there is no {missing} {where}: install Tesseract with these languages "
+        "(on Debian tesseract-ocr and tesseract-ocr-LANGUAGE), or set TESSDATA_PREFIX to the folder that has them."
+    )
+
+
+def _usual_folders() -> list[Path]:
+    return [found for pattern in _FOLDERS for found in sorted(Path("/").glob(pattern.lstrip("/")), reverse=True)]
+
+
+@cache
+def _config(languages: str) -> Any:
+    import kreuzberg  # noqa: PLC0415 - as above
+
+    tesseract = kreuzberg.TesseractConfig(language=languages, use_cache=False, output_format="text")
+    ocr = kreuzberg.OcrConfig(backend="tesseract", language=languages, tesseract_config=tesseract)
+    return kreuzberg.ExtractionConfig(use_cache=False, force_ocr=True, ocr=ocr)

@@ -1,0 +1,123 @@
+"""Finished parts of a long document outlive their worker, under its lease, until the document has its result."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from temporalio.testing import ActivityEnvironment
+
+from activities import parts as activity_parts
+from activities.batches import BatchActivities, BatchRequest, BatchResult
+from perdure.documents.discovery import discover
+from perdure.documents.isolation import IsolatedPool, Limits, Outcome
+from perdure.documents.parts import Send
+from perdure.errors import AlreadyCommitted, DamagedDocument, StaleWriter
+from perdure.manifest import Lease
+from perdure.stores.postgres.connection import PostgresPool
+from perdure.stores.postgres.manifest import PostgresManifestStore
+from tests.integration.made_documents import discovered, processed
+from tests.unit.documents.sliced import process_in_slices
+from tests.unit.documents.test_parts import long_pdf
+
+RUN = "run"
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[PostgresPool]:
+    pool = PostgresPool(database_url, max_size=4)
+    yield pool
+    await pool.close()
+
+
+async def count(pool: PostgresPool) -> int:
+    async with pool.connection() as conn:
+        return int(await conn.fetchval("SELECT count(*) FROM document_parts"))
+
+
+@pytest.mark.parametrize("bad", [False, True])
+async def test_parts_are_kept_under_the_lease_until_the_document_has_its_result(
+    pool: PostgresPool, *, bad: bool
+) -> None:
+    store = PostgresManifestStore(pool)
+    epoch = await store.claim(RUN, "first", at_least=1)
+    await store.record(RUN, epoch, [discovered("a.pdf"), discovered("b.pdf")])
+    await store.take_up(RUN, epoch, quarantined=False)
+    old, new = Lease(epoch, 1, 1), Lease(epoch, 1, 2)
+    assert not [entry for entry in await store.lease_batch(RUN, old, 0, 2) if entry.has_parts]
+    await store.keep_parts(RUN, old, 0, b"one")
+    await store.keep_parts(RUN, old, 0, b"two")
+    assert [entry.has_parts for entry in await store.lease_batch(RUN, new, 0, 2)] == [True, False]
+    with pytest.raises(StaleWriter):
+        await store.keep_parts(RUN, old, 0, b"late")
+    assert await store.parts(RUN, 0) == b"onetwo"
+    with pytest.raises(StaleWriter):
+        await store.commit(RUN, old, 0, processed(), attempts=1)
+    assert await count(pool) == 2
+    if bad:
+        await store.quarantine(RUN, new, 0, DamagedDocument("It is torn."), attempts=1)
+    else:
+        await store.commit(RUN, new, 0, processed(), attempts=1)
+    assert await count(pool) == 0
+    with pytest.raises(AlreadyCommitted):
+        await store.keep_parts(RUN, new, 0, b"late")
+
+
+async def test_another_worker_goes_on_where_one_was_lost(
+    pool: PostgresPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(activity_parts, "FIRST_WRITE_SECONDS", 0.01)
+    monkeypatch.setattr(activity_parts, "WRITE_EVERY_SECONDS", 0.01)
+    (tmp_path / "long.pdf").write_bytes(long_pdf(12, 4))
+    store = PostgresManifestStore(pool)
+    epoch = await store.claim(RUN, "first", at_least=1)
+    await store.record(RUN, epoch, list(discover([str(tmp_path)])))
+    await store.take_up(RUN, epoch, quarantined=False)
+    request = BatchRequest(workflow_id=RUN, epoch=epoch, dispatch=1, first=0, end=1)
+    lost = asyncio.create_task(attempt(store, request, 1))
+    while await count(pool) < 3 or b"mentions" not in await store.parts(RUN, 0):
+        await asyncio.sleep(0.01)
+        assert not lost.done(), "it was through before it could be lost"
+    lost.cancel()
+    await asyncio.wait({lost})
+    kept = await store.parts(RUN, 0)
+    said: list[str] = []
+    result = await attempt(store, request, 2, said)
+    assert result.processed == 1
+    assert said[0] == f"earlier parts: {len(kept)} bytes"
+    assert not [one for one in said if one.startswith("page ")], f"pages were read twice: {said}"
+    assert await count(pool) == 0
+
+
+class Listening(IsolatedPool):
+    """Notes what it was given, and what its children say."""
+
+    def __init__(self, said: list[str]) -> None:
+        super().__init__(1, Limits(), process_in_slices)
+        self._said = said
+
+    async def process(
+        self, entry_uri: str, name: str, source: str, *, earlier: bytes = b"", on_progress: Send | None = None
+    ) -> Outcome:
+        def note(progress: str, parts: bytes) -> None:
+            self._said.append(progress)
+            if on_progress:
+                on_progress(progress, parts)
+
+        self._said.append(f"earlier parts: {len(earlier)} bytes")
+        return await super().process(entry_uri, name, source, earlier=earlier, on_progress=note)
+
+
+async def attempt(
+    store: PostgresManifestStore, request: BatchRequest, number: int, said: list[str] | None = None
+) -> BatchResult:
+    """One attempt at the batch, with children of its own."""
+    children = Listening([] if said is None else said)
+    environment = ActivityEnvironment()
+    environment.info = replace(environment.info, attempt=number)
+    children.start()
+    try:
+        return await environment.run(BatchActivities(store, children).process_batch, request)
+    finally:
+        await children.aclose()

@@ -1,0 +1,12 @@
+"""Processing in many small slices, each sent at once: a short document behaves as a long one does."""
+
+from perdure.documents import mentions, parts
+from perdure.documents.document import ProcessedDocument
+from perdure.documents.limits import AllowCpu, Limits
+from perdure.documents.processing import process_document
+
+
+def process_in_slices(uri: str, name: str, source: str, limits: Limits, allow_cpu: AllowCpu) -> ProcessedDocument:
+    """For the children of a pool, which are processes of their own."""
+    parts.SEND_EVERY_SECONDS, mentions.SLICE_PIECES = 0.0, 1
+    return process_document(uri, name, source, limits, allow_cpu)

@@ -1,0 +1,80 @@
+"""Pages that are pictures: refused by name without OCR, read with it, and OCR that cannot be had is refused at once."""
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from perdure.documents.discovery import discover
+from perdure.documents.document import ProcessedDocument
+from perdure.documents.extraction import extract
+from perdure.documents.extraction.ocr import Ocr, asked_for
+from perdure.documents.isolation import IsolatedPool, Limits
+from perdure.documents.processing import process_document
+from perdure.documents.sniffing import PDF
+from perdure.errors import ImageOnlyDocument, InvalidConfiguration
+from tests.unit.documents import made_documents as made
+
+
+@pytest.fixture
+def ocr() -> Ocr:
+    try:
+        found = asked_for({"PERDURE_OCR": "eng"})
+    except InvalidConfiguration as reason:
+        pytest.skip(str(reason))
+    assert found
+    return found
+
+
+def test_ocr_is_not_asked_for_unless_it_is() -> None:
+    assert asked_for({}) is None
+    assert asked_for({"PERDURE_OCR": "0"}) is None
+
+
+def test_ocr_that_cannot_be_had_is_refused_with_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(InvalidConfiguration, match=r"no eng\.traineddata and deu\.traineddata in .*install Tesseract"):
+        asked_for({"PERDURE_OCR": "eng+deu", "TESSDATA_PREFIX": str(tmp_path)})
+    (tmp_path / "eng.traineddata").touch()
+    found = asked_for({"PERDURE_OCR": "1", "TESSDATA_PREFIX": str(tmp_path)})
+    assert found
+    assert (found.languages, found.data_folder) == ("eng", str(tmp_path))
+    for nonsense in ("eng+", "../eng", "en", "eng deu"):
+        with pytest.raises(InvalidConfiguration, match="PERDURE_OCR must be"):
+            asked_for({"PERDURE_OCR": nonsense})
+
+
+def test_only_pages_that_are_pictures_without_text_are_read_as_pictures() -> None:
+    seen = []
+
+    def read_picture(page: object) -> str:
+        seen.append(page)
+        return "read"
+
+    assert extract(made.pdf("Written"), PDF, read_picture).text.strip() == "Written"
+    assert not seen
+    found = extract(made.scanned_pdf("One", "", "Three"), PDF, read_picture)
+    assert len(seen) == 2
+    assert found.text == "read\n\n\n\nread"
+    assert found.properties["ocr_pages"] == 2
+    assert "OCR" in found.warnings[0]
+    with pytest.raises(ImageOnlyDocument, match="OCR found no words"):
+        extract(made.scanned_pdf("One"), PDF, lambda _: " ")
+
+
+async def test_a_scan_is_read_in_the_isolated_process(ocr: Ocr, tmp_path: Path) -> None:
+    (tmp_path / "scan.pdf").write_bytes(made.scanned_pdf("Rent rises in the harbour", "", "Clara Nowak pays"))
+    (document,) = discover([str(tmp_path)])
+    results: list[ProcessedDocument] = []
+    for process in (process_document, partial(process_document, ocr=ocr)):
+        pool = IsolatedPool(1, Limits(), process)
+        try:
+            pool.start()
+            results.append((await pool.process(document.uri, document.name, document.source)).document)
+        except ImageOnlyDocument:
+            assert process is process_document
+        finally:
+            pool.close()
+    (read,) = results
+    assert "Rent rises in the harbour" in read.text
+    assert read.text[read.page_offsets[2] :].startswith("Clara Nowak pays")
+    assert read.properties["ocr_pages"] == 2

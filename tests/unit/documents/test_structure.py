@@ -1,0 +1,236 @@
+"""Headings and tables of every format: the words stand where the offsets say."""
+
+import datetime as dt
+import io
+from collections.abc import Callable
+
+import docx
+import pptx
+import pytest
+from ebooklib import epub
+from odf import dc, meta
+from odf.opendocument import OpenDocumentText
+from odf.table import Table, TableCell, TableRow
+from odf.text import H, P
+from reportlab.pdfgen.canvas import Canvas
+
+from perdure.documents import sniffing
+from perdure.documents.extraction import Extracted, extract
+from perdure.documents.extraction.metadata import metadata_of
+from perdure.documents.extraction.structure import MAX_CELLS, bounded_sections, bounded_tables
+from perdure.documents.sniffing import sniff
+from tests.unit.documents import made_documents as made
+
+HEADINGS = [(1, "Harbour & rents"), (2, "The east quay"), (1, "What follows")]
+ROWS = [["Berth", "Tenant & Co"], ["7", "Finch <Ltd>"], ["12", "Łódź Lines"]]
+
+
+def word() -> bytes:
+    document, out = docx.Document(), io.BytesIO()
+    properties = document.core_properties
+    properties.author, properties.language = "Clara Nowak; Bo Lind", "en-GB"
+    properties.created = dt.datetime(2024, 3, 5, 10, 0, 0)  # noqa: DTZ001 - OOXML means UTC
+    for level, heading in HEADINGS:
+        document.add_paragraph(f"Before the words {heading} as a heading.")
+        document.add_heading(heading, level)
+    table = document.add_table(len(ROWS), 2)
+    for row, cells in enumerate(ROWS):
+        for column, cell in enumerate(cells):
+            table.cell(row, column).text = cell
+    document.add_paragraph("The end.")
+    document.save(out)
+    return out.getvalue()
+
+
+def open_document() -> bytes:
+    document, out = OpenDocumentText(), io.BytesIO()
+    document.meta.addElement(dc.Title(text="Rents"))
+    document.meta.addElement(meta.InitialCreator(text="Clara Nowak"))
+    document.meta.addElement(meta.CreationDate(text="2024-03-05T10:00:00"))
+    for level, heading in HEADINGS:
+        document.text.addElement(P(text=f"Before the words {heading} as a heading."))
+        document.text.addElement(H(outlinelevel=level, text=heading))
+    table = Table(name="Berths")
+    for cells in ROWS:
+        row = TableRow()
+        for cell in cells:
+            one = TableCell()
+            one.addElement(P(text=cell))
+            row.addElement(one)
+        table.addElement(row)
+    document.text.addElement(table)
+    document.save(out)
+    return out.getvalue()
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;")
+
+
+def _markup() -> str:
+    headings = "".join(
+        f"<p>Before the words {_escaped(heading)} as a heading.</p><h{level}>\n {_escaped(heading)}</h{level}>"
+        for level, heading in HEADINGS
+    )
+    rows = "".join(f"<tr>{''.join(f'<td>{_escaped(cell)}</td>' for cell in row)}</tr>" for row in ROWS)
+    return f"{headings}<table>\n{rows}</table><div>The end</div>."
+
+
+def page() -> bytes:
+    return f"<!doctype html><html lang='en-GB'><title>Rents</title><body>{_markup()}".encode()
+
+
+def book() -> bytes:
+    made_book, out = epub.EpubBook(), io.BytesIO()
+    made_book.set_identifier("made")
+    made_book.set_title("Rents")
+    chapter = epub.EpubHtml(title="One", file_name="one.xhtml")
+    chapter.content = _markup()
+    made_book.add_item(chapter)
+    made_book.spine = [chapter]
+    made_book.add_item(epub.EpubNcx())
+    epub.write_epub(out, made_book)
+    return out.getvalue()
+
+
+def mail() -> bytes:
+    return b"From: a@b.example\nTo: c@d.example\nSubject: s\nContent-Type: text/html; charset=utf-8\n\n" + page()
+
+
+def markdown() -> bytes:
+    headings = "\n\n".join(
+        f"Before the words {heading} as a heading.\n\n{'#' * level} {heading}" for level, heading in HEADINGS
+    )
+    bars = ["| " + " | ".join(row) + " |" for row in ROWS]
+    return f"{headings}\n\n```\n# no heading\n```\n\n{bars[0]}\n|---|:-:|\n{bars[1]}\n{bars[2]}\n".encode()
+
+
+WITH_HEADINGS_AND_TABLE: dict[str, Callable[[], bytes]] = {
+    "a.docx": word,
+    "a.odt": open_document,
+    "a.html": page,
+    "a.epub": book,
+    "a.eml": mail,
+    "a.md": markdown,
+}
+
+
+def read(content: bytes, name: str = "x") -> Extracted:
+    return extract(content, sniff(content, name))
+
+
+@pytest.mark.parametrize("name", WITH_HEADINGS_AND_TABLE)
+def test_every_heading_has_its_level_and_stands_where_its_offset_says(name: str) -> None:
+    found = read(WITH_HEADINGS_AND_TABLE[name](), name)
+    assert [(one.level, one.heading) for one in found.sections] == HEADINGS
+    for section in found.sections:
+        line = found.text[section.offset :].lstrip("# ")
+        assert line.startswith(section.heading)
+        assert found.text[section.offset - 2 : section.offset].strip() == ""
+
+
+@pytest.mark.parametrize("name", WITH_HEADINGS_AND_TABLE)
+def test_every_table_has_its_cells_and_stands_where_its_offsets_say(name: str) -> None:
+    found = read(WITH_HEADINGS_AND_TABLE[name](), name)
+    (table,) = found.tables
+    assert [list(row) for row in table.rows] == ROWS
+    assert not table.cut
+    stands = found.text[table.start : table.end]
+    assert stands.startswith(("Berth", "| Berth"))
+    assert stands.rstrip("| ").endswith("Łódź Lines")
+    if name != "a.md":
+        assert stands == "\n".join("\t".join(row) for row in ROWS)
+
+
+def test_sheets_and_slides_are_sections_with_their_tables_on_their_pages() -> None:
+    found = read(made.workbook(Berths=[list(row) for row in ROWS], Empty=[], Rents=[["Year", "Rent"], [2019, 120.5]]))
+    assert [one.heading for one in found.sections] == ["Berths", "Empty", "Rents"]
+    assert [table.page for table in found.tables] == [1, 3]
+    assert [list(row) for row in found.tables[0].rows] == ROWS
+    for table in found.tables:
+        assert found.text[table.start : table.end] == "\n".join("\t".join(row) for row in table.rows)
+
+
+def test_slides_have_titles_and_tables() -> None:
+    presentation, out = pptx.Presentation(), io.BytesIO()
+    for title in ("Rents", "Berths"):
+        slide = presentation.slides.add_slide(presentation.slide_layouts[5])
+        slide.shapes.title.text = title
+        slide.shapes.add_textbox(0, 0, 10, 10).text_frame.text = "Aside"
+    shape = slide.shapes.add_table(3, 2, 0, 0, 100, 100).table
+    for row, cells in enumerate(ROWS):
+        for column, cell in enumerate(cells):
+            shape.cell(row, column).text = cell
+    presentation.save(out)
+    found = read(out.getvalue())
+    assert [(one.heading, found.text[one.offset :].startswith(one.heading)) for one in found.sections] == [
+        ("Rents", True),
+        ("Berths", True),
+    ]
+    (table,) = found.tables
+    assert ([list(row) for row in table.rows], table.page) == (ROWS, 2)
+    assert found.text[table.start : table.end] == "\n".join("\t".join(row) for row in ROWS)
+
+
+def test_csv_is_one_table() -> None:
+    found = read(b'Berth,Tenant\n7,"Finch, Ltd"\n', "t.csv")
+    assert found.tables[0].rows == (("Berth", "Tenant"), ("7", "Finch, Ltd"))
+    assert (found.tables[0].start, found.tables[0].end) == (0, len(found.text))
+
+
+def test_bookmarks_of_a_pdf_are_its_sections() -> None:
+    out = io.BytesIO()
+    canvas = Canvas(out, invariant=True)
+    for number, (level, heading) in enumerate(HEADINGS):
+        canvas.drawString(72, 720, f"Page {number}")
+        canvas.drawString(72, 600, heading)
+        canvas.bookmarkPage(heading)
+        canvas.addOutlineEntry(heading, heading, level - 1)
+        canvas.showPage()
+    canvas.save()
+    found = read(out.getvalue())
+    assert [(one.level, one.heading) for one in found.sections] == HEADINGS
+    assert all(found.text[one.offset :].startswith(one.heading) for one in found.sections)
+
+
+def test_html_tables_that_only_lay_out_are_none_and_spans_keep_columns_in_line() -> None:
+    nested = "<table><tr><td>a<td><table><tr><td>1<td>2<tr><td>3<td>4</table></table>"
+    assert [table.rows for table in read(f"<html>{nested}".encode()).tables] == [(("1", "2"), ("3", "4"))]
+    spans = "<table><tr><td rowspan=2>a<td colspan=2>b<tr><td>c<td>d<tr><td>e<td>f<td>g</table>"
+    assert read(f"<html>{spans}".encode()).tables[0].rows == (("a", "b", ""), ("", "c", "d"), ("e", "f", "g"))
+    bomb = "<table>" + "<tr><td colspan=1000 rowspan=1000>a" * 5000 + "</table>"
+    (table,) = read(f"<html>{bomb}".encode()).tables
+    assert table.cut
+    assert sum(map(len, table.rows)) <= 2 * MAX_CELLS
+
+
+def test_blocks_part_words_and_preformatted_lines_stay() -> None:
+    assert read(b"<html><div>a</div>b<p>c</p>d<br><br>e").text == "a\n\nb\n\nc\n\nd\n\ne"
+    assert read(b"<html>x<pre>one\n  two</pre>y").text == "x\n\none\n  two\n\ny"
+
+
+def test_front_matter_and_underlined_headings_of_markdown() -> None:
+    found = read(
+        b"---\ntitle: The T\nauthor: 'A B'\ndate: 2024-03-05\n---\nOne\n===\ntext\n\nTwo\n---\n- a\n---\n", "a.md"
+    )
+    assert found.title == "The T"
+    assert [(one.level, one.heading) for one in found.sections] == [(1, "One"), (2, "Two")]
+    assert metadata_of(found.properties, "").created == "2024-03-05"
+
+
+def test_bounds_hold_for_what_documents_bring_along() -> None:
+    huge = [["x"] * 100] * (MAX_CELLS // 100 + 1)
+    rows = "\n".join(",".join(row) for row in huge).encode()
+    (table,) = bounded_tables(read(rows, "t.csv").tables, str)
+    assert table.cut
+    assert sum(map(len, table.rows)) <= MAX_CELLS
+    assert bounded_sections(read(b"# \n# a\n" + b"# " + b"x" * 9000, "a.md").sections, str)[-1].heading == "x" * 300
+
+
+def test_word_and_mail_tell_their_metadata_in_one_form() -> None:
+    said = metadata_of(read(word()).properties, "")
+    assert said.authors == ("Clara Nowak", "Bo Lind")
+    assert (said.created, said.language) == ("2024-03-05T10:00:00Z", "en")
+    told = metadata_of(read(made.mail("Hello Bo")).properties, "")
+    assert (told.authors, told.created) == (("Clara",), "2024-03-05T10:00:00Z")
+    assert sniff(made.mail("Hello Bo"), "x") == sniffing.EML
