@@ -52,7 +52,7 @@ def loaded(answer: bytes | bytearray) -> tuple[bool | None, Any]:
 
 def _checked(succeeded: Any, result: Any) -> tuple[bool | None, Any]:
     """Of the kind that goes with the first of the two."""
-    if not isinstance(result, _WANTED[succeeded]):
+    if not issubclass(type(result), _WANTED[succeeded]):
         raise TypeError(type(result).__name__)
     if succeeded is None:
         said, parts = result

@@ -130,3 +130,21 @@ async def test_a_database_that_a_migration_does_not_fit_is_refused_in_one_senten
             await apply_migrations(database_url)
     finally:
         await conn.close()
+
+
+async def test_identities_of_earlier_runs_have_their_own_name_as_member(
+    empty_database_url: str, tmp_path: Path
+) -> None:
+    for one in migrations():
+        if one.name < "0008":
+            (tmp_path / one.name).write_text(one.sql)
+    await apply_migrations(empty_database_url, tmp_path)
+    conn = await asyncpg.connect(empty_database_url)
+    try:
+        await conn.execute("INSERT INTO runs (workflow_id, epoch) VALUES ('run', 1)")
+        await conn.execute("INSERT INTO identities VALUES ('run', 'idn_a', 'person', 'ada', 'Ada', 3, 2)")
+        await apply_migrations(conn)
+        member = await conn.fetchrow("SELECT kind, normalised, identity_id, rule, score FROM identity_members")
+        assert tuple(member or ()) == ("person", "ada", "idn_a", "same_name", 1)
+    finally:
+        await conn.close()
