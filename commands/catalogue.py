@@ -20,6 +20,7 @@ COMMANDS = {
     "list": ("reading", "List all runs."),
     "checkpoints": ("reading", "List a run's checkpoints, oldest first."),
     "failures": ("reading", "List a run's quarantined documents and why."),
+    "report": ("report", "Write one HTML page about a run, to look at or to send."),
     "fork": ("time_travel", "Go on from any checkpoint, as a run of its own."),
     "diff": ("time_travel", "Compare what two runs produced."),
     "prune": ("retention", "Delete old checkpoints, never a run's latest."),
