@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
@@ -11,14 +11,13 @@ from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from orchestration.history import find_runs
-from perdure.report.data import Interruption
+from perdure.report.data import ONE_MOMENT, Interruption
 from workflows.calls import WORKER_DIED
 
 READ_SECONDS = 20.0
 """A very long history is not read to its end for the sake of a picture."""
 RUNS = 200
 INTERRUPTIONS = 60
-ONE_MOMENT = timedelta(seconds=5)
 _STOPPED = {
     WorkflowExecutionStatus.FAILED: "The run failed.",
     WorkflowExecutionStatus.TERMINATED: "The run was terminated.",

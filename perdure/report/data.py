@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from perdure.checkpoint import TERMINAL_STATUSES
 
 QUALITY_BUCKETS = 20
 """Of equal width over 0 to 1; the last one holds 1 as well."""
+
+ONE_MOMENT = timedelta(seconds=5)
+"""What happens within it is told as one."""
 
 InterruptionKind = Literal["crash", "stop", "worker", "resumption", "recovery"]
 
@@ -188,6 +191,12 @@ class RunReportData:
     def with_history(self, found: Sequence[Interruption], since: datetime | None) -> "RunReportData":
         """The same with what Temporal remembers since then, in place of what the database lets one guess of it."""
         own = [one for one in self.interruptions if one.kind != "crash" or since is None or one.time < since]
-        told = [one for one in found if self.began <= one.time <= self.as_of]
+        again = [one.time for one in own if one.kind == "resumption"]
+        told = [
+            one
+            for one in found
+            if self.began <= one.time <= self.as_of
+            and not (one.kind == "worker" and any(abs(one.time - time) <= ONE_MOMENT for time in again))
+        ]
         merged = sorted([*own, *told], key=lambda one: (one.time, one.kind))
         return replace(self, interruptions=merged, history_known=True)

@@ -33,13 +33,15 @@ def kinds_in(graph: GraphPicture) -> list[str]:
 def graph_chart(graph: GraphPicture, width: float, *, name: str) -> str:
     """Nodes coloured by kind and as large as their weight; edges as wide as theirs."""
     edges = strongest_edges(graph)
+    held = {end for edge in edges for end in (edge.source, edge.target)}
+    nodes = [node for node in graph.nodes if node.identity_id in held or not edges]
     height = 560.0 if width == WIDE else 440.0
     with mpl.rc_context(STYLE):
         figure, axes = figure_of(width, height)
         axes.set_axis_off()
         axes.set_xlim(0, width)
         axes.set_ylim(0, height)
-        places = _layout(graph.nodes, edges, width, height)
+        places = _layout(nodes, edges, width, height)
         heaviest = max((edge.weight for edge in edges), default=1)
         axes.add_collection(
             LineCollection(
@@ -49,9 +51,9 @@ def graph_chart(graph: GraphPicture, width: float, *, name: str) -> str:
                 capstyle="round",
             )
         )
-        radii = _radii(graph.nodes, small=width != WIDE)
+        radii = _radii(nodes, small=width != WIDE)
         for index, kind in enumerate(kinds_in(graph)):
-            own = [node for node in graph.nodes if node.kind == kind]
+            own = [node for node in nodes if node.kind == kind]
             axes.scatter(
                 [places[node.identity_id][0] for node in own],
                 [places[node.identity_id][1] for node in own],
@@ -61,8 +63,8 @@ def graph_chart(graph: GraphPicture, width: float, *, name: str) -> str:
                 linewidth=1.2,
                 zorder=2,
             )
-        _labels(axes, graph.nodes, places, radii, (width, height))
-        says = f"{counted(len(graph.nodes), 'identity', 'identities')}, the heaviest is "
+        _labels(axes, nodes, places, radii, (width, height))
+        says = f"{counted(len(nodes), 'identity', 'identities')}, the heaviest is "
         says += plain(graph.nodes[0].name) if graph.nodes else "none"
         return to_svg(figure, name=name, title="Who is mentioned with whom", description=f"{says}.")
 
@@ -82,7 +84,7 @@ def _layout(nodes: Sequence[Node], edges: Sequence[Edge], width: float, height: 
 
 
 def _filling(raw: Mapping[str, Place], width: float, height: float) -> dict[str, Place]:
-    """Each axis half by place and half by rank, so that an outlier does not squeeze all others into a corner."""
+    """Each axis partly by place and partly by rank, so that an outlier does not squeeze all others into a corner."""
     margin = 36.0
     filled: list[dict[str, float]] = []
     for axis, extent in ((0, width), (1, height)):
@@ -92,7 +94,7 @@ def _filling(raw: Mapping[str, Place], width: float, height: float) -> dict[str,
         room = extent - 2 * margin
         filled.append(
             {
-                one: margin + room * (0.5 * (raw[one][axis] - low) / span + 0.5 * rank / last)
+                one: margin + room * (0.35 * (raw[one][axis] - low) / span + 0.65 * rank / last)
                 if len(ordered) > 1
                 else extent / 2
                 for rank, one in enumerate(ordered)

@@ -35,6 +35,7 @@ _INTERRUPTIONS = {
     "resumption": "resumption",
     "recovery": "recovery of lost data",
 }
+_KINDS_FIRST = ("person", "organisation", "place", "email", "identifier")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
@@ -53,11 +54,12 @@ def render(data: RunReportData) -> str:
         style=Markup((_HERE / "style.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
         verdict=verdict(data),
         figures=_figures(data),
-        progress=_both(lambda width, name: progress_chart(data, width, name=name), "progress"),
-        quality=Markup(quality_chart(data.quality, mean=data.counts.quality, name="quality")),  # noqa: S704 - escaped by ElementTree
-        services=_both(lambda width, name: services_chart(data, width, name=name), "services"),
-        graph=_both(lambda width, name: graph_chart(data.graph, width, name=name), "graph"),
+        progress=data.progress and _both(lambda width, name: progress_chart(data, width, name=name), "progress"),
+        quality=data.counts.processed and _drawn(quality_chart(data.quality, mean=data.counts.quality, name="quality")),
+        services=data.services and _both(lambda width, name: services_chart(data, width, name=name), "services"),
+        graph=data.graph.nodes and _both(lambda width, name: graph_chart(data.graph, width, name=name), "graph"),
         graph_kinds=kinds_in(data.graph),
+        identities=sorted(data.identities, key=lambda group: (_place(group.kind), group.kind)),
         interruption_words=_INTERRUPTIONS,
         interruption_colours=INTERRUPTION_COLOURS,
         interruption_kinds={one.kind for one in data.interruptions},
@@ -70,8 +72,11 @@ def render(data: RunReportData) -> str:
 
 
 def _both(draw: Callable[[float, str], str], name: str) -> _Chart:
-    # What is from documents was escaped when ElementTree wrote the drawing.
-    return _Chart(Markup(draw(NARROW, f"{name}-narrow")), Markup(draw(WIDE, f"{name}-wide")))  # noqa: S704
+    return _Chart(_drawn(draw(NARROW, f"{name}-narrow")), _drawn(draw(WIDE, f"{name}-wide")))
+
+
+def _drawn(svg: str) -> Markup:
+    return Markup(svg)  # noqa: S704 - what is from documents was escaped when ElementTree wrote the drawing
 
 
 def _figures(data: RunReportData) -> list[tuple[str, str]]:
@@ -86,12 +91,16 @@ def _figures(data: RunReportData) -> list[tuple[str, str]]:
         ("Took" if data.ended else "So far", duration(seconds)),
         ("A minute", number(done * 60 / seconds) if seconds else "none"),
         ("Checkpoints", number(counts.checkpoints)),
-        ("Tried again", number(counts.retried)),
+        *([("Tried again", number(counts.retried))] if counts.retried else []),
         ("Read", size(counts.bytes)),
         ("Mentions", number(counts.mentions)),
         ("Identities", number(counts.identities)),
         ("Links", number(counts.edges)),
     ]
+
+
+def _place(kind: str) -> int:
+    return _KINDS_FIRST.index(kind) if kind in _KINDS_FIRST else len(_KINDS_FIRST)
 
 
 @cache

@@ -36,6 +36,7 @@ _VERDICTS = {
 }
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _BYTES_STEP = 1024
+_GAP = "\N{NO-BREAK SPACE}"
 
 
 def plain(text: str) -> str:
@@ -73,7 +74,7 @@ def size(octets: float) -> str:
 def duration(seconds: float) -> str:
     """Seconds in the two largest units."""
     if seconds < 10:  # noqa: PLR2004 - tenths are seen only in what is short
-        return f"{seconds:.1f} s"
+        return f"{seconds:.1f}{_GAP}s"
     whole = round(seconds)
     for unit, name, lesser, lesser_name in (
         (_DAY, "d", _HOUR, "h"),
@@ -82,8 +83,8 @@ def duration(seconds: float) -> str:
     ):
         if whole >= unit:
             rest = whole % unit // lesser
-            return f"{whole // unit} {name}" + (f" {rest} {lesser_name}" if rest else "")
-    return f"{whole} s"
+            return f"{whole // unit}{_GAP}{name}" + (f"{_GAP}{rest}{_GAP}{lesser_name}" if rest else "")
+    return f"{whole}{_GAP}s"
 
 
 def moment(time: datetime) -> str:

@@ -1,7 +1,7 @@
 """Everything that a report shows of a run, read from Postgres alone, in one snapshot."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import groupby, pairwise
 
 import asyncpg
@@ -9,6 +9,7 @@ import asyncpg
 from perdure.checkpoint import TERMINAL_STATUSES
 from perdure.report.backbone import STRONGEST
 from perdure.report.data import (
+    ONE_MOMENT,
     QUALITY_BUCKETS,
     CheckpointMark,
     Counts,
@@ -35,13 +36,12 @@ POINTS = 240
 MARKS = 160
 INTERRUPTIONS = 60
 FORMATS = 15
-FAILURES_PER_GROUP, FAILURES = 8, 160
+FAILURES_PER_GROUP, FAILURES = 5, 100
 IDENTITIES_PER_KIND, IDENTITIES = 8, 160
 NODES, EDGES = 60, 240
 QUANTITIES = ("date", "money")
 """Kinds that are no node in the picture: they stand in many documents and connect nothing."""
 SERVICE_CHANGES = 400
-ONE_MOMENT = timedelta(seconds=5)
 
 
 async def read_report(pool: PostgresPool, workflow_id: str) -> RunReportData | None:
