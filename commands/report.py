@@ -9,7 +9,7 @@ from temporalio.service import RPCError
 
 from commands.options import AsJson, WorkflowId
 from commands.output import print_json, say
-from commands.report_file import standard_path, write_page, write_to_stdout
+from commands.report_file import check_target, standard_path, write_page, write_to_stdout
 from orchestration.embedded.record import running_postgres
 from orchestration.interruptions import Interrupted, read_interruptions
 from orchestration.process_exit import run_main
@@ -49,6 +49,8 @@ def report(
         if output == STDOUT and as_json:
             raise RefusedCommand("Stdout takes the page or the JSON value, not both: name a file with --output.")
         path = Path(output) if output else standard_path(workflow_id)
+        if output != STDOUT:
+            check_target(path, force=force)
         data = await _read(workflow_id)
         page = render(data)
         if output == STDOUT:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from perdure.errors import RefusedCommand
 from perdure.report.page import MARKER
+from perdure.report.wording import shortened
 from perdure.stores.json_file import file_stem
 
 SUFFIX = "_report.html"
@@ -18,17 +19,31 @@ def standard_path(workflow_id: str) -> Path:
     return Path(f"{file_stem(workflow_id)}{SUFFIX}")
 
 
-def write_page(path: Path, page: str, *, force: bool) -> None:
-    """Put the page there in one step.
+def check_target(path: Path, *, force: bool) -> None:
+    """See, before there is any work done, that a report may be written there.
 
     Raises:
-        RefusedCommand: it cannot be written to, or what is there is no report and `force` is not set.
+        RefusedCommand: it is a folder or in none, or what is there is no report and `force` is not set.
     """
     try:
         if path.is_dir():
             raise RefusedCommand(f"'{path}' is a folder: name a file for the report.")
+        if not path.absolute().parent.is_dir():
+            raise RefusedCommand(f"There is no folder '{path.parent}' to write the report to.")
         if path.exists() and not force and not _is_report(path):
             raise RefusedCommand(f"'{path}' is there and is no report; --force replaces it all the same.")
+    except OSError as error:
+        raise _not_written(path, error) from error
+
+
+def write_page(path: Path, page: str, *, force: bool) -> None:
+    """Put the page there in one step.
+
+    Raises:
+        RefusedCommand: as `check_target`, or it cannot be written to.
+    """
+    check_target(path, force=force)
+    try:
         if path.exists() and not path.is_file():  # a device or a pipe takes what is written to it
             path.write_text(page, encoding="utf-8")
             return
@@ -44,7 +59,7 @@ def write_page(path: Path, page: str, *, force: bool) -> None:
             temporary.unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise RefusedCommand(f"The report cannot be written to '{path}': {error.strerror or error}.") from error
+        raise _not_written(path, error) from error
 
 
 def write_to_stdout(page: str) -> None:
@@ -52,6 +67,10 @@ def write_to_stdout(page: str) -> None:
     sys.stdout.flush()
     sys.stdout.buffer.write(page.encode())
     sys.stdout.buffer.flush()
+
+
+def _not_written(path: Path, error: OSError) -> RefusedCommand:
+    return RefusedCommand(f"The report cannot be written to '{shortened(str(path), 200)}': {error.strerror or error}.")
 
 
 def _is_report(path: Path) -> bool:

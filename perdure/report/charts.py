@@ -18,9 +18,10 @@ WIDE, NARROW, HALF = 880.0, 360.0, 420.0
 _NICE_SECONDS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 10800, 21600, 43200)
 _DAY = 86400
 _INCH = 72.0
-_INTERRUPTION_SIGNS = {"crash": "X", "stop": "s", "worker": "o", "resumption": ">", "recovery": "D"}
+_INTERRUPTION_SIGNS = {"crash": "X", "retry": "x", "stop": "s", "worker": "o", "resumption": ">", "recovery": "D"}
 INTERRUPTION_COLOURS = {
     "crash": "crash",
+    "retry": "crash",
     "stop": "failed",
     "worker": "soft",
     "resumption": "resumed",

@@ -13,7 +13,7 @@ QUALITY_BUCKETS = 20
 ONE_MOMENT = timedelta(seconds=5)
 """What happens within it is told as one."""
 
-InterruptionKind = Literal["crash", "stop", "worker", "resumption", "recovery"]
+InterruptionKind = Literal["crash", "retry", "stop", "worker", "resumption", "recovery"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,15 +182,20 @@ class RunReportData:
     services: Sequence[ServiceHistory] = ()
     forked_from: str | None = None
     history_known: bool = True
-    """Temporal could be asked for crashes; without it they are told from the documents that were taken up again."""
+    """Temporal told of crashes; without it all that is known is which documents were tried again."""
 
     @property
     def ended(self) -> bool:
         return self.status in TERMINAL_STATUSES
 
     def with_history(self, found: Sequence[Interruption], since: datetime | None) -> "RunReportData":
-        """The same with what Temporal remembers since then, in place of what the database lets one guess of it."""
-        own = [one for one in self.interruptions if one.kind != "crash" or since is None or one.time < since]
+        """The same with what Temporal remembers since then, in place of what the database lets one guess of it.
+
+        Without `since` Temporal remembers nothing, and the guesses stay.
+        """
+        if since is None:
+            return self
+        own = [one for one in self.interruptions if one.kind != "retry" or one.time < since]
         again = [one.time for one in own if one.kind == "resumption"]
         told = [
             one

@@ -26,10 +26,12 @@ from perdure.report.wording import (
 
 MARKER = "Perdure report"
 """Stands near the beginning of every report: by it one is known from anybody else's file."""
-AILING_AT_MOST = 40
+ROWS = 20
+"""Of a table of events; the chart above it has them all."""
 _HERE = Path(__file__).parent
 _INTERRUPTIONS = {
     "crash": "crash of a worker",
+    "retry": "tried again",
     "stop": "run stopped",
     "worker": "another worker",
     "resumption": "resumption",
@@ -66,8 +68,8 @@ def render(data: RunReportData) -> str:
         most_documents=max((one.documents for one in data.formats), default=1),
         other_formats=data.counts.processed + data.counts.quarantined - sum(one.documents for one in data.formats),
         unlisted_failures=data.counts.quarantined - sum(group.count for group in data.failures),
-        ailing=ailing[:AILING_AT_MOST],
-        more_ailing=len(ailing) - AILING_AT_MOST if len(ailing) > AILING_AT_MOST else 0,
+        ailing=ailing,
+        rows=ROWS,
     )
 
 

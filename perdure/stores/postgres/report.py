@@ -123,7 +123,7 @@ async def _interruptions(conn: Connection, workflow_id: str) -> Sequence[Interru
     for row in await _rows(conn, sql.RETRIES, workflow_id, INTERRUPTIONS, ONE_MOMENT):
         number = row["documents"]
         note = "1 document was" if number == 1 else f"{number} documents were"
-        found.append(Interruption(row["time"], "crash", f"{note} tried again after a first attempt was lost."))
+        found.append(Interruption(row["time"], "retry", f"{note} finished by a later attempt than the first."))
     return sorted(found, key=lambda one: (one.time, one.kind))
 
 

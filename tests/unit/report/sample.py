@@ -49,6 +49,7 @@ def full_run(text: str = "Harbour Trust") -> RunReportData:
         checkpoints=[CheckpointMark(after(10 * step), step, step + step // 5) for step in range(1, 11)],
         interruptions=[
             Interruption(after(20), "crash", text),
+            Interruption(after(25), "retry", text),
             Interruption(after(30), "stop", text),
             Interruption(after(40), "worker", text),
             Interruption(after(50), "resumption", text),

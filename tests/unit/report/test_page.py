@@ -140,7 +140,7 @@ def test_what_is_left_out_is_counted() -> None:
 
 
 def test_history_takes_the_place_of_guesses_as_far_back_as_it_reaches() -> None:
-    guesses = [Interruption(after(at), "crash", "guessed") for at in (10, 60)]
+    guesses = [Interruption(after(at), "retry", "guessed") for at in (10, 60)]
     run = replace(full_run(), interruptions=[*guesses, Interruption(after(70), "resumption", "known")])
     told = [
         Interruption(after(55), "crash", "told"),
@@ -153,6 +153,7 @@ def test_history_takes_the_place_of_guesses_as_far_back_as_it_reaches() -> None:
         (after(55), "told"),
         (after(70), "known"),
     ]
+    assert run.with_history([], None) == run
 
 
 def test_a_large_run_makes_a_small_page() -> None:
