@@ -39,12 +39,19 @@ _BYTES_STEP = 1024
 _GAP = "\N{NO-BREAK SPACE}"
 
 
+_UNSHOWN = frozenset({"Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
 def plain(text: str) -> str:
-    """Text without what may not stand in XML or turns the direction of writing; each replaced by one sign."""
-    return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(one) in _UNSHOWN else one for one in text)
+    """Text without what may not stand in XML (a space instead) or turns the direction of writing (a sign for it)."""
+    return "".join(_shown(character) for character in text)
 
 
-_UNSHOWN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+def _shown(character: str) -> str:
+    category = unicodedata.category(character)
+    if category == "Cc":
+        return " "
+    return "\N{REPLACEMENT CHARACTER}" if category in _UNSHOWN else character
 
 
 def shortened(text: str, characters: int) -> str:
