@@ -39,11 +39,12 @@ _BYTES_STEP = 1024
 _GAP = "\N{NO-BREAK SPACE}"
 
 
-_UNSHOWN = frozenset({"Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_UNSHOWN = frozenset({"Cs", "Cn", "Zl", "Zp"})
+_JOINERS = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
 
 
 def plain(text: str) -> str:
-    """Text without what may not stand in XML (a space instead) or turns the direction of writing (a sign for it)."""
+    """Text without what may not stand in XML, and without what is not seen but turns the direction of writing."""
     return "".join(_shown(character) for character in text)
 
 
@@ -51,6 +52,8 @@ def _shown(character: str) -> str:
     category = unicodedata.category(character)
     if category == "Cc":
         return " "
+    if category == "Cf":
+        return character if character in _JOINERS else ""
     return "\N{REPLACEMENT CHARACTER}" if category in _UNSHOWN else character
 
 
