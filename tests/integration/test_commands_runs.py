@@ -90,6 +90,54 @@ def test_failures_carry_their_reasons(line: CommandLine, failed_run: Ended) -> N
     assert failure["error_type"] == "EmptyDocument"
 
 
+def test_report_is_a_page_for_people_about_that_run(line: CommandLine, failed_run: Ended, tmp_path: Path) -> None:
+    assert failed_run.code == 1
+    path = tmp_path / "report.html"
+    written = line("report", "--workflow-id", FAILED, "--output", str(path), "--json")
+    page = path.read_text()
+    assert (written.code, written.json) == (
+        0,
+        {
+            "workflow_id": FAILED,
+            "workflow_status": "completed_with_failures",
+            "file": str(path),
+            "bytes": len(page.encode()),
+        },
+    )
+    assert "Completed with failures: 3 of 4 documents processed, 1 set aside with a reason, in" in page
+    assert "nothing.txt" in page
+    assert "Ada Lovelace" in page
+    assert "Every checkpoint found every service healthy." in page
+    printed = line("report", "--workflow-id", FAILED, "--output", "-")
+    assert (printed.code, printed.stdout) == (0, page)  # the same run, the same page
+
+
+def test_report_is_made_from_postgres_alone_while_temporal_is_away(
+    line: CommandLine, failed_run: Ended, unused_tcp_port: int
+) -> None:
+    assert failed_run.code == 1
+    away = line("report", "--workflow-id", FAILED, "--output", "-", TEMPORAL_ADDRESS=f"127.0.0.1:{unused_tcp_port}")
+    assert away.code == 0
+    assert "3 of 4 documents processed" in away.stdout
+    assert "Temporal could not tell of crashes" in away.stdout
+    assert "from Postgres alone" in away.stderr
+
+
+def test_report_refuses_what_it_cannot_do_in_one_sentence(line: CommandLine, failed_run: Ended, tmp_path: Path) -> None:
+    assert failed_run.code == 1
+    notes = tmp_path / "notes.html"
+    notes.write_text("my own")
+    for arguments in (
+        ["--workflow-id", "unheard-of", "--output", str(tmp_path / "none.html")],
+        ["--workflow-id", FAILED, "--output", str(notes)],
+        ["--workflow-id", FAILED, "--output", "-", "--json"],
+    ):
+        refused = line("report", *arguments)
+        assert (refused.code, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
+    assert [one.name for one in tmp_path.iterdir()] == ["notes.html"]
+    assert notes.read_text() == "my own"
+
+
 def test_people_get_tables(line: CommandLine, failed_run: Ended) -> None:
     assert failed_run.code == 1
     assert FAILED in line("list").stdout

@@ -1,0 +1,145 @@
+"""Numbers, times and verdicts as people read them."""
+
+import unicodedata
+from datetime import UTC, datetime
+
+from perdure.report.data import RunReportData
+
+_MEDIA_NAMES = {
+    "application/pdf": "PDF",
+    "application/msword": "Word (old)",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "Word",
+    "application/vnd.ms-excel": "Excel (old)",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "Excel",
+    "application/vnd.ms-powerpoint": "PowerPoint (old)",
+    "application/vnd.openxmlformats-officedocument.presentationml.presentation": "PowerPoint",
+    "application/vnd.oasis.opendocument.text": "OpenDocument text",
+    "application/vnd.oasis.opendocument.spreadsheet": "OpenDocument sheet",
+    "application/vnd.ms-outlook": "Outlook message",
+    "application/epub+zip": "EPUB",
+    "application/rtf": "RTF",
+    "text/rtf": "RTF",
+    "message/rfc822": "E-mail",
+    "text/html": "HTML",
+    "text/markdown": "Markdown",
+    "text/csv": "CSV",
+    "text/plain": "Plain text",
+    "": "not recognised",
+}
+_VERDICTS = {
+    "completed": "Completed",
+    "completed_with_failures": "Completed with failures",
+    "cancelled": "Cancelled",
+    "failed": "Failed",
+    "paused": "Paused",
+    "in_progress": "Still in progress",
+}
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_BYTES_STEP = 1024
+_GAP = "\N{NO-BREAK SPACE}"
+
+
+_UNSHOWN = frozenset({"Cs", "Cn", "Zl", "Zp"})
+_JOINERS = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
+
+
+def plain(text: str) -> str:
+    """Text without what may not stand in XML, and without what is not seen but turns the direction of writing."""
+    return "".join(_shown(character) for character in text)
+
+
+def _shown(character: str) -> str:
+    category = unicodedata.category(character)
+    if category == "Cc":
+        return " "
+    if category == "Cf":
+        return character if character in _JOINERS else ""
+    return "\N{REPLACEMENT CHARACTER}" if category in _UNSHOWN else character
+
+
+def shortened(text: str, characters: int) -> str:
+    """The text in at most so many characters, its end replaced by an ellipsis."""
+    return text if len(text) <= characters else f"{text[: characters - 1].rstrip()}…"
+
+
+def number(value: float) -> str:
+    """A count with thin spaces between thousands."""
+    return f"{value:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def counted(value: int, one: str, many: str | None = None) -> str:
+    """A count and the noun that goes with it."""
+    return f"{number(value)} {one if value == 1 else many or one + 's'}"
+
+
+def size(octets: float) -> str:
+    """Bytes in the largest unit that leaves at least one."""
+    for unit in ("B", "KB", "MB", "GB"):
+        if octets < _BYTES_STEP:
+            return f"{octets:.0f} {unit}" if unit == "B" or octets >= 10 else f"{octets:.1f} {unit}"  # noqa: PLR2004
+        octets /= _BYTES_STEP
+    return f"{octets:.1f} TB"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the two largest units."""
+    if seconds < 10:  # noqa: PLR2004 - tenths are seen only in what is short
+        return f"{seconds:.1f}{_GAP}s"
+    whole = round(seconds)
+    for unit, name, lesser, lesser_name in (
+        (_DAY, "d", _HOUR, "h"),
+        (_HOUR, "h", _MINUTE, "min"),
+        (_MINUTE, "min", 1, "s"),
+    ):
+        if whole >= unit:
+            rest = whole % unit // lesser
+            return f"{whole // unit}{_GAP}{name}" + (f"{_GAP}{rest}{_GAP}{lesser_name}" if rest else "")
+    return f"{whole}{_GAP}s"
+
+
+def moment(time: datetime) -> str:
+    """A time, UTC, to the second."""
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def media_name(media_type: str) -> str:
+    """What people call a media type; itself if it has no name."""
+    return _MEDIA_NAMES.get(media_type, media_type)
+
+
+def status_words(status: str) -> str:
+    """A workflow status for a heading."""
+    return _VERDICTS.get(status, status.replace("_", " ").capitalize())
+
+
+def verdict(data: RunReportData) -> str:
+    """The whole report in one sentence."""
+    counts = data.counts
+    parts = [f"{number(counts.processed)} of {counted(counts.total, 'document')} processed"]
+    if counts.quarantined:
+        parts.append(f"{number(counts.quarantined)} set aside with a reason")
+    if counts.cancelled:
+        parts.append(f"{number(counts.cancelled)} cancelled")
+    if counts.pending:
+        parts.append(f"{number(counts.pending)} to go" if not data.ended else f"{number(counts.pending)} not reached")
+    took = duration((data.as_of - data.began).total_seconds())
+    when = f"{'in' if data.ended else 'so far in'} {took}"
+    return f"{status_words(data.status)}: {', '.join(parts)}, {when}{_survived(data)}."
+
+
+def _survived(data: RunReportData) -> str:
+    crashes = sum(one.kind == "crash" for one in data.interruptions)
+    resumed = sum(one.kind == "resumption" for one in data.interruptions)
+    recovered = sum(one.kind == "recovery" for one in data.interruptions)
+    parts = [
+        text
+        for count, text in (
+            (crashes, counted(crashes, "crash", "crashes")),
+            (recovered, f"{counted(recovered, 'loss', 'losses')} of stored data"),
+        )
+        if count
+    ]
+    said = f"; it survived {' and '.join(parts)}" if parts else ""
+    if resumed:
+        said += f"{' and' if parts else '; it'} was resumed {'once' if resumed == 1 else f'{number(resumed)} times'}"
+    return said
