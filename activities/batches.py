@@ -41,6 +41,11 @@ class Outcome(Protocol):
         """How often it was tried."""
         ...
 
+    @property
+    def version(self) -> str:
+        """What was seen of the document when it was opened."""
+        ...
+
 
 class DocumentProcessor(Protocol):
     """Turns a file into a `ProcessedDocument` away from this process."""
@@ -88,7 +93,14 @@ class BatchActivities:
         """Status and quality score that the document ended with."""
         try:
             outcome = await self.processor.process(entry.uri, entry.name, entry.source)
-            await self.manifest.commit(workflow_id, lease, entry.position, outcome.document, attempts=outcome.attempts)
+            await self.manifest.commit(
+                workflow_id,
+                lease,
+                entry.position,
+                outcome.document,
+                attempts=outcome.attempts,
+                read_version=outcome.version,
+            )
         except DocumentError as fault:
             attempts = int(getattr(fault, "attempts", 1))
             await self.manifest.quarantine(workflow_id, lease, entry.position, fault, attempts=attempts)

@@ -46,8 +46,10 @@ ORDER BY d.ordinal
 COMMIT = """
 UPDATE documents
 SET status = 'processed', attempts = $6, media_type = $7, sha256 = $8, quality_score = $9, title = $10,
-    properties = $11, characters = $12, chunk_count = $13, mention_count = $14, warnings = $15,
-    reason = NULL, error_type = NULL, read_version = version, committed_at = now()
+    properties = $11, characters = $12, chunk_count = $13, mention_count = $14, warnings = CASE
+        WHEN $16::text <> version THEN array_append($15, 'The document was changed between discovery and processing.')
+        ELSE $15 END,
+    reason = NULL, error_type = NULL, read_version = coalesce($16, version), committed_at = now()
 WHERE workflow_id = $1 AND position = $2 AND status = 'pending' AND epoch = $3 AND dispatch = $4 AND attempt = $5
 """
 
