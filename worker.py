@@ -41,9 +41,10 @@ from orchestration.stores import Stores, open_stores
 from orchestration.supervisor import Supervisor
 from orchestration.worker_slot import take_slot
 from perdure import __version__
-from perdure.documents.discovery import content_hash, discover
+from perdure.documents.discovery import discover
 from perdure.documents.isolation import IsolatedPool
 from perdure.documents.processing import process_document
+from perdure.documents.sources import content_hash
 from perdure.errors import DependencyUnavailable, PerdureError
 from perdure.stores.postgres.migrations import apply_migrations
 from workflows.document_pipeline import DocumentPipeline

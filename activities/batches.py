@@ -43,6 +43,11 @@ class Outcome(Protocol):
         """How often it was tried."""
         ...
 
+    @property
+    def version(self) -> str:
+        """What was seen of the document when it was opened."""
+        ...
+
 
 class DocumentProcessor(Protocol):
     """Turns a file into a `ProcessedDocument` away from this process."""
@@ -106,7 +111,14 @@ class BatchActivities:
         """Status and quality score that the document ended with."""
         try:
             outcome = await self._processed(workflow_id, lease, entry, now)
-            await self.manifest.commit(workflow_id, lease, entry.position, outcome.document, attempts=outcome.attempts)
+            await self.manifest.commit(
+                workflow_id,
+                lease,
+                entry.position,
+                outcome.document,
+                attempts=outcome.attempts,
+                read_version=outcome.version,
+            )
         except DocumentError as fault:
             attempts = int(getattr(fault, "attempts", 1))
             await self.manifest.quarantine(workflow_id, lease, entry.position, fault, attempts=attempts)

@@ -142,9 +142,18 @@ class ManifestStore(Protocol):
         ...
 
     async def commit(
-        self, workflow_id: str, lease: Lease, position: int, document: ProcessedDocument, *, attempts: int
+        self,
+        workflow_id: str,
+        lease: Lease,
+        position: int,
+        document: ProcessedDocument,
+        *,
+        attempts: int,
+        read_version: str | None = None,
     ) -> None:
         """Store outputs and mark the row processed, in one transaction.
+
+        With a `read_version` other than discovery's, the row gets a warning that the document was changed meanwhile.
 
         Raises:
             AlreadyCommitted: it has a result already, from another attempt.

@@ -1,6 +1,7 @@
 """What runs in the children of the isolated pool: limits first, then one document after another."""
 
 import math
+import os
 import pickle
 import resource
 import socket
@@ -18,7 +19,8 @@ from perdure.documents.parentage import die_before_parent
 from perdure.documents.parts import Parts, kept
 from perdure.errors import DependencyUnavailable, DocumentError, ParserCrashed, ParserOutOfMemory
 
-ProcessFunction = Callable[[str, str, str, Limits, AllowCpu], ProcessedDocument]
+ProcessFunction = Callable[[str, str, int, Limits, AllowCpu], ProcessedDocument]
+"""Of URI, name, descriptor of the content, limits, and whom to ask for processor time."""
 
 LENGTH = struct.Struct("!Q")
 """Goes before every message between the pool and a child: how many bytes of pickle follow."""
@@ -30,21 +32,23 @@ _MAX_OPEN_FILES = 128
 
 
 def serve(connection: socket.socket) -> None:
-    """Answer requests `(confined, process, uri, name, source, limits)` with `(succeeded, document or error)`.
+    """Answer requests `(confined, process, uri, name, limits)` with `(succeeded, document or error)` until the end.
 
-    Each request comes with the parts of its document that were finished before.
+    Each comes with the parts of its document that were finished before, and with a descriptor of the document's bytes.
     """
     bounded = False
-    while (message := _receive(connection)) is not None:
+    while (received := _receive(connection)) is not None:
+        message, descriptor = received
         earlier, request = pickle.loads(message)  # noqa: S301 - from the pool's owner
-        confined, process, uri, name, source, limits = pickle.loads(request)  # noqa: S301 - from the pool's owner
+        confined, process, uri, name, limits = pickle.loads(request)  # noqa: S301 - from the pool's owner
         if not bounded:
             _bound(limits)
             if confined:
                 confine()
             bounded = True
         with kept(Parts(earlier, partial(_send_parts, connection))):
-            answer = _pickled(_answer(process, uri, name, source, limits))
+            answer = _pickled(_answer(process, uri, name, descriptor, limits))
+        os.close(descriptor)
         connection.sendall(LENGTH.pack(len(answer)) + answer)
 
 
@@ -70,10 +74,10 @@ def _lower(limit: int, value: int) -> None:
     resource.setrlimit(limit, (allowed, allowed))
 
 
-def _answer(process: ProcessFunction, uri: str, name: str, source: str, limits: Limits) -> tuple[bool, Any]:
+def _answer(process: ProcessFunction, uri: str, name: str, descriptor: int, limits: Limits) -> tuple[bool, Any]:
     """The document, or the error; time is limited while it works, and SIGXCPU ends the whole child."""
     try:
-        return True, process(uri, name, source, limits, _allow_cpu)
+        return True, process(uri, name, descriptor, limits, _allow_cpu)
     except (DocumentError, DependencyUnavailable) as error:
         return False, error
     except MemoryError:
@@ -107,9 +111,13 @@ def _limit_cpu(soft: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
 
 
-def _receive(connection: socket.socket) -> bytes | None:
-    header = _exactly(connection, LENGTH.size)
-    return _exactly(connection, LENGTH.unpack(header)[0]) if header else None
+def _receive(connection: socket.socket) -> tuple[bytes, int] | None:
+    header, descriptors, *_ = socket.recv_fds(connection, LENGTH.size, 1)
+    rest = _exactly(connection, LENGTH.size - len(header)) if header else None
+    if rest is None or not descriptors:
+        return None
+    request = _exactly(connection, LENGTH.unpack(header + rest)[0])
+    return None if request is None else (request, descriptors[0])
 
 
 def _exactly(connection: socket.socket, count: int) -> bytes | None:

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from perdure.documents.addresses import path_of, shown, uri_of
 from perdure.documents.document import DiscoveredDocument
-from perdure.documents.reading import content_hash
-from perdure.errors import DependencyUnavailable, InvalidSource, SourceNotFound
+from perdure.documents.reading import version_of
+from perdure.documents.sources.containers import kind_of, member_uri
+from perdure.errors import DependencyUnavailable, DocumentError, InvalidSource, SourceNotFound
 
-__all__ = ["check_source", "content_hash", "discover", "normalise_source", "path_of", "uri_of", "version_of"]
+__all__ = ["check_source", "discover", "normalise_source", "path_of", "uri_of", "version_of"]
 
 Entry = tuple[Path, os.stat_result]
 
@@ -70,14 +71,9 @@ def discover(sources: Sequence[str]) -> Iterator[DiscoveredDocument]:
         try:
             entries = _walk(root) if root.is_dir() else iter([(root, root.stat())])
             for path, status in entries:
-                yield _document(root, path, status)
+                yield from _documents(root, path, status)
         except OSError as error:
             raise DependencyUnavailable(f"the source {shown(root)}", _why(error)) from error
-
-
-def version_of(status: os.stat_result) -> str:
-    """Changes whenever the content may have: size, time of modification, time of status change."""
-    return f"{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}"
 
 
 def _walk(root: Path) -> Iterator[Entry]:
@@ -124,6 +120,33 @@ def _file(root: Path, entry: "os.DirEntry[str]", linked: set[tuple[int, int]]) -
             return None  # it leads nowhere that can be read
         raise
     return path, status
+
+
+def _documents(root: Path, path: Path, status: os.stat_result) -> Iterator[DiscoveredDocument]:
+    """The file, or what is in it; one that is empty, damaged or cut off stands for itself, to be quarantined."""
+    document = _document(root, path, status)
+    kind = kind_of(path) if stat.S_ISREG(status.st_mode) else None
+    if kind is None:
+        yield document
+        return
+    found = whole = False
+    try:
+        for member in kind.members(path):
+            found = True
+            yield DiscoveredDocument(
+                uri=member_uri(kind, path, member.key),
+                name=shown(f"{document.name}/{member.name}"),
+                source=document.source,
+                size_bytes=member.size_bytes,
+                version=member.version,
+            )
+        whole = True
+    except DocumentError:
+        whole = False
+    except FileNotFoundError:
+        return  # removed meanwhile
+    if not (found and whole):
+        yield document
 
 
 def _document(root: Path, path: Path, status: os.stat_result) -> DiscoveredDocument:

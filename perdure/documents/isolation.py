@@ -10,6 +10,8 @@ import asyncio
 import pickle
 import re
 import signal
+import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +21,10 @@ from perdure.documents.document import ProcessedDocument
 from perdure.documents.fork_server import POOL, Child, ForkServer
 from perdure.documents.idleness import unless_idle
 from perdure.documents.limits import Limits
+from perdure.documents.opened import OpenedDocument
 from perdure.documents.parts import KeptParts, Send
 from perdure.documents.processing import process_document
+from perdure.documents.sources import open_document
 from perdure.errors import (
     DependencyUnavailable,
     ParserCrashed,
@@ -46,6 +50,12 @@ class Outcome:
 
     document: ProcessedDocument
     attempts: int
+    version: str = ""
+    """What was seen of the document when it was opened, in the form in which discovery gives it."""
+
+
+Opener = Callable[[str, str, int], OpenedDocument]
+"""Of URI, source, and how many bytes are too many."""
 
 
 class IsolatedPool:
@@ -55,6 +65,7 @@ class IsolatedPool:
         workers: children at once.
         limits: on each document.
         process: what the children do; importable by them.
+        opener: gives an open descriptor to each document; called in a thread.
         server: a fork server that was started, or lent, before; if it ends it is replaced by one of the pool's own.
         confined: whether the children give up network, programs, other processes and writing; only tests need more.
     """
@@ -65,9 +76,11 @@ class IsolatedPool:
         limits: Limits,
         process: ProcessFunction = process_document,
         server: ForkServer | None = None,
+        opener: Opener = open_document,
         *,
         confined: bool = True,
     ) -> None:
+        self._opener = opener
         self._limits = limits
         self._process = process
         self._confined = confined
@@ -106,10 +119,7 @@ class IsolatedPool:
             DocumentError: the document's own fault; of a `ParserFailure`, `attempts` says how often it was tried.
             DependencyUnavailable: the disk, or the pool itself, cannot be used now.
         """
-        request = pickle.dumps(
-            (self._confined, self._process, entry_uri, name, source, self._limits), pickle.HIGHEST_PROTOCOL
-        )
-        attempt = own_failures = 0
+        request = pickle.dumps((self._confined, self._process, entry_uri, name, self._limits), pickle.HIGHEST_PROTOCOL)
         parts = KeptParts()
         parts.add(earlier)
 
@@ -119,18 +129,36 @@ class IsolatedPool:
                 on_progress(said, finished)
 
         try:
-            while True:
-                attempt += 1
-                try:
-                    async with self._slots:
-                        return Outcome(await self._once(pickle.dumps((parts.all(), request)), keep), attempt)
-                except ParserFailure as failure:
-                    failure.attempts = attempt
-                    own_failures += not isinstance(failure, ParserKilled)
-                    if own_failures >= self._limits.attempts or attempt >= max(_BORNE_KILLS, self._limits.attempts):
-                        raise
+            async with self._slots:
+                opened = await self._opened(entry_uri, source)
+            try:
+                return await self._tried(request, opened, parts, keep)
+            finally:
+                opened.close()
         finally:
             parts.close()
+
+    async def _opened(self, uri: str, source: str) -> OpenedDocument:
+        opening = asyncio.ensure_future(asyncio.to_thread(self._opener, uri, source, self._limits.max_file_bytes))
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_close_unclaimed)
+            raise
+
+    async def _tried(self, request: bytes, opened: OpenedDocument, parts: KeptParts, keep: Send) -> Outcome:
+        attempt = own_failures = 0
+        while True:
+            attempt += 1
+            try:
+                async with self._slots:
+                    message = pickle.dumps((parts.all(), request))
+                    return Outcome(await self._once(message, opened.descriptor, keep), attempt, opened.version)
+            except ParserFailure as failure:
+                failure.attempts = attempt
+                own_failures += not isinstance(failure, ParserKilled)
+                if own_failures >= self._limits.attempts or attempt >= max(_BORNE_KILLS, self._limits.attempts):
+                    raise
 
     def close(self) -> None:
         """Stop the children, whatever they are doing; documents in hand end as `DependencyUnavailable`."""
@@ -157,13 +185,13 @@ class IsolatedPool:
             server.stop()
         return server
 
-    async def _once(self, request: bytes, keep: Send) -> ProcessedDocument:
+    async def _once(self, request: bytes, descriptor: int, keep: Send) -> ProcessedDocument:
         child = await self._take()
         self._busy.add(child)
         answer, usable = None, False
         try:
             async with asyncio.timeout(self._limits.wall_seconds), unless_idle(child.pid, self._limits.idle_seconds):
-                answer = await _ask(child.connection, request, keep, self._limits.memory_bytes)
+                answer = await _ask(child.connection, request, descriptor, keep, self._limits.memory_bytes)
             if answer is not None:
                 succeeded, result = answer
                 if succeeded:
@@ -236,11 +264,18 @@ def _failure(exit_code: int | None, said: str, limits: Limits) -> ParserFailure 
     return ParserCrashed(f"The parser ended without an answer (exit code {exit_code}).")
 
 
-async def _ask(connection: Any, request: bytes, keep: Send, max_bytes: int) -> tuple[bool, Any] | None:
+def _close_unclaimed(opening: asyncio.Future[OpenedDocument]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
+
+
+async def _ask(connection: Any, request: bytes, descriptor: int, keep: Send, max_bytes: int) -> tuple[bool, Any] | None:
     """The child's answer, None if it ended without one; the parts that it sends before are kept."""
     loop = asyncio.get_running_loop()
     try:
-        await loop.sock_sendall(connection, LENGTH.pack(len(request)) + request)
+        # An idle socket takes so little at once.
+        socket.send_fds(connection, [LENGTH.pack(len(request))], [descriptor])
+        await loop.sock_sendall(connection, request)
         while header := await _exactly(connection, LENGTH.size):
             length = LENGTH.unpack(header)[0]
             if length > max_bytes:

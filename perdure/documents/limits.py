@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+MEGABYTE = 1024 * 1024
+
 AllowCpu = Callable[[float], None]
 """Told, at the beginning of each stage, how many seconds of CPU time that stage may take."""
 

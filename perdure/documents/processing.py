@@ -1,4 +1,4 @@
-"""From a file to a `ProcessedDocument`: a pure function of the file's bytes, its name and this code.
+"""From an open file to a `ProcessedDocument`: a pure function of the file's bytes, its name and this code.
 
 The heavy libraries are imported when the first document is processed, or by `warm_up`: the worker's own process
 imports this module and never needs them.
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from perdure.documents.citation import locate
 from perdure.documents.document import ProcessedDocument
 from perdure.documents.limits import AllowCpu, Limits
+from perdure.documents.opened import content_of
 from perdure.documents.parts import Parts, current
-from perdure.documents.reading import read_document
 from perdure.documents.sniffing import sniff
-from perdure.errors import DamagedDocument, DocumentError, ParserCrashed, ParserOutOfMemory
+from perdure.errors import DamagedDocument, DependencyUnavailable, DocumentError, ParserCrashed, ParserOutOfMemory
 
 if TYPE_CHECKING:
     from perdure.documents.extraction import Extracted, ReadPicture
@@ -28,9 +28,9 @@ _UNSTORABLE = str.maketrans({**_LONE_SURROGATES, 0: " "})
 
 
 def process_document(
-    uri: str,
+    uri: str,  # noqa: ARG001 - for those who wrap this
     name: str,
-    source: str,
+    descriptor: int,
     limits: Limits = Limits(),  # noqa: B008 - frozen
     allow_cpu: AllowCpu = lambda _: None,
     ocr: "Ocr | None" = None,
@@ -38,16 +38,16 @@ def process_document(
     """Read, sniff, extract, chunk, recognise, embed, score.
 
     Args:
-        uri: `file://` URI of the document.
+        uri: of the document; nothing is opened by it.
         name: as people call it; only its extension matters, and only between kinds of plain text.
-        source: `file://` URI of the source it was found under.
+        descriptor: of the document's bytes, seekable; stays open.
         limits: on size here; on time and memory by whoever runs this in isolation.
         allow_cpu: told at the beginning of each stage how many CPU seconds it may take.
         ocr: reads the pages that are pictures, if it was asked for.
 
     Raises:
         DocumentError: the document's own fault.
-        DependencyUnavailable: the disk's or the network's.
+        DependencyUnavailable: the disk's.
     """
     from perdure.documents.chunking import chunk  # noqa: PLC0415 - heavy
     from perdure.documents.embeddings import WordLlamaEmbedder  # noqa: PLC0415 - heavy
@@ -58,7 +58,10 @@ def process_document(
     from perdure.documents.resumable_mentions import SliceBySlice  # noqa: PLC0415 - heavy
 
     allow_cpu(limits.extraction_cpu_seconds)
-    content = read_document(uri, source, limits.max_file_bytes)
+    try:
+        content = content_of(descriptor, limits.max_file_bytes)
+    except OSError as error:
+        raise DependencyUnavailable("the disk", str(error.strerror or error).lower()) from error
     sha256, parts = hashlib.sha256(content).hexdigest(), current()
     parts.begin(f"{sha256} {ocr}")
     media_type, extracted = _extracted(content, name, limits, _picture_reader(ocr, limits, allow_cpu), parts)

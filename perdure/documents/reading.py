@@ -8,24 +8,24 @@ from pathlib import Path
 from typing import BinaryIO
 
 from perdure.documents.addresses import path_of, shown
+from perdure.documents.limits import MEGABYTE
+from perdure.documents.opened import OpenedDocument, too_large
 from perdure.errors import (
     DependencyUnavailable,
     DocumentError,
-    DocumentTooLarge,
     EmptyDocument,
     UnreadableDocument,
     VanishedDocument,
 )
 
-MEGABYTE = 1024 * 1024
 _BLOCK_BYTES = MEGABYTE
 # What these say is true of the file for good; every other error may be over in a minute.
 _DOCUMENTS_FAULT = {errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENXIO, errno.ENODEV, errno.ELOOP, errno.ENAMETOOLONG}
 _GONE = (FileNotFoundError, NotADirectoryError)
 
 
-def read_document(uri: str, source: str, max_bytes: int) -> bytes:
-    """The bytes of a regular, non-empty file of at most `max_bytes`.
+def open_file(uri: str, source: str, max_bytes: int) -> OpenedDocument:
+    """A regular, non-empty file of at most `max_bytes`, open for reading.
 
     Raises:
         DocumentError: the file is gone, empty, too large, unreadable, or no file.
@@ -34,18 +34,19 @@ def read_document(uri: str, source: str, max_bytes: int) -> bytes:
     path, root = path_of(uri), path_of(source)
     try:
         with _opened(path) as file:
-            size = os.fstat(file.fileno()).st_size
-            content = file.read(max_bytes + 1) if size <= max_bytes else b""
-            size = max(size, len(content))
+            status = os.fstat(file.fileno())
+            if status.st_size > max_bytes:
+                raise too_large(status.st_size, max_bytes)
+            if not os.pread(file.fileno(), 1, 0):  # a disk that fails does it here, not in the parser
+                raise EmptyDocument("The file is empty.")
+            return OpenedDocument(os.dup(file.fileno()), status.st_size, version_of(status))
     except OSError as error:
-        raise _fault(error, path, root) from error
-    if size > max_bytes:
-        raise DocumentTooLarge(
-            f"The file has {-(-size // MEGABYTE)} MB, more than the limit of {max_bytes // MEGABYTE} MB."
-        )
-    if not content:
-        raise EmptyDocument("The file is empty.")
-    return content
+        raise fault(error, path, root) from error
+
+
+def version_of(status: os.stat_result) -> str:
+    """Changes whenever the content may have: size, time of modification, time of status change."""
+    return f"{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}"
 
 
 def content_hash(uri: str) -> str | None:
@@ -62,10 +63,10 @@ def content_hash(uri: str) -> str | None:
     except DocumentError:
         return None
     except OSError as error:
-        fault = _fault(error, path, path)
-        if isinstance(error, _GONE) or isinstance(fault, DocumentError):
+        ours = fault(error, path, path)
+        if isinstance(error, _GONE) or isinstance(ours, DocumentError):
             return None
-        raise fault from error
+        raise ours from error
     return digest.hexdigest()
 
 
@@ -87,7 +88,8 @@ def _check_regular(mode: int) -> None:
         raise UnreadableDocument("It is not a regular file.")
 
 
-def _fault(error: OSError, path: Path, root: Path) -> DocumentError | DependencyUnavailable:
+def fault(error: OSError, path: Path, root: Path) -> DocumentError | DependencyUnavailable:
+    """Whose fault it is that the file cannot be used."""
     if isinstance(error, _GONE):
         # A source that is a single file stands in a folder, which is gone when a disk is not mounted.
         base = root.parent if root == path else root

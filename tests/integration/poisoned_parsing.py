@@ -5,8 +5,6 @@ import os
 import signal
 import time
 from dataclasses import replace
-from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from perdure.documents.document import ProcessedDocument
 from perdure.documents.limits import AllowCpu, Limits
@@ -15,9 +13,9 @@ from perdure.documents.processing import process_document
 SLOW_SECONDS = 0.2
 
 
-def process(uri: str, name: str, source: str, limits: Limits, allow_cpu: AllowCpu) -> ProcessedDocument:
+def process(uri: str, name: str, descriptor: int, limits: Limits, allow_cpu: AllowCpu) -> ProcessedDocument:
     """Do what the document says; process it if that lets us."""
-    words = Path(unquote(urlsplit(uri).path)).read_text().split()
+    words = os.pread(descriptor, 4096, 0).decode().split()
     misdeed = words[1] if words[0] == "POISON" else "none"
     allow_cpu(limits.extraction_cpu_seconds)
     match misdeed:
@@ -36,5 +34,5 @@ def process(uri: str, name: str, source: str, limits: Limits, allow_cpu: AllowCp
             os.kill(os.getpid(), signal.SIGKILL)
         case "slow":
             time.sleep(SLOW_SECONDS)
-    document = process_document(uri, name, source, limits, allow_cpu)
+    document = process_document(uri, name, descriptor, limits, allow_cpu)
     return replace(document, properties={"smuggled": "a\0b"}) if misdeed == "smuggle" else document

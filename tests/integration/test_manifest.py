@@ -241,3 +241,22 @@ async def test_nobody_has_heard_of_an_unknown_run(store: PostgresManifestStore) 
     assert await store.totals("nobody") is None
     assert await store.failures("nobody") == []
     assert await store.sources("nobody") == []
+
+
+async def test_what_changed_between_discovery_and_processing_says_so(
+    store: PostgresManifestStore, pool: PostgresPool
+) -> None:
+    epoch = await store.claim(RUN, "first", at_least=1)
+    await store.record(RUN, epoch, [discovered("same"), discovered("other")])
+    await store.take_up(RUN, epoch, quarantined=False)
+    lease = Lease(epoch, 1, 1)
+    same, other = await store.lease_batch(RUN, lease, 0, 2)
+    versions = {same.position: discovered("same").version, other.position: "later"}
+    for position, version in versions.items():
+        await store.commit(RUN, lease, position, processed(), attempts=1, read_version=version)
+    async with pool.connection() as conn:
+        rows = await conn.fetch(
+            "SELECT position, read_version, warnings FROM documents WHERE workflow_id = $1 ORDER BY position", RUN
+        )
+    assert {row["position"]: row["read_version"] for row in rows} == versions
+    assert [row["warnings"] for row in rows] == [[], ["The document was changed between discovery and processing."]]

@@ -158,7 +158,14 @@ class PostgresManifestStore:
         ]
 
     async def commit(
-        self, workflow_id: str, lease: Lease, position: int, document: ProcessedDocument, *, attempts: int
+        self,
+        workflow_id: str,
+        lease: Lease,
+        position: int,
+        document: ProcessedDocument,
+        *,
+        attempts: int,
+        read_version: str | None = None,
     ) -> None:
         try:
             async with self._pool.transaction() as conn:
@@ -169,6 +176,7 @@ class PostgresManifestStore:
                     *(document.properties, len(document.text), len(document.chunks), len(document.mentions)),
                     *(list(document.warnings), list(document.authors)),
                     *(document.created, document.modified, document.language, PROCESSING_VERSION),
+                    read_version,
                 )
                 await _was_mine(conn, outcome, workflow_id, position)
                 await write_outputs(conn, workflow_id, position, document)

@@ -53,9 +53,11 @@ _WITHOUT_PARTS = "WITH parts_gone AS (DELETE FROM document_parts WHERE workflow_
 COMMIT = f"""{_WITHOUT_PARTS}
 UPDATE documents
 SET status = 'processed', attempts = $6, media_type = $7, sha256 = $8, quality_score = $9, title = $10,
-    properties = $11, characters = $12, chunk_count = $13, mention_count = $14, warnings = $15,
-    authors = $16, created = $17, modified = $18, language = $19,
-    reason = NULL, error_type = NULL, read_version = version, committed_at = now(), processed_by = $20
+    properties = $11, characters = $12, chunk_count = $13, mention_count = $14, warnings = CASE
+        WHEN $21::text <> version THEN array_append($15, 'The document was changed between discovery and processing.')
+        ELSE $15 END,
+    authors = $16, created = $17, modified = $18, language = $19, processed_by = $20,
+    reason = NULL, error_type = NULL, read_version = coalesce($21, version), committed_at = now()
 WHERE workflow_id = $1 AND position = $2 AND status = 'pending' AND epoch = $3 AND dispatch = $4 AND attempt = $5
 """
 

@@ -20,7 +20,7 @@ from perdure.documents.document import EMBEDDING_DIMENSIONS, ProcessedDocument
 from perdure.documents.limits import AllowCpu, Limits
 
 
-def attempt(uri: str, name: str, source: str, limits: Limits, allow_cpu: AllowCpu) -> ProcessedDocument:
+def attempt(uri: str, name: str, descriptor: int, limits: Limits, allow_cpu: AllowCpu) -> ProcessedDocument:
     """Try what the document's name says; its text is what came of it: a result, or the name of the error."""
     allow_cpu(limits.extraction_cpu_seconds)
     if name in ANSWERS:
@@ -30,8 +30,8 @@ def attempt(uri: str, name: str, source: str, limits: Limits, allow_cpu: AllowCp
         text = f"did it: {ATTEMPTS[action](argument)}"
     except OSError as error:
         text = type(error).__name__
-    except RuntimeError as error:
-        text = f"RuntimeError: {error}"
+    except ValueError as error:
+        text = str(error)
     return ProcessedDocument(
         sha256="0" * 64,
         size_bytes=0,
@@ -39,7 +39,7 @@ def attempt(uri: str, name: str, source: str, limits: Limits, allow_cpu: AllowCp
         text=text,
         title=uri,
         page_offsets=(),
-        properties={"source": source},
+        properties={"descriptor": descriptor},
         chunks=(),
         embeddings=np.zeros((0, EMBEDDING_DIMENSIONS), np.float32),
         mentions=(),
@@ -125,6 +125,8 @@ ANSWERS = {
     "answer endless": LENGTH.pack(2**62),
 }
 ATTEMPTS: dict[str, Callable[[str], object]] = {
+    "read": lambda path: Path(path).read_bytes()[:20],
+    "list": lambda path: [one.name for one in Path(path).iterdir()],
     "connect": _connect,
     "listen": lambda _: socket.create_server(("127.0.0.1", 0)),
     "unix": lambda path: socket.socket(socket.AF_UNIX).connect(path),
@@ -146,5 +148,5 @@ ATTEMPTS: dict[str, Callable[[str], object]] = {
     "files": _open_many,
     "environment": lambda _: sorted(os.environ.items()),
     "import": lambda module: __import__(module).__name__,
-    "limit": lambda _: resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)),
+    "limit": lambda _: resource.setrlimit(resource.RLIMIT_AS, (2**60, 2**60)),
 }

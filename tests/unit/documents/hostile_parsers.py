@@ -14,16 +14,16 @@ from perdure.documents.limits import AllowCpu, Limits
 from perdure.errors import DependencyUnavailable, EncryptedDocument
 
 
-def misbehave(uri: str, name: str, source: str, limits: Limits, allow_cpu: AllowCpu) -> ProcessedDocument:
+def misbehave(uri: str, name: str, descriptor: int, limits: Limits, allow_cpu: AllowCpu) -> ProcessedDocument:
     """Do what the document's name says; anything else is processed, its text being this process's id."""
     allow_cpu(limits.extraction_cpu_seconds)
     action = _ACTIONS.get(name.partition(" ")[0])
     if action:
         action(uri)
-    return _document(text=str(os.getpid()), name=name, source=source)
+    return _document(text=str(os.getpid()), name=name, content_bytes=os.fstat(descriptor).st_size)
 
 
-def _document(text: str, name: str, source: str) -> ProcessedDocument:
+def _document(text: str, name: str, content_bytes: int) -> ProcessedDocument:
     return ProcessedDocument(
         sha256="0" * 64,
         size_bytes=len(text),
@@ -31,7 +31,7 @@ def _document(text: str, name: str, source: str) -> ProcessedDocument:
         text=text,
         title=name,
         page_offsets=(),
-        properties={"source": source},
+        properties={"content_bytes": content_bytes},
         chunks=(),
         embeddings=np.zeros((0, EMBEDDING_DIMENSIONS), np.float32),
         mentions=(),

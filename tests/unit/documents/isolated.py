@@ -13,7 +13,7 @@ from perdure.errors import EncryptedDocument
 
 
 def misbehave(  # noqa: C901 - one case a misdeed
-    uri: str, name: str, source: str, limits: Limits, allow_cpu: AllowCpu
+    uri: str, name: str, descriptor: int, limits: Limits, allow_cpu: AllowCpu
 ) -> ProcessedDocument:
     """Do what the document's name says; otherwise process it."""
     allow_cpu(limits.extraction_cpu_seconds)
@@ -40,4 +40,4 @@ def misbehave(  # noqa: C901 - one case a misdeed
             raise EncryptedDocument("It is protected by a password.")
         case "slow":
             time.sleep(0.5)
-    return process_document(uri, "a.txt", source, limits, allow_cpu)
+    return process_document(uri, "a.txt", descriptor, limits, allow_cpu)

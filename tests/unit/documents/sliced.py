@@ -6,7 +6,7 @@ from perdure.documents.limits import AllowCpu, Limits
 from perdure.documents.processing import process_document
 
 
-def process_in_slices(uri: str, name: str, source: str, limits: Limits, allow_cpu: AllowCpu) -> ProcessedDocument:
+def process_in_slices(uri: str, name: str, descriptor: int, limits: Limits, allow_cpu: AllowCpu) -> ProcessedDocument:
     """For the children of a pool, which are processes of their own."""
     parts.SEND_EVERY_SECONDS, mentions.SLICE_PIECES = 0.0, 1
-    return process_document(uri, name, source, limits, allow_cpu)
+    return process_document(uri, name, descriptor, limits, allow_cpu)

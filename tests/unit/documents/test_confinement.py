@@ -14,11 +14,13 @@ from perdure.documents.confinement import harmless
 from perdure.documents.isolation import IsolatedPool, Limits
 from perdure.errors import ParserCrashed
 from tests.unit.documents.escapes import ANSWERS, MARKER, attempt
+from tests.unit.documents.opening import open_nothing
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.skipif(sys.platform != "linux", reason="the kernel's part of it is Linux's"),
 ]
+ROOT = Path(__file__).resolve().parents[3]
 SECRET = "postgresql://perdure:secret@db/perdure"
 PTRACE_X86_64, IO_URING_SETUP = 101, 425
 
@@ -27,7 +29,7 @@ PTRACE_X86_64, IO_URING_SETUP = 101, 425
 async def pool() -> AsyncIterator[IsolatedPool]:
     os.environ["DATABASE_URL"] = SECRET
     try:
-        pool = IsolatedPool(1, Limits(attempts=1), attempt)
+        pool = IsolatedPool(1, Limits(attempts=1), attempt, opener=open_nothing)
         pool.start()
     finally:
         del os.environ["DATABASE_URL"]
@@ -69,6 +71,19 @@ async def test_it_changes_no_file(pool: IsolatedPool, how: str, tmp_path: Path) 
 async def test_it_makes_nothing_anywhere(pool: IsolatedPool, how: str, tmp_path: Path) -> None:
     assert await said(pool, f"{how} {tmp_path / 'new'}") == "PermissionError"
     assert not list(tmp_path.iterdir())
+
+
+async def test_it_reads_nobodys_files(pool: IsolatedPool, tmp_path: Path) -> None:
+    (tmp_path / "letter").write_text("private")
+    for path in (tmp_path / "letter", "/etc/passwd", f"/proc/{os.getpid()}/environ", ROOT / "README.md"):
+        assert Path(path).exists()
+        assert await said(pool, f"read {path}") == "PermissionError"
+    for folder in (tmp_path, "/", ROOT):
+        assert await said(pool, f"list {folder}") == "PermissionError"
+
+
+async def test_its_limits_cannot_be_raised(pool: IsolatedPool) -> None:
+    assert await said(pool, "limit") == "not allowed to raise maximum limit"
 
 
 async def test_it_starts_nothing_and_kills_nobody(pool: IsolatedPool, bystander: "subprocess.Popen[bytes]") -> None:

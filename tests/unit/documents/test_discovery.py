@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from perdure.documents.addresses import path_of, shown, uri_of
 from perdure.documents.discovery import check_source, discover, normalise_source, version_of
-from perdure.documents.limits import Limits
-from perdure.documents.processing import process_document
 from perdure.errors import DependencyUnavailable, InvalidSource, SourceNotFound, UnreadableDocument
+from tests.unit.documents.opening import processed_here
 
 NAMES = [
     b"plain.txt",
@@ -141,7 +140,7 @@ def test_a_folder_that_may_not_be_read_is_listed_so_that_it_ends_with_a_reason(
     found = list(discover([str(tmp_path)]))
     assert [one.name for one in found] == ["a.txt", "locked", "z.txt"]
     with pytest.raises(UnreadableDocument):
-        process_document(found[1].uri, found[1].name, found[1].source, Limits())
+        processed_here(found[1].uri, found[1].name, found[1].source)
 
 
 def test_a_source_that_is_gone_is_the_worlds_fault(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from perdure.errors import (
     ParserTimedOut,
 )
 from tests.unit.documents.hostile_parsers import misbehave
+from tests.unit.documents.opening import open_nothing
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 SOURCE = "file:///source"
@@ -31,7 +32,7 @@ LIMITS = Limits(memory_bytes=512 * 1024 * 1024, extraction_cpu_seconds=1, wall_s
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def pool() -> AsyncIterator[IsolatedPool]:
-    pool = IsolatedPool(2, LIMITS, misbehave, confined=False)
+    pool = IsolatedPool(2, LIMITS, misbehave, opener=open_nothing, confined=False)
     pool.start()
     await _ask(pool, "warm")
     yield pool
@@ -111,7 +112,13 @@ async def test_two_hundred_crashes_are_noticed_at_once(pool: IsolatedPool) -> No
 
 async def test_a_parser_that_only_sleeps_is_stopped_long_before_the_wall_limit() -> None:
     """And one that works, is stopped by somebody, or sleeps between two pieces of work is not."""
-    pool = IsolatedPool(2, Limits(idle_seconds=1, extraction_cpu_seconds=20, attempts=1), misbehave, confined=False)
+    pool = IsolatedPool(
+        2,
+        Limits(idle_seconds=1, extraction_cpu_seconds=20, attempts=1),
+        misbehave,
+        opener=open_nothing,
+        confined=False,
+    )
     try:
         assert (await _ask(pool, "warm")).attempts == 1
         begun = time.monotonic()
@@ -170,7 +177,7 @@ async def test_children_share_the_models_memory(pool: IsolatedPool) -> None:
 
 
 async def test_a_closed_pool_ends_documents_in_hand_and_leaves_no_process() -> None:
-    pool = IsolatedPool(1, LIMITS, misbehave, confined=False)
+    pool = IsolatedPool(1, LIMITS, misbehave, opener=open_nothing, confined=False)
     pool.start()
     await _ask(pool, "warm")
     assert pool._server
@@ -188,7 +195,7 @@ async def test_a_closed_pool_ends_documents_in_hand_and_leaves_no_process() -> N
 
 
 async def test_a_pool_closed_while_it_loads_answers_who_waits() -> None:
-    pool = IsolatedPool(1, LIMITS, misbehave, confined=False)
+    pool = IsolatedPool(1, LIMITS, misbehave, opener=open_nothing, confined=False)
     pool.start()
     waiting = asyncio.create_task(_ask(pool, "first"))
     await asyncio.sleep(0.1)
@@ -198,7 +205,7 @@ async def test_a_pool_closed_while_it_loads_answers_who_waits() -> None:
 
 
 async def test_a_pool_that_cannot_start_is_the_worlds_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    pool = IsolatedPool(1, LIMITS, misbehave, confined=False)
+    pool = IsolatedPool(1, LIMITS, misbehave, opener=open_nothing, confined=False)
     with monkeypatch.context() as broken:
         broken.setattr("sys.executable", "/nowhere/python")
         with pytest.raises(DependencyUnavailable, match="parser pool"):

@@ -13,9 +13,10 @@ OWNER = """
 import asyncio, sys
 from perdure.documents.isolation import IsolatedPool, Limits
 from tests.unit.documents.hostile_parsers import misbehave
+from tests.unit.documents.opening import open_nothing
 
 async def main():
-    pool = IsolatedPool(2, Limits(), misbehave, confined=False)
+    pool = IsolatedPool(2, Limits(), misbehave, opener=open_nothing, confined=False)
     pool.start()
     print(pool._server.pid, flush=True)
     if sys.argv[1] == "warm":

@@ -18,7 +18,7 @@ from perdure.documents.document import DiscoveredDocument, ProcessedDocument
 from perdure.documents.isolation import IsolatedPool, Limits
 from perdure.documents.mentions import slices
 from perdure.documents.parts import KeptParts, Parts, kept
-from perdure.documents.processing import process_document
+from tests.unit.documents.opening import processed_here
 from tests.unit.documents.sliced import process_in_slices
 
 WORDS = ("Clara Whitfield", "of Harbour Ltd", "paid £12", "in London", "on 5 March 2024", "to Bo Lind", "and Acme Inc")
@@ -52,7 +52,7 @@ def a_document(folder: Path, pages: int, seed: int) -> DiscoveredDocument:
 
 def processed(document: DiscoveredDocument, parts: Parts) -> bytes:
     with kept(parts):
-        result = process_document(document.uri, document.name, document.source)
+        result = processed_here(document.uri, document.name, document.source)
     return compared(result)
 
 

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from perdure.documents.addresses import path_of, uri_of
+from perdure.documents.addresses import uri_of
 from perdure.documents.discovery import discover
 from perdure.documents.document import DiscoveredDocument, ProcessedDocument
 from perdure.documents.isolation import IsolatedPool, Limits
-from perdure.documents.processing import process_document, storable
+from perdure.documents.processing import storable
 from perdure.errors import DependencyUnavailable, DocumentError, ParserFailure
 from tests.unit.documents import made_documents as made
+from tests.unit.documents.opening import processed_here, read_document
 
 LIMITS = Limits(extraction_cpu_seconds=10, wall_seconds=120)
 STORABLE_JSON = (str, int, float, bool, list, dict, type(None))
@@ -43,7 +44,7 @@ def check_result(content: bytes, result: ProcessedDocument) -> None:
 
 
 def _bytes(document: DiscoveredDocument) -> bytes:
-    return path_of(document.uri).read_bytes()
+    return read_document(document.uri, document.source, Limits().max_file_bytes)
 
 
 def check_reason(error: DocumentError) -> None:
@@ -93,7 +94,8 @@ async def test_what_attackers_and_accidents_send_ends_with_a_result_or_a_reason(
         assert kinds[name] == "EncryptedDocument"
     assert kinds["bomb.docx"] == "DocumentTooLarge"
     assert kinds["images.pdf"] == kinds["spaces.txt"] == "NoTextExtracted"
-    assert kinds["archive.zip"] == kinds["binary.html"] == kinds["picture.txt"] == "UnsupportedFormat"
+    assert kinds["binary.html"] == kinds["picture.txt"] == "UnsupportedFormat"
+    assert kinds["archive.zip/a.txt"] in ("ProcessedDocument", "NoTextExtracted")
     assert kinds["unbroken.txt"] == kinds["deep.html"] == kinds["surrogates.json"] == "ProcessedDocument"
     assert not [result for result in results.values() if isinstance(result, ParserFailure)]
 
@@ -106,7 +108,7 @@ async def test_a_plain_loop_and_the_pool_agree_to_the_last_bit(tmp_path: Path) -
     )  # fmt: skip
     pooled = await process_all(documents, LIMITS)
     for document in documents:
-        alone = process_document(document.uri, document.name, document.source)
+        alone = processed_here(document.uri, document.name, document.source)
         assert pickle.dumps(_comparable(alone)) == pickle.dumps(_comparable(pooled[document.name]))
 
 
@@ -135,7 +137,7 @@ def test_every_error_survives_the_way_out_of_the_child(kind: type[DocumentError]
 
 def test_a_result_is_cheap_to_send(tmp_path: Path) -> None:
     (document,) = _fill(tmp_path, {"a.txt": b"Clara Whitfield lives in London. " * 500})
-    result = process_document(document.uri, document.name, uri_of(tmp_path))
+    result = processed_here(document.uri, document.name, uri_of(tmp_path))
     assert isinstance(result.embeddings, np.ndarray)
     assert len(pickle.dumps(result, pickle.HIGHEST_PROTOCOL)) < 20 * result.size_bytes
 

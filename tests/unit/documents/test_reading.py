@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from perdure.documents.addresses import uri_of
-from perdure.documents.reading import content_hash, read_document
+from perdure.documents.reading import content_hash
 from perdure.errors import (
     DependencyUnavailable,
     DocumentError,
@@ -17,6 +17,7 @@ from perdure.errors import (
     UnreadableDocument,
     VanishedDocument,
 )
+from tests.unit.documents.opening import read_document
 
 LIMIT = 1000
 

@@ -1,0 +1,49 @@
+"""Where documents come from: each kind of source opens its documents for the worker, and only for it.
+
+The isolated parser gets a descriptor and opens nothing.
+"""
+
+import hashlib
+
+from perdure.documents import reading
+from perdure.documents.opened import OpenedDocument
+from perdure.documents.sources.containers import open_member, taken_apart
+from perdure.errors import DamagedDocument, EncryptedDocument, VanishedDocument
+
+__all__ = ["content_hash", "open_document"]
+
+
+def open_document(uri: str, source: str, max_bytes: int) -> OpenedDocument:
+    """The document open for reading; blocks, and whoever gets it closes it.
+
+    Raises:
+        DocumentError: it is gone, empty, too large or unreadable.
+        DependencyUnavailable: its source cannot be used now.
+    """
+    if inside := taken_apart(uri):
+        return open_member(*inside, source, max_bytes)
+    return reading.open_file(uri, source, max_bytes)
+
+
+def content_hash(uri: str) -> str | None:
+    """SHA-256 of the document's bytes in hexadecimal, None if it is readable no more.
+
+    Raises:
+        DependencyUnavailable: the disk fails.
+    """
+    inside = taken_apart(uri)
+    if inside is None:
+        return reading.content_hash(uri)
+    kind, path, key = inside
+    digest = hashlib.sha256()
+    try:
+        for piece in kind.content(path, key):
+            digest.update(piece)
+    except (DamagedDocument, EncryptedDocument, VanishedDocument):
+        return None
+    except OSError as error:
+        ours = reading.fault(error, path, path)
+        if isinstance(error, FileNotFoundError | NotADirectoryError):
+            return None
+        raise ours from error
+    return digest.hexdigest()
