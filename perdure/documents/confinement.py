@@ -1,9 +1,9 @@
 """What a process that reads hostile documents may do besides: next to nothing.
 
 No network, no programs, no other processes, no change to any file, no file to read but the libraries' own, no secrets
-in its environment: its document comes as an open descriptor. On Linux the kernel holds it to that, without root: seccomp
-denies the system calls, Landlock the file system, each as far as the kernel has it; docs/safety.md says what is lost
-where it has not. Elsewhere only the limits of `resource` hold.
+in its environment: its document comes as an open descriptor. On Linux the kernel holds it to that, without root:
+seccomp denies the system calls, Landlock the file system, each as far as the kernel has it; docs/safety.md says what is
+lost where it has not. Elsewhere only the limits of `resource` hold.
 """
 
 import ctypes
