@@ -27,7 +27,7 @@ SELECT count(*) AS total,
        count(*) FILTER (WHERE attempt > 1 AND committed_at IS NOT NULL) AS retried,
        coalesce(avg(quality_score) FILTER (WHERE status = 'processed'), 0) AS quality,
        min(committed_at) AS first_commit, max(committed_at) AS last_commit
-FROM documents WHERE workflow_id = $1
+FROM documents WHERE workflow_id = $1 AND status <> 'removed'
 """
 
 # A point of the curve is the last commit of its slice of time, so that a small run is drawn exactly.
