@@ -11,7 +11,7 @@ _QUERIES = {
     "documents": """SELECT uri, name, status, media_type, sha256, quality_score, title, properties, characters,
                            chunk_count, mention_count, warnings, reason, error_type, authors, created, modified,
                            language
-                    FROM documents WHERE workflow_id = $1""",
+                    FROM documents WHERE workflow_id = $1 AND status <> 'removed'""",
     "texts": f"SELECT uri, text, page_offsets {_BY_DOCUMENT.format('document_texts')}",
     "sections": f"SELECT uri, o.ordinal, start_offset, level, heading {_BY_DOCUMENT.format('document_sections')}",
     "document_tables": f"""SELECT uri, o.ordinal, start_offset, end_offset, page, cells, cut

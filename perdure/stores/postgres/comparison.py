@@ -20,7 +20,7 @@ OUTPUTS = {
         """d.uri, d.name, d.size_bytes, d.status, d.media_type, d.sha256, d.quality_score, d.title, d.properties,
            d.characters, d.chunk_count, d.mention_count, d.warnings, d.reason, d.error_type,
            d.authors, d.created, d.modified, d.language""",
-        "documents d",
+        "(SELECT * FROM documents WHERE status <> 'removed') AS d",
     ),
     "texts": ("d.uri, o.text, o.page_offsets", OF_DOCUMENT.format("document_texts")),
     "sections": ("d.uri, o.ordinal, o.start_offset, o.level, o.heading", OF_DOCUMENT.format("document_sections")),

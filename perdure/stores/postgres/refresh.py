@@ -41,8 +41,11 @@ async def forget(conn: Connection, workflow_id: str, positions: Sequence[int], c
     await _drop_results(conn, workflow_id, positions)
     # Epoch 0 means "not queued yet", where a row's ordinal is its position.
     await conn.execute(
-        """UPDATE documents SET status = 'pending', epoch = 0, ordinal = position, sha256 = NULL,
-                  quality_score = NULL, committed_at = NULL, cause = $3
+        """UPDATE documents
+           SET status = 'pending', epoch = 0, ordinal = position, cause = $3, committed_at = NULL, media_type = NULL,
+               sha256 = NULL, quality_score = NULL, title = NULL, properties = NULL, characters = NULL,
+               chunk_count = NULL, mention_count = NULL, warnings = '{}', authors = DEFAULT, created = NULL,
+               modified = NULL, language = NULL
            WHERE workflow_id = $1 AND position = ANY($2)""",
         *(workflow_id, positions, cause),
     )
