@@ -24,12 +24,14 @@ import numpy as np
 
 from orchestration.embedded.postgres import EmbeddedPostgres
 from orchestration.process_exit import run_main
+from perdure.documents.document import EMBEDDING_DIMENSIONS
 from perdure.documents.embeddings import WordLlamaEmbedder
 from perdure.documents.extraction import extract
 from perdure.documents.sniffing import sniff
 from perdure.services.search import CANDIDATES, SearchService
-from perdure.stores.postgres.connection import PostgresPool, encode_vector
+from perdure.stores.postgres.connection import PostgresPool
 from perdure.stores.postgres.migrations import apply_migrations
+from perdure.stores.postgres.outputs import CHUNKS
 from perdure.stores.postgres.search import PostgresPassageStore, index_chunks
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
@@ -73,12 +75,10 @@ async def fill(pool: PostgresPool, made: list[str]) -> float:
                 "INSERT INTO document_texts VALUES ($1, $2, $3, $4)", RUN, position, "\n".join(own), starts[:-1:10]
             )
             await conn.execute(
-                """INSERT INTO chunks
-                   SELECT $1, $2, ordinality - 1, first, past, vector, to_tsvector('english', passage)
-                   FROM unnest($3::bigint[], $4::bigint[], $5::vector[], $6::text[]) WITH ORDINALITY
-                       AS chunk (first, past, vector, passage, ordinality)""",
-                *(RUN, position, starts[:-1], [first + len(one) for first, one in zip(starts, own, strict=False)]),
-                *([encode_vector(vector) for vector in embedder.embed(own)], own),
+                CHUNKS,
+                *(RUN, position, 0),
+                *(starts[:-1], [first + len(one) for first, one in zip(starts, own, strict=False)]),
+                *(embedder.embed(own).ravel().tolist(), own, EMBEDDING_DIMENSIONS),
             )
     async with pool.transaction() as conn:
         began = time.perf_counter()
@@ -105,8 +105,8 @@ async def ask(pool: PostgresPool, queries: list[str]) -> dict[str, Any]:
         async with pool.connection() as conn:
             rows = await conn.fetch(
                 """SELECT position, ordinal FROM chunks WHERE workflow_id = $1
-                   ORDER BY embedding <=> $2, position, ordinal LIMIT $3""",
-                *(RUN, vector, CANDIDATES),
+                   ORDER BY embedding <=> $2::real[]::vector(256), position, ordinal LIMIT $3""",
+                *(RUN, vector.tolist(), CANDIDATES),
             )
         exact_took.append((time.perf_counter() - began) * 1e3)
         exact = [tuple(row) for row in rows]

@@ -128,7 +128,8 @@ class DisturbedRun:
             Its checkpoints, oldest first.
         """
         report = await self.orchestrator.status(self.id)
-        assert (report.workflow_status, report.documents.quarantined) == ("completed", 0)
+        failed = await self.orchestrator.failures(self.id)
+        assert (report.workflow_status, report.documents.quarantined) == ("completed", 0), failed
         assert await outputs(self.orchestrator.stores.pool, self.id) == expected
         commits = await self.commits()
         assert {name: commits[name] for name in kept} == kept

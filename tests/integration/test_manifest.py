@@ -195,7 +195,7 @@ async def test_a_commit_that_is_rolled_back_leaves_nothing(
     (entry,) = await store.lease_batch(RUN, lease, 0, 1)
     before = await rows(pool)
     twice = replace(processed(), chunks=processed().chunks * 2)  # one vector for two chunks
-    with pytest.raises(UnstorableDocument, match="null value"):
+    with pytest.raises(UnstorableDocument, match="at least 1 dimension"):
         await store.commit(RUN, lease, entry.position, twice, attempts=1)
     assert await rows(pool) == before
     assert await outputs(pool) == {"document_texts": 0, "chunks": 0, "mentions": 0}

@@ -202,12 +202,7 @@ def _encode_json(value: Any) -> str:
 
 
 def encode_vector(vector: npt.ArrayLike) -> bytes:
-    """Pgvector's wire form: dimensions and zero as 16-bit integers, then 32-bit floats, all big-endian.
-
-    One in this form already is left as it is: asyncpg would take a list of arrays for an array of two dimensions.
-    """
-    if isinstance(vector, bytes):
-        return vector
+    """Pgvector's wire form: dimensions and zero as 16-bit integers, then 32-bit floats, all big-endian."""
     values = np.asarray(vector, dtype=">f4")
     return len(values).to_bytes(2, "big") + b"\0\0" + values.tobytes()
 

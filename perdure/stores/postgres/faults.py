@@ -69,8 +69,12 @@ def unstorable(error: BaseException) -> UnstorableDocument | None:
 
 
 def leaves_connection_unusable(error: BaseException) -> bool:
-    """Whether even a ROLLBACK over the same connection would wait for a server that does not answer."""
-    return isinstance(error, (OSError, asyncpg.InternalClientError))
+    """Whether the same connection would only fail again.
+
+    Even a ROLLBACK would wait for a server that does not answer; and what a connection knows of types, such as those of
+    pgvector, is wrong for good ("cache lookup failed for type …") once a restored backup has made them anew.
+    """
+    return isinstance(error, (OSError, asyncpg.InternalClientError, asyncpg.InternalServerError))
 
 
 def said(error: BaseException) -> str:

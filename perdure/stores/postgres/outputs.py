@@ -1,16 +1,18 @@
 """What processing made of one document, as rows; always inside the transaction that marks it processed."""
 
-from perdure.documents.document import ProcessedDocument
-from perdure.stores.postgres.connection import Connection, encode_vector
+from perdure.documents.document import EMBEDDING_DIMENSIONS, ProcessedDocument
+from perdure.stores.postgres.connection import Connection
 
 CHUNKS_A_STATEMENT = 5_000
 """So that a book of a hundred thousand takes many short statements, and not one that runs out of its time."""
-_CHUNKS = """
+CHUNKS = """
 INSERT INTO chunks (workflow_id, position, ordinal, start_offset, end_offset, embedding, terms)
-SELECT $1, $2, $3 + ordinality - 1, start_offset, end_offset, embedding, to_tsvector('english', passage)
-FROM unnest($4::bigint[], $5::bigint[], $6::vector[], $7::text[]) WITH ORDINALITY
-    AS chunk (start_offset, end_offset, embedding, passage, ordinality)
+SELECT $1, $2, $3 + place - 1, start_offset, end_offset,
+       (($6::real[])[(place - 1) * $8 + 1 : place * $8])::vector(256), to_tsvector('english', passage)
+FROM unnest($4::bigint[], $5::bigint[], $7::text[]) WITH ORDINALITY AS chunk (start_offset, end_offset, passage, place)
 """
+# Vectors go as one array of numbers: what a connection knows of pgvector's own types is wrong, for a while, when a
+# restored backup has made them anew, and no document must be blamed for that.
 
 
 async def write_outputs(conn: Connection, workflow_id: str, position: int, document: ProcessedDocument) -> None:
@@ -25,11 +27,11 @@ async def write_outputs(conn: Connection, workflow_id: str, position: int, docum
     for start in range(0, len(document.chunks), CHUNKS_A_STATEMENT):
         part = document.chunks[start : start + CHUNKS_A_STATEMENT]
         await conn.execute(
-            _CHUNKS,
+            CHUNKS,
             *(workflow_id, position, start),
             *([chunk.start for chunk in part], [chunk.end for chunk in part]),
-            [encode_vector(vector) for vector in document.embeddings[start : start + CHUNKS_A_STATEMENT]],
-            [document.text[chunk.start : chunk.end] for chunk in part],
+            document.embeddings[start : start + CHUNKS_A_STATEMENT].ravel().tolist(),
+            *([document.text[chunk.start : chunk.end] for chunk in part], EMBEDDING_DIMENSIONS),
         )
     if document.mentions:
         await conn.copy_records_to_table(

@@ -33,11 +33,11 @@ ORDER BY ts_rank_cd(terms, websearch_to_tsquery('english', $2), 1) DESC, positio
 """
 _EXACT = """
 SELECT position, ordinal FROM chunks WHERE workflow_id = $1
-ORDER BY embedding <=> $2, position, ordinal LIMIT $3
+ORDER BY embedding <=> $2::real[]::vector(256), position, ordinal LIMIT $3
 """
 _INDEXED = """
 WITH near AS MATERIALIZED (
-    SELECT position, ordinal, embedding <=> $2::vector::halfvec(256) AS distance
+    SELECT position, ordinal, embedding <=> $2::real[]::halfvec(256) AS distance
     FROM indexed_chunks WHERE workflow_id = $1 ORDER BY distance LIMIT $3
 )
 SELECT position, ordinal FROM near ORDER BY distance, position, ordinal
@@ -91,9 +91,9 @@ class PostgresPassageStore:
                 # Other runs' chunks in the index are passed over, and the search goes on until there are enough.
                 await conn.execute(f"SET LOCAL hnsw.ef_search = {SEARCHED_NEIGHBOURS}")
                 await conn.execute("SET LOCAL hnsw.iterative_scan = strict_order")
-                rows = await conn.fetch(_INDEXED, workflow_id, vector, count)
+                rows = await conn.fetch(_INDEXED, workflow_id, vector.tolist(), count)
             else:
-                rows = await conn.fetch(_EXACT, workflow_id, vector, count)
+                rows = await conn.fetch(_EXACT, workflow_id, vector.tolist(), count)
         return [(row["position"], row["ordinal"]) for row in rows]
 
     async def passages(self, workflow_id: str, query: str, places: Sequence[Place]) -> Sequence[Passage]:
