@@ -12,7 +12,8 @@ from pathlib import Path
 
 import psutil
 
-MARK = "PERDURE_TEST_SESSION"
+# Of all names one like this goes on to the processes that read documents, which get little of the environment.
+MARK = "LC_PERDURE_TEST_SESSION"
 
 
 def marked_processes(mark: str) -> list[psutil.Process]:

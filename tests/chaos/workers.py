@@ -15,7 +15,8 @@ from orchestration.worker_slot import live_workers
 
 ROOT = Path(__file__).resolve().parents[2]
 ARMED = Path(__file__).with_name("armed_worker.py")
-MARK = "PERDURE_TEST_WORKER"
+# Of all names one like this goes on to the processes that read documents, which get little of the environment.
+MARK = "LC_PERDURE_TEST_WORKER"
 KILL_SECONDS = 40.0
 ORPHAN_SECONDS = 2.0
 
