@@ -8,8 +8,6 @@ touches no other. Nothing heavy is imported into the process that owns the pool.
 
 import asyncio
 import pickle
-import re
-import signal
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from typing import Any
 
 from perdure.documents.answers import loaded
 from perdure.documents.child import LENGTH, ProcessFunction
+from perdure.documents.child_endings import failure_of
 from perdure.documents.document import ProcessedDocument
 from perdure.documents.fork_server import POOL, Child, ForkServer
 from perdure.documents.idleness import unless_idle
@@ -25,14 +24,7 @@ from perdure.documents.opened import OpenedDocument
 from perdure.documents.parts import KeptParts, Send
 from perdure.documents.processing import process_document
 from perdure.documents.sources import open_document
-from perdure.errors import (
-    DependencyUnavailable,
-    ParserCrashed,
-    ParserFailure,
-    ParserKilled,
-    ParserOutOfMemory,
-    ParserTimedOut,
-)
+from perdure.errors import DependencyUnavailable, ParserCrashed, ParserFailure, ParserKilled, ParserTimedOut
 
 __all__ = ["IsolatedPool", "Limits", "Outcome"]
 
@@ -41,7 +33,6 @@ _MAX_SERVED = 200
 _BORNE_KILLS = 5
 """Tries of a document whose parser is killed from outside: more often the machine's doing than the document's."""
 _LARGE_BYTES = 1024 * 1024
-_OUT_OF_MEMORY = re.compile(r"memory allocation|out of memory|bad_alloc|cannot allocate|memoryerror", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +196,7 @@ class IsolatedPool:
         finally:
             end = self._release(child, usable=usable)
         assert end  # a child without an answer is of no more use
-        raise _failure(*await end, self._limits)
+        raise failure_of(*await end, self._limits)
 
     async def _take(self) -> Child:
         if self._closed:
@@ -242,26 +233,6 @@ async def _end(child: Child) -> tuple[int | None, str]:
         return None, ""
     finally:
         child.close()
-
-
-def _failure(exit_code: int | None, said: str, limits: Limits) -> ParserFailure | DependencyUnavailable:
-    """What a child that ended without an answer means for its document."""
-    if exit_code is None:
-        return DependencyUnavailable(POOL, "its fork server is gone")
-    if exit_code == -signal.SIGXCPU:
-        return ParserTimedOut("The parser used up the processor time that a document may take, and was stopped.")
-    if exit_code == -signal.SIGKILL:
-        return ParserKilled(
-            "The parser was killed from outside (SIGKILL), perhaps because the machine's memory ran out."
-        )
-    # PDFium aborts without a word when memory is refused to it; every other library says what it aborts for.
-    if _OUT_OF_MEMORY.search(said) or (exit_code == -signal.SIGABRT and not said.strip()):
-        return ParserOutOfMemory(
-            f"The parser needed more than its limit of {limits.memory_bytes // 2**20} MB of memory."
-        )
-    if exit_code < 0:
-        return ParserCrashed(f"The parser crashed ({signal.Signals(-exit_code).name}).")
-    return ParserCrashed(f"The parser ended without an answer (exit code {exit_code}).")
 
 
 def _close_unclaimed(opening: asyncio.Future[OpenedDocument]) -> None:

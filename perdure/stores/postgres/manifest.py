@@ -123,8 +123,7 @@ class PostgresManifestStore:
     async def changes(self, workflow_id: str) -> Changes | None:
         async with self._pool.connection() as conn:
             row = await conn.fetchrow(
-                """SELECT added, changed, outdated, retried, removed, unchanged FROM run_changes
-                   WHERE workflow_id = $1""",
+                "SELECT added, changed, outdated, retried, removed, unchanged FROM run_changes WHERE workflow_id = $1",
                 workflow_id,
             )
         return Changes(**dict(row)) if row else None
@@ -150,12 +149,8 @@ class PostgresManifestStore:
             raise await self._missing(workflow_id, lease.epoch, f"Documents {first} to {end - 1}")
         if any(row["status"] == "pending" and not row["leased"] for row in rows):
             raise StaleWriter(f"Documents {first} to {end - 1} of {workflow_id} were taken over by a later attempt.")
-        return [
-            ManifestEntry(
-                **{key: value for key, value in row.items() if key != "leased"}
-            )  # a row has the entry's fields
-            for row in rows
-        ]
+        # A row has the entry's fields, and one more.
+        return [ManifestEntry(**{key: value for key, value in row.items() if key != "leased"}) for row in rows]
 
     async def commit(
         self,
@@ -198,9 +193,8 @@ class PostgresManifestStore:
 
     async def keep_parts(self, workflow_id: str, lease: Lease, position: int, parts: bytes) -> None:
         async with self._pool.transaction() as conn:
-            outcome = await conn.execute(
-                sql.KEEP_PARTS, workflow_id, position, lease.epoch, lease.dispatch, lease.attempt, parts
-            )
+            mine = (workflow_id, position, lease.epoch, lease.dispatch, lease.attempt)
+            outcome = await conn.execute(sql.KEEP_PARTS, *mine, parts)
             await _was_mine(conn, outcome.replace("INSERT 0", "UPDATE"), workflow_id, position)
 
     async def parts(self, workflow_id: str, position: int) -> bytes:
@@ -224,8 +218,7 @@ class PostgresManifestStore:
                     workflow_id,
                 )
             await conn.execute(
-                """UPDATE runs SET status = $2, updated_at = now()
-                   WHERE workflow_id = $1 AND status IS DISTINCT FROM $2""",
+                "UPDATE runs SET status = $2, updated_at = now() WHERE workflow_id = $1 AND status IS DISTINCT FROM $2",
                 *(workflow_id, status),
             )
             return await _totals(conn, workflow_id) or _EMPTY
@@ -275,8 +268,7 @@ class PostgresManifestStore:
     async def failures(self, workflow_id: str) -> Sequence[Failure]:
         async with self._pool.connection() as conn:
             rows = await conn.fetch(
-                """SELECT position, uri, reason, error_type, attempts FROM failures
-                   WHERE workflow_id = $1 ORDER BY position""",
+                "SELECT position, uri, reason, error_type, attempts FROM failures WHERE workflow_id = $1 ORDER BY 1",
                 workflow_id,
             )
         return [Failure(**dict(row)) for row in rows]
