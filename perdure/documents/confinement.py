@@ -55,7 +55,8 @@ def confine() -> None:
     if sys.platform != "linux":
         return
     ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    _restrict_files([*_OF_THE_SYSTEM, sys.prefix, sys.base_prefix, str(_PACKAGE)])
+    libraries = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
+    _restrict_files([*_OF_THE_SYSTEM, sys.prefix, sys.base_prefix, str(_PACKAGE), *libraries])
     _give_up_rights_of_root()
     deny_what_no_parser_needs()
 
