@@ -175,8 +175,8 @@ class _PooledConnection(asyncpg.Connection):
 
 async def _prepare(conn: Any) -> None:
     await conn.set_type_codec("jsonb", schema="pg_catalog", encoder=_encode_json, decoder=json.loads)
-    # asyncpg asks for what it does not know of a type when it first meets it. In a transaction that would be a statement
-    # in whose middle the server waits for us: no limit on idle transactions ends it, should this process be stopped there.
+    # When asyncpg first meets a type it asks for what it does not know. In a transaction that would be a statement
+    # in whose middle the server waits for us: no limit on idle transactions ends it if this process is stopped there.
     await conn.prepare("SELECT $1::bigint[], $2::integer[], $3::real[], $4::text[], $5::bytea")
 
 
