@@ -7,12 +7,14 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from urllib.parse import unquote
 
 from perdure.documents.addresses import path_of, shown, uri_of
 from perdure.documents.document import DiscoveredDocument
 from perdure.documents.reading import version_of
-from perdure.documents.sources.containers import kind_of, member_uri
-from perdure.errors import DependencyUnavailable, DocumentError, InvalidSource, SourceNotFound
+from perdure.documents.sources.containers import Container, kind_of, member_uri, root_of, taken_apart
+from perdure.documents.sources.member import Member
+from perdure.errors import DependencyUnavailable, DocumentError, InvalidSource, SourceNotFound, VanishedDocument
 
 __all__ = ["check_source", "discover", "normalise_source", "path_of", "uri_of", "version_of"]
 
@@ -20,11 +22,13 @@ Entry = tuple[Path, os.stat_result]
 
 
 def normalise_source(source: str) -> str:
-    """A path or `file://` URI as an absolute `file://` URI.
+    """A path or `file://` URI as an absolute `file://` URI; the URI of a document inside a file stays one.
 
     Raises:
         InvalidSource: it is empty, of another scheme or machine, or holds a NUL.
     """
+    if inside := taken_apart(source):
+        return member_uri(*inside)
     return uri_of(path_of(source))
 
 
@@ -35,7 +39,7 @@ def check_source(source: str) -> None:
         SourceNotFound: nothing is there.
         InvalidSource: it is neither file nor folder, cannot be read, or holds no document.
     """
-    path = path_of(source)
+    path = root_of(source)
     name = shown(path)
     try:
         mode = path.stat().st_mode
@@ -49,6 +53,12 @@ def check_source(source: str) -> None:
         raise InvalidSource(f"'{name}' cannot be read: permission denied.")
     try:
         empty = stat.S_ISDIR(mode) and next(discover([source]), None) is None
+        if inside := taken_apart(source):
+            _member(*inside)
+    except VanishedDocument as error:
+        raise SourceNotFound(f"There is no '{shown(source.partition('!/')[2])}' in '{name}'.") from error
+    except DocumentError as error:
+        raise InvalidSource(f"'{name}' cannot be used: {error}") from error
     except DependencyUnavailable as error:
         raise InvalidSource(f"'{name}' cannot be read: {error.why}.") from error
     if empty:
@@ -67,8 +77,11 @@ def discover(sources: Sequence[str]) -> Iterator[DiscoveredDocument]:
         DependencyUnavailable: a source is not there now, though it was when the run was started.
     """
     for source in sources:
-        root = path_of(source)
+        root = root_of(source)
         try:
+            if inside := taken_apart(source):
+                yield _listed_member(*inside)
+                continue
             entries = _walk(root) if root.is_dir() else iter([(root, root.stat())])
             for path, status in entries:
                 yield from _documents(root, path, status)
@@ -147,6 +160,30 @@ def _documents(root: Path, path: Path, status: os.stat_result) -> Iterator[Disco
         return  # removed meanwhile
     if not (found and whole):
         yield document
+
+
+def _listed_member(kind: Container, path: Path, key: str) -> DiscoveredDocument:
+    """A member that is a source itself; one that is not to be found is listed all the same, to be quarantined."""
+    try:
+        member = _member(kind, path, key)
+    except DocumentError:
+        member = Member(key, shown(unquote(key)), 0, "not found")
+    uri = member_uri(kind, path, key)
+    name = shown(f"{path.name}/{member.name}")
+    return DiscoveredDocument(uri=uri, name=name, source=uri, size_bytes=member.size_bytes, version=member.version)
+
+
+def _member(kind: Container, path: Path, key: str) -> Member:
+    """The member of this key.
+
+    Raises:
+        DocumentError: there is none, or the container is damaged before it.
+        OSError: the container cannot be read.
+    """
+    found = next((one for one in kind.members(path) if one.key == key), None)
+    if found is None:
+        raise VanishedDocument("There is no such document in the file.")
+    return found
 
 
 def _document(root: Path, path: Path, status: os.stat_result) -> DiscoveredDocument:

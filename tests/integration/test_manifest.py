@@ -260,3 +260,16 @@ async def test_what_changed_between_discovery_and_processing_says_so(
         )
     assert {row["position"]: row["read_version"] for row in rows} == versions
     assert [row["warnings"] for row in rows] == [[], ["The document was changed between discovery and processing."]]
+
+
+@pytest.mark.parametrize(("read", "warned"), [("5-10-99", False), ("5-11-20", True), ("6-10-20", True)])
+async def test_a_change_of_rights_is_no_change_of_a_document(
+    store: PostgresManifestStore, pool: PostgresPool, read: str, *, warned: bool
+) -> None:
+    epoch = await store.claim(RUN, "first", at_least=1)
+    await store.record(RUN, epoch, [replace(discovered("a"), version="5-10-20")])
+    await store.take_up(RUN, epoch, quarantined=False)
+    await store.lease_batch(RUN, Lease(epoch, 1, 1), 0, 1)
+    await store.commit(RUN, Lease(epoch, 1, 1), 0, processed(), attempts=1, read_version=read)
+    async with pool.connection() as conn:
+        assert bool(await conn.fetchval("SELECT warnings <> '{}' FROM documents WHERE workflow_id = $1", RUN)) == warned

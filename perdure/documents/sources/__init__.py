@@ -8,7 +8,7 @@ import hashlib
 from perdure.documents import reading
 from perdure.documents.opened import OpenedDocument
 from perdure.documents.sources.containers import open_member, taken_apart
-from perdure.errors import DamagedDocument, EncryptedDocument, VanishedDocument
+from perdure.errors import DocumentError
 
 __all__ = ["content_hash", "open_document"]
 
@@ -37,9 +37,10 @@ def content_hash(uri: str) -> str | None:
     kind, path, key = inside
     digest = hashlib.sha256()
     try:
-        for piece in kind.content(path, key):
-            digest.update(piece)
-    except (DamagedDocument, EncryptedDocument, VanishedDocument):
+        with kind.content(path, key) as content:
+            for piece in content.pieces:
+                digest.update(piece)
+    except DocumentError:
         return None
     except OSError as error:
         ours = reading.fault(error, path, path)

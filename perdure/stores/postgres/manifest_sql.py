@@ -50,11 +50,15 @@ ORDER BY d.ordinal
 
 _WITHOUT_PARTS = "WITH parts_gone AS (DELETE FROM document_parts WHERE workflow_id = $1 AND position = $2)"
 
+# Of a file's size, modification and status change, the last says nothing of its content: chmod sets it, too.
+_CONTENT_OF = r"regexp_replace({}, '^(\d+-\d+)-\d+$', '\1')"
+_CHANGED = f"{_CONTENT_OF.format('$21::text')} <> {_CONTENT_OF.format('version')}"
+
 COMMIT = f"""{_WITHOUT_PARTS}
 UPDATE documents
 SET status = 'processed', attempts = $6, media_type = $7, sha256 = $8, quality_score = $9, title = $10,
     properties = $11, characters = $12, chunk_count = $13, mention_count = $14, warnings = CASE
-        WHEN $21::text <> version THEN array_append($15, 'The document was changed between discovery and processing.')
+        WHEN {_CHANGED} THEN array_append($15, 'The document was changed between discovery and processing.')
         ELSE $15 END,
     authors = $16, created = $17, modified = $18, language = $19, processed_by = $20,
     reason = NULL, error_type = NULL, read_version = coalesce($21, version), committed_at = now()
