@@ -14,6 +14,7 @@ from perdure.documents.document import DiscoveredDocument
 from perdure.documents.reading import version_of
 from perdure.documents.sources.containers import Container, kind_of, member_uri, root_of, taken_apart
 from perdure.documents.sources.member import Member
+from perdure.documents.sources.remote import check_remote, discover_remote, is_remote, normalise_remote
 from perdure.errors import DependencyUnavailable, DocumentError, InvalidSource, SourceNotFound, VanishedDocument
 
 __all__ = ["check_source", "discover", "normalise_source", "path_of", "uri_of", "version_of"]
@@ -22,11 +23,13 @@ Entry = tuple[Path, os.stat_result]
 
 
 def normalise_source(source: str) -> str:
-    """A path or `file://` URI as an absolute `file://` URI; the URI of a document inside a file stays one.
+    """A path or `file://` URI as an absolute `file://` URI; that of a document inside a file or on a server stays.
 
     Raises:
         InvalidSource: it is empty, of another scheme or machine, or holds a NUL.
     """
+    if is_remote(source):
+        return normalise_remote(source)
     if inside := taken_apart(source):
         return member_uri(*inside)
     return uri_of(path_of(source))
@@ -39,6 +42,13 @@ def check_source(source: str) -> None:
         SourceNotFound: nothing is there.
         InvalidSource: it is neither file nor folder, cannot be read, or holds no document.
     """
+    if is_remote(source):
+        check_remote(source)
+    else:
+        _check_file(source)
+
+
+def _check_file(source: str) -> None:
     path = root_of(source)
     name = shown(path)
     try:
@@ -77,6 +87,9 @@ def discover(sources: Sequence[str]) -> Iterator[DiscoveredDocument]:
         DependencyUnavailable: a source is not there now, though it was when the run was started.
     """
     for source in sources:
+        if is_remote(source):
+            yield from discover_remote(source)
+            continue
         root = root_of(source)
         try:
             if inside := taken_apart(source):

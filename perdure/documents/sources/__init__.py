@@ -8,6 +8,7 @@ import hashlib
 from perdure.documents import reading
 from perdure.documents.opened import OpenedDocument
 from perdure.documents.sources.containers import open_member, taken_apart
+from perdure.documents.sources.remote import is_remote, open_remote, remote_content
 from perdure.errors import DocumentError
 
 __all__ = ["content_hash", "open_document"]
@@ -20,6 +21,8 @@ def open_document(uri: str, source: str, max_bytes: int) -> OpenedDocument:
         DocumentError: it is gone, empty, too large or unreadable.
         DependencyUnavailable: its source cannot be used now.
     """
+    if is_remote(uri):
+        return open_remote(uri, max_bytes)
     if inside := taken_apart(uri):
         return open_member(*inside, source, max_bytes)
     return reading.open_file(uri, source, max_bytes)
@@ -29,13 +32,20 @@ def content_hash(uri: str) -> str | None:
     """SHA-256 of the document's bytes in hexadecimal, None if it is readable no more.
 
     Raises:
-        DependencyUnavailable: the disk fails.
+        DependencyUnavailable: the disk fails, or a server does not answer.
     """
     inside = taken_apart(uri)
+    digest = hashlib.sha256()
+    if is_remote(uri):
+        try:
+            for piece in remote_content(uri):
+                digest.update(piece)
+        except DocumentError:
+            return None
+        return digest.hexdigest()
     if inside is None:
         return reading.content_hash(uri)
     kind, path, key = inside
-    digest = hashlib.sha256()
     try:
         with kind.content(path, key) as content:
             for piece in content.pieces:
