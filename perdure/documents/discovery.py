@@ -6,15 +6,24 @@ A document is named by its `file://` URI, which encodes any file name, also one 
 import os
 import stat
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from urllib.parse import unquote
 
 from perdure.documents.addresses import path_of, shown, uri_of
 from perdure.documents.document import DiscoveredDocument
-from perdure.documents.reading import version_of
-from perdure.documents.sources.containers import Container, kind_of, member_uri, root_of, taken_apart
-from perdure.documents.sources.member import Member
-from perdure.documents.sources.remote import check_remote, discover_remote, is_remote, normalise_remote
+from perdure.documents.reading import fault, version_of
+from perdure.documents.sources import manifest_file
+from perdure.documents.sources.containers import member_uri, root_of, taken_apart
+from perdure.documents.sources.listing import file_documents, find_member, listed_member
+from perdure.documents.sources.manifest_file import PREFIX, Nonsense, check_manifest, is_manifest, manifest_path
+from perdure.documents.sources.patterns import split_patterns
+from perdure.documents.sources.remote import (
+    check_remote,
+    discover_remote,
+    is_remote,
+    normalise_remote,
+    remote_document,
+)
 from perdure.errors import DependencyUnavailable, DocumentError, InvalidSource, SourceNotFound, VanishedDocument
 
 __all__ = ["check_source", "discover", "normalise_source", "path_of", "uri_of", "version_of"]
@@ -28,8 +37,15 @@ def normalise_source(source: str) -> str:
     Raises:
         InvalidSource: it is empty, of another scheme or machine, or holds a NUL.
     """
+    source, patterns = split_patterns(source)
+    return f"{_normalised(source)}{patterns}"
+
+
+def _normalised(source: str) -> str:
     if is_remote(source):
         return normalise_remote(source)
+    if is_manifest(source):
+        return f"{PREFIX}{uri_of(manifest_path(source))}"
     if inside := taken_apart(source):
         return member_uri(*inside)
     return uri_of(path_of(source))
@@ -42,10 +58,15 @@ def check_source(source: str) -> None:
         SourceNotFound: nothing is there.
         InvalidSource: it is neither file nor folder, cannot be read, or holds no document.
     """
-    if is_remote(source):
-        check_remote(source)
+    base, patterns = split_patterns(source)
+    if is_remote(base):
+        check_remote(base)
+    elif is_manifest(base):
+        check_manifest(base)
     else:
-        _check_file(source)
+        _check_file(base)
+    if patterns and next(discover([source]), None) is None:
+        raise InvalidSource(f"The patterns leave nothing of '{shown(base)}'.")
 
 
 def _check_file(source: str) -> None:
@@ -64,7 +85,7 @@ def _check_file(source: str) -> None:
     try:
         empty = stat.S_ISDIR(mode) and next(discover([source]), None) is None
         if inside := taken_apart(source):
-            _member(*inside)
+            find_member(*inside)
     except VanishedDocument as error:
         raise SourceNotFound(f"There is no '{shown(source.partition('!/')[2])}' in '{name}'.") from error
     except DocumentError as error:
@@ -87,19 +108,73 @@ def discover(sources: Sequence[str]) -> Iterator[DiscoveredDocument]:
         DependencyUnavailable: a source is not there now, though it was when the run was started.
     """
     for source in sources:
-        if is_remote(source):
-            yield from discover_remote(source)
-            continue
-        root = root_of(source)
-        try:
-            if inside := taken_apart(source):
-                yield _listed_member(*inside)
-                continue
-            entries = _walk(root) if root.is_dir() else iter([(root, root.stat())])
-            for path, status in entries:
-                yield from _documents(root, path, status)
-        except OSError as error:
-            raise DependencyUnavailable(f"the source {shown(root)}", _why(error)) from error
+        base, patterns = split_patterns(source)
+        for document in _discovered(base):
+            if not patterns:
+                yield document
+            elif patterns.allow(document.name):
+                yield replace(document, source=normalise_source(source))
+
+
+def _discovered(source: str) -> Iterator[DiscoveredDocument]:
+    if is_remote(source):
+        yield from discover_remote(source)
+        return
+    if is_manifest(source):
+        yield from _listed_by(source)
+        return
+    root = root_of(source)
+    try:
+        if inside := taken_apart(source):
+            yield listed_member(*inside)
+            return
+        entries = _walk(root) if root.is_dir() else iter([(root, root.stat())])
+        for path, status in entries:
+            yield from file_documents(root, path, status)
+    except OSError as error:
+        raise DependencyUnavailable(f"the source {shown(root)}", _why(error)) from error
+
+
+def _listed_by(manifest: str) -> Iterator[DiscoveredDocument]:
+    path, source = manifest_path(manifest), normalise_source(manifest)
+    try:
+        for number, line, entry in manifest_file.entries(path):
+            try:
+                if isinstance(entry, Nonsense):
+                    raise entry
+                for document in _entry(path, entry):
+                    yield replace(document, source=source)
+            except Nonsense as nonsense:
+                yield manifest_file.line_document(source, path, number, line, nonsense)
+    except (OSError, DocumentError) as error:
+        why = _why(error) if isinstance(error, OSError) else str(error)
+        raise DependencyUnavailable(f"the manifest {shown(path)}", why) from error
+
+
+def _entry(manifest: Path, entry: str) -> Iterator[DiscoveredDocument]:
+    """What one line names; a document that is not there is listed all the same, to be quarantined."""
+    try:
+        if is_remote(entry):
+            yield remote_document(entry)
+            return
+        inside = taken_apart(entry)
+        path = inside[1] if inside else path_of(entry if "://" in entry else str(manifest.parent / entry))
+    except (InvalidSource, ValueError) as error:  # the latter: half a character
+        raise Nonsense("no-address") from error
+    try:
+        if inside:
+            yield listed_member(*inside)
+            return
+        status = path.stat()
+    except OSError as error:
+        if isinstance(fault(error, path, manifest), DependencyUnavailable):
+            raise
+        uri = member_uri(*inside) if inside else uri_of(path)
+        yield DiscoveredDocument(uri=uri, name=shown(path.name), source=uri, size_bytes=0, version="not found")
+        return
+    if stat.S_ISDIR(status.st_mode):
+        raise Nonsense("folder")
+    yield from file_documents(path, path, status)
 
 
 def _walk(root: Path) -> Iterator[Entry]:
@@ -146,67 +221,6 @@ def _file(root: Path, entry: "os.DirEntry[str]", linked: set[tuple[int, int]]) -
             return None  # it leads nowhere that can be read
         raise
     return path, status
-
-
-def _documents(root: Path, path: Path, status: os.stat_result) -> Iterator[DiscoveredDocument]:
-    """The file, or what is in it; one that is empty, damaged or cut off stands for itself, to be quarantined."""
-    document = _document(root, path, status)
-    kind = kind_of(path) if stat.S_ISREG(status.st_mode) else None
-    if kind is None:
-        yield document
-        return
-    found = whole = False
-    try:
-        for member in kind.members(path):
-            found = True
-            yield DiscoveredDocument(
-                uri=member_uri(kind, path, member.key),
-                name=shown(f"{document.name}/{member.name}"),
-                source=document.source,
-                size_bytes=member.size_bytes,
-                version=member.version,
-            )
-        whole = True
-    except DocumentError:
-        whole = False
-    except FileNotFoundError:
-        return  # removed meanwhile
-    if not (found and whole):
-        yield document
-
-
-def _listed_member(kind: Container, path: Path, key: str) -> DiscoveredDocument:
-    """A member that is a source itself; one that is not to be found is listed all the same, to be quarantined."""
-    try:
-        member = _member(kind, path, key)
-    except DocumentError:
-        member = Member(key, shown(unquote(key)), 0, "not found")
-    uri = member_uri(kind, path, key)
-    name = shown(f"{path.name}/{member.name}")
-    return DiscoveredDocument(uri=uri, name=name, source=uri, size_bytes=member.size_bytes, version=member.version)
-
-
-def _member(kind: Container, path: Path, key: str) -> Member:
-    """The member of this key.
-
-    Raises:
-        DocumentError: there is none, or the container is damaged before it.
-        OSError: the container cannot be read.
-    """
-    found = next((one for one in kind.members(path) if one.key == key), None)
-    if found is None:
-        raise VanishedDocument("There is no such document in the file.")
-    return found
-
-
-def _document(root: Path, path: Path, status: os.stat_result) -> DiscoveredDocument:
-    return DiscoveredDocument(
-        uri=uri_of(path),
-        name=shown(path.name if path == root else path.relative_to(root)),
-        source=uri_of(root),
-        size_bytes=status.st_size if stat.S_ISREG(status.st_mode) else 0,
-        version=version_of(status),
-    )
 
 
 def _why(error: OSError) -> str:

@@ -24,14 +24,14 @@ _DOCUMENTS_FAULT = {errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENXIO, errno.
 _GONE = (FileNotFoundError, NotADirectoryError)
 
 
-def open_file(uri: str, source: str, max_bytes: int) -> OpenedDocument:
-    """A regular, non-empty file of at most `max_bytes`, open for reading.
+def open_file(uri: str, root: Path, max_bytes: int) -> OpenedDocument:
+    """A regular, non-empty file of at most `max_bytes`, open for reading; `root` is what its source stands on.
 
     Raises:
         DocumentError: the file is gone, empty, too large, unreadable, or no file.
         DependencyUnavailable: its source is gone altogether, or the disk fails.
     """
-    path, root = path_of(uri), path_of(source)
+    path = path_of(uri)
     try:
         with open_regular(path) as file:
             status = os.fstat(file.fileno())

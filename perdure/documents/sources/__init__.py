@@ -7,7 +7,8 @@ import hashlib
 
 from perdure.documents import reading
 from perdure.documents.opened import OpenedDocument
-from perdure.documents.sources.containers import open_member, taken_apart
+from perdure.documents.sources.containers import open_member, root_of, taken_apart
+from perdure.documents.sources.manifest_file import is_line, refuse_line
 from perdure.documents.sources.remote import is_remote, open_remote, remote_content
 from perdure.errors import DocumentError
 
@@ -21,11 +22,12 @@ def open_document(uri: str, source: str, max_bytes: int) -> OpenedDocument:
         DocumentError: it is gone, empty, too large or unreadable.
         DependencyUnavailable: its source cannot be used now.
     """
+    refuse_line(uri)
     if is_remote(uri):
         return open_remote(uri, max_bytes)
     if inside := taken_apart(uri):
         return open_member(*inside, source, max_bytes)
-    return reading.open_file(uri, source, max_bytes)
+    return reading.open_file(uri, root_of(source), max_bytes)
 
 
 def content_hash(uri: str) -> str | None:
@@ -36,15 +38,15 @@ def content_hash(uri: str) -> str | None:
     """
     inside = taken_apart(uri)
     digest = hashlib.sha256()
-    if is_remote(uri):
+    if inside is None and not is_remote(uri):
+        return None if is_line(uri) else reading.content_hash(uri)
+    if inside is None:
         try:
             for piece in remote_content(uri):
                 digest.update(piece)
         except DocumentError:
             return None
         return digest.hexdigest()
-    if inside is None:
-        return reading.content_hash(uri)
     kind, path, key = inside
     try:
         with kind.content(path, key) as content:

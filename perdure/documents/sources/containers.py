@@ -11,7 +11,9 @@ from perdure.documents.opened import OpenedDocument, spooled
 from perdure.documents.reading import fault, open_regular
 from perdure.documents.sources.index_cache import indexed
 from perdure.documents.sources.mailbox import MailboxIndex, mbox_members
+from perdure.documents.sources.manifest_file import PREFIX
 from perdure.documents.sources.member import Content, Index, Member
+from perdure.documents.sources.patterns import split_patterns
 from perdure.documents.sources.tar_archive import TarIndex, tar_members
 from perdure.documents.sources.zip_archive import ZipIndex, zip_members
 from perdure.errors import EmptyDocument
@@ -67,7 +69,8 @@ def taken_apart(uri: str) -> tuple[Container, Path, str] | None:
 
 
 def root_of(source: str) -> Path:
-    """The file or folder on which a source of files stands; that of a member is its container."""
+    """The file or folder on which a source of files stands: for a member its container, for a manifest that itself."""
+    source = split_patterns(source)[0].removeprefix(PREFIX)
     inside = taken_apart(source)
     return inside[1] if inside else path_of(source)
 

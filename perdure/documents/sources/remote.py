@@ -112,6 +112,23 @@ def discover_remote(source: str) -> Iterator[DiscoveredDocument]:
         yield _document(address, address, {"size": 0, "e_tag": None, "last_modified": _UNSAID})
 
 
+def remote_document(uri: str) -> DiscoveredDocument:
+    """The one document of an address; one that is not there is listed all the same, to be quarantined.
+
+    Raises:
+        InvalidSource: it is the address of no single document.
+        DependencyUnavailable: the server does not answer, or refuses.
+    """
+    address = _address(uri)
+    if not address.key or address.key.endswith("/"):
+        raise InvalidSource(f"'{shown(uri)}' names no single document.")
+    try:
+        with _told(address):
+            return _document(address, address, _head(address.store(), address))
+    except VanishedDocument:
+        return _document(address, address, {"size": 0, "e_tag": None, "last_modified": _UNSAID})
+
+
 def open_remote(uri: str, max_bytes: int) -> OpenedDocument:
     """The document in a temporary file without a name; its version is that of the answer it came with.
 
