@@ -3,14 +3,16 @@
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote
 
 from perdure.documents.addresses import shown, uri_of
 from perdure.documents.document import DiscoveredDocument
-from perdure.documents.reading import version_of
+from perdure.documents.reading import open_regular, version_of
+from perdure.documents.sources.attachments import MAX_MAIL_BYTES, SCHEME, attachments, bounded, is_mail
 from perdure.documents.sources.containers import Container, kind_of, member_uri
-from perdure.documents.sources.member import Member
+from perdure.documents.sources.member import BLOCK_BYTES, Member
 from perdure.errors import DocumentError, VanishedDocument
 
 
@@ -20,18 +22,25 @@ def file_documents(root: Path, path: Path, status: os.stat_result) -> Iterator[D
     kind = kind_of(path) if stat.S_ISREG(status.st_mode) else None
     if kind is None:
         yield document
+        if stat.S_ISREG(status.st_mode) and is_mail(path.name):
+            with suppress(DocumentError, FileNotFoundError), open_regular(path) as file:
+                yield from _attached(document, bounded(iter(lambda: file.read(BLOCK_BYTES), b"")))
         return
     found = whole = False
     try:
         for member in kind.members(path):
             found = True
-            yield DiscoveredDocument(
+            inside = DiscoveredDocument(
                 uri=member_uri(kind, path, member.key),
                 name=shown(f"{document.name}/{member.name}"),
                 source=document.source,
                 size_bytes=member.size_bytes,
                 version=member.version,
             )
+            yield inside
+            if is_mail(member.name) and member.size_bytes <= MAX_MAIL_BYTES:
+                with suppress(DocumentError), kind.content(path, member.key) as content:
+                    yield from _attached(inside, bounded(content.pieces))
         whole = True
     except DocumentError:
         whole = False
@@ -39,6 +48,17 @@ def file_documents(root: Path, path: Path, status: os.stat_result) -> Iterator[D
         return  # removed meanwhile
     if not (found and whole):
         yield document
+
+
+def _attached(mail: DiscoveredDocument, content: bytes) -> Iterator[DiscoveredDocument]:
+    for one in attachments(content):
+        yield DiscoveredDocument(
+            uri=f"{SCHEME}{mail.uri}!/{one.key}",
+            name=shown(f"{mail.name}/{one.name}"),
+            source=mail.source,
+            size_bytes=one.size_bytes,
+            version=one.version,
+        )
 
 
 def listed_member(kind: Container, path: Path, key: str) -> DiscoveredDocument:

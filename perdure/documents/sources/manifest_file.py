@@ -18,11 +18,14 @@ from perdure.errors import InvalidSource, SourceNotFound, UnreadableDocument
 
 PREFIX = "manifest:"
 MAX_LINE_BYTES = 64 * 1024
+_MAX_BRACKETS = 100
+"""Of one line: the library that reads them calls itself for each level."""
 _LINE = "manifest+"
 _WHY = {
     "too-long": f"is longer than {MAX_LINE_BYTES // 1024} KB",
     "not-utf-8": "is no UTF-8",
     "not-json": "is no JSON",
+    "too-deep": "holds too much besides a uri",
     "no-uri": "has no uri",
     "no-address": "names nothing that can be a document",
     "folder": "names a folder, not a document",
@@ -128,9 +131,11 @@ def refuse_line(uri: str) -> None:
 
 
 def _of_json(text: str) -> str:
+    if text.count("[") + text.count("{") > _MAX_BRACKETS:
+        raise Nonsense("too-deep")
     try:
         value = json.loads(text)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise Nonsense("not-json") from error
     return _checked(value.get("uri") if isinstance(value, dict) else value)
 

@@ -69,7 +69,7 @@ def test_every_line_of_json_is_a_document_or_says_why_not(papers: Path) -> None:
     assert reasons[:2] == [gone, gone]
     assert [one.split(": ")[1] for one in reasons[2:-1]] == [
         "Line 8 of the manifest is no JSON.",
-        "Line 9 of the manifest is no JSON.",
+        "Line 9 of the manifest holds too much besides a uri.",
         "Line 10 of the manifest has no uri.",
         "Line 11 of the manifest has no uri.",
         "Line 12 of the manifest names nothing that can be a document.",
