@@ -158,7 +158,7 @@ def _entry(manifest: Path, entry: str) -> Iterator[DiscoveredDocument]:
             yield remote_document(entry)
             return
         inside = taken_apart(entry)
-        path = inside[1] if inside else path_of(entry if "://" in entry else str(manifest.parent / entry))
+        path = inside[1] if inside else path_of(entry) if "://" in entry else _below(manifest.parent, entry)
     except (InvalidSource, ValueError) as error:  # the latter: half a character
         raise Nonsense("no-address") from error
     try:
@@ -175,6 +175,13 @@ def _entry(manifest: Path, entry: str) -> Iterator[DiscoveredDocument]:
     if stat.S_ISDIR(status.st_mode):
         raise Nonsense("folder")
     yield from file_documents(path, path, status)
+
+
+def _below(folder: Path, name: str) -> Path:
+    """Without a look at the disk for every part of the path, as `path_of` takes."""
+    if b"\0" in os.fsencode(name):
+        raise InvalidSource("A source cannot hold a NUL character.")
+    return Path(os.path.normpath(folder / name))
 
 
 def _walk(root: Path) -> Iterator[Entry]:
