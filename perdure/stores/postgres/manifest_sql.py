@@ -80,9 +80,10 @@ ORDER BY d.ordinal
 
 _WITHOUT_PARTS = "WITH parts_gone AS (DELETE FROM document_parts WHERE workflow_id = $1 AND position = $2)"
 
+# Only against what this epoch's discovery saw: whoever retries without looking again expects another content.
 # Of a file's size, modification and status change, the last says nothing of its content: chmod sets it, too.
 _CONTENT_OF = r"regexp_replace({}, '^(\d+-\d+)-\d+$', '\1')"
-_CHANGED = f"{_CONTENT_OF.format('$21::text')} <> {_CONTENT_OF.format('version')}"
+_CHANGED = f"seen_epoch = $3 AND {_CONTENT_OF.format('$21::text')} <> {_CONTENT_OF.format('version')}"
 
 COMMIT = f"""{_WITHOUT_PARTS}
 UPDATE documents
