@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 
 from pydantic import BaseModel
@@ -60,6 +60,7 @@ class AddResult(BaseModel):
     """`[first_ordinal, end_ordinal)` covers the added documents in this epoch; empty if all were known and done."""
 
     totals: Totals
+    """Only `total`, `queued` and `queued_bytes` are counted: the run itself counts what is finished."""
     first_ordinal: int = 0
     end_ordinal: int = 0
     names: list[str] = []
@@ -122,10 +123,11 @@ class ManifestActivities:
                 await self.manifest.record(request.workflow_id, request.epoch, page)
                 uris.extend(document.uri for document in page)
             await self.settle_changed(request.workflow_id, request.epoch)
-            totals = await self.manifest.take_up(request.workflow_id, request.epoch, quarantined=False)
+            added = await self.manifest.take_up_added(request.workflow_id, request.epoch)
             first, end = await self.manifest.ordinals_of(request.workflow_id, request.epoch, uris)
             names = await self.names_of(request.workflow_id, request.epoch, first, end)
-            return AddResult(totals=wire(totals), first_ordinal=first, end_ordinal=end, names=names)
+            totals = Totals(**{**dict.fromkeys(Totals.model_fields, 0), **asdict(added)})
+            return AddResult(totals=totals, first_ordinal=first, end_ordinal=end, names=names)
 
     @activity.defn(name="name_documents")
     async def name_documents(self, request: NamesRequest) -> list[str]:

@@ -6,7 +6,20 @@ import time
 import typer
 
 from commands.following import follow_to_end, safe_to_interrupt
-from commands.options import AsJson, BatchSize, Breaker, Concurrency, NewWorkflowId, Open, Sources, Watch, WorkflowId
+from commands.options import (
+    AsJson,
+    BatchSize,
+    Breaker,
+    Concurrency,
+    Ignore,
+    Include,
+    NewWorkflowId,
+    Open,
+    Sources,
+    Watch,
+    WorkflowId,
+    chosen,
+)
 from commands.output import command, exit_code, print_json, say
 from commands.servers import ensure_servers, prepared_settings
 from commands.summary import print_summary
@@ -29,6 +42,8 @@ app = typer.Typer()
 def run(
     *,
     sources: Sources = None,
+    include: Include = None,
+    ignore: Ignore = None,
     workflow_id: NewWorkflowId = None,
     concurrency: Concurrency = DEFAULTS.concurrency,
     batch_size: BatchSize = DEFAULTS.batch_size,
@@ -42,13 +57,15 @@ def run(
     Embedded servers that are needed are started and stay up afterwards; so does the worker with --detach.
     """
     options = PipelineOptions(concurrency=concurrency, batch_size=batch_size, breaker_seconds=breaker, open=open_)
-    run_main(lambda: _run(sources or [], workflow_id, options, watch=watch, as_json=as_json))
+    run_main(lambda: _run(chosen(sources, include, ignore), workflow_id, options, watch=watch, as_json=as_json))
 
 
 @app.command()
 def start(
     *,
     sources: Sources = None,
+    include: Include = None,
+    ignore: Ignore = None,
     workflow_id: NewWorkflowId = None,
     concurrency: Concurrency = DEFAULTS.concurrency,
     batch_size: BatchSize = DEFAULTS.batch_size,
@@ -62,7 +79,7 @@ def start(
     The servers must be running.
     """
     options = PipelineOptions(concurrency=concurrency, batch_size=batch_size, breaker_seconds=breaker, open=open_)
-    run_main(lambda: _start(sources or [], workflow_id, options, watch=watch, as_json=as_json))
+    run_main(lambda: _start(chosen(sources, include, ignore), workflow_id, options, watch=watch, as_json=as_json))
 
 
 @app.command("retry-failed")

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from commands.following import follow_to_end
-from commands.options import AsJson, WorkflowId
+from commands.options import AsJson, Ignore, Include, WorkflowId, chosen
 from commands.output import print_json, say
 from orchestration.process_exit import run_main
 from orchestration.run_client import RunClient
@@ -59,6 +59,8 @@ def concurrency(
 def add(
     *,
     sources: Annotated[list[str], typer.Argument(metavar="SOURCES...", help="Files and folders.")],
+    include: Include = None,
+    ignore: Ignore = None,
     workflow_id: WorkflowId,
     wait: Wait = False,
     as_json: AsJson = False,
@@ -66,7 +68,7 @@ def add(
     """Add files and folders to an open run; with --wait, return when a checkpoint covers them."""
 
     async def act(client: RunClient) -> str:
-        added = await client.add_documents(workflow_id, sources, wait=wait)
+        added = await client.add_documents(workflow_id, chosen(sources, include, ignore), wait=wait)
         new = added.end_ordinal - added.first_ordinal
         if not new:
             return "The run had them all already: nothing was added."

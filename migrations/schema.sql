@@ -183,6 +183,12 @@ CREATE FUNCTION public.section_of(run text, document bigint, at bigint) RETURNS 
   LIMIT 1;
 END;
 
+CREATE FUNCTION public.uri_key(uri text) RETURNS bytea
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    RETURN sha256(convert_to(uri, 'UTF8'::name));
+
+COMMENT ON FUNCTION public.uri_key(uri text) IS 'SHA-256 of a URI: what makes a document the only one of its name in a run.';
+
 CREATE TABLE public.workflow_checkpoints (
     checkpoint_id text NOT NULL,
     workflow_id text NOT NULL,
@@ -558,8 +564,14 @@ CREATE TABLE public.run_epochs (
     workflow_id text NOT NULL,
     first_run_id text NOT NULL,
     epoch bigint NOT NULL,
-    claimed_at timestamp with time zone DEFAULT now() NOT NULL
+    claimed_at timestamp with time zone DEFAULT now() NOT NULL,
+    total bigint,
+    queued_bytes bigint
 );
+
+COMMENT ON COLUMN public.run_epochs.total IS 'Documents of the manifest, removed ones left out.';
+
+COMMENT ON COLUMN public.run_epochs.queued_bytes IS 'Sizes of all that was queued in this epoch, as discovery saw them.';
 
 CREATE VIEW public.run_progress AS
 SELECT
@@ -604,9 +616,6 @@ CREATE VIEW public.tables_of_contents AS
    FROM ((public.document_sections s
      JOIN public.document_texts t USING (workflow_id, "position"))
      JOIN public.documents d USING (workflow_id, "position"));
-
-ALTER TABLE ONLY public.documents
-    ADD CONSTRAINT a_document_once_per_run UNIQUE (workflow_id, uri);
 
 ALTER TABLE ONLY public.chunks
     ADD CONSTRAINT chunks_pkey PRIMARY KEY (workflow_id, "position", ordinal);
@@ -683,6 +692,8 @@ ALTER TABLE ONLY public.schema_migrations
 ALTER TABLE ONLY public.workflow_checkpoints
     ADD CONSTRAINT workflow_checkpoints_pkey PRIMARY KEY (checkpoint_id);
 
+CREATE UNIQUE INDEX a_document_once_per_run ON public.documents USING btree (workflow_id, public.uri_key(uri));
+
 CREATE INDEX chunks_by_terms ON public.chunks USING gin (terms);
 
 CREATE INDEX indexed_chunks_by_nearness ON public.indexed_chunks USING hnsw (embedding public.halfvec_cosine_ops) WITH (m='8', ef_construction='32');
@@ -691,7 +702,11 @@ CREATE INDEX members_of_identity ON public.identity_members USING btree (workflo
 
 CREATE INDEX mentions_by_normalised_name ON public.mentions USING btree (workflow_id, kind, normalised);
 
+CREATE INDEX quarantined_and_touched ON public.documents USING btree (workflow_id, "position") WHERE ((status = 'quarantined'::text) AND (version IS DISTINCT FROM read_version));
+
 CREATE INDEX touched_since_read ON public.documents USING btree (workflow_id, "position") WHERE ((status = 'processed'::text) AND (version IS DISTINCT FROM read_version));
+
+CREATE INDEX unfinished_by_epoch ON public.documents USING btree (workflow_id, epoch, "position") WHERE (status = ANY (ARRAY['pending'::text, 'cancelled'::text]));
 
 CREATE OR REPLACE VIEW public.run_changes AS
  SELECT r.workflow_id,
@@ -875,6 +890,7 @@ INSERT INTO public.schema_migrations (name, checksum) VALUES ('0003_services.sql
 INSERT INTO public.schema_migrations (name, checksum) VALUES ('0004_services_at_scale.sql', 'dad2c50b992da0082768655e1c6fa0c45519a1c884315399ee48008ced36d5f0');
 INSERT INTO public.schema_migrations (name, checksum) VALUES ('0005_forks_and_retention.sql', '09990b41c5ec8822f91fcd74177c8e89b4fea4cf4b6f872b5a23b0779e90009a');
 INSERT INTO public.schema_migrations (name, checksum) VALUES ('0006_rebuilding_the_mirror.sql', 'b2af01d0576ba2d5d679ee5a6e9b4178d57c3a268c75bb106a8a56fc40a75a8c');
+INSERT INTO public.schema_migrations (name, checksum) VALUES ('0007_sources.sql', 'd2a53f20fafc682951db48b419cf71c2b3d5623c4f1f7000ed7f5c6ece137432');
 INSERT INTO public.schema_migrations (name, checksum) VALUES ('0008_identities.sql', '5e81d8f0be15ad14c89203f201a148e3f5ea9506d530a5b4b3174d149c3473fd');
 INSERT INTO public.schema_migrations (name, checksum) VALUES ('0010_search.sql', 'e464c6f0153f4dd1264c5039893586848ebeccfc20d2a561ded5778460363002');
 INSERT INTO public.schema_migrations (name, checksum) VALUES ('0011_structure.sql', '5efd9cb21110d9124a9164837550a084aa5e380a50019e72ba97ec2a3517331e');

@@ -285,7 +285,7 @@ def resume_point(checkpoint: WorkflowCheckpoint | None) -> ResumePoint | None:
 def _brief(sources: Sequence[str]) -> str:
     if not sources:
         return "an open run"
-    first = sources[0].rstrip("/").rsplit("/", 1)[-1]
+    first = sources[0].partition("#")[0].rstrip("/").rsplit("/", 1)[-1]
     return first if len(sources) == 1 else f"{first} and {len(sources) - 1} more"
 
 

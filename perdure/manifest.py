@@ -70,6 +70,15 @@ class Changes:
 
 
 @dataclass(frozen=True, slots=True)
+class Added:
+    """What documents that were added to an open run have made of its manifest and queue."""
+
+    total: int
+    queued: int
+    queued_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """One quarantined document, in the form of `starter.py failures --json`."""
 
@@ -135,6 +144,10 @@ class ManifestStore(Protocol):
 
         Without `unfinished`, what was never begun or was cancelled stays as it is.
         """
+        ...
+
+    async def take_up_added(self, workflow_id: str, epoch: int) -> Added:
+        """Queue what was added since this epoch was taken up; costs what is added, not what there is; idempotent."""
         ...
 
     async def lease_batch(self, workflow_id: str, lease: Lease, first: int, end: int) -> Sequence[ManifestEntry]:

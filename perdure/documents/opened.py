@@ -3,7 +3,7 @@
 import os
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from perdure.documents.limits import MEGABYTE
@@ -35,8 +35,8 @@ def too_large(size: int, max_bytes: int) -> DocumentTooLarge:
     )
 
 
-def spooled(pieces: Iterable[bytes], version: str, max_bytes: int) -> OpenedDocument:
-    """The pieces in a temporary file that has no name and is gone with its descriptor.
+def spooled(pieces: Iterable[bytes], version: Callable[[], str], max_bytes: int) -> OpenedDocument:
+    """The pieces in a temporary file that has no name and is gone with its descriptor; then its version is asked for.
 
     Raises:
         DocumentTooLarge: there are more bytes than `max_bytes`; the rest is never asked for.
@@ -50,7 +50,7 @@ def spooled(pieces: Iterable[bytes], version: str, max_bytes: int) -> OpenedDocu
                 raise too_large(size, max_bytes)
             file.write(piece)
         file.flush()
-        return OpenedDocument(_for_reading(file.fileno()), size, version)
+        return OpenedDocument(_for_reading(file.fileno()), size, version())
 
 
 def _for_reading(descriptor: int) -> int:

@@ -24,16 +24,16 @@ _DOCUMENTS_FAULT = {errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENXIO, errno.
 _GONE = (FileNotFoundError, NotADirectoryError)
 
 
-def open_file(uri: str, source: str, max_bytes: int) -> OpenedDocument:
-    """A regular, non-empty file of at most `max_bytes`, open for reading.
+def open_file(uri: str, root: Path, max_bytes: int) -> OpenedDocument:
+    """A regular, non-empty file of at most `max_bytes`, open for reading; `root` is what its source stands on.
 
     Raises:
         DocumentError: the file is gone, empty, too large, unreadable, or no file.
         DependencyUnavailable: its source is gone altogether, or the disk fails.
     """
-    path, root = path_of(uri), path_of(source)
+    path = path_of(uri)
     try:
-        with _opened(path) as file:
+        with open_regular(path) as file:
             status = os.fstat(file.fileno())
             if status.st_size > max_bytes:
                 raise too_large(status.st_size, max_bytes)
@@ -57,7 +57,7 @@ def content_hash(uri: str) -> str | None:
     """
     digest, path = hashlib.sha256(), path_of(uri)
     try:
-        with _opened(path) as file:
+        with open_regular(path) as file:
             while block := file.read(_BLOCK_BYTES):
                 digest.update(block)
     except DocumentError:
@@ -70,7 +70,13 @@ def content_hash(uri: str) -> str | None:
     return digest.hexdigest()
 
 
-def _opened(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> BinaryIO:
+    """A regular file, open for reading.
+
+    Raises:
+        UnreadableDocument: it is something else.
+        OSError: it is gone, or cannot be opened.
+    """
     # Not blocking: opening a pipe would wait for somebody to write into it.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:

@@ -1,6 +1,8 @@
 """Promises of the manifest on a real Postgres: one commit a document, only by who may, and only what is to do."""
 
 import asyncio
+import json
+import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -12,6 +14,7 @@ from perdure.manifest import Lease
 from perdure.stores.postgres import manifest as postgres_manifest
 from perdure.stores.postgres.connection import PostgresPool
 from perdure.stores.postgres.manifest import PostgresManifestStore
+from perdure.stores.postgres.manifest_sql import TAKE_UP_ADDED
 from tests.integration.made_documents import discovered, processed
 
 RUN = "run"
@@ -260,3 +263,57 @@ async def test_what_changed_between_discovery_and_processing_says_so(
         )
     assert {row["position"]: row["read_version"] for row in rows} == versions
     assert [row["warnings"] for row in rows] == [[], ["The document was changed between discovery and processing."]]
+
+
+@pytest.mark.parametrize(("read", "warned"), [("5-10-99", False), ("5-11-20", True), ("6-10-20", True)])
+async def test_a_change_of_rights_is_no_change_of_a_document(
+    store: PostgresManifestStore, pool: PostgresPool, read: str, *, warned: bool
+) -> None:
+    epoch = await store.claim(RUN, "first", at_least=1)
+    await store.record(RUN, epoch, [replace(discovered("a"), version="5-10-20")])
+    await store.take_up(RUN, epoch, quarantined=False)
+    await store.lease_batch(RUN, Lease(epoch, 1, 1), 0, 1)
+    await store.commit(RUN, Lease(epoch, 1, 1), 0, processed(), attempts=1, read_version=read)
+    async with pool.connection() as conn:
+        assert bool(await conn.fetchval("SELECT warnings <> '{}' FROM documents WHERE workflow_id = $1", RUN)) == warned
+
+
+async def test_a_name_of_any_length_is_one_document(store: PostgresManifestStore) -> None:
+    epoch = await store.claim(RUN, "first", at_least=1)
+    chance = random.Random(4)
+    long = [f"file:///{chance.randbytes(6000).hex()}" for _ in range(3)]
+    page = [replace(discovered("x"), uri=uri) for uri in long]
+    await store.record(RUN, epoch, page)
+    await store.record(RUN, epoch, page)
+    assert (await store.take_up(RUN, epoch, quarantined=False)).queued == 3
+    assert await store.ordinals_of(RUN, epoch, long[1:]) == (1, 3)
+
+
+async def test_what_is_added_is_counted_as_the_whole_manifest_would_be(store: PostgresManifestStore) -> None:
+    epoch = await store.claim(RUN, "first", at_least=1)
+    await store.take_up(RUN, epoch, quarantined=False)
+    for names in (["a"], ["a", "b"], ["b"], ["c", "d"]):
+        await store.record(RUN, epoch, [discovered(name) for name in names])
+        added = await store.take_up_added(RUN, epoch)
+        assert added == await store.take_up_added(RUN, epoch)
+        totals = await store.totals(RUN)
+        assert totals
+        assert (added.total, added.queued, added.queued_bytes) == (totals.total, totals.queued, totals.queued_bytes)
+    assert await store.names(RUN, epoch, 0, 4) == ["a", "b", "c", "d"]
+
+
+async def test_adding_to_a_long_manifest_reads_little_of_it(store: PostgresManifestStore, pool: PostgresPool) -> None:
+    epoch = await store.claim(RUN, "first", at_least=1)
+    async with pool.connection() as conn:
+        await conn.execute(
+            """INSERT INTO documents (workflow_id, position, uri, name, source, size_bytes, version, epoch, ordinal)
+               SELECT $1, n, 'file:///' || n, n::text, 's', 1, '1', 1, n FROM generate_series(0, 29999) AS n""",
+            RUN,
+        )
+    await store.take_up(RUN, epoch, quarantined=False)
+    await store.record(RUN, epoch, [discovered("new")])
+    async with pool.connection() as conn:
+        await conn.execute("ANALYZE documents")
+        plan = json.loads(await conn.fetchval("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + TAKE_UP_ADDED, RUN, epoch))
+    assert plan[0]["Plan"]["Shared Hit Blocks"] + plan[0]["Plan"]["Shared Read Blocks"] < 200
+    assert (await store.take_up_added(RUN, epoch)).queued == 30001

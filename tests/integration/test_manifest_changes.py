@@ -123,7 +123,7 @@ async def test_an_ordinal_of_the_queue_is_never_used_twice(shelf: Shelf) -> None
     shelf.content["b.txt"] = ("v2", "revised while the run is open")
     added = await shelf.add(begun.epoch, "b.txt")
     assert (added.first_ordinal, added.end_ordinal, added.totals.queued) == (1, 2, 2)
-    assert added.totals.processed == 2
+    assert (added.totals.total, added.totals.queued_bytes) == (2, begun.totals.queued_bytes)
     assert (await shelf.discover("second")).names == ["b.txt"]
 
 

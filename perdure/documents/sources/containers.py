@@ -1,16 +1,22 @@
 """Files that hold documents: which they are, what is in them, and how one document comes out of them."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from perdure.documents.addresses import path_of, uri_of
 from perdure.documents.opened import OpenedDocument, spooled
-from perdure.documents.reading import fault
-from perdure.documents.sources.archive import tar_content, tar_members, zip_content, zip_members
-from perdure.documents.sources.mailbox import mbox_content, mbox_members
-from perdure.documents.sources.member import Member
-from perdure.errors import EmptyDocument, VanishedDocument
+from perdure.documents.reading import fault, open_regular
+from perdure.documents.sources.index_cache import indexed
+from perdure.documents.sources.mailbox import MailboxIndex, mbox_members
+from perdure.documents.sources.manifest_file import PREFIX
+from perdure.documents.sources.member import Content, Index, Member
+from perdure.documents.sources.patterns import split_patterns
+from perdure.documents.sources.tar_archive import TarIndex, tar_members
+from perdure.documents.sources.zip_archive import ZipIndex, zip_members
+from perdure.errors import EmptyDocument
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +25,25 @@ class Container:
 
     scheme: str
     suffixes: tuple[str, ...]
-    members: Callable[[Path], Iterator[Member]]
-    content: Callable[[Path, str], Iterator[bytes]]
+    listing: Callable[[Path, BinaryIO], Iterator[Member]]
+    index: Callable[[Path, BinaryIO], Index]
+
+    def members(self, path: Path) -> Iterator[Member]:
+        """In the order of the file; raises `DocumentError` for its damage, after what could be found, and `OSError`."""
+        with open_regular(path) as file:
+            yield from self.listing(path, file)
+
+    @contextmanager
+    def content(self, path: Path, key: str) -> Iterator[Content]:
+        """One member; raises `DocumentError` if there is none or it is damaged, and `OSError`."""
+        with open_regular(path) as file:
+            yield indexed(self.index, path, file).content(file, key)
 
 
 KINDS = (
-    Container("zip+", (".zip",), zip_members, zip_content),
-    Container("tar+", (".tar", ".tar.gz", ".tgz", ".tar.bz2"), tar_members, tar_content),
-    Container("mbox+", (".mbox",), mbox_members, mbox_content),
+    Container("zip+", (".zip",), zip_members, ZipIndex),
+    Container("tar+", (".tar", ".tar.gz", ".tgz", ".tar.bz2"), tar_members, TarIndex),
+    Container("mbox+", (".mbox",), mbox_members, MailboxIndex),
 )
 
 
@@ -51,6 +68,13 @@ def taken_apart(uri: str) -> tuple[Container, Path, str] | None:
     return kind, path_of(file), key
 
 
+def root_of(source: str) -> Path:
+    """The file or folder on which a source of files stands: for a member its container, for a manifest that itself."""
+    source = split_patterns(source)[0].removeprefix(PREFIX)
+    inside = taken_apart(source)
+    return inside[1] if inside else path_of(source)
+
+
 def open_member(kind: Container, path: Path, key: str, source: str, max_bytes: int) -> OpenedDocument:
     """One document of a file, in a temporary file without a name.
 
@@ -59,12 +83,10 @@ def open_member(kind: Container, path: Path, key: str, source: str, max_bytes: i
         DependencyUnavailable: its source is gone altogether, or a disk fails.
     """
     try:
-        version = next((one.version for one in kind.members(path) if one.key == key), None)
-        if version is None:
-            raise VanishedDocument("It was in the file at discovery and is not there now.")
-        opened = spooled(kind.content(path, key), version, max_bytes)
+        with kind.content(path, key) as content:
+            opened = spooled(content.pieces, content.version, max_bytes)
     except OSError as error:
-        raise fault(error, path, path_of(source)) from error
+        raise fault(error, path, root_of(source)) from error
     if not opened.size_bytes:
         opened.close()
         raise EmptyDocument("The file is empty.")

@@ -5,12 +5,13 @@ still the latest. Commits of single documents do not touch that row; the epoch, 
 own row fence them.
 """
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
 from perdure.documents.document import PROCESSING_VERSION, DiscoveredDocument, ProcessedDocument
 from perdure.errors import AlreadyCommitted, DocumentError, StaleWriter, StoreSetBack
-from perdure.manifest import Changes, Failure, Lease, ManifestEntry, ManifestTotals
+from perdure.manifest import Added, Changes, Failure, Lease, ManifestEntry, ManifestTotals
 from perdure.stores.postgres import manifest_sql as sql
 from perdure.stores.postgres.connection import Connection, PostgresPool
 from perdure.stores.postgres.epochs import check_epoch
@@ -57,8 +58,10 @@ class PostgresManifestStore:
             # A generic plan for a page of URIs scans the whole table: measured 0.2 s a page at 10,000 rows, not 2 ms.
             await conn.execute("SET LOCAL plan_cache_mode = force_custom_plan")
             known = await conn.fetch(
-                "SELECT uri FROM documents WHERE workflow_id = $1 AND uri = ANY($2)", workflow_id, list(page)
+                "SELECT uri, status FROM documents WHERE workflow_id = $1 AND uri_key(uri) = ANY($2)",
+                *(workflow_id, [_key(uri) for uri in page]),
             )
+            back = sum(row["status"] == "removed" for row in known)
             seen = [page[row["uri"]] for row in known]
             if seen:
                 await conn.execute(
@@ -71,6 +74,10 @@ class PostgresManifestStore:
                 )
             for document in seen:
                 del page[document.uri]
+            await conn.execute(
+                "UPDATE run_epochs SET total = total + $3 WHERE workflow_id = $1 AND epoch = $2",
+                *(workflow_id, epoch, len(page) + back),
+            )
             first = await conn.fetchval(
                 "SELECT coalesce(max(position) + 1, 0) FROM documents WHERE workflow_id = $1", workflow_id
             )
@@ -140,7 +147,17 @@ class PostgresManifestStore:
             if int(taken.split()[-1]) >= ANALYZE_FROM_ROWS:
                 # Until its statistics are fresh the planner misses the queue's index: 20 ms a document, not 2.
                 await conn.execute("ANALYZE documents")
-            return await _totals(conn, workflow_id) or _EMPTY
+            return await _counted(conn, workflow_id, epoch)
+
+    async def take_up_added(self, workflow_id: str, epoch: int) -> Added:
+        async with self._pool.transaction() as conn:
+            await _hold(conn, workflow_id, epoch)
+            await conn.execute(sql.TAKE_UP_ADDED, workflow_id, epoch)
+            row = await conn.fetchrow(sql.COUNTED, workflow_id, epoch)
+            if row:
+                return Added(**dict(row))
+            totals = await _counted(conn, workflow_id, epoch)
+            return Added(totals.total, totals.queued, totals.queued_bytes)
 
     async def lease_batch(self, workflow_id: str, lease: Lease, first: int, end: int) -> Sequence[ManifestEntry]:
         async with self._pool.connection() as conn:
@@ -239,8 +256,8 @@ class PostgresManifestStore:
             await conn.execute("SET LOCAL plan_cache_mode = force_custom_plan")
             row = await conn.fetchrow(
                 """SELECT coalesce(min(ordinal), 0) AS first, coalesce(max(ordinal) + 1, 0) AS end
-                   FROM documents WHERE workflow_id = $1 AND epoch = $2 AND uri = ANY($3)""",
-                *(workflow_id, epoch, list(uris)),
+                   FROM documents WHERE workflow_id = $1 AND epoch = $2 AND uri_key(uri) = ANY($3)""",
+                *(workflow_id, epoch, [_key(uri) for uri in uris]),
             )
         return (row["first"], row["end"]) if row else (0, 0)
 
@@ -293,6 +310,21 @@ async def _was_mine(conn: Connection, outcome: str, workflow_id: str, position: 
     if status in ("processed", "quarantined"):
         raise AlreadyCommitted(f"Document {position} of {workflow_id} has its result already.")
     raise StaleWriter(f"Document {position} of {workflow_id} was taken over by a later attempt.")
+
+
+async def _counted(conn: Connection, workflow_id: str, epoch: int) -> ManifestTotals:
+    """Read the whole manifest once; what is added to it from now on is counted as it comes."""
+    totals = await _totals(conn, workflow_id) or _EMPTY
+    await conn.execute(
+        "UPDATE run_epochs SET total = $3, queued_bytes = $4 WHERE workflow_id = $1 AND epoch = $2",
+        *(workflow_id, epoch, totals.total, totals.queued_bytes),
+    )
+    return totals
+
+
+def _key(uri: str) -> bytes:
+    """What the database's `uri_key` makes of it."""
+    return hashlib.sha256(uri.encode()).digest()
 
 
 async def _totals(conn: Connection, workflow_id: str) -> ManifestTotals | None:

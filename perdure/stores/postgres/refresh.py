@@ -3,15 +3,20 @@
 from collections.abc import Sequence
 
 from perdure.documents.document import PROCESSING_VERSION
+from perdure.documents.sources.patterns import split_patterns
 from perdure.stores.postgres.connection import Connection
 
+# A source whose patterns were changed is the same source: what they leave out now is gone from it.
+_BASE = "regexp_replace({}, '#(include|ignore)=.*$', '')"
+
 # A source in which nothing at all was found is more probably away than empty.
-_VANISHED = """
+_VANISHED = f"""
 SELECT position FROM documents d
-WHERE workflow_id = $1 AND source = ANY($3) AND seen_epoch < $2 AND status <> 'removed'
-  AND EXISTS (SELECT FROM documents s WHERE s.workflow_id = $1 AND s.source = d.source AND s.seen_epoch = $2)
+WHERE workflow_id = $1 AND {_BASE.format("source")} = ANY($3) AND seen_epoch < $2 AND status <> 'removed'
+  AND EXISTS (SELECT FROM documents s WHERE s.workflow_id = $1 AND s.seen_epoch = $2
+              AND {_BASE.format("s.source")} = {_BASE.format("d.source")})
 ORDER BY position LIMIT $4
-"""
+"""  # noqa: S608 - put together from constants
 
 _OUTDATED = """
 SELECT position FROM documents
@@ -22,7 +27,8 @@ ORDER BY position LIMIT $4
 
 async def refresh(conn: Connection, workflow_id: str, epoch: int, sources: Sequence[str], limit: int) -> int:
     """One step of `perdure.manifest.ManifestStore.refresh`, in the transaction that holds the run."""
-    gone = [row["position"] for row in await conn.fetch(_VANISHED, workflow_id, epoch, sources, limit)]
+    bases = [split_patterns(source)[0] for source in sources]
+    gone = [row["position"] for row in await conn.fetch(_VANISHED, workflow_id, epoch, bases, limit)]
     if gone:
         await _drop_results(conn, workflow_id, gone)
         await conn.execute(

@@ -9,7 +9,7 @@ from perdure.documents.sources import open_document
 
 def open_nothing(uri: str, source: str, max_bytes: int) -> OpenedDocument:
     """Something to send along where only the process matters."""
-    return spooled([uri.encode(), source.encode()], "1", max_bytes)
+    return spooled([uri.encode(), source.encode()], lambda: "1", max_bytes)
 
 
 def processed_here(uri: str, name: str, source: str) -> ProcessedDocument:

@@ -11,9 +11,19 @@ from pathlib import Path
 import pytest
 
 from perdure.documents.addresses import uri_of
-from perdure.documents.discovery import discover
-from perdure.documents.sources import content_hash
-from perdure.errors import DocumentError, DocumentTooLarge, EmptyDocument, EncryptedDocument, VanishedDocument
+from perdure.documents.discovery import check_source, discover, normalise_source
+from perdure.documents.document import DiscoveredDocument
+from perdure.documents.sources import content_hash, mailbox, open_document
+from perdure.errors import (
+    DamagedDocument,
+    DocumentError,
+    DocumentTooLarge,
+    EmptyDocument,
+    EncryptedDocument,
+    SourceNotFound,
+    UnreadableDocument,
+    VanishedDocument,
+)
 from tests.unit.documents.opening import read_document
 
 LIMIT = 1_000_000
@@ -152,3 +162,101 @@ def test_an_empty_member_and_an_empty_archive_have_their_reasons(tmp_path: Path)
     assert archive.name == "b.zip"
     with pytest.raises(EmptyDocument):
         read_document(member.uri, member.source, LIMIT)
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.tar", "a.tgz", "a.mbox"])
+def test_documents_of_a_container_come_out_right_in_any_order_with_few_passes(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seed = int(os.environ.get("PERDURE_TEST_SEED", random.randrange(2**32)))
+    print(f"PERDURE_TEST_SEED={seed}")
+    chance = random.Random(seed)
+    monkeypatch.setattr(mailbox, "MAX_REMEMBERED", 16)
+    contents = [f"{number}\n".encode() * chance.randrange(1, 500) for number in range(100)]
+    path = tmp_path / name
+    if name == "a.zip":
+        _zip(path, *((f"{number}", one) for number, one in enumerate(contents)))
+    elif name == "a.mbox":
+        path.write_bytes(b"".join(b"From x\n" + one + b"\n" for one in contents))
+        contents = [one + b"\n" for one in contents]
+    else:
+        _tar(path, "w:gz" if name == "a.tgz" else "w", *((f"{number}", one) for number, one in enumerate(contents)))
+    found = list(enumerate(discover([str(path)])))
+    assert len(found) == 100
+    chance.shuffle(found)
+    for number, document in found:
+        assert read_document(document.uri, document.source, LIMIT) == contents[number]
+        assert _version_read(document) == document.version
+
+
+@pytest.mark.parametrize("name", ["a.tar", "a.mbox"])
+def test_opening_one_of_many_documents_reads_little_else(tmp_path: Path, name: str) -> None:
+    count, content = 300, b"x" * 5000 + b"\n"
+    path = tmp_path / name
+    if name == "a.tar":
+        _tar(path, "w", *((f"{number}", content) for number in range(count)))
+    else:
+        path.write_bytes((b"From x\n" + content + b"\n") * count)
+    found = list(discover([str(path)]))
+    read_document(found[-1].uri, found[-1].source, LIMIT)
+    before = _bytes_read()
+    for document in found:
+        read_document(document.uri, document.source, LIMIT)
+    assert _bytes_read() - before < 20 * path.stat().st_size
+
+
+def _version_read(document: DiscoveredDocument) -> str:
+    opened = open_document(document.uri, document.source, LIMIT)
+    opened.close()
+    return opened.version
+
+
+def _bytes_read() -> int:
+    return int(Path("/proc/self/io").read_text().split()[1])
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.tar", "a.mbox"])
+def test_a_container_that_is_a_pipe_is_never_waited_on(tmp_path: Path, name: str) -> None:
+    _zip(tmp_path / "a.zip", ("1", b"x"))
+    _tar(tmp_path / "a.tar", "w", ("1", b"x"))
+    (tmp_path / "a.mbox").write_bytes(b"From a\n1\n")
+    (document,) = discover([str(tmp_path / name)])
+    (tmp_path / name).unlink()
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(UnreadableDocument):
+        read_document(document.uri, document.source, LIMIT)
+    assert content_hash(document.uri) is None
+
+
+def test_a_document_inside_a_file_can_be_a_source_itself(tmp_path: Path) -> None:
+    path = _zip(tmp_path / "a.zip", ("x/a b.txt", b"one"), ("c.txt", b"two"))
+    uri = f"zip+{uri_of(path)}!/x/a%20b.txt"
+    check_source(uri)
+    assert normalise_source(uri) == uri
+    (document,) = discover([uri])
+    assert (document.uri, document.source, document.name) == (uri, uri, "a.zip/x/a b.txt")
+    assert read_document(document.uri, document.source, LIMIT) == b"one"
+    with pytest.raises(SourceNotFound, match="There is no 'gone' in"):
+        check_source(f"zip+{uri_of(path)}!/gone")
+    with pytest.raises(SourceNotFound, match="no file or folder"):
+        check_source(f"zip+{uri_of(tmp_path)}/gone.zip!/gone")
+    _zip(path, ("c.txt", b"two"))
+    (document,) = discover([uri])
+    with pytest.raises(VanishedDocument):
+        read_document(document.uri, document.source, LIMIT)
+
+
+def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
+    for path in (_zip(tmp_path / "a.zip", ("x" * 5000, b"")), _tar(tmp_path / "a.tar", "w", ("x" * 5000, b""))):
+        (document,) = discover([str(path)])
+        assert document.name == path.name
+
+
+def test_what_stands_before_the_damage_of_an_archive_is_read(tmp_path: Path) -> None:
+    path = _tar(tmp_path / "a.tar", "w", ("1", b"x" * 2000), ("2", b"y" * 2000))
+    raw = path.read_bytes()
+    found = list(discover([str(path)]))
+    path.write_bytes(raw[:3000] + b"?" * 5000)
+    assert read_document(found[0].uri, found[0].source, LIMIT) == b"x" * 2000
+    with pytest.raises(DamagedDocument):
+        read_document(found[1].uri, found[1].source, LIMIT)

@@ -1,0 +1,103 @@
+"""What is attached to a mail is a document besides it, wherever the mail lies, and no mail harms the worker."""
+
+import os
+import random
+import time
+import zipfile
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+
+from perdure.documents.addresses import uri_of
+from perdure.documents.discovery import discover
+from perdure.documents.sources import attachments, content_hash, open_document
+from perdure.errors import DocumentError, EmptyDocument, VanishedDocument
+from tests.unit.documents.opening import read_document
+
+LIMIT = 100_000
+
+
+def _mail(*files: tuple[str, bytes], forwarded: EmailMessage | None = None) -> EmailMessage:
+    mail = EmailMessage()
+    mail["Subject"] = "Papers"
+    mail.set_content("See below.")
+    for name, content in files:
+        mail.add_attachment(content, maintype="application", subtype="octet-stream", filename=name)
+    if forwarded:
+        mail.add_attachment(forwarded)
+    return mail
+
+
+def test_attachments_are_documents_besides_the_mail_wherever_it_lies(tmp_path: Path) -> None:
+    inner = _mail(("inner ü.txt", b"inner"))
+    mail = _mail(("../../a.txt", b"one"), ("a.txt", b"two"), ("a.txt", b""), forwarded=inner).as_bytes()
+    (tmp_path / "a.eml").write_bytes(mail)
+    (tmp_path / "b.mbox").write_bytes(b"From a\n" + mail + b"\n")
+    with zipfile.ZipFile(tmp_path / "c.zip", "w") as archive:
+        archive.writestr("x/m.eml", mail)
+    found = list(discover([str(tmp_path)]))
+    names = ["", "/../../a.txt", "/a.txt", "/a.txt", "/inner ü.txt"]
+    assert [one.name for one in found] == [f"{m}{n}" for m in ("a.eml", "b.mbox/1.eml", "c.zip/x/m.eml") for n in names]
+    assert found[1].uri == f"attachment+{uri_of(tmp_path)}/a.eml!/1"
+    assert len({one.uri for one in found}) == len(found)
+    for first in (0, 5, 10):
+        for document, content in zip(found[first + 1 : first + 5], (b"one", b"two", b"", b"inner"), strict=True):
+            assert content_hash(document.uri)
+            if not content:
+                with pytest.raises(EmptyDocument):
+                    read_document(document.uri, document.source, LIMIT)
+                continue
+            assert read_document(document.uri, document.source, LIMIT) == content
+            opened = open_document(document.uri, document.source, LIMIT)
+            opened.close()
+            assert opened.version == document.version
+
+
+def test_an_attachment_that_changes_or_vanishes_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "a.eml"
+    path.write_bytes(_mail(("a", b"old"), ("b", b"x")).as_bytes())
+    _, first, second = discover([str(path)])
+    path.write_bytes(_mail(("a", b"new")).as_bytes())
+    opened = open_document(first.uri, first.source, LIMIT)
+    opened.close()
+    assert opened.version != first.version
+    with pytest.raises(VanishedDocument):
+        read_document(second.uri, second.source, LIMIT)
+    assert content_hash(second.uri) is None
+    path.unlink()
+    with pytest.raises(VanishedDocument):
+        read_document(first.uri, uri_of(tmp_path), LIMIT)
+
+
+def test_a_mail_is_taken_apart_within_bounds(tmp_path: Path) -> None:
+    path = tmp_path / "a.eml"
+    path.write_bytes(_mail(*((f"{number}", b"x") for number in range(150))).as_bytes())
+    assert len(list(discover([str(path)]))) == attachments.MAX_ATTACHMENTS + 1
+    deep = _mail(("a", b"x"))
+    for _ in range(attachments.MAX_DEPTH):
+        deep = _mail(forwarded=deep)
+    nested = b"".join(b'Content-Type: multipart/mixed; boundary="%d"\n\n--%d\n' % (n, n) for n in range(3000))
+    for mail in (deep.as_bytes(), nested + b"\n".join([b"x"] * 500_000), bytes(attachments.MAX_MAIL_BYTES + 1)):
+        path.write_bytes(mail)
+        began = time.monotonic()
+        assert len(list(discover([str(path)]))) == 1
+        assert time.monotonic() - began < 20
+
+
+def test_a_damaged_mail_is_never_more_than_a_documents_fault(tmp_path: Path) -> None:
+    seed = int(os.environ.get("PERDURE_TEST_SEED", random.randrange(2**32)))
+    print(f"PERDURE_TEST_SEED={seed}")
+    chance = random.Random(seed)
+    whole = _mail(("ä.txt", b"one" * 50), forwarded=_mail(("b", b"two"))).as_bytes()
+    path = tmp_path / "a.eml"
+    for _ in range(150):
+        raw = bytearray(whole)
+        for _ in range(chance.randrange(1, 30)):
+            raw[chance.randrange(len(raw))] = chance.randrange(256)
+        path.write_bytes(raw)
+        for document in discover([str(path)]):
+            try:
+                read_document(document.uri, document.source, LIMIT)
+            except DocumentError:
+                continue

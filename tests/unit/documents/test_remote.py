@@ -1,0 +1,219 @@
+"""Documents come from web servers and object stores: bounded, versioned, and with the blame where it belongs."""
+
+import hashlib
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from urllib.request import Request, urlopen
+
+import obstore
+import pytest
+from obstore.store import S3Store
+
+from perdure.documents.confinement import harmless
+from perdure.documents.discovery import check_source, discover, normalise_source
+from perdure.documents.sources import content_hash, open_document, remote
+from perdure.errors import (
+    DependencyUnavailable,
+    DocumentTooLarge,
+    EmptyDocument,
+    InvalidSource,
+    SourceNotFound,
+    UnreadableDocument,
+    VanishedDocument,
+)
+from tests.unit.documents.opening import read_document
+from tests.unit.documents.web_server import Page, web_server
+
+LIMIT = 1_000_000
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "key",
+    "AWS_SECRET_ACCESS_KEY": "secret",
+    "AWS_REGION": "us-east-1",
+}
+
+
+@pytest.fixture(autouse=True)
+def _without_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "_MAX_RETRIES", 0)
+
+
+@pytest.fixture
+def pages() -> dict[str, Page]:
+    return {}
+
+
+@pytest.fixture
+def web(pages: dict[str, Page]) -> Iterator[str]:
+    with web_server(pages) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def _s3_server() -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                urlopen(f"{address}/moto-api/").close()
+                break
+            except OSError:
+                assert time.monotonic() < deadline
+                assert server.poll() is None
+                time.sleep(0.05)
+        yield address
+    finally:
+        server.kill()
+        server.wait()
+
+
+@pytest.fixture
+def bucket(_s3_server: str, monkeypatch: pytest.MonkeyPatch) -> S3Store:
+    """An empty bucket called `papers` in a real server that speaks S3."""
+    for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": _s3_server}.items():
+        monkeypatch.setenv(name, value)
+    urlopen(Request(f"{_s3_server}/moto-api/reset", method="POST")).close()
+    urlopen(Request(f"{_s3_server}/papers", method="PUT")).close()
+    return S3Store("papers", client_options={"allow_http": True})
+
+
+@pytest.mark.parametrize(
+    ("headers", "version"),
+    [
+        ({"ETag": '"1"', "Last-Modified": "Wed, 21 Oct 2015 07:28:00 GMT"}, 'etag "1"'),
+        ({"Last-Modified": "Wed, 21 Oct 2015 07:28:00 GMT"}, "modified 2015-10-21T07:28:00+00:00 size 5"),
+        ({}, "modified unknown size 5"),
+    ],
+)
+def test_a_document_of_the_web_has_the_version_that_its_server_says(
+    web: str, pages: dict[str, Page], headers: dict[str, str], version: str
+) -> None:
+    pages["/x/a%20b.txt"] = Page(b"hello", headers=headers)
+    check_source(f"{web}/x/a%20b.txt")
+    (document,) = discover([f"{web}/x/a b.txt"])
+    assert (document.uri, document.source) == (f"{web}/x/a%20b.txt",) * 2
+    assert (document.name, document.size_bytes, document.version) == ("a b.txt", 5, version)
+    opened = open_document(document.uri, document.source, LIMIT)
+    opened.close()
+    assert opened.version == version
+    assert read_document(document.uri, document.source, LIMIT) == b"hello"
+    assert content_hash(document.uri) == hashlib.sha256(b"hello").hexdigest()
+
+
+def test_a_document_of_the_web_that_changes_or_vanishes_is_noticed(web: str, pages: dict[str, Page]) -> None:
+    pages["/a"] = Page(b"old", headers={"ETag": '"1"'})
+    (document,) = discover([f"{web}/a"])
+    pages["/a"] = Page(b"new", headers={"ETag": '"2"'})
+    opened = open_document(document.uri, document.source, LIMIT)
+    opened.close()
+    assert opened.version != document.version
+    for status in (404, 410):
+        pages["/a"] = Page(status=status)
+        with pytest.raises(VanishedDocument):
+            read_document(document.uri, document.source, LIMIT)
+        assert content_hash(document.uri) is None
+        (gone,) = discover([f"{web}/a"])
+        assert gone.uri == document.uri
+        with pytest.raises(SourceNotFound):
+            check_source(f"{web}/a")
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
+def test_a_server_that_refuses_is_waited_for(web: str, pages: dict[str, Page], status: int) -> None:
+    pages["/a"] = Page(b"x", status=status)
+    for failing in (
+        lambda: read_document(f"{web}/a", f"{web}/a", LIMIT),
+        lambda: list(discover([f"{web}/a"])),
+        lambda: content_hash(f"{web}/a"),
+    ):
+        with pytest.raises(DependencyUnavailable):
+            failing()
+    with pytest.raises(InvalidSource) as caught:
+        check_source(f"{web}/a")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_server_that_hangs_cuts_off_or_is_away_is_waited_for(
+    web: str, pages: dict[str, Page], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages["/cut"] = Page(b"x" * 100, claimed=200)
+    with pytest.raises(DependencyUnavailable):
+        read_document(f"{web}/cut", f"{web}/cut", LIMIT)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setattr(remote, "_REQUEST_SECONDS", 0.3)
+        uri = f"http://127.0.0.1:{silent.getsockname()[1]}/a"
+        with pytest.raises(DependencyUnavailable):
+            read_document(uri, uri, LIMIT)
+    with pytest.raises(DependencyUnavailable):
+        read_document(uri, uri, LIMIT)
+
+
+def test_documents_of_the_web_are_bounded(web: str, pages: dict[str, Page]) -> None:
+    pages["/large"] = Page(bytes(LIMIT + 1))
+    pages["/empty"] = Page()
+    pages["/unsized"] = Page(b"x", claimed=-1)
+    for path, fault in (("large", DocumentTooLarge), ("empty", EmptyDocument), ("unsized", UnreadableDocument)):
+        with pytest.raises(fault):
+            read_document(f"{web}/{path}", f"{web}/{path}", LIMIT)
+
+
+@pytest.mark.parametrize(
+    "source", ["http://", "https://h", "https://u:p@h/x", "https://h/x?y=1", "https://h:x/y", "s3://", "https://h/%00"]
+)
+def test_an_address_that_cannot_be_used_is_refused_in_one_sentence(source: str) -> None:
+    for refuse in (normalise_source, check_source):
+        with pytest.raises(InvalidSource) as caught:
+            refuse(source)
+        assert str(caught.value).endswith(".")
+
+
+def test_objects_under_a_prefix_are_documents_in_one_order(bucket: S3Store) -> None:
+    keys = ["in/a b.txt", "in/x/1%.txt", "in/x/ü.txt", "in/z", "inner/no.txt"]
+    for key in reversed(keys):
+        obstore.put(bucket, key, key.encode())
+    check_source("s3://papers/in")
+    found = list(discover(["s3://papers/in"]))
+    assert [one.name for one in found] == ["a b.txt", "x/1%.txt", "x/ü.txt", "z"]
+    assert found[0].uri == "s3://papers/in/a%20b.txt"
+    assert {one.source for one in found} == {"s3://papers/in"}
+    assert [read_document(one.uri, one.source, LIMIT).decode() for one in found] == keys[:4]
+    for one in found:
+        opened = open_document(one.uri, one.source, LIMIT)
+        opened.close()
+        assert opened.version == one.version
+    assert len(list(discover(["s3://papers"]))) == 5
+    (single,) = discover(["s3://papers/in/z"])
+    assert (single.uri, single.name) == ("s3://papers/in/z", "z")
+
+
+def test_an_object_that_changes_or_vanishes_is_noticed_and_a_lost_bucket_waited_for(bucket: S3Store) -> None:
+    obstore.put(bucket, "a", b"old")
+    (document,) = discover(["s3://papers/"])
+    obstore.put(bucket, "a", b"new")
+    opened = open_document(document.uri, document.source, LIMIT)
+    opened.close()
+    assert opened.version != document.version
+    obstore.delete(bucket, "a")
+    with pytest.raises(VanishedDocument):
+        read_document(document.uri, document.source, LIMIT)
+    with pytest.raises(SourceNotFound, match="no documents"):
+        check_source("s3://papers/")
+    with pytest.raises(DependencyUnavailable):
+        read_document("s3://gone/a", "s3://gone/", LIMIT)
+    with pytest.raises(DependencyUnavailable):
+        list(discover(["s3://gone/"]))
+
+
+def test_the_parser_never_sees_credentials() -> None:
+    assert harmless({**CREDENTIALS, "AWS_ENDPOINT_URL": "x", "AWS_SESSION_TOKEN": "x"}) == {}
