@@ -21,6 +21,8 @@ COMMANDS = {
     "checkpoints": ("reading", "List a run's checkpoints, oldest first."),
     "failures": ("reading", "List a run's quarantined documents and why."),
     "search": ("search", "Find what the documents of a run say about something, and where."),
+    "entities": ("entities", "List who and what the documents of a run name, the most central first."),
+    "entity": ("entities", "Show an entity: its spellings, what is related to it, and where it is mentioned."),
     "report": ("report", "Write one HTML page about a run, to look at or to send."),
     "fork": ("time_travel", "Go on from any checkpoint, as a run of its own."),
     "diff": ("time_travel", "Compare what two runs produced."),

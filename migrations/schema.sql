@@ -416,10 +416,22 @@ CREATE TABLE public.graph_edges (
     CONSTRAINT weight_counts_documents CHECK ((weight > 0))
 );
 
+CREATE TABLE public.graph_nodes (
+    workflow_id text NOT NULL,
+    identity_id text NOT NULL,
+    pagerank double precision NOT NULL,
+    community integer NOT NULL,
+    degree bigint NOT NULL,
+    strength bigint NOT NULL,
+    CONSTRAINT communities_count_from_0 CHECK ((community >= 0)),
+    CONSTRAINT pagerank_between_0_and_1 CHECK (((pagerank >= (0)::double precision) AND (pagerank <= (1)::double precision)))
+);
+
 CREATE TABLE public.graphs (
     workflow_id text NOT NULL,
     node_count bigint NOT NULL,
-    edge_count bigint NOT NULL
+    edge_count bigint NOT NULL,
+    ranked boolean DEFAULT false NOT NULL
 );
 
 CREATE TABLE public.identities (
@@ -644,6 +656,9 @@ ALTER TABLE ONLY public.documents
 ALTER TABLE ONLY public.graph_edges
     ADD CONSTRAINT graph_edges_pkey PRIMARY KEY (workflow_id, source, target);
 
+ALTER TABLE ONLY public.graph_nodes
+    ADD CONSTRAINT graph_nodes_pkey PRIMARY KEY (workflow_id, identity_id);
+
 ALTER TABLE ONLY public.graphs
     ADD CONSTRAINT graphs_pkey PRIMARY KEY (workflow_id);
 
@@ -785,6 +800,9 @@ ALTER TABLE ONLY public.documents
 ALTER TABLE ONLY public.graph_edges
     ADD CONSTRAINT graph_edges_workflow_id_fkey FOREIGN KEY (workflow_id) REFERENCES public.graphs(workflow_id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.graph_nodes
+    ADD CONSTRAINT graph_nodes_workflow_id_fkey FOREIGN KEY (workflow_id) REFERENCES public.graphs(workflow_id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.graphs
     ADD CONSTRAINT graphs_workflow_id_fkey FOREIGN KEY (workflow_id) REFERENCES public.runs(workflow_id) ON DELETE CASCADE;
 
@@ -850,6 +868,8 @@ GRANT SELECT ON TABLE public.failures TO perdure_inspector;
 
 GRANT SELECT ON TABLE public.graph_edges TO perdure_inspector;
 
+GRANT SELECT ON TABLE public.graph_nodes TO perdure_inspector;
+
 GRANT SELECT ON TABLE public.graphs TO perdure_inspector;
 
 GRANT SELECT ON TABLE public.identities TO perdure_inspector;
@@ -892,6 +912,7 @@ INSERT INTO public.schema_migrations (name, checksum) VALUES ('0005_forks_and_re
 INSERT INTO public.schema_migrations (name, checksum) VALUES ('0006_rebuilding_the_mirror.sql', 'b2af01d0576ba2d5d679ee5a6e9b4178d57c3a268c75bb106a8a56fc40a75a8c');
 INSERT INTO public.schema_migrations (name, checksum) VALUES ('0007_sources.sql', 'd2a53f20fafc682951db48b419cf71c2b3d5623c4f1f7000ed7f5c6ece137432');
 INSERT INTO public.schema_migrations (name, checksum) VALUES ('0008_identities.sql', '5e81d8f0be15ad14c89203f201a148e3f5ea9506d530a5b4b3174d149c3473fd');
+INSERT INTO public.schema_migrations (name, checksum) VALUES ('0009_analytics.sql', '9760667831462b2d44941fcb7d63b544108984bde3530b621e8625a3b02729cd');
 INSERT INTO public.schema_migrations (name, checksum) VALUES ('0010_search.sql', 'e464c6f0153f4dd1264c5039893586848ebeccfc20d2a561ded5778460363002');
 INSERT INTO public.schema_migrations (name, checksum) VALUES ('0011_structure.sql', '5efd9cb21110d9124a9164837550a084aa5e380a50019e72ba97ec2a3517331e');
 INSERT INTO public.schema_migrations (name, checksum) VALUES ('0013_incremental_runs.sql', 'e3f0c23c9616f1dea014e7d152ebf82b9251a42e2e897f4c1cd6d49b6b3a0914');

@@ -25,13 +25,23 @@ class Searching:
             UnknownWorkflow: the database does not know the one that was named.
             RefusedCommand: none was named, and none has read anything yet.
         """
-        if workflow_id:
-            if not await self.passages.knows(checked_workflow_id(workflow_id)):
-                raise UnknownWorkflow(f"No run with the workflow id '{workflow_id}' is known to the database.")
-            return workflow_id
-        if latest := await self.passages.latest_run():
-            return latest
-        raise RefusedCommand("No run has read any document yet, so there is nothing to search in.")
+        return await run_to_read(self.passages, workflow_id)
+
+
+async def run_to_read(passages: PassageStore, workflow_id: str | None) -> str:
+    """The run that was named, else the latest one that has read anything.
+
+    Raises:
+        UnknownWorkflow: the database does not know the one that was named.
+        RefusedCommand: none was named, and none has read anything yet.
+    """
+    if workflow_id:
+        if not await passages.knows(checked_workflow_id(workflow_id)):
+            raise UnknownWorkflow(f"No run with the workflow id '{workflow_id}' is known to the database.")
+        return workflow_id
+    if latest := await passages.latest_run():
+        return latest
+    raise RefusedCommand("No run has read any document yet, so there is nothing to search in.")
 
 
 @asynccontextmanager

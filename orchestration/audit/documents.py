@@ -35,6 +35,7 @@ _SENTENCES = {
     "wrong_alias": "The alias '{subject}' is counted {found} times; the documents give {expected}.",
     "wrong_name": "The identity '{subject}' is named '{found}'; its aliases give '{expected}'.",
     "wrong_graph": "The graph says that it has {found}; stored are {expected}.",
+    "wrong_node": "The node '{subject}' has the degree and strength {found}; the edges give {expected}.",
     "wrong_edge": "The edge '{subject}' has the weight {found}; the documents give {expected}.",
     "wrong_statistics": "The statistics of {subject} are {found}; the document gives {expected}.",
     "wrong_vector": "The vector of {subject} is not the mean of its chunks.",

@@ -24,6 +24,7 @@ _QUERIES = {
     "members": "SELECT identity_id, kind, normalised, rule, score FROM identity_members WHERE workflow_id = $1",
     "aliases": "SELECT identity_id, surface, mention_count, rule, score FROM identity_aliases WHERE workflow_id = $1",
     "graph": "SELECT node_count, edge_count FROM graphs WHERE workflow_id = $1",
+    "nodes": "SELECT identity_id, pagerank, community, degree, strength FROM graph_nodes WHERE workflow_id = $1",
     "edges": "SELECT source, target, weight FROM graph_edges WHERE workflow_id = $1",
     "statistics": f"""SELECT uri, o.characters, o.chunk_count, o.mention_count, identity_count, kinds
                       {_BY_DOCUMENT.format("document_statistics")}""",

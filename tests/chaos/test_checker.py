@@ -24,6 +24,7 @@ IN_POSTGRES = {
     "a mention is moved": "UPDATE mentions SET start_offset = start_offset + 1 WHERE position = 2 AND ordinal = 0",
     "an identity is renamed": "UPDATE identities SET name = name || 'x'",
     "an edge is gone": "DELETE FROM graph_edges WHERE ctid = (SELECT min(ctid) FROM graph_edges)",
+    "a node is moved": "UPDATE graph_nodes SET community = community + 1",
     "a vector is turned": "UPDATE document_vectors SET embedding = embedding * embedding WHERE position = 1",
     "a document is pending": "UPDATE documents SET status = 'pending' WHERE position = 4",
     "a document was committed again": "UPDATE documents SET committed_at = now() WHERE position = 5",

@@ -120,6 +120,7 @@ IN_DOCUMENTS = [
     damage("UPDATE identities SET name = name || 'x'", "wrong_name", "its aliases give"),
     damage("DELETE FROM identity_aliases", "wrong_alias", "is counted nothing times"),
     damage("DELETE FROM graph_edges WHERE ctid = (SELECT min(ctid) FROM graph_edges)", "wrong_edge", "has the weight"),
+    damage("DELETE FROM graph_nodes WHERE ctid = (SELECT min(ctid) FROM graph_nodes)", "wrong_node", "the edges give"),
     damage("DELETE FROM graphs", "wrong_graph", "The graph says that it has nothing"),
     damage("UPDATE document_statistics SET characters = 1 WHERE position = 1", "wrong_statistics", "document 1"),
     damage("DELETE FROM document_vectors WHERE position = 1", "wrong_vector", "document 1"),

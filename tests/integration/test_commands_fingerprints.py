@@ -31,6 +31,7 @@ async def produce(pool: PostgresPool, workflow_id: str, uris: list[str], *, atte
             )
             await conn.execute("INSERT INTO identity_aliases VALUES ($1, $2, 'A.', 1)", workflow_id, f"idn_{name}")
         await conn.execute("INSERT INTO graphs VALUES ($1, 2, 1)", workflow_id)
+        await conn.execute("INSERT INTO graph_nodes VALUES ($1, 'idn_a', 0.5, 0, 1, 1)", workflow_id)
         await conn.execute("INSERT INTO graph_edges VALUES ($1, 'idn_a', 'idn_b', 1)", workflow_id)
         for position, uri in enumerate(uris):
             await conn.execute(
@@ -59,6 +60,7 @@ CHANGES = {
     "identities": "UPDATE identities SET name = 'A. Lovelace'",
     "members": "UPDATE identity_members SET rule = 'initials'",
     "aliases": "UPDATE identity_aliases SET mention_count = 2",
+    "nodes": "UPDATE graph_nodes SET community = 1",
     "graph": "UPDATE graph_edges SET weight = 2",
     "tables": "UPDATE document_statistics SET identity_count = 2",
     "vectors": "UPDATE document_vectors SET embedding = embedding + array_fill(0.001::real, ARRAY[256])::vector",

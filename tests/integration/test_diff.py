@@ -27,6 +27,7 @@ CHANGES = {
     "identities": "UPDATE identities SET mention_count = mention_count + 1 WHERE workflow_id = 'two'",
     "members": "UPDATE identity_members SET score = 0.11 WHERE workflow_id = 'two'",
     "aliases": "DELETE FROM identity_aliases WHERE workflow_id = 'two'",
+    "nodes": "UPDATE graph_nodes SET degree = degree + 1 WHERE workflow_id = 'two'",
     "graph": "UPDATE graph_edges SET weight = weight + 1 WHERE workflow_id = 'two'",
     "tables": "UPDATE document_statistics SET characters = characters + 1 WHERE workflow_id = 'two'",
     "vectors": "DELETE FROM document_vectors WHERE workflow_id = 'two' AND position = 3",

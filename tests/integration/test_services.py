@@ -52,7 +52,7 @@ async def committed(
 async def outputs(pool: PostgresPool, workflow_id: str) -> list[object]:
     tables = (
         *("identities", "identity_members", "identity_aliases"),
-        *("graphs", "graph_edges", "document_statistics", "document_vectors"),
+        *("graphs", "graph_nodes", "graph_edges", "document_statistics", "document_vectors"),
     )
     async with pool.connection() as conn:
         return [
@@ -114,7 +114,7 @@ async def test_in_an_epoch_outputs_are_made_once_and_whoever_comes_late_changes_
     resolved, built = await identity.resolve("run", epoch), await analytics.build("run", epoch)
     tables = (
         *("identities", "identity_members", "identity_aliases"),
-        *("graphs", "graph_edges", "document_statistics", "document_vectors"),
+        *("graphs", "graph_nodes", "graph_edges", "document_statistics", "document_vectors"),
     )
     query = " UNION ALL ".join(f"SELECT '{table}' || ctid::text || xmin::text FROM {table}" for table in tables)
     async with pool.connection() as conn:

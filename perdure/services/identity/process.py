@@ -25,20 +25,22 @@ class ResolverProcess:
         DependencyUnavailable: from every method: the process cannot be started, or has ended.
     """
 
+    module = "perdure.services.identity.child"
+    called = RESOLVER
     _process: Process
 
     async def __aenter__(self) -> Self:
         path = os.pathsep.join(filter(None, [_ROOT, os.environ.get("PYTHONPATH")]))
         try:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "perdure.services.identity.child", str(os.getpid())),
+                *(sys.executable, "-m", self.module, str(os.getpid())),
                 stdin=PIPE,
                 stdout=PIPE,
                 stderr=PIPE,
                 env={**os.environ, "PYTHONPATH": path},
             )
         except OSError as error:
-            raise DependencyUnavailable(RESOLVER, error.strerror or str(error)) from error
+            raise DependencyUnavailable(self.called, error.strerror or str(error)) from error
         return self
 
     async def __aexit__(
@@ -79,4 +81,4 @@ class ResolverProcess:
             self._process.kill()
         code = await self._process.wait()
         how = f"it was ended by {signal.Signals(-code).name}" if code < 0 else f"it ended with the exit code {code}"
-        return DependencyUnavailable(RESOLVER, f"{how}{f', saying: {said.splitlines()[-1]}' if said else ''}")
+        return DependencyUnavailable(self.called, f"{how}{f', saying: {said.splitlines()[-1]}' if said else ''}")

@@ -5,6 +5,7 @@ import asyncpg
 from perdure.services.analytics import AnalyticsSummary
 from perdure.stores.postgres.connection import Connection, PostgresPool
 from perdure.stores.postgres.identities import WHOLE_RUN_SECONDS, resolved_in, take_run
+from perdure.stores.postgres.ranking import rank_nodes
 from perdure.stores.postgres.search import index_chunks
 
 OCCURRENCES = """
@@ -78,6 +79,7 @@ class PostgresAnalyticsStore:
             await conn.execute("INSERT INTO graphs VALUES ($1, $2, 0)", workflow_id, nodes)
             edges = await _execute(conn, _EDGES, workflow_id, max_identities)
             await conn.execute("UPDATE graphs SET edge_count = $2 WHERE workflow_id = $1", workflow_id, edges)
+            await rank_nodes(conn, workflow_id)
             rows = await _execute(conn, _STATISTICS, workflow_id)
             vectors = await _execute(conn, _VECTORS, workflow_id)
             await index_chunks(conn, workflow_id)

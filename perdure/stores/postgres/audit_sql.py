@@ -7,6 +7,7 @@ text. Argument $1 is the workflow id.
 # ruff: noqa: S608  every statement is put together from constants
 
 from perdure.stores.postgres.analytics import OCCURRENCES, STATISTICS_OF_RUN, VECTORS_OF_RUN
+from perdure.stores.postgres.ranking import DEGREES
 
 _DOCUMENT = "d.position, d.uri AS subject"
 
@@ -173,6 +174,14 @@ SERVICE_CHECKS = {
             "key",
         )
     }""",
+    "wrong_node": _unlike(
+        f"""SELECT identity_id AS key, concat_ws(' ', coalesce(degree, 0), coalesce(strength, 0)) AS value
+            FROM identities i JOIN graphs g USING (workflow_id) LEFT JOIN ({DEGREES}) AS degrees USING (identity_id)
+            WHERE i.workflow_id = $1 AND g.ranked AND $2::int IS NOT NULL""",
+        """SELECT identity_id AS key, concat_ws(' ', degree, strength) AS value
+           FROM graph_nodes WHERE workflow_id = $1""",
+        "key",
+    ),
     "wrong_statistics": _unlike(
         f"SELECT position AS key, made::text AS value FROM ({STATISTICS_OF_RUN}) AS made WHERE $2::int IS NOT NULL",
         "SELECT position AS key, s::text AS value FROM document_statistics AS s WHERE workflow_id = $1",

@@ -36,6 +36,7 @@ OUTPUTS = {
     "identities": ("identity_id, kind, normalised, name, mention_count, document_count, confidence", "identities"),
     "members": ("identity_id, kind, normalised, rule, score", "identity_members"),
     "aliases": ("identity_id, surface, mention_count, rule, score", "identity_aliases"),
+    "nodes": ("identity_id, pagerank, community, degree, strength", "graph_nodes"),
     "graph": ("source, target, weight", "graph_edges"),
     "tables": (
         "d.uri, o.characters, o.chunk_count, o.mention_count, o.identity_count, o.kinds",

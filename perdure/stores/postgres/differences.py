@@ -9,12 +9,14 @@ _SUBJECTS = {
     "identities": "kind || ' ' || name",
     "members": "kind || ' ' || normalised",
     "aliases": "surface",
+    "nodes": "(SELECT n.kind || ' ' || n.name FROM identities n WHERE n.workflow_id = g.workflow_id AND "
+    "n.identity_id = g.identity_id)",
     "graph": "(SELECT n.kind || ' ' || n.name FROM identities n WHERE n.workflow_id = g.workflow_id AND "
     "n.identity_id = g.source) || ' and ' || (SELECT n.kind || ' ' || n.name FROM identities n "
     "WHERE n.workflow_id = g.workflow_id AND n.identity_id = g.target)",
 }
 """What a row is about; everything else is about a document."""
-_TABLES = {"graph": "graph_edges g"}
+_TABLES = {"nodes": "graph_nodes g", "graph": "graph_edges g"}
 _COMPARE = """
 WITH one AS ({of_one}), other AS ({of_other})
 SELECT coalesce(one.subject, other.subject) COLLATE "C" AS subject, coalesce(one.rows, 0) AS in_one,

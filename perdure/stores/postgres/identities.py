@@ -71,22 +71,22 @@ async def _join_names(conn: Connection, workflow_id: str) -> None:
             await resolver.send(kind)
             names = await conn.cursor(sql.NAMES_OF_KIND, kind)
             while block := await names.fetch(ROWS, timeout=WHOLE_RUN_SECONDS):
-                await _awake(conn, resolver.send([tuple(row) for row in block]))
+                await awake(conn, resolver.send([tuple(row) for row in block]))
             await resolver.send([])
             await conn.execute("DELETE FROM run_pairs")
-            while pairs := await _awake(conn, resolver.receive()):
+            while pairs := await awake(conn, resolver.receive()):
                 await _run(conn, sql.ASK, *map(list, zip(*pairs, strict=True)))
             await _run(conn, "ANALYZE run_pairs")
             shared = await conn.cursor(sql.SHARED, workflow_id, timeout=WHOLE_RUN_SECONDS)
             while block := await shared.fetch(ROWS, timeout=WHOLE_RUN_SECONDS):
-                await _awake(conn, resolver.send([tuple(row) for row in block]))
+                await awake(conn, resolver.send([tuple(row) for row in block]))
             await resolver.send([])
-            while joins := await _awake(conn, resolver.receive()):
+            while joins := await awake(conn, resolver.receive()):
                 await _run(conn, sql.JOIN, *map(list, zip(*joins, strict=True)))
 
 
-async def _awake(conn: Connection, answer: Awaitable[Answer]) -> Answer:
-    """Wait for the resolver, and show the server meanwhile that this process is alive."""
+async def awake(conn: Connection, answer: Awaitable[Answer]) -> Answer:
+    """Wait for a child process, and show the server meanwhile that this process is alive."""
     waiting = asyncio.ensure_future(answer)
     try:
         while not (await asyncio.wait({waiting}, timeout=_AWAKE_SECONDS))[0]:

@@ -1,6 +1,7 @@
 """`AnalyticsService`: what a run's results look like as a graph, as tables and as vectors.
 
-* graph: nodes are identities, edges join those that occur in the same documents, weighted by how many.
+* graph: nodes are identities, edges join those that occur in the same documents, weighted by how many; each node
+  has a PageRank and a community.
 * table: one row of statistics a document.
 * vector: one vector a document, the mean of its chunks' embeddings at unit length.
 """
@@ -37,6 +38,7 @@ class AnalyticsStore(Protocol):
 
         Raises:
             StaleWriter: a later run has taken over.
+            DependencyUnavailable: the ranking process cannot be started, or has ended.
         """
         ...
 
