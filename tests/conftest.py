@@ -9,9 +9,11 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
+import asyncpg
 import psutil
 import pytest
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -21,6 +23,7 @@ from orchestration.embedded.postgres import EmbeddedPostgres
 from orchestration.embedded.stack import EmbeddedStack
 from orchestration.settings import Settings
 from orchestration.temporal_settings import TemporalSettings
+from perdure.stores.postgres.connection import _PooledConnection
 from perdure.stores.postgres.migrations import apply_migrations
 from tests.session_reaper import MARK, marked_processes
 
@@ -61,6 +64,20 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if reporter:
         reporter.flush()
     os._exit(int(session.exitstatus))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_types_asked_for_in_a_transaction() -> Iterator[None]:
+    """In a transaction nothing but its own statements is sent: whoever is stopped there must be idle to the server."""
+    ask = asyncpg.Connection._introspect_types
+
+    async def asked(conn: asyncpg.Connection, kinds: Iterable[int], seconds: float) -> Any:
+        assert not conn.is_in_transaction(), f"PostgresPool did not ask for these types before: {list(kinds)}"
+        return await ask(conn, kinds, seconds)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_PooledConnection, "_introspect_types", asked)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -32,6 +32,8 @@ IDLE_SECONDS = 60.0
 STOPPED_SECONDS = 15.0
 """How long the server leaves a transaction open in which nothing is asked of it. We never pause in one; a process that
 was stopped does, and would hold its rows, and whoever takes up its work, until somebody lets it go on."""
+_ARRAYS = ("bigint", "integer", "real", "double precision", "text", "bytea", "boolean", "jsonb", "timestamptz")
+"""Whose arrays our statements take or give."""
 
 
 class PostgresPool:
@@ -170,14 +172,15 @@ class _PooledConnection(asyncpg.Connection):
             await self.set_type_codec(
                 "vector", schema=schema, encoder=encode_vector, decoder=decode_vector, format="binary"
             )
+            # When asyncpg first meets a type of array it asks for what it does not know, and a new codec makes it
+            # forget. In a transaction the server would wait for us in the middle of that statement: no limit on idle
+            # transactions ends it if this process is stopped there.
+            await self.prepare(f"SELECT {', '.join(f'NULL::{kind}[]' for kind in _ARRAYS)}")
             self._vectors_known = True
 
 
 async def _prepare(conn: Any) -> None:
     await conn.set_type_codec("jsonb", schema="pg_catalog", encoder=_encode_json, decoder=json.loads)
-    # When asyncpg first meets a type it asks for what it does not know. In a transaction that would be a statement
-    # in whose middle the server waits for us: no limit on idle transactions ends it if this process is stopped there.
-    await conn.prepare("SELECT $1::bigint[], $2::integer[], $3::real[], $4::text[], $5::bytea")
 
 
 async def _roll_back(conn: Connection, transaction: asyncpg.transaction.Transaction) -> None:

@@ -13,12 +13,16 @@ FROM unnest($4::bigint[], $5::bigint[], $7::text[]) WITH ORDINALITY AS chunk (st
 """
 # Vectors go as one array of numbers: what a connection knows of pgvector's own types is wrong, for a while, when a
 # restored backup has made them anew, and no document must be blamed for that.
+_LIMIT = "SET LOCAL statement_timeout = '60s'"
+_LIMITS = f"{_LIMIT}; SET LOCAL transaction_timeout = '180s'"
+_TRANSACTION_TIMEOUT_SINCE = 17
 
 
 async def write_outputs(conn: Connection, workflow_id: str, position: int, document: ProcessedDocument) -> None:
     """Insert text, sections, tables, chunks with their embeddings and terms, and mentions."""
-    # A COPY waits for its client inside of a statement, where no limit on idle transactions ends it.
-    await conn.execute("SET LOCAL statement_timeout = '60s'")
+    # A COPY waits for its client inside of a statement, where no limit on idle transactions ends it. The same holds
+    # between the parts of any statement; what ends that one too, Postgres has since version 17.
+    await conn.execute(_LIMITS if conn.get_server_version().major >= _TRANSACTION_TIMEOUT_SINCE else _LIMIT)
     await conn.execute(
         "INSERT INTO document_texts VALUES ($1, $2, $3, $4)",
         *(workflow_id, position, document.text, list(document.page_offsets)),
