@@ -65,6 +65,19 @@ async def test_a_transaction_that_raises_leaves_nothing(pool: PostgresPool) -> N
     assert await ask(pool, "SELECT count(*) FROM runs") == 0
 
 
+async def test_who_is_stopped_in_the_middle_of_a_statement_does_not_hold_its_rows_for_ever(pool: PostgresPool) -> None:
+    async def be_stopped() -> None:
+        async with pool.transaction(limit_seconds=1) as conn:
+            await conn.execute("INSERT INTO runs (workflow_id, epoch) VALUES ('held', 1)")
+            await conn.prepare("SELECT count(*) FROM runs")  # the server waits for what is to be done with it
+            await asyncio.sleep(1.5)
+            await conn.fetchval("SELECT 1")
+
+    with pytest.raises(DependencyUnavailable):
+        await be_stopped()
+    assert await ask(pool, "SELECT count(*) FROM runs") == 0
+
+
 async def test_a_programming_error_is_not_the_worlds_fault(pool: PostgresPool) -> None:
     with pytest.raises(asyncpg.PostgresSyntaxError):
         await ask(pool, "SELEC 1")

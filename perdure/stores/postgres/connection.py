@@ -32,6 +32,9 @@ IDLE_SECONDS = 60.0
 STOPPED_SECONDS = 15.0
 """How long the server leaves a transaction open in which nothing is asked of it. We never pause in one; a process that
 was stopped does, and would hold its rows, and whoever takes up its work, until somebody lets it go on."""
+SHORT_SECONDS = 60.0
+"""For a transaction of a few rows, from its beginning to its end, on a server that is busy."""
+_LIMITS_TRANSACTIONS_SINCE = 17
 _ARRAYS = ("bigint", "integer", "real", "double precision", "text", "bytea", "boolean", "jsonb", "timestamptz")
 """Whose arrays our statements take or give."""
 
@@ -92,8 +95,13 @@ class PostgresPool:
                 await self._give_back(conn)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
+    async def transaction(self, *, limit_seconds: float | None = None) -> AsyncIterator[Connection]:
         """A connection inside one transaction, committed when the block ends and rolled back when it raises.
+
+        Args:
+            limit_seconds: after which the server ends it, whatever it does. Of use where others wait for its rows:
+                the limit on idle transactions does not count the time between the parts of a statement, and a process
+                may be stopped there as well. Servers before version 17 cannot.
 
         Raises:
             DependencyUnavailable: as `connection`; if it was lost during COMMIT, the outcome is unknown.
@@ -103,6 +111,8 @@ class PostgresPool:
             transaction = conn.transaction()
             await transaction.start()
             try:
+                if limit_seconds and conn.get_server_version().major >= _LIMITS_TRANSACTIONS_SINCE:
+                    await conn.execute(f"SET LOCAL transaction_timeout = '{limit_seconds:.0f}s'")
                 yield conn
             except BaseException as error:
                 if leaves_connection_unusable(error) or _is_lost(conn):

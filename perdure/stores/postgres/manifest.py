@@ -13,10 +13,10 @@ from perdure.documents.document import PROCESSING_VERSION, DiscoveredDocument, P
 from perdure.errors import AlreadyCommitted, DocumentError, StaleWriter, StoreSetBack
 from perdure.manifest import Added, Changes, Failure, Lease, ManifestEntry, ManifestTotals
 from perdure.stores.postgres import manifest_sql as sql
-from perdure.stores.postgres.connection import Connection, PostgresPool
+from perdure.stores.postgres.connection import SHORT_SECONDS, Connection, PostgresPool
 from perdure.stores.postgres.epochs import check_epoch
 from perdure.stores.postgres.faults import unstorable
-from perdure.stores.postgres.outputs import write_outputs
+from perdure.stores.postgres.outputs import seconds_to_write, write_outputs
 from perdure.stores.postgres.refresh import forget, refresh
 
 ANALYZE_FROM_ROWS = 1000
@@ -29,7 +29,7 @@ class PostgresManifestStore:
         self._pool = pool
 
     async def claim(self, workflow_id: str, first_run_id: str, *, at_least: int, replaces: int | None = None) -> int:
-        async with self._pool.transaction() as conn:
+        async with self._pool.transaction(limit_seconds=SHORT_SECONDS) as conn:
             await conn.execute(
                 "INSERT INTO runs (workflow_id, epoch) VALUES ($1, 1) ON CONFLICT DO NOTHING", workflow_id
             )
@@ -111,7 +111,7 @@ class PostgresManifestStore:
             return [(row["position"], row["uri"], row["sha256"]) for row in rows]
 
     async def settle_candidate(self, workflow_id: str, epoch: int, position: int, *, changed: bool) -> None:
-        async with self._pool.transaction() as conn:
+        async with self._pool.transaction(limit_seconds=SHORT_SECONDS) as conn:
             await _hold(conn, workflow_id, epoch)
             if not changed:
                 await conn.execute(
@@ -180,7 +180,7 @@ class PostgresManifestStore:
         read_version: str | None = None,
     ) -> None:
         try:
-            async with self._pool.transaction() as conn:
+            async with self._pool.transaction(limit_seconds=seconds_to_write(document)) as conn:
                 outcome = await conn.execute(
                     sql.COMMIT,
                     *(workflow_id, position, lease.epoch, lease.dispatch, lease.attempt, attempts),
@@ -200,7 +200,7 @@ class PostgresManifestStore:
     async def quarantine(
         self, workflow_id: str, lease: Lease, position: int, fault: DocumentError, *, attempts: int
     ) -> None:
-        async with self._pool.transaction() as conn:
+        async with self._pool.transaction(limit_seconds=SHORT_SECONDS) as conn:
             outcome = await conn.execute(
                 sql.QUARANTINE,
                 *(workflow_id, position, lease.epoch, lease.dispatch, lease.attempt, attempts),
@@ -209,7 +209,7 @@ class PostgresManifestStore:
             await _was_mine(conn, outcome, workflow_id, position)
 
     async def keep_parts(self, workflow_id: str, lease: Lease, position: int, parts: bytes) -> None:
-        async with self._pool.transaction() as conn:
+        async with self._pool.transaction(limit_seconds=SHORT_SECONDS) as conn:
             mine = (workflow_id, position, lease.epoch, lease.dispatch, lease.attempt)
             outcome = await conn.execute(sql.KEEP_PARTS, *mine, parts)
             await _was_mine(conn, outcome.replace("INSERT 0", "UPDATE"), workflow_id, position)
@@ -221,7 +221,7 @@ class PostgresManifestStore:
     async def close_run(
         self, workflow_id: str, epoch: int, status: str, *, through_with: int | None = None
     ) -> ManifestTotals:
-        async with self._pool.transaction() as conn:
+        async with self._pool.transaction(limit_seconds=SHORT_SECONDS) as conn:
             await _hold(conn, workflow_id, epoch)
             before = await _totals(conn, workflow_id) or _EMPTY
             if through_with is not None and (before.pending or before.total < through_with):

@@ -1,7 +1,7 @@
 """What processing made of one document, as rows; always inside the transaction that marks it processed."""
 
 from perdure.documents.document import EMBEDDING_DIMENSIONS, ProcessedDocument
-from perdure.stores.postgres.connection import Connection
+from perdure.stores.postgres.connection import SHORT_SECONDS, Connection
 
 CHUNKS_A_STATEMENT = 5_000
 """So that a book of a hundred thousand takes many short statements, and not one that runs out of its time."""
@@ -13,16 +13,17 @@ FROM unnest($4::bigint[], $5::bigint[], $7::text[]) WITH ORDINALITY AS chunk (st
 """
 # Vectors go as one array of numbers: what a connection knows of pgvector's own types is wrong, for a while, when a
 # restored backup has made them anew, and no document must be blamed for that.
-_LIMIT = "SET LOCAL statement_timeout = '60s'"
-_LIMITS = f"{_LIMIT}; SET LOCAL transaction_timeout = '180s'"
-_TRANSACTION_TIMEOUT_SINCE = 17
+
+
+def seconds_to_write(document: ProcessedDocument) -> float:
+    """How long the transaction may last that has `write_outputs` in it, even on a server that is busy."""
+    return SHORT_SECONDS * (1 + len(document.chunks) // CHUNKS_A_STATEMENT)
 
 
 async def write_outputs(conn: Connection, workflow_id: str, position: int, document: ProcessedDocument) -> None:
     """Insert text, sections, tables, chunks with their embeddings and terms, and mentions."""
-    # A COPY waits for its client inside of a statement, where no limit on idle transactions ends it. The same holds
-    # between the parts of any statement; what ends that one too, Postgres has since version 17.
-    await conn.execute(_LIMITS if conn.get_server_version().major >= _TRANSACTION_TIMEOUT_SINCE else _LIMIT)
+    # A COPY waits for its client inside of a statement, where no limit on idle transactions ends it.
+    await conn.execute("SET LOCAL statement_timeout = '60s'")
     await conn.execute(
         "INSERT INTO document_texts VALUES ($1, $2, $3, $4)",
         *(workflow_id, position, document.text, list(document.page_offsets)),
