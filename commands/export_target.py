@@ -43,7 +43,7 @@ def check_target(path: Path, form: ExportFormat, *, force: bool) -> None:
 def _check_file(path: Path, *, force: bool) -> None:
     if path.is_dir():
         raise RefusedCommand(f"'{path}' is a folder: name a file for the graph.")
-    if not os.path.lexists(path):
+    if not _exists(path):
         return
     if not force:
         raise RefusedCommand(f"'{path}' is there already; --force replaces it.")
@@ -52,7 +52,7 @@ def _check_file(path: Path, *, force: bool) -> None:
 
 
 def _check_folder(path: Path, *, force: bool) -> None:
-    if not os.path.lexists(path):
+    if not _exists(path):
         return
     if not path.is_dir():
         raise RefusedCommand(f"'{path}' is no folder: the tables are a file each, in a folder of their own.")
@@ -61,6 +61,15 @@ def _check_folder(path: Path, *, force: bool) -> None:
         raise RefusedCommand(f"The folder '{path}' is not empty; --force replaces an earlier export.")
     if strange := sorted(found - _OWN):
         raise RefusedCommand(f"The folder '{path}' holds '{strange[0]}', which is no export, and is not replaced.")
+
+
+def _exists(path: Path) -> bool:
+    """A link that leads nowhere is there too."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 @contextmanager
@@ -96,8 +105,13 @@ def staged(path: Path, form: ExportFormat, *, force: bool) -> Iterator[Path]:
 def _put_file(new: Path, target: Path, *, force: bool) -> None:
     if force:
         new.replace(target)
-    else:
+        return
+    try:
         os.link(new, target)  # unlike a renaming, it replaces nothing
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        new.rename(target)
 
 
 def _put_folder(new: Path, target: Path, old: Path) -> None:

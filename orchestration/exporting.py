@@ -1,5 +1,6 @@
 """A run written to files, straight from the database; neither Temporal nor a worker is needed for it."""
 
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -100,7 +101,8 @@ def _writing() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise RefusedCommand(f"The export cannot be written: {error.strerror or error}.") from error
+        why = os.strerror(error.errno) if error.errno else error
+        raise RefusedCommand(f"The export cannot be written: {why}.") from error
 
 
 @asynccontextmanager

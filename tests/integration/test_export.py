@@ -12,20 +12,17 @@ import pyarrow.parquet
 import pytest
 import rustworkx
 
+from orchestration.exporting import Exporting
 from orchestration.settings import Settings
 from orchestration.temporal_settings import TemporalSettings
-from perdure.documents.document import ProcessedDocument
-from perdure.services.analytics import AnalyticsService
-from perdure.services.analytics.export import tables
-from perdure.stores.postgres.analytics import PostgresAnalyticsStore
+from perdure.services.analytics.export import ExportFormat, tables
 from perdure.stores.postgres.connection import PostgresPool
-from perdure.stores.postgres.identities import PostgresIdentityStore
+from perdure.stores.postgres.exports import PostgresExportStore
+from perdure.stores.postgres.search import PostgresPassageStore
 from tests.integration.command_line import Ended
-from tests.integration.committed_run import committed, document
+from tests.integration.finished_run import finished
 from tests.integration.shared_run import script
 
-ADA, GRACE = ("person", "Ada Lovelace"), ("person", "Grace Hopper")
-ODD = ("organisation", '=SUM(1), "Böse\x02 & Söhne"\r\n<Ltd> \U0001f409 \ufffe')
 VIEWS = {
     "documents": "described_documents",
     "mentions": "resolved_mentions",
@@ -40,22 +37,6 @@ ORDER = {
     "aliases": "identity_id, mention_count DESC, surface",
     "edges": "source, target",
 }
-
-
-def documents() -> list[ProcessedDocument]:
-    plain = document([ADA, GRACE, ODD])
-    paged = replace(
-        document([ADA, ODD, ("place", "London")]),
-        page_offsets=(0, 20), title="", language="en", authors=('A "B", C', ""), warnings=("hm\n",),
-        created="2024-02-29", modified="1815-12-10T23:59:59Z",
-    )
-    return [plain, paged, document([GRACE, ADA]), document([])]
-
-
-async def finished(pool: PostgresPool, workflow_id: str, order: list[int]) -> None:
-    epoch = await committed(pool, workflow_id, documents(), order)
-    await PostgresIdentityStore(pool).resolve(workflow_id, epoch)
-    await AnalyticsService(PostgresAnalyticsStore(pool)).build(workflow_id, epoch)
 
 
 @pytest.fixture
@@ -93,7 +74,7 @@ def columns_of(name: str) -> list[str]:
 
 
 async def test_parquet_and_csv_say_what_the_views_say(pool: PostgresPool, settings: Settings, tmp_path: Path) -> None:
-    await finished(pool, "run", [0, 1, 2, 3])
+    await finished(pool, "run")
     parquet, csv = tmp_path / "parquet", tmp_path / "csv"
     counts = (await export(settings, "run", "parquet", parquet, "--json")).json["rows"]
     assert (await export(settings, "run", "csv", csv)).code == 0
@@ -134,7 +115,7 @@ def read_csv(path: Path, table: tables.Table) -> Any:
 
 
 async def test_graphml_and_json_say_what_the_graph_is(pool: PostgresPool, settings: Settings, tmp_path: Path) -> None:
-    await finished(pool, "run", [0, 1, 2, 3])
+    await finished(pool, "run")
     graphml, plain = tmp_path / "graph.graphml", tmp_path / "graph.json"
     for form, path in (("graphml", graphml), ("json", plain)):
         assert (await export(settings, "run", form, path)).code == 0
@@ -156,3 +137,33 @@ async def test_graphml_and_json_say_what_the_graph_is(pool: PostgresPool, settin
         for source, target, edge in graph.weighted_edge_list()
     }
     assert found == {(one["source"], one["target"], one["weight"]) for one in edges}
+
+
+async def test_two_exports_and_two_runs_give_the_same_bytes_whatever_the_order(
+    pool: PostgresPool, tmp_path: Path
+) -> None:
+    await finished(pool, "run")
+    await finished(pool, "other", [2, 3, 1, 0])
+    exporting = Exporting(PostgresExportStore(pool), PostgresPassageStore(pool))
+    for form in ExportFormat:
+        made = []
+        for name, run in (("first", "run"), ("second", "run"), ("third", "other")):
+            path = tmp_path / f"{name}-{form}"
+            if not form.is_graph:
+                path.mkdir()
+            await exporting.write(run, form, path, lambda *_: None)
+            made.append([one.read_bytes() for one in (sorted(path.iterdir()) if path.is_dir() else [path])])
+        assert made[0] == made[1] == made[2]
+
+
+async def test_the_size_of_a_block_changes_no_row(pool: PostgresPool) -> None:
+    await finished(pool, "run")
+    async with PostgresExportStore(pool).snapshot("run") as run:
+        for table in (*tables.PARQUET_TABLES, tables.NODES):
+            read = [
+                [row for block in [block async for block in run.blocks(replace(table, block=size))] for row in block]
+                for size in (1, 2, table.block)
+            ]
+            batches = [table.batch(rows) for rows in read]
+            assert batches[0] == batches[1] == batches[2]
+            assert len(read[0]) == await run.count(table) > 0
