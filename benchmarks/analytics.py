@@ -38,7 +38,7 @@ from orchestration.exporting import Exporting
 from orchestration.process_exit import run_main
 from perdure.services.analytics import MAX_IDENTITIES_PER_DOCUMENT, AnalyticsService
 from perdure.services.analytics.export import ExportFormat
-from perdure.services.analytics.export.tables import EDGES, NODES, PARQUET_TABLES, Table
+from perdure.services.analytics.export.tables import CSV_TABLES, EDGES, NODES, PARQUET_TABLES
 from perdure.services.analytics.ranking import ranked
 from perdure.services.identity import IdentityService
 from perdure.stores.postgres.analytics import OCCURRENCES, PostgresAnalyticsStore
@@ -99,29 +99,25 @@ async def export(pool: PostgresPool, form: ExportFormat, path: Path) -> dict[str
 
 
 async def export_plainly(pool: PostgresPool, form: ExportFormat, path: Path) -> dict[str, Any]:
-    """All rows of a table in a list, then the file."""
+    """All rows in lists, then the files."""
+    graph, wanted = (NODES, EDGES), PARQUET_TABLES if form is ExportFormat.PARQUET else CSV_TABLES
+    found = {}
     async with PostgresExportStore(pool).snapshot(RUN) as run:
-
-        async def rows(table: Table) -> list[tuple[Any, ...]]:
-            return [row for block in [block async for block in run.blocks(table)] for row in block]
-
-        if form.is_graph:
-            nodes = [dict(zip(NODES.schema.names, row, strict=True)) for row in await rows(NODES)]
-            edges = [dict(zip(EDGES.schema.names, row, strict=True)) for row in await rows(EDGES)]
-            write = _graphml if form is ExportFormat.GRAPHML else _json
-            write(path, nodes, edges)
-            return {"rows": {"nodes": len(nodes), "edges": len(edges)}}
-        counts = {}
-        for table in PARQUET_TABLES if form is ExportFormat.PARQUET else PARQUET_TABLES[:-1]:
-            found = await rows(table)
-            counts[table.name] = len(found)
-            file = path / f"{table.name}.{form}"
-            if form is ExportFormat.PARQUET:
-                pyarrow.parquet.write_table(pa.Table.from_batches([table.batch(found)]), file, compression="zstd")
-            else:
-                with file.open("w", newline="") as stream:
-                    csv.writer(stream).writerows([table.schema.names, *found])
-    return {"rows": counts}
+        for table in graph if form.is_graph else wanted:
+            found[table.name] = [row for block in [block async for block in run.blocks(table)] for row in block]
+    if form.is_graph:
+        nodes, edges = ([dict(zip(of.schema.names, row, strict=True)) for row in found[of.name]] for of in graph)
+        write = _graphml if form is ExportFormat.GRAPHML else _json
+        write(path, nodes, edges)
+    for table in () if form.is_graph else wanted:
+        file = path / f"{table.name}.{form}"
+        if form is ExportFormat.PARQUET:
+            whole = pa.Table.from_batches([table.batch(found[table.name])])
+            pyarrow.parquet.write_table(whole, file, compression="zstd")
+        else:
+            with file.open("w", newline="") as stream:
+                csv.writer(stream).writerows([table.schema.names, *found[table.name]])
+    return {"rows": {name: len(rows) for name, rows in found.items()}}
 
 
 def _json(path: Path, nodes: list[dict[str, Any]], edges: list[dict[str, Any]]) -> None:

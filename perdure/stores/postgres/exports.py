@@ -11,6 +11,8 @@ from perdure.stores.postgres.identities import WHOLE_RUN_SECONDS
 
 Rows = Sequence[tuple[Any, ...]]
 
+_SLOW_DISK_SECONDS = 300.0
+"""How long one block may take to be written; such a transaction holds nothing that a run waits for."""
 _BY_URI = 'ORDER BY uri COLLATE "C"'
 _BY_RANK = 'ORDER BY pagerank DESC NULLS LAST, mention_count DESC, identity_id COLLATE "C"'
 _FROM = {
@@ -96,6 +98,7 @@ class PostgresExportStore:
         """
         async with self._pool.transaction() as conn:
             await conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            await conn.execute(f"SET LOCAL idle_in_transaction_session_timeout = '{_SLOW_DISK_SECONDS:.0f}s'")
             yield ExportedRun(conn, workflow_id)
 
 
