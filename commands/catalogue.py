@@ -23,6 +23,7 @@ COMMANDS = {
     "search": ("search", "Find what the documents of a run say about something, and where."),
     "entities": ("entities", "List who and what the documents of a run name, the most central first."),
     "entity": ("entities", "Show an entity: its spellings, what is related to it, and where it is mentioned."),
+    "export": ("export", "Write a run's graph (GraphML, JSON) or tables (Parquet, CSV) to files."),
     "report": ("report", "Write one HTML page about a run, to look at or to send."),
     "fork": ("time_travel", "Go on from any checkpoint, as a run of its own."),
     "diff": ("time_travel", "Compare what two runs produced."),

@@ -77,3 +77,43 @@ def _bar() -> Progress:
         console=words,
         transient=False,
     )
+
+
+class RowDisplay:
+    """Shows how rows are written, table by table; also a context manager."""
+
+    def __init__(self) -> None:
+        self._live = _rows_bar() if words.is_terminal else None
+        self._task = self._live.add_task("beginning", total=None) if self._live else None
+        self._said_at = time.monotonic()
+
+    def __enter__(self) -> Self:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live:
+            self._live.stop()
+
+    def show(self, table: str, done: int, total: int) -> None:
+        """Bring the display up to date."""
+        if self._live and self._task is not None:
+            self._live.update(self._task, description=table, total=total, completed=done)
+        elif time.monotonic() - self._said_at >= LINE_EVERY_SECONDS:
+            self._said_at = time.monotonic()
+            say_when(f"{table}: {done} of {total} written")
+
+
+def _rows_bar() -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(compact=True),
+        console=words,
+        transient=True,
+    )

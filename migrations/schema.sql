@@ -65,6 +65,12 @@ BEGIN
     RETURN NEW;
 END $$;
 
+CREATE FUNCTION public.instant_of(said text) RETURNS timestamp with time zone
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN CASE WHEN (said ~ '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$'::text) THEN (said)::timestamp with time zone WHEN (said ~ '^\d{4}-\d\d-\d\d$'::text) THEN ((said || 'T00:00:00Z'::text))::timestamp with time zone ELSE NULL::timestamp with time zone END;
+
+COMMENT ON FUNCTION public.instant_of(said text) IS 'A date as documents say it; where only the day is known, its first moment in UTC.';
+
 CREATE FUNCTION public.keep_rest_of_chain_whole() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'public', 'pg_temp'
@@ -352,6 +358,47 @@ CREATE VIEW public.cited_mentions AS
      JOIN public.document_texts t USING (workflow_id, "position"))
      JOIN public.documents d USING (workflow_id, "position"));
 
+CREATE TABLE public.document_statistics (
+    workflow_id text NOT NULL,
+    "position" bigint NOT NULL,
+    characters bigint NOT NULL,
+    chunk_count bigint NOT NULL,
+    mention_count bigint NOT NULL,
+    identity_count bigint NOT NULL,
+    kinds jsonb NOT NULL
+);
+
+CREATE VIEW public.described_documents AS
+ SELECT d.workflow_id,
+    d."position",
+    d.uri,
+    d.name,
+    d.status,
+    d.media_type,
+    d.size_bytes,
+    d.sha256,
+    d.title,
+    d.authors,
+    d.language,
+    public.instant_of(d.created) AS created,
+    public.instant_of(d.modified) AS modified,
+    d.characters,
+    NULLIF(cardinality(t.page_offsets), 0) AS pages,
+    d.chunk_count,
+    d.mention_count,
+    s.identity_count,
+    d.quality_score,
+    d.warnings,
+    d.reason,
+    d.error_type,
+    d.committed_at
+   FROM ((public.documents d
+     LEFT JOIN public.document_texts t USING (workflow_id, "position"))
+     LEFT JOIN public.document_statistics s USING (workflow_id, "position"))
+  WHERE (d.status <> 'removed'::text);
+
+COMMENT ON VIEW public.described_documents IS 'Each document of a run: what it is, what it says of itself, and what was found.';
+
 CREATE TABLE public.document_parts (
     workflow_id text NOT NULL,
     "position" bigint NOT NULL,
@@ -367,16 +414,6 @@ ALTER TABLE public.document_parts ALTER COLUMN part_id ADD GENERATED ALWAYS AS I
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
-);
-
-CREATE TABLE public.document_statistics (
-    workflow_id text NOT NULL,
-    "position" bigint NOT NULL,
-    characters bigint NOT NULL,
-    chunk_count bigint NOT NULL,
-    mention_count bigint NOT NULL,
-    identity_count bigint NOT NULL,
-    kinds jsonb NOT NULL
 );
 
 CREATE TABLE public.document_tables (
@@ -543,12 +580,70 @@ CREATE VIEW public.latest_checkpoints AS
          LIMIT 1) latest)
   WHERE (ids.workflow_id IS NOT NULL);
 
+CREATE VIEW public.named_edges AS
+ SELECT e.workflow_id,
+    e.source,
+    s.kind AS source_kind,
+    s.name AS source_name,
+    e.target,
+    t.kind AS target_kind,
+    t.name AS target_name,
+    e.weight
+   FROM ((public.graph_edges e
+     JOIN public.identities s ON (((s.workflow_id = e.workflow_id) AND (s.identity_id = e.source))))
+     JOIN public.identities t ON (((t.workflow_id = e.workflow_id) AND (t.identity_id = e.target))));
+
+COMMENT ON VIEW public.named_edges IS 'Each pair of identities that share documents, by name; weight counts the documents.';
+
+CREATE VIEW public.ranked_identities AS
+ SELECT i.workflow_id,
+    i.identity_id,
+    i.kind,
+    i.name,
+    i.normalised,
+    i.mention_count,
+    i.document_count,
+    i.confidence,
+    n.pagerank,
+    n.community,
+    n.degree,
+    n.strength
+   FROM (public.identities i
+     LEFT JOIN public.graph_nodes n USING (workflow_id, identity_id));
+
+COMMENT ON VIEW public.ranked_identities IS 'Each identity, and its place in the graph of its run.';
+
 CREATE TABLE public.resolutions (
     workflow_id text NOT NULL,
     epoch bigint NOT NULL,
     ambiguous_mentions bigint DEFAULT 0 NOT NULL,
     CONSTRAINT resolved_in_an_epoch CHECK ((epoch >= 1))
 );
+
+CREATE VIEW public.resolved_mentions AS
+ SELECT m.workflow_id,
+    m."position",
+    m.ordinal,
+    d.uri,
+    d.name AS document,
+    public.page_of(m.start_offset, t.page_offsets) AS page,
+    m.start_offset,
+    m.end_offset,
+    m.kind,
+    m.surface,
+    m.normalised,
+    m.confidence,
+    n.identity_id,
+    i.name AS identity,
+    n.rule,
+    (n.score)::double precision AS score
+   FROM ((((public.mentions m
+     JOIN public.documents d USING (workflow_id, "position"))
+     JOIN public.document_texts t USING (workflow_id, "position"))
+     LEFT JOIN public.identity_members n ON (((n.workflow_id = m.workflow_id) AND (n.kind = m.kind) AND (n.normalised = m.normalised))))
+     LEFT JOIN public.identities i ON (((i.workflow_id = n.workflow_id) AND (i.identity_id = n.identity_id))));
+
+COMMENT ON VIEW public.resolved_mentions IS 'Each mention: where it stands, and which identity it means, by which rule.';
 
 CREATE TABLE public.retired_checkpoints (
     workflow_id text NOT NULL,
@@ -856,9 +951,11 @@ GRANT SELECT ON TABLE public.mentions TO perdure_inspector;
 
 GRANT SELECT ON TABLE public.cited_mentions TO perdure_inspector;
 
-GRANT SELECT ON TABLE public.document_parts TO perdure_inspector;
-
 GRANT SELECT ON TABLE public.document_statistics TO perdure_inspector;
+
+GRANT SELECT ON TABLE public.described_documents TO perdure_inspector;
+
+GRANT SELECT ON TABLE public.document_parts TO perdure_inspector;
 
 GRANT SELECT ON TABLE public.document_tables TO perdure_inspector;
 
@@ -886,7 +983,13 @@ GRANT SELECT ON TABLE public.indexed_chunks TO perdure_inspector;
 
 GRANT SELECT ON TABLE public.latest_checkpoints TO perdure_inspector;
 
+GRANT SELECT ON TABLE public.named_edges TO perdure_inspector;
+
+GRANT SELECT ON TABLE public.ranked_identities TO perdure_inspector;
+
 GRANT SELECT ON TABLE public.resolutions TO perdure_inspector;
+
+GRANT SELECT ON TABLE public.resolved_mentions TO perdure_inspector;
 
 GRANT SELECT ON TABLE public.retired_checkpoints TO perdure_inspector;
 
@@ -915,6 +1018,7 @@ INSERT INTO public.schema_migrations (name, checksum) VALUES ('0008_identities.s
 INSERT INTO public.schema_migrations (name, checksum) VALUES ('0009_analytics.sql', '9760667831462b2d44941fcb7d63b544108984bde3530b621e8625a3b02729cd');
 INSERT INTO public.schema_migrations (name, checksum) VALUES ('0010_search.sql', 'e464c6f0153f4dd1264c5039893586848ebeccfc20d2a561ded5778460363002');
 INSERT INTO public.schema_migrations (name, checksum) VALUES ('0011_structure.sql', '5efd9cb21110d9124a9164837550a084aa5e380a50019e72ba97ec2a3517331e');
+INSERT INTO public.schema_migrations (name, checksum) VALUES ('0012_tables.sql', 'e4940ac65c31f17fe2394a6701c9de0688a98591bc4dbcb1e2904d0365b609cf');
 INSERT INTO public.schema_migrations (name, checksum) VALUES ('0013_incremental_runs.sql', 'e3f0c23c9616f1dea014e7d152ebf82b9251a42e2e897f4c1cd6d49b6b3a0914');
 
 RESET check_function_bodies;

@@ -1,0 +1,118 @@
+"""A graph as one file, written block by block: first all nodes, then all edges; the same rows give the same bytes."""
+
+import json
+import re
+from collections.abc import Iterable
+from typing import IO, Any, Protocol
+from xml.sax.saxutils import escape
+
+Row = tuple[Any, ...]
+
+NODE_ATTRIBUTES = {
+    "name": "string",
+    "kind": "string",
+    "mentions": "long",
+    "documents": "long",
+    "confidence": "double",
+    "pagerank": "double",
+    "community": "long",
+    "degree": "long",
+    "strength": "long",
+}
+"""What stands after the id in the row of a node, with its type in GraphML; None is left out there, and null in JSON."""
+
+_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+
+class GraphFile(Protocol):
+    """`begin`, then `add_nodes` and `add_edges` as often as there are blocks, then `end`. All raise OSError.
+
+    A node is its id and the values of `NODE_ATTRIBUTES`; an edge is source, target and weight.
+    """
+
+    def begin(self) -> None: ...
+    def add_nodes(self, rows: Iterable[Row]) -> None: ...
+    def add_edges(self, rows: Iterable[Row]) -> None: ...
+    def end(self) -> None: ...
+
+
+class GraphmlFile:
+    """GraphML 1.0, undirected. A character that XML cannot hold becomes U+FFFD.
+
+    Args:
+        stream: takes text as it is, without translating ends of lines.
+    """
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def begin(self) -> None:
+        keys = [
+            f'  <key id="{name}" for="node" attr.name="{name}" attr.type="{of}"/>\n'
+            for name, of in NODE_ATTRIBUTES.items()
+        ]
+        self._stream.write(
+            '<?xml version="1.0" encoding="UTF-8"?>\n'
+            '<graphml xmlns="http://graphml.graphdrawing.org/xmlns"'
+            ' xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:schemaLocation="'
+            'http://graphml.graphdrawing.org/xmlns http://graphml.graphdrawing.org/xmlns/1.0/graphml.xsd">\n'
+            f'{"".join(keys)}  <key id="weight" for="edge" attr.name="weight" attr.type="long"/>\n'
+            '  <graph id="entities" edgedefault="undirected">\n'
+        )
+
+    def add_nodes(self, rows: Iterable[Row]) -> None:
+        for identity, *values in rows:
+            data = "".join(
+                f'<data key="{name}">{_escaped(value)}</data>'
+                for name, value in zip(NODE_ATTRIBUTES, values, strict=True)
+                if value is not None
+            )
+            self._stream.write(f'    <node id="{_escaped(identity)}">{data}</node>\n')
+
+    def add_edges(self, rows: Iterable[Row]) -> None:
+        for source, target, weight in rows:
+            self._stream.write(
+                f'    <edge source="{_escaped(source)}" target="{_escaped(target)}">'
+                f'<data key="weight">{weight}</data></edge>\n'
+            )
+
+    def end(self) -> None:
+        self._stream.write("  </graph>\n</graphml>\n")
+
+
+class NodeLinkFile:
+    """The JSON that d3 and `networkx.node_link_graph(data, edges="edges")` take; a node or an edge a line."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+        self._list = "nodes"
+        self._before = "\n"
+
+    def begin(self) -> None:
+        self._stream.write('{"directed": false, "multigraph": false, "graph": {}, "nodes": [')
+
+    def add_nodes(self, rows: Iterable[Row]) -> None:
+        self._add(dict(zip(("id", *NODE_ATTRIBUTES), row, strict=True)) for row in rows)
+
+    def add_edges(self, rows: Iterable[Row]) -> None:
+        self._turn_to_edges()
+        self._add({"source": source, "target": target, "weight": weight} for source, target, weight in rows)
+
+    def end(self) -> None:
+        self._turn_to_edges()
+        self._stream.write("\n]}\n")
+
+    def _turn_to_edges(self) -> None:
+        if self._list == "nodes":
+            self._stream.write('\n], "edges": [')
+            self._list, self._before = "edges", "\n"
+
+    def _add(self, values: Iterable[dict[str, Any]]) -> None:
+        for value in values:
+            self._stream.write(self._before + json.dumps(value, ensure_ascii=False))
+            self._before = ",\n"
+
+
+def _escaped(value: object) -> str:
+    return escape(_NO_XML.sub(_REPLACEMENT, str(value)), {'"': "&quot;", "\r": "&#13;", "\n": "&#10;", "\t": "&#9;"})

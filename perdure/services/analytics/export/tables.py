@@ -1,0 +1,95 @@
+"""The tables of an export: their columns, with types, in the order in which they are written.
+
+What differs between two runs over the same files, a position, an attempt, the time of a commit, is in none of them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from perdure.documents.document import EMBEDDING_DIMENSIONS
+
+_VECTOR = pa.list_(pa.field("element", pa.float32()), EMBEDDING_DIMENSIONS)
+_TYPES = {
+    "text": pa.string(),
+    "count": pa.int64(),
+    "real": pa.float64(),
+    "texts": pa.list_(pa.field("element", pa.string())),
+    "instant": pa.timestamp("us", "UTC"),
+    "vector": _VECTOR,
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """`block` is how many rows are read and held at once."""
+
+    name: str
+    schema: pa.Schema
+    block: int
+
+    def batch(self, rows: Sequence[Sequence[Any]]) -> pa.RecordBatch:
+        """Rows, at least one, in the order of the columns."""
+        columns = zip(*rows, strict=True)
+        arrays = [_array(values, field.type) for values, field in zip(columns, self.schema, strict=True)]
+        return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+
+
+def _array(values: tuple[Any, ...], of: pa.DataType) -> pa.Array:
+    if of == _VECTOR:
+        flat = pa.array(np.concatenate(values), type=pa.float32())
+        return pa.FixedSizeListArray.from_arrays(flat, type=of)
+    return pa.array(values, type=of)
+
+
+def _table(name: str, block: int, columns: str) -> Table:
+    """`columns` is a name and a type, the next name and its type, …; a type with a ? allows null."""
+    words = columns.split()
+    fields = [
+        pa.field(column, _TYPES[of.removesuffix("?")], nullable=of.endswith("?"))
+        for column, of in zip(words[::2], words[1::2], strict=True)
+    ]
+    return Table(name, pa.schema(fields), block)
+
+
+DOCUMENTS = _table(
+    "documents",
+    1000,
+    """uri text  name text  status text  media_type text?  size_bytes count  sha256 text?  title text?  authors texts
+       language text?  created instant?  modified instant?  characters count?  pages count?  chunk_count count?
+       mention_count count?  identity_count count?  quality_score real?  warnings texts  reason text?  error_type text?
+    """,
+)
+MENTIONS = _table(
+    "mentions",
+    10_000,
+    """uri text  page count?  start_offset count  end_offset count  kind text  surface text  normalised text
+       confidence real  identity_id text?  rule text?  score real?""",
+)
+IDENTITIES = _table(
+    "identities",
+    10_000,
+    """identity_id text  kind text  name text  normalised text  mention_count count  document_count count
+       confidence real  pagerank real?  community count?  degree count?  strength count?""",
+)
+NODES = _table(
+    "nodes",
+    10_000,
+    """identity_id text  name text  kind text  mention_count count  document_count count  confidence real
+       pagerank real?  community count?  degree count?  strength count?""",
+)
+"""Identities as a graph takes them."""
+ALIASES = _table("aliases", 10_000, "identity_id text  surface text  mention_count count  rule text  score real")
+EDGES = _table("edges", 20_000, "source text  target text  weight count")
+CHUNKS = _table(
+    "chunks",
+    500,
+    "uri text  ordinal count  page count?  start_offset count  end_offset count  text text  embedding vector",
+)
+
+CSV_TABLES = (DOCUMENTS, MENTIONS, IDENTITIES, ALIASES, EDGES)
+PARQUET_TABLES = (*CSV_TABLES, CHUNKS)
+"""Embeddings are no matter for CSV: of 1 KB each in Parquet, they would be ten times that as text."""

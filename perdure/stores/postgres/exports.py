@@ -1,0 +1,111 @@
+"""The rows of an export: one snapshot of a run, each table read through a cursor in an order that never changes."""
+
+from bisect import bisect_right
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from perdure.services.analytics.export.tables import Table
+from perdure.stores.postgres.connection import Connection, PostgresPool
+from perdure.stores.postgres.identities import WHOLE_RUN_SECONDS
+
+Rows = Sequence[tuple[Any, ...]]
+
+_SLOW_DISK_SECONDS = 300.0
+"""How long one block may take to be written; such a transaction holds nothing that a run waits for."""
+_BY_URI = 'ORDER BY uri COLLATE "C"'
+_BY_RANK = 'ORDER BY pagerank DESC NULLS LAST, mention_count DESC, identity_id COLLATE "C"'
+_FROM = {
+    "documents": ("described_documents", _BY_URI),
+    "mentions": ("resolved_mentions", f"{_BY_URI}, ordinal"),
+    "identities": ("ranked_identities", _BY_RANK),
+    "nodes": ("ranked_identities", _BY_RANK),
+    "aliases": (
+        """(SELECT workflow_id, identity_id, surface, mention_count, rule, score::double precision
+            FROM identity_aliases)""",
+        'ORDER BY identity_id COLLATE "C", mention_count DESC, surface COLLATE "C"',
+    ),
+    "edges": ("graph_edges", 'ORDER BY source COLLATE "C", target COLLATE "C"'),
+    "chunks": (
+        "(SELECT c.*, d.uri FROM chunks c JOIN documents d USING (workflow_id, position))",
+        f"{_BY_URI}, ordinal",
+    ),
+}
+_COUNTED = {
+    "documents": "described_documents",
+    "nodes": "identities",
+    "aliases": "identity_aliases",
+    "edges": "graph_edges",
+}
+_OF_TEXTS = {"page": "page_offsets", "text": "text"}
+"""Columns that are made here, of what `document_texts` says of a document: once a block instead of once a row."""
+
+
+class ExportedRun:
+    """A run as it stood when the snapshot was taken."""
+
+    def __init__(self, conn: Connection, workflow_id: str) -> None:
+        self._conn = conn
+        self._run = workflow_id
+
+    async def has_graph(self) -> bool:
+        return bool(await self._conn.fetchval("SELECT count(*) FROM graphs WHERE workflow_id = $1", self._run))
+
+    async def count(self, table: Table) -> int:
+        """How many rows a table has."""
+        statement = f"SELECT count(*) FROM {_COUNTED.get(table.name, table.name)} WHERE workflow_id = $1"  # noqa: S608 - constants
+        return int(await self._conn.fetchval(statement, self._run, timeout=WHOLE_RUN_SECONDS))
+
+    async def blocks(self, table: Table) -> AsyncIterator[Rows]:
+        """Rows in the order of the table's columns, `table.block` of them at a time."""
+        names = table.schema.names
+        cited = [name for name in names if name in _OF_TEXTS]
+        source, order = _FROM[table.name]
+        columns = ", ".join(name for name in names if name not in _OF_TEXTS)
+        place = ", position, start_offset, end_offset" if cited else ""
+        statement = f"SELECT {columns}{place} FROM {source} AS t WHERE workflow_id = $1 {order}"  # noqa: S608 - constants
+        cursor = await self._conn.cursor(statement, self._run, timeout=WHOLE_RUN_SECONDS)
+        while rows := await cursor.fetch(table.block, timeout=WHOLE_RUN_SECONDS):
+            yield await self._cited(names, rows, cited) if cited else [tuple(row) for row in rows]
+
+    async def _cited(self, names: Sequence[str], rows: Sequence[Any], cited: Sequence[str]) -> Rows:
+        wanted = ", ".join(_OF_TEXTS[name] for name in cited)
+        found = await self._conn.fetch(
+            f"SELECT position, {wanted} FROM document_texts WHERE workflow_id = $1 AND position = ANY($2::bigint[])",  # noqa: S608 - constants
+            *(self._run, list({row["position"] for row in rows})),
+            timeout=WHOLE_RUN_SECONDS,
+        )
+        texts = {one["position"]: one for one in found}
+        made = {"page": _page, "text": _passage}
+        return [
+            tuple(made[name](row, texts[row["position"]]) if name in made else row[name] for name in names)
+            for row in rows
+        ]
+
+
+class PostgresExportStore:
+    def __init__(self, pool: PostgresPool) -> None:
+        self._pool = pool
+
+    @asynccontextmanager
+    async def snapshot(self, workflow_id: str) -> AsyncIterator[ExportedRun]:
+        """The run as it is now, whatever is written meanwhile.
+
+        An `OSError` raised in the block would be taken for the database's.
+
+        Raises:
+            DependencyUnavailable: the database cannot be used now, or was lost meanwhile.
+        """
+        async with self._pool.transaction() as conn:
+            await conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            await conn.execute(f"SET LOCAL idle_in_transaction_session_timeout = '{_SLOW_DISK_SECONDS:.0f}s'")
+            yield ExportedRun(conn, workflow_id)
+
+
+def _page(row: Any, text: Any) -> int | None:
+    """As `page_of` in SQL."""
+    return max(1, bisect_right(text["page_offsets"], row["start_offset"])) if text["page_offsets"] else None
+
+
+def _passage(row: Any, text: Any) -> str:
+    return str(text["text"][row["start_offset"] : row["end_offset"]])

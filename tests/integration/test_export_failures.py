@@ -1,0 +1,105 @@
+"""An export that cannot be made says so in one sentence, and leaves what was there."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pyarrow.parquet
+import pytest
+
+from orchestration.exporting import Exporting
+from orchestration.settings import Settings
+from orchestration.temporal_settings import TemporalSettings
+from perdure.errors import RefusedCommand
+from perdure.services.analytics.export import ExportFormat
+from perdure.stores.postgres.connection import PostgresPool
+from perdure.stores.postgres.exports import PostgresExportStore
+from perdure.stores.postgres.search import PostgresPassageStore
+from tests.integration.command_line import ROOT
+from tests.integration.committed_run import committed
+from tests.integration.finished_run import documents, finished
+from tests.integration.shared_run import environment_of, script
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[PostgresPool]:
+    pool = PostgresPool(database_url)
+    yield pool
+    await pool.close()
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    return Settings(tmp_path, database_url, TemporalSettings("127.0.0.1:1"))
+
+
+async def test_the_present_of_a_run_is_exported_and_its_graph_is_not_until_there_is_one(
+    pool: PostgresPool, tmp_path: Path
+) -> None:
+    await committed(pool, "run", documents())
+    exporting = Exporting(PostgresExportStore(pool), PostgresPassageStore(pool))
+    with pytest.raises(RefusedCommand, match="has no graph yet"):
+        await exporting.write("run", ExportFormat.JSON, tmp_path / "graph.json", lambda *_: None)
+    rows = await exporting.write("run", ExportFormat.PARQUET, tmp_path, lambda *_: None)
+    assert rows == {"documents": 4, "mentions": 8, "identities": 0, "aliases": 0, "edges": 0, "chunks": 4}
+    assert pyarrow.parquet.read_table(tmp_path / "mentions.parquet")["identity_id"].null_count == 8
+
+
+async def test_nonsense_is_refused_in_one_sentence(settings: Settings, tmp_path: Path) -> None:
+    there = tmp_path / "there.json"
+    there.write_text("mine")
+    for arguments, sentence in (
+        (["-f", "xml"], "'xml' is not one of 'graphml', 'json', 'parquet', 'csv'"),
+        (["-f", "json", "-w", "ghost", "-o", str(tmp_path / "x")], "No run with the workflow id 'ghost'"),
+        (["-f", "json", "-o", str(there)], "is there already"),
+    ):
+        refused = await script(settings, "export", *arguments)
+        assert (refused.code, refused.stdout) == (2, ""), refused
+        assert sentence in refused.stderr
+        assert len(refused.stderr.splitlines()) == 1
+    assert {one.name for one in tmp_path.iterdir()} == {"there.json"}
+    assert there.read_text() == "mine"
+
+
+@pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGKILL])
+async def test_an_export_that_is_killed_in_its_middle_leaves_what_was_there(
+    kill: signal.Signals, pool: PostgresPool, settings: Settings, tmp_path: Path
+) -> None:
+    await finished(pool, "run")
+    target = tmp_path / "out.json"
+    target.write_text("before")
+    command = [sys.executable, "starter.py", "export", "-w", "run", "-f", "json", "-o", str(target), "--force"]
+    async with pool.transaction() as conn:
+        await conn.execute("LOCK TABLE graph_edges")  # the nodes are written, the edges cannot be read
+        process = subprocess.Popen(command, cwd=ROOT, env=environment_of(settings), stderr=subprocess.PIPE)
+        while not await conn.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+            await asyncio.sleep(0.05)
+        process.send_signal(kill)
+        _, stderr = process.communicate(timeout=30)
+    assert b"Traceback" not in stderr
+    assert target.read_text() == "before"
+    if kill is signal.SIGINT:
+        assert process.returncode == 130
+        assert {one.name for one in tmp_path.iterdir()} == {"out.json"}
+
+
+async def test_a_full_disk_is_told_as_such_and_leaves_nothing(
+    pool: PostgresPool, settings: Settings, tmp_path: Path
+) -> None:
+    await finished(pool, "run")
+    for form in ("graphml", "parquet"):
+        command = f"ulimit -f 0; exec {sys.executable} starter.py export -w run -f {form} -o {tmp_path}/out"
+        done = await asyncio.to_thread(shell, command, settings)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == "The export cannot be written: File too large.\n"
+        assert list(tmp_path.iterdir()) == []
+
+
+def shell(line: str, settings: Settings) -> subprocess.CompletedProcess[str]:
+    environment = environment_of(settings)
+    return subprocess.run(
+        ["/bin/sh", "-c", line], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
