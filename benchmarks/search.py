@@ -32,7 +32,8 @@ from perdure.services.search import CANDIDATES, SearchService
 from perdure.stores.postgres.connection import PostgresPool
 from perdure.stores.postgres.migrations import apply_migrations
 from perdure.stores.postgres.outputs import CHUNKS
-from perdure.stores.postgres.search import PostgresPassageStore, index_chunks
+from perdure.stores.postgres.search import PostgresPassageStore
+from perdure.stores.postgres.signatures import make_signatures
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 RUN, PASSAGE_CHARACTERS, CHUNKS_A_DOCUMENT, PAGE = "benchmark", 600, 50, 5_000
@@ -82,7 +83,7 @@ async def fill(pool: PostgresPool, made: list[str]) -> float:
             )
     async with pool.transaction() as conn:
         began = time.perf_counter()
-        await index_chunks(conn, RUN)
+        await make_signatures(conn, RUN)
         took = time.perf_counter() - began
     async with pool.connection() as conn:
         await conn.execute("VACUUM ANALYZE")
