@@ -240,6 +240,17 @@ CREATE VIEW public.checkpoint_history AS
     created_at
    FROM public.workflow_checkpoints;
 
+CREATE TABLE public.chunk_signatures (
+    workflow_id text NOT NULL,
+    block integer NOT NULL,
+    places bytea NOT NULL,
+    signatures bytea NOT NULL
+);
+ALTER TABLE ONLY public.chunk_signatures ALTER COLUMN places SET STORAGE EXTERNAL;
+ALTER TABLE ONLY public.chunk_signatures ALTER COLUMN signatures SET STORAGE EXTERNAL;
+
+COMMENT ON TABLE public.chunk_signatures IS 'What search looks through for passages near in meaning, in runs of many chunks.';
+
 CREATE TABLE public.chunks (
     workflow_id text NOT NULL,
     "position" bigint NOT NULL,
@@ -531,13 +542,6 @@ CREATE VIEW public.identity_mentions AS
      JOIN public.mentions o ON (((o.workflow_id = m.workflow_id) AND (o.kind = m.kind) AND (o.normalised = m.normalised))))
      JOIN public.documents d ON (((d.workflow_id = o.workflow_id) AND (d."position" = o."position"))));
 
-CREATE TABLE public.indexed_chunks (
-    workflow_id text NOT NULL,
-    "position" bigint NOT NULL,
-    ordinal integer NOT NULL,
-    embedding public.halfvec(256) NOT NULL
-);
-
 CREATE VIEW public.latest_checkpoints AS
  WITH RECURSIVE ids AS (
          SELECT min(workflow_checkpoints.workflow_id) AS workflow_id
@@ -724,6 +728,9 @@ CREATE VIEW public.tables_of_contents AS
      JOIN public.document_texts t USING (workflow_id, "position"))
      JOIN public.documents d USING (workflow_id, "position"));
 
+ALTER TABLE ONLY public.chunk_signatures
+    ADD CONSTRAINT chunk_signatures_pkey PRIMARY KEY (workflow_id, block);
+
 ALTER TABLE ONLY public.chunks
     ADD CONSTRAINT chunks_pkey PRIMARY KEY (workflow_id, "position", ordinal);
 
@@ -766,9 +773,6 @@ ALTER TABLE ONLY public.identity_aliases
 ALTER TABLE ONLY public.identity_members
     ADD CONSTRAINT identity_members_pkey PRIMARY KEY (workflow_id, kind, normalised);
 
-ALTER TABLE ONLY public.indexed_chunks
-    ADD CONSTRAINT indexed_chunks_pkey PRIMARY KEY (workflow_id, "position", ordinal);
-
 ALTER TABLE ONLY public.mentions
     ADD CONSTRAINT mentions_pkey PRIMARY KEY (workflow_id, "position", ordinal);
 
@@ -805,8 +809,6 @@ ALTER TABLE ONLY public.workflow_checkpoints
 CREATE UNIQUE INDEX a_document_once_per_run ON public.documents USING btree (workflow_id, public.uri_key(uri));
 
 CREATE INDEX chunks_by_terms ON public.chunks USING gin (terms);
-
-CREATE INDEX indexed_chunks_by_nearness ON public.indexed_chunks USING hnsw (embedding public.halfvec_cosine_ops) WITH (m='8', ef_construction='32');
 
 CREATE INDEX members_of_identity ON public.identity_members USING btree (workflow_id, identity_id);
 
@@ -862,6 +864,9 @@ CREATE TRIGGER retention_takes_the_oldest AFTER DELETE ON public.workflow_checkp
 
 ALTER TABLE public.workflow_checkpoints ENABLE ALWAYS TRIGGER retention_takes_the_oldest;
 
+ALTER TABLE ONLY public.chunk_signatures
+    ADD CONSTRAINT chunk_signatures_workflow_id_fkey FOREIGN KEY (workflow_id) REFERENCES public.runs(workflow_id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.chunks
     ADD CONSTRAINT chunks_workflow_id_position_fkey FOREIGN KEY (workflow_id, "position") REFERENCES public.document_texts(workflow_id, "position") ON DELETE CASCADE;
 
@@ -910,9 +915,6 @@ ALTER TABLE ONLY public.identity_aliases
 ALTER TABLE ONLY public.identity_members
     ADD CONSTRAINT identity_members_workflow_id_identity_id_fkey FOREIGN KEY (workflow_id, identity_id) REFERENCES public.identities(workflow_id, identity_id) ON DELETE CASCADE;
 
-ALTER TABLE ONLY public.indexed_chunks
-    ADD CONSTRAINT indexed_chunks_workflow_id_position_ordinal_fkey FOREIGN KEY (workflow_id, "position", ordinal) REFERENCES public.chunks(workflow_id, "position", ordinal) ON DELETE CASCADE;
-
 ALTER TABLE ONLY public.mentions
     ADD CONSTRAINT mentions_workflow_id_position_fkey FOREIGN KEY (workflow_id, "position") REFERENCES public.document_texts(workflow_id, "position") ON DELETE CASCADE;
 
@@ -938,6 +940,8 @@ GRANT SELECT,INSERT,DELETE ON TABLE public.workflow_checkpoints TO perdure_rebui
 GRANT SELECT ON TABLE public.broken_checkpoint_chains TO perdure_inspector;
 
 GRANT SELECT ON TABLE public.checkpoint_history TO perdure_inspector;
+
+GRANT SELECT ON TABLE public.chunk_signatures TO perdure_inspector;
 
 GRANT SELECT ON TABLE public.chunks TO perdure_inspector;
 
@@ -979,8 +983,6 @@ GRANT SELECT ON TABLE public.identity_members TO perdure_inspector;
 
 GRANT SELECT ON TABLE public.identity_mentions TO perdure_inspector;
 
-GRANT SELECT ON TABLE public.indexed_chunks TO perdure_inspector;
-
 GRANT SELECT ON TABLE public.latest_checkpoints TO perdure_inspector;
 
 GRANT SELECT ON TABLE public.named_edges TO perdure_inspector;
@@ -1020,5 +1022,6 @@ INSERT INTO public.schema_migrations (name, checksum) VALUES ('0010_search.sql',
 INSERT INTO public.schema_migrations (name, checksum) VALUES ('0011_structure.sql', '5efd9cb21110d9124a9164837550a084aa5e380a50019e72ba97ec2a3517331e');
 INSERT INTO public.schema_migrations (name, checksum) VALUES ('0012_tables.sql', 'e4940ac65c31f17fe2394a6701c9de0688a98591bc4dbcb1e2904d0365b609cf');
 INSERT INTO public.schema_migrations (name, checksum) VALUES ('0013_incremental_runs.sql', 'e3f0c23c9616f1dea014e7d152ebf82b9251a42e2e897f4c1cd6d49b6b3a0914');
+INSERT INTO public.schema_migrations (name, checksum) VALUES ('0014_signatures.sql', '5bcf5d6ed0b23cfefc769cb1801ad8b634a0fac5a66902a22998387195cb09f1');
 
 RESET check_function_bodies;

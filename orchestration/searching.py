@@ -1,15 +1,16 @@
 """Search over the runs in Postgres; neither Temporal nor a worker is needed for it."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from orchestration.settings import Settings
-from orchestration.stores import open_stores
+from orchestration.settings import database_from
 from orchestration.workflow_ids import checked_workflow_id
 from perdure.documents.embeddings import WordLlamaEmbedder
 from perdure.errors import RefusedCommand, UnknownWorkflow
 from perdure.services.search import PassageStore, SearchService
+from perdure.stores.postgres.connection import PostgresPool
 from perdure.stores.postgres.search import PostgresPassageStore
 
 
@@ -45,15 +46,15 @@ async def run_to_read(passages: PassageStore, workflow_id: str | None) -> str:
 
 
 @asynccontextmanager
-async def open_search(settings: Settings | None = None) -> AsyncIterator[Searching]:
-    """Search with the embedded or configured database.
+async def open_search() -> AsyncIterator[Searching]:
+    """Search with the embedded or configured database; what else is configured, or runs, is not looked at.
 
     Raises:
         RefusedCommand: no database is configured, and the embedded one does not run.
     """
-    stores = open_stores(settings or Settings.from_environment())
+    pool = PostgresPool(database_from(os.environ))
     try:
-        passages = PostgresPassageStore(stores.pool)
+        passages = PostgresPassageStore(pool)
         yield Searching(SearchService(passages, WordLlamaEmbedder()), passages)
     finally:
-        await stores.close()
+        await pool.close()

@@ -62,11 +62,9 @@ class Settings:
         """
         environment = os.environ if environment is None else environment
         data_dir = data_dir_from(environment)
-        database_url = environment.get("DATABASE_URL") or running_postgres(data_dir).dsn
-        _check_database_url(database_url)
         return cls(
             data_dir=data_dir,
-            database_url=database_url,
+            database_url=database_from(environment),
             temporal=configured_temporal(environment) or _embedded_temporal(data_dir, environment),
             task_queue=environment.get("PERDURE_TASK_QUEUE") or DEFAULT_TASK_QUEUE,
             checkpoint_dir=data_dir / "checkpoints" if switch(environment, "PERDURE_FILE_CHECKPOINTS") else None,
@@ -137,6 +135,18 @@ def _embedded_temporal(data_dir: Path, environment: Mapping[str, str]) -> Tempor
         web_ui=found.web_ui,
         embedded=True,
     )
+
+
+def database_from(environment: Mapping[str, str]) -> str:
+    """The address of the configured database, else of the data folder's own.
+
+    Raises:
+        InvalidConfiguration: it is no address.
+        EmbeddedServersNotRunning: none is configured, and the data folder's own does not run.
+    """
+    found = environment.get("DATABASE_URL") or running_postgres(data_dir_from(environment)).dsn
+    _check_database_url(found)
+    return found
 
 
 def _check_database_url(value: str) -> None:

@@ -19,6 +19,8 @@ from perdure.errors import RefusedCommand
 MAX_QUERY_CHARACTERS = 1_000
 CANDIDATES = 100
 """Passages of each ranking that take part."""
+NEIGHBOURS = 500
+"""Passages near in meaning among which words that are everywhere are looked for."""
 _RANK_OFFSET = 60
 
 Place = tuple[int, int]
@@ -73,8 +75,14 @@ class PassageStore(Protocol):
         """The run that something was committed to last, None if there is none."""
         ...
 
-    async def by_terms(self, workflow_id: str, query: str, count: int) -> Sequence[Place]:
-        """Places of the passages that have the words of the query, the best first."""
+    async def by_terms(self, workflow_id: str, query: str, count: int) -> Sequence[Place] | None:
+        """Places of the passages that have the words of the query, the best first; None if too many have them."""
+        ...
+
+    async def by_terms_among(
+        self, workflow_id: str, query: str, places: Sequence[Place], count: int
+    ) -> Sequence[Place]:
+        """As `by_terms`, of these places alone."""
         ...
 
     async def by_nearness(self, workflow_id: str, vector: npt.NDArray[np.float32], count: int) -> Sequence[Place]:
@@ -109,11 +117,14 @@ class SearchService:
         if len(query) > MAX_QUERY_CHARACTERS:
             raise RefusedCommand(f"A query may have {MAX_QUERY_CHARACTERS:,} characters at the most.")
         (vector,) = self._embedder.embed([query])
-        rankings = await asyncio.gather(
+        named, near = await asyncio.gather(
             self._store.by_terms(workflow_id, query, CANDIDATES),
-            self._store.by_nearness(workflow_id, vector, CANDIDATES),
+            self._store.by_nearness(workflow_id, vector, NEIGHBOURS),
         )
-        best = fused(rankings)[:limit]
+        if named is None:
+            # Words that so many passages have do not tell these apart: what the whole query means does.
+            named = await self._store.by_terms_among(workflow_id, query, near, CANDIDATES)
+        best = fused([named, near[:CANDIDATES]])[:limit]
         found = await self._store.passages(workflow_id, query, [place for place, _ in best])
         return [_hit(passage, score) for passage, (_, score) in zip(found, best, strict=True)]
 

@@ -1,25 +1,28 @@
 """Search finds passages by word and by meaning, says where they are, and gives the same answer every time."""
 
+import os
 import random
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from orchestration.settings import Settings
 from orchestration.temporal_settings import TemporalSettings
 from perdure.documents.chunking import chunk
-from perdure.documents.document import Chunk, DiscoveredDocument, ProcessedDocument
+from perdure.documents.document import EMBEDDING_DIMENSIONS, Chunk, DiscoveredDocument, ProcessedDocument
 from perdure.documents.embeddings import WordLlamaEmbedder
 from perdure.errors import RefusedCommand
 from perdure.manifest import Lease
 from perdure.services.search import Hit, SearchService
-from perdure.stores.postgres import search
+from perdure.stores.postgres import search, signatures
 from perdure.stores.postgres.analytics import PostgresAnalyticsStore
 from perdure.stores.postgres.connection import PostgresPool
 from perdure.stores.postgres.identities import PostgresIdentityStore
 from perdure.stores.postgres.manifest import PostgresManifestStore
 from perdure.stores.postgres.search import PostgresPassageStore
+from perdure.stores.postgres.signatures import likely_nearest
 from tests.integration.shared_run import script
 
 PAGES = [
@@ -87,10 +90,10 @@ async def test_meaning_is_found_where_no_word_is(pool: PostgresPool, service: Se
 async def test_phrases_and_words_to_leave_out_are_heeded(pool: PostgresPool) -> None:
     await commit_all(pool, "run", sorted(DOCUMENTS))
     store = PostgresPassageStore(pool)
-    assert len(await store.by_terms("run", "damage", 10)) == 2
-    assert len(await store.by_terms("run", '"storm damage"', 10)) == 1
-    assert len(await store.by_terms("run", "damage -roof", 10)) == 1
-    assert len(await store.by_terms("run", "zeppelin or yeast", 10)) == 2
+    assert len(await store.by_terms("run", "damage", 10) or []) == 2
+    assert len(await store.by_terms("run", '"storm damage"', 10) or []) == 1
+    assert len(await store.by_terms("run", "damage -roof", 10) or []) == 1
+    assert len(await store.by_terms("run", "zeppelin or yeast", 10) or []) == 2
     assert await store.by_terms("run", "bread roof", 10) == []
     assert await store.by_terms("another run", "damage", 10) == []
 
@@ -122,20 +125,65 @@ async def test_no_query_breaks_it(pool: PostgresPool, service: SearchService, qu
     assert len(await service.search("run", query, 3)) == 3
 
 
-async def test_a_large_run_is_searched_through_the_index_of_vectors(
+async def test_a_large_run_is_searched_by_signatures(
     pool: PostgresPool, service: SearchService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     epoch = await commit_all(pool, "run", sorted(DOCUMENTS))
     exact = await _found(service)
-    monkeypatch.setattr(search, "EXACT_CHUNKS", 0)
+    monkeypatch.setattr(signatures, "EXACT_CHUNKS", 0)
+    monkeypatch.setattr(search, "_NEAREST", "SELECT 1 WHERE false")  # from here on only signatures find anything near
     await PostgresIdentityStore(pool).resolve("run", epoch)
     await PostgresAnalyticsStore(pool).build("run", epoch, 50)
     async with pool.connection() as conn:
-        assert await conn.fetchval("SELECT count(*) FROM indexed_chunks") == 5
-        assert "indexed_chunks_by_nearness" in await conn.fetchval(
-            "SELECT string_agg(indexname, ' ') FROM pg_indexes WHERE indexdef LIKE '%hnsw%'"
-        )
+        assert await conn.fetchval("SELECT length(signatures) FROM chunk_signatures") == 5 * EMBEDDING_DIMENSIONS // 8
     assert await _found(service) == exact
+
+
+async def test_signatures_name_the_nearest_in_whatever_blocks_they_come(
+    pool: PostgresPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seed = int(os.environ.get("PERDURE_TEST_SEED") or random.SystemRandom().randrange(10**6))
+    print(f"PERDURE_TEST_SEED={seed}")
+    vectors = np.random.default_rng(seed).normal(size=(2_000, EMBEDDING_DIMENSIONS)).astype(np.float32)
+    async with pool.connection() as conn:
+        await conn.execute("INSERT INTO runs (workflow_id, epoch) VALUES ('run', 1)")
+        for block, part in enumerate(np.split(vectors, 20)):
+            places = np.array([(block, ordinal) for ordinal in range(len(part))], ">i8,>i4").tobytes()
+            bits = np.packbits(part > 0, axis=1).tobytes()
+            await conn.execute("INSERT INTO chunk_signatures VALUES ('run', $1, $2, $3)", block, places, bits)
+    query = vectors[seed % len(vectors)]
+    estimates = np.where(vectors > 0, 1, -1) @ query
+    best = sorted(divmod(int(one), 100) for one in np.argsort(-estimates)[:50])
+    for blocks_at_once in (1, 7, 64):
+        monkeypatch.setattr(signatures, "_BLOCKS_AT_ONCE", blocks_at_once)
+        async with pool.transaction() as conn:
+            assert sorted(await likely_nearest(conn, "run", query, 50) or []) == best
+    monkeypatch.setattr(signatures, "ESTIMATED", 300)
+    found = []
+    for blocks_at_once in (1, 7, 64):
+        monkeypatch.setattr(signatures, "_BLOCKS_AT_ONCE", blocks_at_once)
+        async with pool.transaction() as conn:
+            found.append(await likely_nearest(conn, "run", query, 50))
+    assert found[0] == found[1] == found[2]
+    assert divmod(seed % len(vectors), 100) in (found[0] or [])
+
+
+async def test_words_that_are_everywhere_are_ranked_among_what_is_near(
+    pool: PostgresPool, service: SearchService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await commit_all(pool, "run", sorted(DOCUMENTS))
+    store = PostgresPassageStore(pool)
+    all_ranked = await store.by_terms("run", "damage", 10)
+    answers = await service.search("run", "storm damage", 10)
+    monkeypatch.setattr(search, "RANKED_MATCHES", 1)
+    assert await store.by_terms("run", "damage", 10) is None
+    assert await store.by_terms("run", "zeppelins", 10) == [(0, 0)]
+    everywhere = await store.by_nearness("run", WordLlamaEmbedder().embed(["x"])[0], 10)
+    assert len(everywhere) == 5
+    assert await store.by_terms_among("run", "damage", everywhere, 10) == all_ranked
+    assert await store.by_terms_among("run", "damage", [], 10) == []
+    monkeypatch.setattr(search, "RANKED_MATCHES", 0)
+    assert await service.search("run", "storm damage", 10) == answers
 
 
 async def _found(service: SearchService) -> list[Hit]:
@@ -145,7 +193,7 @@ async def _found(service: SearchService) -> list[Hit]:
 async def test_the_command_answers_from_the_database_alone(
     pool: PostgresPool, database_url: str, tmp_path: Path
 ) -> None:
-    settings = Settings(tmp_path, database_url, TemporalSettings("127.0.0.1:1"))
+    settings = Settings(tmp_path, database_url, TemporalSettings(""))  # no address: that of servers that do not run
     empty = await script(settings, "search", "roof")
     assert (empty.code, empty.stdout) == (2, "")
     assert "No run has read any document yet" in empty.stderr

@@ -6,7 +6,7 @@ from perdure.services.analytics import AnalyticsSummary
 from perdure.stores.postgres.connection import Connection, PostgresPool
 from perdure.stores.postgres.identities import WHOLE_RUN_SECONDS, resolved_in, take_run
 from perdure.stores.postgres.ranking import rank_nodes
-from perdure.stores.postgres.search import index_chunks
+from perdure.stores.postgres.signatures import make_signatures
 
 OCCURRENCES = """
 WITH occurrences AS (
@@ -82,7 +82,7 @@ class PostgresAnalyticsStore:
             await rank_nodes(conn, workflow_id)
             rows = await _execute(conn, _STATISTICS, workflow_id)
             vectors = await _execute(conn, _VECTORS, workflow_id)
-            await index_chunks(conn, workflow_id)
+            await make_signatures(conn, workflow_id)
         return AnalyticsSummary(nodes, edges, rows, vectors)
 
 

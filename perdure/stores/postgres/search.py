@@ -1,64 +1,76 @@
-"""Passages in Postgres: full text by a GIN index, nearness by pgvector.
+"""Passages in Postgres: full text by a GIN index, nearness by vectors.
 
-In a run of up to `EXACT_CHUNKS` chunks a query is compared with each one, which is exact and takes milliseconds; the
-chunks of larger runs stand in `indexed_chunks`, under an HNSW index, from when their analytics are made.
+In a run of up to `signatures.EXACT_CHUNKS` chunks a query is compared with each vector. In a larger one its signatures
+say which may be near, and the vectors of those are compared; they are there from when the run's analytics are made.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from perdure.services.search import Passage, Place
-from perdure.stores.postgres.connection import Connection, PostgresPool
-from perdure.stores.postgres.identities import WHOLE_RUN_SECONDS
+from perdure.stores.postgres.connection import PostgresPool
+from perdure.stores.postgres.signatures import likely_nearest
 
-EXACT_CHUNKS = 20_000
-SEARCHED_NEIGHBOURS = 400
-"""Candidates that the HNSW index keeps while it searches; see docs/search.md for what that finds."""
-RANKED_MATCHES = 1_000
-"""Passages with the words of the query that are ranked; a word that is everywhere tells nothing of its places."""
+LIKELY_NEAREST = 1_000
+"""Chunks whose vectors are compared, by their signatures; see docs/search.md for what that finds."""
+RANKED_MATCHES = 2_000
+"""Passages with the words of a query that are ranked by them; each costs some microseconds."""
 _START, _STOP = "\x02", "\x03"
 _HEADLINE = f"StartSel={_START}, StopSel={_STOP}, MaxWords=50, MinWords=30, ShortWord=2"
 
-_BY_TERMS = """
-WITH found AS (
+# In a SELECT of its own it is made once; without, a statement that is prepared makes it anew for every row.
+_QUERY = "(SELECT websearch_to_tsquery('english', $2))"
+_VECTOR = "(SELECT $2::real[]::vector(256))"
+# With a LIMIT the planner hopes to meet matches soon on its way through all chunks, and reads them all when words that
+# are common are rare together; the index of words finds out in a few milliseconds.
+_BY_INDEX = "SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = off"
+_MATCHES = f"""
+WITH found AS MATERIALIZED (
     SELECT position, ordinal, terms FROM chunks
-    WHERE workflow_id = $1 AND terms @@ websearch_to_tsquery('english', $2)
-    ORDER BY position, ordinal LIMIT $4
+    WHERE workflow_id = $1 AND terms @@ {_QUERY} LIMIT $3 + 1
+), counted AS MATERIALIZED (SELECT count(*) AS matches FROM found)
+"""  # noqa: S608 - put together from constants
+_BY_TERMS = f"""
+{_MATCHES}, ranked AS (
+    SELECT position, ordinal FROM found WHERE (SELECT matches FROM counted) <= $3
+    ORDER BY ts_rank_cd(terms, {_QUERY}, 1) DESC, position, ordinal LIMIT $4
 )
-SELECT position, ordinal FROM found
-ORDER BY ts_rank_cd(terms, websearch_to_tsquery('english', $2), 1) DESC, position, ordinal LIMIT $3
+SELECT matches, position, ordinal FROM counted LEFT JOIN ranked ON true
+"""  # noqa: S608 - put together from constants
+_AMONG = """
+WITH among AS MATERIALIZED (
+    SELECT c.position, c.ordinal, c.terms, c.embedding
+    FROM unnest($3::bigint[], $4::integer[]) AS wanted (position, ordinal)
+    JOIN chunks c ON c.workflow_id = $1 AND c.position = wanted.position AND c.ordinal = wanted.ordinal
+)
 """
-_EXACT = """
+_BY_TERMS_AMONG = f"""
+{_AMONG}
+SELECT position, ordinal FROM among WHERE terms @@ {_QUERY}
+ORDER BY ts_rank_cd(terms, {_QUERY}, 1) DESC, position, ordinal LIMIT $5
+"""  # noqa: S608 - as above
+_NEAREST_AMONG = f"""
+{_AMONG}
+SELECT position, ordinal FROM among ORDER BY embedding <=> {_VECTOR}, position, ordinal LIMIT $5
+"""  # noqa: S608 - as above
+_NEAREST = f"""
 SELECT position, ordinal FROM chunks WHERE workflow_id = $1
-ORDER BY embedding <=> $2::real[]::vector(256), position, ordinal LIMIT $3
-"""
-_INDEXED = """
-WITH near AS MATERIALIZED (
-    SELECT position, ordinal, embedding <=> $2::real[]::halfvec(256) AS distance
-    FROM indexed_chunks WHERE workflow_id = $1 ORDER BY distance LIMIT $3
-)
-SELECT position, ordinal FROM near ORDER BY distance, position, ordinal
-"""
+ORDER BY embedding <=> {_VECTOR}, position, ordinal LIMIT $3
+"""  # noqa: S608 - as above
 _PASSAGES = f"""
 SELECT d.uri, d.name, d.title, c.start_offset, t.page_offsets,
        ts_headline('english', translate(substring(t.text FROM c.start_offset::integer + 1
                                                   FOR (c.end_offset - c.start_offset)::integer),
                                         '{_START}{_STOP}', '  '),
-                   websearch_to_tsquery('english', $2), $5) AS headline
+                   {_QUERY}, $5) AS headline
 FROM unnest($3::bigint[], $4::integer[]) WITH ORDINALITY AS wanted (position, ordinal, place)
 JOIN chunks c ON c.workflow_id = $1 AND c.position = wanted.position AND c.ordinal = wanted.ordinal
 JOIN document_texts t ON t.workflow_id = $1 AND t.position = c.position
 JOIN documents d ON d.workflow_id = $1 AND d.position = c.position
 ORDER BY wanted.place
-"""  # noqa: S608 - put together from constants
-_INDEX = """
-INSERT INTO indexed_chunks (workflow_id, position, ordinal, embedding)
-SELECT workflow_id, position, ordinal, embedding::halfvec(256) FROM chunks
-WHERE workflow_id = $1 ORDER BY position, ordinal
-"""
+"""  # noqa: S608 - as above
 
 
 class PostgresPassageStore:
@@ -80,26 +92,35 @@ class PostgresPassageStore:
             )
         return found
 
-    async def by_terms(self, workflow_id: str, query: str, count: int) -> Sequence[Place]:
+    async def by_terms(self, workflow_id: str, query: str, count: int) -> Sequence[Place] | None:
+        async with self._pool.transaction() as conn:
+            await conn.execute(_BY_INDEX)
+            rows = await conn.fetch(_BY_TERMS, workflow_id, query, RANKED_MATCHES, count)
+        matches = rows[0]["matches"]
+        if matches > RANKED_MATCHES:
+            return None
+        return [(row["position"], row["ordinal"]) for row in rows] if matches else []
+
+    async def by_terms_among(
+        self, workflow_id: str, query: str, places: Sequence[Place], count: int
+    ) -> Sequence[Place]:
         async with self._pool.connection() as conn:
-            rows = await conn.fetch(_BY_TERMS, workflow_id, query, count, RANKED_MATCHES)
+            rows = await conn.fetch(_BY_TERMS_AMONG, workflow_id, query, *_columns(places), count)
         return [(row["position"], row["ordinal"]) for row in rows]
 
     async def by_nearness(self, workflow_id: str, vector: npt.NDArray[np.float32], count: int) -> Sequence[Place]:
+        numbers = vector.tolist()
         async with self._pool.transaction() as conn:
-            if await _is_indexed(conn, workflow_id):
-                # Other runs' chunks in the index are passed over, and the search goes on until there are enough.
-                await conn.execute(f"SET LOCAL hnsw.ef_search = {SEARCHED_NEIGHBOURS}")
-                await conn.execute("SET LOCAL hnsw.iterative_scan = strict_order")
-                rows = await conn.fetch(_INDEXED, workflow_id, vector.tolist(), count)
+            likely = await likely_nearest(conn, workflow_id, vector, max(count, LIKELY_NEAREST))
+            if likely is None:
+                rows = await conn.fetch(_NEAREST, workflow_id, numbers, count)
             else:
-                rows = await conn.fetch(_EXACT, workflow_id, vector.tolist(), count)
+                rows = await conn.fetch(_NEAREST_AMONG, workflow_id, numbers, *_columns(likely), count)
         return [(row["position"], row["ordinal"]) for row in rows]
 
     async def passages(self, workflow_id: str, query: str, places: Sequence[Place]) -> Sequence[Passage]:
-        positions, ordinals = [position for position, _ in places], [ordinal for _, ordinal in places]
         async with self._pool.connection() as conn:
-            rows = await conn.fetch(_PASSAGES, workflow_id, query, positions, ordinals, _HEADLINE)
+            rows = await conn.fetch(_PASSAGES, workflow_id, query, *_columns(places), _HEADLINE)
         return [
             Passage(
                 row["uri"],
@@ -113,26 +134,8 @@ class PostgresPassageStore:
         ]
 
 
-async def index_chunks(conn: Connection, workflow_id: str) -> None:
-    """Have the vectors of a large run indexed, in the transaction that holds the run; of a small one, none is."""
-    await conn.execute("DELETE FROM indexed_chunks WHERE workflow_id = $1", workflow_id, timeout=WHOLE_RUN_SECONDS)
-    chunks = await conn.fetchval(
-        "SELECT coalesce(sum(chunk_count), 0) FROM documents WHERE workflow_id = $1 AND status = 'processed'",
-        workflow_id,
-        timeout=WHOLE_RUN_SECONDS,
-    )
-    if chunks > EXACT_CHUNKS:
-        await conn.execute(_INDEX, workflow_id, timeout=WHOLE_RUN_SECONDS)
-
-
-async def _is_indexed(conn: Connection, workflow_id: str) -> bool:
-    return bool(await conn.fetchval("SELECT EXISTS (SELECT FROM indexed_chunks WHERE workflow_id = $1)", workflow_id))
-
-
-def _passage(row: Any) -> Passage:
-    return Passage(
-        *(row["uri"], row["name"], row["title"], row["start_offset"], row["page_offsets"]), *_marked(row["headline"])
-    )
+def _columns(places: Sequence[Place]) -> tuple[list[int], list[int]]:
+    return [position for position, _ in places], [ordinal for _, ordinal in places]
 
 
 def _marked(headline: str) -> tuple[str, list[tuple[int, int]]]:
