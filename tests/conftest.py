@@ -69,7 +69,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _no_types_asked_for_in_a_transaction() -> Iterator[None]:
     """In a transaction nothing but its own statements is sent: whoever is stopped there must be idle to the server."""
-    ask = asyncpg.Connection._introspect_types
+    ask = _PooledConnection._introspect_types  # type: ignore[attr-defined]  # the stubs leave out what is private
 
     async def asked(conn: asyncpg.Connection, kinds: Iterable[int], seconds: float) -> Any:
         assert not conn.is_in_transaction(), f"PostgresPool did not ask for these types before: {list(kinds)}"
