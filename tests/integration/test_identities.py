@@ -17,10 +17,10 @@ import pytest
 from perdure.documents.document import ProcessedDocument
 from perdure.errors import DependencyUnavailable
 from perdure.services.identity import IdentityService
-from perdure.services.identity.process import ResolverProcess
+from perdure.services.subprocesses.parent import Subprocess
 from perdure.stores.postgres import identities_sql
 from perdure.stores.postgres.connection import PostgresPool
-from perdure.stores.postgres.identities import PostgresIdentityStore
+from perdure.stores.postgres.identities import RESOLVER, PostgresIdentityStore
 from perdure.stores.postgres.manifest import PostgresManifestStore
 from tests.identities.generated import GeneratedRun
 from tests.identities.word_lists import OPEN
@@ -192,14 +192,14 @@ async def test_a_resolver_that_is_killed_is_the_worlds_fault(
     pool: PostgresPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     epoch = await committed(pool, "run", [document(PEOPLE)])
-    receive = ResolverProcess.receive
+    receive = Subprocess.receive
 
-    async def killed(self: ResolverProcess) -> Any:
+    async def killed(self: Subprocess) -> Any:
         self._process.kill()
         return await receive(self)
 
     with monkeypatch.context() as patch:
-        patch.setattr(ResolverProcess, "receive", killed)
+        patch.setattr(Subprocess, "receive", killed)
         with pytest.raises(DependencyUnavailable, match="SIGKILL"):
             await service(pool).resolve("run", epoch)
     assert await stored(pool) == [[], [], [], []]
@@ -207,7 +207,7 @@ async def test_a_resolver_that_is_killed_is_the_worlds_fault(
 
 
 async def test_a_resolver_that_breaks_says_why() -> None:
-    async with ResolverProcess() as resolver:
+    async with Subprocess(*RESOLVER) as resolver:
         await resolver.send("no such kind")
         await resolver.send([])
         with pytest.raises(DependencyUnavailable, match=r"exit code \d+, saying: KeyError: 'no such kind'"):
@@ -216,7 +216,7 @@ async def test_a_resolver_that_breaks_says_why() -> None:
 
 async def test_signals_to_the_group_are_left_to_the_worker(pool: PostgresPool) -> None:
     epoch = await committed(pool, "run", [document(PEOPLE)])
-    async with ResolverProcess() as resolver:
+    async with Subprocess(*RESOLVER) as resolver:
         await resolver.send("person")
         await resolver.send([])
         assert await resolver.receive() == []

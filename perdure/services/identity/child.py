@@ -1,15 +1,15 @@
 """The resolver process, run as `python -m perdure.services.identity.child PARENT`: names in, identities out.
 
-Away from the worker it may compute for as long as it takes, and its memory goes with it. See `exchange` for the talk.
+Away from the worker it may compute for as long as it takes, and its memory goes with it. It is sent a kind and the
+names of that kind, sends pairs of names, is answered how many documents each pair shares, and sends what became of the
+names. Then comes the next kind.
 """
 
-import os
-import sys
 from typing import BinaryIO
 
-from perdure.documents.parentage import die_before_parent, die_with_parent, leave_signals_to_parent
-from perdure.services.identity.exchange import blocks, packed, read, read_rows
 from perdure.services.identity.resolution import Resolution
+from perdure.services.subprocesses.child import serve_parent
+from perdure.services.subprocesses.exchange import blocks, packed, read, read_rows
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
@@ -23,16 +23,5 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
         answers.flush()
 
 
-def main() -> None:
-    """Serve the worker on standard input and output."""
-    leave_signals_to_parent()
-    die_with_parent(int(sys.argv[1]))
-    die_before_parent()
-    try:
-        serve(sys.stdin.buffer, sys.stdout.buffer)
-    except BrokenPipeError:
-        os._exit(1)  # nobody is left to be told
-
-
 if __name__ == "__main__":
-    main()
+    serve_parent(serve)

@@ -10,13 +10,15 @@ from collections.abc import Awaitable
 from typing import TypeVar
 
 from perdure.services.identity import IdentityCounts
-from perdure.services.identity.exchange import ROWS
 from perdure.services.identity.names import COMPARED_KINDS
-from perdure.services.identity.process import ResolverProcess
+from perdure.services.subprocesses.exchange import ROWS
+from perdure.services.subprocesses.parent import Subprocess
 from perdure.stores.postgres import identities_sql as sql
 from perdure.stores.postgres.connection import STOPPED_SECONDS, Connection, PostgresPool
 from perdure.stores.postgres.epochs import check_epoch
 
+RESOLVER = ("perdure.services.identity.child", "the identity resolver")
+"""Its module, and what people call it."""
 WHOLE_RUN_SECONDS = 3600.0
 """For a statement over a whole run, which takes as long as it takes: cut short, it would only begin again, for ever."""
 _AWAKE_SECONDS = STOPPED_SECONDS / 3
@@ -66,7 +68,7 @@ async def _join_names(conn: Connection, workflow_id: str) -> None:
     compared = [kind for kind in COMPARED_KINDS if kind in {row["kind"] for row in kinds}]
     if not compared:
         return
-    async with ResolverProcess() as resolver:
+    async with Subprocess(*RESOLVER) as resolver:
         for kind in compared:
             await resolver.send(kind)
             names = await conn.cursor(sql.NAMES_OF_KIND, kind)

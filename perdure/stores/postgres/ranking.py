@@ -1,7 +1,7 @@
 """The nodes of a run's graph: a process of its own ranks them, the worker passes blocks on."""
 
-from perdure.services.analytics.process import RankingProcess
-from perdure.services.identity.exchange import ROWS
+from perdure.services.subprocesses.exchange import ROWS
+from perdure.services.subprocesses.parent import Subprocess
 from perdure.stores.postgres.connection import Connection
 from perdure.stores.postgres.identities import WHOLE_RUN_SECONDS, awake
 
@@ -37,7 +37,7 @@ async def rank_nodes(conn: Connection, workflow_id: str) -> None:
         DependencyUnavailable: the ranking process cannot be started, or has ended.
     """
     await conn.execute(_RANKS)
-    async with RankingProcess() as ranking:
+    async with Subprocess("perdure.services.analytics.child", "the ranking of the graph") as ranking:
         for statement, arguments in ((_NODES, (workflow_id,)), (_EDGES, (workflow_id, MAX_RANKED_EDGES))):
             rows = await conn.cursor(statement, *arguments, timeout=WHOLE_RUN_SECONDS)
             while block := await rows.fetch(ROWS, timeout=WHOLE_RUN_SECONDS):

@@ -1,7 +1,6 @@
-"""How a worker and its resolver process talk: blocks of rows, each run of them ended by an empty one.
+"""How a worker and its subprocess talk: blocks of rows, each run of them ended by an empty one.
 
-The worker sends a kind and the names of that kind; it is sent pairs of names, answers how many documents each pair
-shares, and is sent what became of the names. Then comes the next kind. Only plain tuples travel, a block at a time.
+Only plain tuples travel, a block at a time; between runs of them a string may say what the next is about.
 """
 
 import marshal
@@ -19,7 +18,7 @@ Row = tuple[Any, ...]
 
 
 def packed(rows: list[Row] | str) -> bytes:
-    """One block, or the kind that is next, as it travels."""
+    """One block, or what the next run is about, as it travels."""
     content = marshal.dumps(rows)
     return LENGTH.pack(len(content)) + content
 

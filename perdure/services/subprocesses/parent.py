@@ -1,4 +1,4 @@
-"""The worker's side of its resolver process."""
+"""The worker's side of a computation in a process of its own."""
 
 import asyncio
 import os
@@ -11,36 +11,40 @@ from types import TracebackType
 from typing import Self
 
 from perdure.errors import DependencyUnavailable
-from perdure.services.identity.exchange import LENGTH, Row, packed, unpacked
+from perdure.services.subprocesses.exchange import LENGTH, Row, packed, unpacked
 
-RESOLVER = "the identity resolver"
 _ROOT = str(Path(__file__).resolve().parents[3])
 _LAST_WORDS_SECONDS = 1.0
 
 
-class ResolverProcess:
-    """A child process that resolves names; leaving the block ends it, whatever it is doing.
+class Subprocess:
+    """A process that computes; leaving the block ends it, whatever it is doing.
+
+    Args:
+        module: run as `python -m MODULE PARENT`; see `perdure.services.subprocesses.child`.
+        called: what people call it, in errors.
 
     Raises:
         DependencyUnavailable: from every method: the process cannot be started, or has ended.
     """
 
-    module = "perdure.services.identity.child"
-    called = RESOLVER
     _process: Process
+
+    def __init__(self, module: str, called: str) -> None:
+        self._module, self._called = module, called
 
     async def __aenter__(self) -> Self:
         path = os.pathsep.join(filter(None, [_ROOT, os.environ.get("PYTHONPATH")]))
         try:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", self.module, str(os.getpid())),
+                *(sys.executable, "-m", self._module, str(os.getpid())),
                 stdin=PIPE,
                 stdout=PIPE,
                 stderr=PIPE,
                 env={**os.environ, "PYTHONPATH": path},
             )
         except OSError as error:
-            raise DependencyUnavailable(self.called, error.strerror or str(error)) from error
+            raise DependencyUnavailable(self._called, error.strerror or str(error)) from error
         return self
 
     async def __aexit__(
@@ -81,4 +85,4 @@ class ResolverProcess:
             self._process.kill()
         code = await self._process.wait()
         how = f"it was ended by {signal.Signals(-code).name}" if code < 0 else f"it ended with the exit code {code}"
-        return DependencyUnavailable(self.called, f"{how}{f', saying: {said.splitlines()[-1]}' if said else ''}")
+        return DependencyUnavailable(self._called, f"{how}{f', saying: {said.splitlines()[-1]}' if said else ''}")
