@@ -31,8 +31,8 @@ def path_of(source: str) -> Path:
         os.fsencode(path)
         if "://" in source and not os.path.lexists(path):
             raise InvalidSource(
-                f"'{shown(source)}' cannot be read: a source is a path, or begins with file://, http://, https://, s3:// "
-                "or manifest:."
+                f"'{shown(source)}' cannot be read: a source is a path, or begins with file://, http://, https://, "
+                "s3:// or manifest:."
             )
         if source.startswith("~") and not os.path.lexists(path):
             path = path.expanduser()

@@ -99,12 +99,20 @@ def fault(error: OSError, path: Path, root: Path) -> DocumentError | DependencyU
     if isinstance(error, _GONE):
         # A source that is a single file stands in a folder, which is gone when a disk is not mounted.
         base = root.parent if root == path else root
-        try:
-            base.stat()
-        except OSError as missing:
-            why = "it is not there now" if isinstance(missing, _GONE) else str(missing.strerror).lower()
+        if why := _why_unusable(base, is_source=base == root):
             return DependencyUnavailable(f"the source {shown(root)}", why)
         return VanishedDocument("The file was there at discovery and is gone.")
     if error.errno in _DOCUMENTS_FAULT:
         return UnreadableDocument(f"The file cannot be read: {str(error.strerror).lower()}.")
     return DependencyUnavailable(f"the source {shown(root)}", str(error.strerror or error).lower())
+
+
+def _why_unusable(folder: Path, *, is_source: bool) -> str | None:
+    """What is wrong with the folder that a vanished file stood in; None if only the file is gone."""
+    try:
+        folder.stat()
+        if is_source and next(folder.iterdir(), None) is None:
+            return "it is empty now, as when its disk is not mounted"
+    except OSError as missing:
+        return "it is not there now" if isinstance(missing, _GONE) else str(missing.strerror).lower()
+    return None

@@ -33,6 +33,7 @@ def test_bytes_come_back_as_they_are(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_gone_from_its_source_vanished(tmp_path: Path) -> None:
+    (tmp_path / "other").touch()
     with pytest.raises(VanishedDocument):
         _read(tmp_path / "gone", tmp_path)
     with pytest.raises(VanishedDocument):  # named itself, its folder still there
@@ -46,6 +47,16 @@ def test_a_source_that_is_gone_altogether_is_waited_for(tmp_path: Path) -> None:
         _read(share / "a", share)
     with pytest.raises(DependencyUnavailable, match="not there now"):
         _read(share / "a", share / "a")
+
+
+def test_a_folder_that_is_empty_all_at_once_is_a_disk_that_is_not_mounted(tmp_path: Path) -> None:
+    share = tmp_path / "share"
+    (share / "inner").mkdir(parents=True)
+    with pytest.raises(VanishedDocument):
+        _read(share / "inner" / "a", share)
+    (share / "inner").rmdir()
+    with pytest.raises(DependencyUnavailable, match="empty now, as when its disk is not mounted"):
+        _read(share / "inner" / "a", share)
 
 
 def test_what_is_no_file_is_never_waited_on(tmp_path: Path) -> None:
