@@ -38,6 +38,18 @@ async def quarantine(client: PipelineOrchestrator, folder: Path) -> str:
     return run.workflow_id
 
 
+async def refreshed(client: PipelineOrchestrator, folder: Path) -> str:
+    """Run twice over a source in which one document changed, one is new, and one is gone."""
+    for _ in range(2):
+        source = folder if folder.exists() else papers(folder, 4)
+        run = await client.start([str(source)], workflow_id="refreshed")
+        await client.wait(run.workflow_id)
+        (folder / "00.txt").write_text("Mary Somerville taught Ada Lovelace.")
+        (folder / "01.txt").unlink(missing_ok=True)
+        (folder / "new.txt").write_text("Charles Babbage died in London.")
+    return run.workflow_id
+
+
 async def failure(client: PipelineOrchestrator, folder: Path) -> str:
     """Its source is an address that no activity can read, so that it fails at its first step."""
     run = await client.start([str(papers(folder, 1))], workflow_id="failure-template")
@@ -119,4 +131,4 @@ async def some_are_done(client: PipelineOrchestrator, workflow_id: str, number: 
         await asyncio.sleep(0.05)
 
 
-ORDINARY: list[Scenario] = [happy, quarantine, failure, paused, open_run, cancelled, crash, outage, batches]
+ORDINARY: list[Scenario] = [happy, quarantine, refreshed, failure, paused, open_run, cancelled, crash, outage, batches]

@@ -41,6 +41,7 @@ SCENARIOS = {
     "terminated-1",
     "terminated-2",
     "breaker-1",
+    "refreshed-2",
 }
 PASSED_THROUGH = ("activities", "perdure", "pydantic", "numpy")
 
