@@ -107,11 +107,11 @@ def fault(error: OSError, path: Path, root: Path) -> DocumentError | DependencyU
     return DependencyUnavailable(f"the source {shown(root)}", str(error.strerror or error).lower())
 
 
-def _why_unusable(folder: Path, *, is_source: bool) -> str | None:
-    """What is wrong with the folder that a vanished file stood in; None if only the file is gone."""
+def _why_unusable(base: Path, *, is_source: bool) -> str | None:
+    """What is wrong with that which a vanished file stood in; None if only the file is gone."""
     try:
-        folder.stat()
-        if is_source and next(folder.iterdir(), None) is None:
+        is_folder = stat.S_ISDIR(base.stat().st_mode)  # a source may be an archive or a list, too
+        if is_source and is_folder and next(base.iterdir(), None) is None:
             return "it is empty now, as when its disk is not mounted"
     except OSError as missing:
         return "it is not there now" if isinstance(missing, _GONE) else str(missing.strerror).lower()

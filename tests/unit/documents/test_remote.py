@@ -2,11 +2,7 @@
 
 import hashlib
 import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from urllib.request import Request, urlopen
 
 import obstore
 import pytest
@@ -24,15 +20,11 @@ from perdure.errors import (
     UnreadableDocument,
     VanishedDocument,
 )
+from tests.s3_server import empty_bucket, s3_server
 from tests.unit.documents.opening import read_document
 from tests.unit.documents.web_server import Page, web_server
 
 LIMIT = 1_000_000
-CREDENTIALS = {
-    "AWS_ACCESS_KEY_ID": "key",
-    "AWS_SECRET_ACCESS_KEY": "secret",
-    "AWS_REGION": "us-east-1",
-}
 
 
 @pytest.fixture(autouse=True)
@@ -53,39 +45,13 @@ def web(pages: dict[str, Page]) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def _s3_server() -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                urlopen(f"{address}/moto-api/").close()
-                break
-            except OSError:
-                assert time.monotonic() < deadline
-                assert server.poll() is None
-                time.sleep(0.05)
+    with s3_server() as address:
         yield address
-    finally:
-        server.kill()
-        server.wait()
 
 
 @pytest.fixture
 def bucket(_s3_server: str, monkeypatch: pytest.MonkeyPatch) -> S3Store:
-    """An empty bucket called `papers` in a real server that speaks S3."""
-    for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": _s3_server}.items():
-        monkeypatch.setenv(name, value)
-    urlopen(Request(f"{_s3_server}/moto-api/reset", method="POST")).close()
-    urlopen(Request(f"{_s3_server}/papers", method="PUT")).close()
-    return S3Store("papers", client_options={"allow_http": True})
+    return empty_bucket(_s3_server, monkeypatch)
 
 
 @pytest.mark.parametrize(
@@ -216,4 +182,4 @@ def test_an_object_that_changes_or_vanishes_is_noticed_and_a_lost_bucket_waited_
 
 
 def test_the_parser_never_sees_credentials() -> None:
-    assert harmless({**CREDENTIALS, "AWS_ENDPOINT_URL": "x", "AWS_SESSION_TOKEN": "x"}) == {}
+    assert harmless(dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL"), "x")) == {}

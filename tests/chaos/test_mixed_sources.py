@@ -1,0 +1,141 @@
+"""Documents of every kind of source in one run: killed, changed and vanished, none is lost, and no secret gets out."""
+
+import json
+import mailbox
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterator
+from email.message import EmailMessage
+from pathlib import Path
+
+import obstore
+import pytest
+from obstore.store import S3Store
+
+from orchestration.orchestrator import PipelineOrchestrator
+from perdure.stores.postgres.differences import differences
+from tests.chaos.checker import check, committed
+from tests.chaos.papers import write_documents
+from tests.chaos.workers import ChaosWorker
+from tests.integration.shared_run import script
+from tests.s3_server import SECRET, empty_bucket, s3_server
+from tests.unit.documents.web_server import Page, web_server
+from workflows.messages import PipelineOptions
+
+MIXED = 4 + 3 + 3 + 2 + 2 + 4 + 2
+"""Documents: of the folder, the ZIP, the TAR, the mailbox, the mail, the list, and the bucket."""
+
+
+@pytest.fixture
+def pages() -> dict[str, Page]:
+    return {f"/{name}.txt": Page(f"Ada Lovelace wrote {name}.".encode(), headers={"ETag": '"1"'}) for name in "ab"}
+
+
+@pytest.fixture
+def web(pages: dict[str, Page]) -> Iterator[str]:
+    with web_server(pages) as address:
+        yield address
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Store]:
+    with s3_server() as address:
+        store = empty_bucket(address, monkeypatch)
+        for name in ("in/one.txt", "in/two.txt", "alone.txt"):
+            obstore.put(store, name, f"Michael Faraday wrote {name} in London.".encode())
+        yield store
+
+
+@pytest.fixture
+def sources(tmp_path: Path, web: str, bucket: S3Store) -> list[str]:  # noqa: ARG001 - it must be there
+    papers = write_documents(tmp_path / "papers", 8)
+    with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
+        for name in ("00.txt", "01.md", "02.html"):
+            archive.write(papers / name, f"inner/{name}")
+    with tarfile.open(tmp_path / "c.tar.gz", "w:gz") as tape:
+        for name in ("03.csv", "04.eml", "05.txt"):
+            tape.add(papers / name, name)
+    mail = EmailMessage()
+    mail["Subject"] = "Papers"
+    mail.set_content("George Boole sends a paper.")
+    mail.add_attachment(b"Mary Somerville met George Boole in Turin.", "application", "octet-stream", filename="a.txt")
+    (tmp_path / "d.eml").write_bytes(mail.as_bytes())
+    box = mailbox.mbox(tmp_path / "e.mbox")
+    for number in range(2):
+        box.add(f"From: ada@example.org\nSubject: Letter {number}\n\nCharles Babbage was in London.\n")
+    box.close()
+    listed = [str(papers / "07.html"), f"{web}/a.txt", f"{web}/b.txt", "s3://papers/alone.txt"]
+    (tmp_path / "f.jsonl").write_text("".join(json.dumps({"uri": one}) + "\n" for one in listed))
+    return [
+        f"file://{papers}#include=0%5B0-3%5D.%2A",
+        *(str(tmp_path / name) for name in ("b.zip", "c.tar.gz", "d.eml", "e.mbox")),
+        f"manifest:{tmp_path / 'f.jsonl'}",
+        "s3://papers/in/",
+    ]
+
+
+async def test_a_run_over_every_kind_of_source_that_is_killed_ends_like_one_that_is_not(
+    sources: list[str],
+    orchestrator: PipelineOrchestrator,
+    workflow_id: str,
+    start_worker: Callable[..., ChaosWorker],
+    two_at_a_time: PipelineOptions,
+) -> None:
+    await orchestrator.start(sources, workflow_id=workflow_id, options=two_at_a_time)
+    for point, nth in (("discover", 1), ("K3", 3), ("K4", 6)):
+        start_worker(point, nth).wait_until_struck()
+    before = await committed(orchestrator, workflow_id)
+    last = start_worker()
+    await orchestrator.wait(workflow_id)
+    await orchestrator.start(sources, workflow_id="calm")
+    calm = await orchestrator.wait("calm")
+    assert (calm.documents.total, calm.documents.processed) == (MIXED, MIXED)
+    await check(orchestrator, workflow_id, before=before)
+    assert await differences(orchestrator.stores.pool, workflow_id, "calm", limit=20) == []
+    verified = await script(orchestrator.settings, "verify", "--workflow-id", workflow_id)
+    assert verified.code == 0, verified.stdout
+    assert SECRET not in verified.stdout + last.log.read_text()
+    assert SECRET not in await everything_kept(orchestrator, workflow_id)
+
+
+async def test_what_changes_or_vanishes_on_a_server_before_it_is_read_is_recorded_as_such(
+    sources: list[str],
+    pages: dict[str, Page],
+    bucket: S3Store,
+    orchestrator: PipelineOrchestrator,
+    workflow_id: str,
+    start_worker: Callable[..., ChaosWorker],
+) -> None:
+    await orchestrator.start(sources, workflow_id=workflow_id, options=PipelineOptions(concurrency=1))
+    start_worker("K1", 1).wait_until_struck()
+    obstore.put(bucket, "in/one.txt", b"Grace Hopper wrote it anew.")
+    obstore.delete(bucket, "in/two.txt")
+    pages["/a.txt"] = Page(b"Grace Hopper wrote a.", headers={"ETag": '"2"'})
+    pages["/b.txt"] = Page(status=404)
+    start_worker()
+    await orchestrator.wait(workflow_id)
+    async with orchestrator.stores.pool.connection() as conn:
+        rows = await conn.fetch(
+            """SELECT name, error_type, warnings FROM documents
+               WHERE workflow_id = $1 AND (error_type IS NOT NULL OR version <> read_version) ORDER BY name""",
+            workflow_id,
+        )
+    assert [(row["name"], row["error_type"]) for row in rows] == [
+        ("a.txt", None),
+        ("b.txt", "VanishedDocument"),
+        ("one.txt", None),
+        ("two.txt", "VanishedDocument"),
+    ]
+    assert all("changed" in " ".join(row["warnings"]) for row in rows if not row["error_type"])
+
+
+async def everything_kept(orchestrator: PipelineOrchestrator, workflow_id: str) -> str:
+    """The run's history, and every row of the database, as text."""
+    handle = orchestrator.client.get_workflow_handle(workflow_id)
+    kept = [event.SerializeToString().decode(errors="replace") async for event in handle.fetch_history_events()]
+    async with orchestrator.stores.pool.connection() as conn:
+        for table in await conn.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'"):
+            rows = await conn.fetch(f"SELECT one::text AS row FROM {table['tablename']} AS one")
+            kept += [row["row"] for row in rows]
+    assert any("alone.txt" in one for one in kept)
+    return "\n".join(kept)
