@@ -1,4 +1,7 @@
-"""Promises of the manifest on a real Postgres: one commit a document, only by who may, and only what is to do."""
+"""Promises of the manifest on a real Postgres: one commit a document, only by who may, and only what is to do.
+
+Long for a file of ours: every promise is about the same five documents in a queue, and short.
+"""
 
 import asyncio
 import json
