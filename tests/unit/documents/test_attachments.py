@@ -65,6 +65,7 @@ def test_an_attachment_that_changes_or_vanishes_is_noticed(tmp_path: Path) -> No
     with pytest.raises(VanishedDocument):
         read_document(second.uri, second.source, LIMIT)
     assert content_hash(second.uri) is None
+    (tmp_path / "other").touch()
     path.unlink()
     with pytest.raises(VanishedDocument):
         read_document(first.uri, uri_of(tmp_path), LIMIT)
