@@ -31,10 +31,12 @@ import worker
 from orchestration.process_exit import run_main
 from orchestration.settings import Settings
 from perdure.documents.isolation import IsolatedPool
-from perdure.stores.postgres import checkpoints, identities, manifest
+from perdure.stores.postgres import checkpoints, connection, identities, manifest
 from tests.chaos import armed_parsing
 
 Strike = Callable[[], None]
+STOPPED_SECONDS = 6.0
+"""How long the server waits for one that stops itself in a transaction: shorter than in the product, to wait less."""
 
 
 class FailPoint:
@@ -246,6 +248,7 @@ def main() -> None:
     parser.add_argument("--stop", action="store_true")
     arguments = parser.parse_args()
     strike = FailPoint(arguments.marker, arguments.nth, signal.SIGSTOP if arguments.stop else signal.SIGKILL)
+    connection.STOPPED_SECONDS = STOPPED_SECONDS
     interceptors = [INTERCEPTED[arguments.point](strike)] if arguments.point in INTERCEPTED else []
     if arguments.point in AROUND:
         AROUND[arguments.point](strike)

@@ -2,7 +2,7 @@
 
 First come the chunks whose signs differ least from the query's; of those, a better estimate: the sum of the query's own
 components, each with the sign that the chunk's vector has there. All chunks of a run are looked through, in blocks, so
-what is found depends on the run's vectors alone. docs/decisions/0020 says what was measured.
+what is found depends on the run's vectors alone. docs/decisions/0012 says what was measured.
 """
 
 import numpy as np
