@@ -13,7 +13,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, NoReturn
 
-from perdure.documents.fork_server import ForkServer, Zygote
+from perdure.sandbox.fork_server import ForkServer, Zygote
 
 # A worker that comes back is waited for. Loading the parsers takes longest: it begins before everything else.
 _ZYGOTE = Zygote() if __name__ == "__main__" else None
@@ -29,23 +29,23 @@ from activities.checkpoints import CheckpointActivities
 from activities.manifest import ManifestActivities
 from activities.recovery import RecoveryActivities
 from activities.services import ServiceActivities
+from orchestration.client.history import read_history
+from orchestration.client.reconcile import reconcile
 from orchestration.connection import connect
-from orchestration.history import read_history
-from orchestration.lost_tasks import InHand, keep_giving_back
 from orchestration.process_exit import explain, leave, run_main
-from orchestration.reclaim import keep_reclaiming
-from orchestration.reconcile import reconcile
 from orchestration.services import Services, build_services
 from orchestration.settings import Settings
 from orchestration.stores import Stores, open_stores
-from orchestration.supervisor import Supervisor
-from orchestration.worker_slot import take_slot
+from orchestration.worker.lost_activities import InHand, rescue_lost_activities
+from orchestration.worker.reclaim import keep_reclaiming
+from orchestration.worker.slot import take_slot
+from orchestration.worker.supervisor import Supervisor
 from perdure import __version__
 from perdure.documents.discovery import discover
-from perdure.documents.isolation import IsolatedPool
 from perdure.documents.processing import process_document
 from perdure.documents.sources import content_hash
 from perdure.errors import DependencyUnavailable, PerdureError
+from perdure.sandbox.pool import IsolatedPool
 from perdure.stores.postgres.migrations import apply_migrations
 from workflows.document_pipeline import DocumentPipeline
 
@@ -130,7 +130,7 @@ async def run_worker(
             log.info("worker %s polls the task queue %s", slot.identity, settings.task_queue)
             background = [
                 asyncio.create_task(keep_reclaiming(client, slot, settings.data_dir, settings.task_queue)),
-                asyncio.create_task(keep_giving_back(client, slot.identity, in_hand)),
+                asyncio.create_task(rescue_lost_activities(client, slot.identity, in_hand)),
                 asyncio.create_task(_prepare(settings, client, stores)),
             ]
             if parent is not None:

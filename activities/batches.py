@@ -9,9 +9,9 @@ from temporalio import activity
 from activities.faults import translated
 from activities.parts import PartsKeeper
 from perdure.documents.document import ProcessedDocument
-from perdure.documents.parts import Send
 from perdure.errors import DocumentError
 from perdure.manifest import Lease, ManifestEntry, ManifestStore
+from perdure.sandbox.parts import Send
 
 
 class BatchRequest(BaseModel):

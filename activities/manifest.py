@@ -108,7 +108,7 @@ class ManifestActivities:
                 request.workflow_id, epoch, request.sources, PAGE_SIZE
             ):
                 pass
-            totals = await self.manifest.take_up(
+            totals = await self.manifest.enqueue_unfinished(
                 request.workflow_id, epoch, quarantined=request.retry_quarantined, unfinished=not only_quarantined
             )
             names = await self.names_of(request.workflow_id, epoch, 0, totals.queued)

@@ -80,7 +80,7 @@ class RecoveryActivities:
                 async for page in self.manifest.pages([*request.sources, *history.added_sources]):
                     await manifest.record(workflow_id, epoch, page)
             await self.manifest.settle_changed(workflow_id, epoch)
-            totals = await manifest.take_up(workflow_id, epoch, quarantined=False)
+            totals = await manifest.enqueue_unfinished(workflow_id, epoch, quarantined=False)
             found = [await store.latest(workflow_id) for store in self.stores]
             return RecoverResult(
                 epoch=epoch,

@@ -25,16 +25,16 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.spacy_itself import process_with_spacy_itself
+from orchestration.client.orchestrator import PipelineOrchestrator
 from orchestration.embedded.stack import EmbeddedStack
-from orchestration.orchestrator import PipelineOrchestrator
 from orchestration.process_exit import run_main
 from orchestration.settings import Settings
-from perdure.documents.child import ProcessFunction
 from perdure.documents.discovery import discover
 from perdure.documents.document import DiscoveredDocument
-from perdure.documents.isolation import IsolatedPool, Limits
 from perdure.documents.processing import process_document
 from perdure.errors import DocumentError
+from perdure.sandbox.child import ProcessFunction
+from perdure.sandbox.pool import IsolatedPool, Limits
 from workflows.messages import PipelineOptions
 
 PROCESSES = 2

@@ -34,8 +34,8 @@ import rustworkx
 
 from benchmarks.identities import load
 from orchestration.embedded.postgres import EmbeddedPostgres
-from orchestration.exporting import Exporting
 from orchestration.process_exit import run_main
+from orchestration.queries.export import Exporting
 from perdure.services.analytics import MAX_IDENTITIES_PER_DOCUMENT, AnalyticsService
 from perdure.services.analytics.export import ExportFormat
 from perdure.services.analytics.export.tables import CSV_TABLES, EDGES, NODES, PARQUET_TABLES

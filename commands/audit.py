@@ -9,9 +9,9 @@ from commands.options import AsJson, WorkflowId
 from commands.output import answers, print_json, say, words
 from orchestration.audit import Verification, rebuild_mirror
 from orchestration.audit import verify as verify_run
+from orchestration.client.run_reader import RunReader
+from orchestration.client.workflow_ids import checked_workflow_id
 from orchestration.process_exit import run_main
-from orchestration.run_reader import RunReader
-from orchestration.workflow_ids import checked_workflow_id
 
 app = typer.Typer()
 

@@ -14,11 +14,11 @@ from commands.options import NewWorkflowId, Sources
 from commands.output import answers, say_when
 from commands.progress import RunDisplay
 from commands.servers import ensure_servers, prepared_settings
-from orchestration.orchestrator import PipelineOrchestrator
+from orchestration.client.orchestrator import PipelineOrchestrator
+from orchestration.client.run_status import find_execution
+from orchestration.client.workflow_ids import checked_workflow_id
 from orchestration.process_exit import run_main
-from orchestration.reports import find_execution
-from orchestration.worker_process import WorkerProcess
-from orchestration.workflow_ids import checked_workflow_id
+from orchestration.worker.process import WorkerProcess
 from perdure.documents.discovery import check_source
 from perdure.errors import RefusedCommand
 from perdure.stores.postgres.commits import Commit, commits

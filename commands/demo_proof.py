@@ -1,7 +1,7 @@
 """The proof at the end of `demo`, read from the database alone."""
 
 from commands.output import answers, print_table, readable
-from orchestration.orchestrator import PipelineOrchestrator
+from orchestration.client.orchestrator import PipelineOrchestrator
 from perdure.stores.postgres.commits import Commit
 from perdure.stores.postgres.comparison import fingerprints
 

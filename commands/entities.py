@@ -8,8 +8,8 @@ from rich.text import Text
 
 from commands.options import AsJson
 from commands.output import answers, print_json, print_table, say
-from orchestration.entities import open_entities
 from orchestration.process_exit import run_main
+from orchestration.queries.entities import open_entities
 from perdure.services.analytics.entities import CitedMention, Entity
 
 MAX_ENTITIES = 10_000

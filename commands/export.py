@@ -9,8 +9,8 @@ from commands.export_target import check_target, staged, standard_path
 from commands.options import AsJson
 from commands.output import print_json, say
 from commands.progress import RowDisplay
-from orchestration.exporting import open_exporting
 from orchestration.process_exit import run_main
+from orchestration.queries.export import open_exporting
 from perdure.services.analytics.export import ExportFormat
 
 app = typer.Typer()

@@ -10,7 +10,7 @@ from pathlib import Path
 from perdure.errors import RefusedCommand
 from perdure.services.analytics.export import ExportFormat
 from perdure.services.analytics.export.tables import PARQUET_TABLES
-from perdure.stores.json_file import file_stem
+from perdure.stores.files.json_file import file_stem
 
 _OWN = {f"{table.name}.{form}" for table in PARQUET_TABLES for form in (ExportFormat.PARQUET, ExportFormat.CSV)}
 _ENDINGS = {ExportFormat.GRAPHML: ".graphml", ExportFormat.JSON: "_graph.json"}

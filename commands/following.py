@@ -4,9 +4,9 @@ import asyncio
 
 from commands.output import command, say
 from commands.progress import RunDisplay
-from orchestration.reports import RunReport
-from orchestration.run_client import RunClient
-from orchestration.worker_slot import live_workers
+from orchestration.client.run_client import RunClient
+from orchestration.client.run_status import RunReport
+from orchestration.worker.slot import live_workers
 
 
 async def follow_to_end(client: RunClient, workflow_id: str) -> RunReport:

@@ -13,7 +13,7 @@ from pydantic_core import to_jsonable_python
 from rich.console import Console
 from rich.table import Table
 
-from orchestration.reports import RunReport
+from orchestration.client.run_status import RunReport
 
 COMPLETED = "completed"
 

@@ -23,12 +23,12 @@ from commands.options import (
 from commands.output import command, exit_code, print_json, say
 from commands.servers import ensure_servers, prepared_settings
 from commands.summary import print_summary
-from orchestration.orchestrator import PipelineOrchestrator
+from orchestration.client.orchestrator import PipelineOrchestrator
+from orchestration.client.run_status import RunReport
+from orchestration.client.workflow_ids import checked_workflow_id
 from orchestration.process_exit import run_main
-from orchestration.reports import RunReport
-from orchestration.worker_process import WorkerProcess
-from orchestration.worker_slot import live_workers
-from orchestration.workflow_ids import checked_workflow_id
+from orchestration.worker.process import WorkerProcess
+from orchestration.worker.slot import live_workers
 from perdure.documents.discovery import check_source
 from perdure.errors import RefusedCommand, WorkflowAlreadyRunning
 from workflows.messages import BREAKER_SECONDS, PipelineOptions

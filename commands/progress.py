@@ -7,7 +7,7 @@ from typing import Self
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from commands.output import readable, say_when, words
-from orchestration.reports import RunReport
+from orchestration.client.run_status import RunReport
 
 LINE_EVERY_SECONDS = 3.0
 

@@ -8,10 +8,10 @@ import typer
 from commands.following import follow_to_end, no_worker_note
 from commands.options import AsJson, WorkflowId
 from commands.output import answers, brief_time, exit_code, print_json, print_table, readable, say
+from orchestration.client.run_client import RunClient
+from orchestration.client.run_reader import LIST_AT_MOST, RunReader
+from orchestration.client.run_status import RunReport
 from orchestration.process_exit import run_main
-from orchestration.reports import RunReport
-from orchestration.run_client import RunClient
-from orchestration.run_reader import LIST_AT_MOST, RunReader
 from perdure.checkpoint import WorkflowCheckpoint
 
 NUMBERS = ("documents", "processed", "quarantined", "remaining", "quality", "checkpoint", "attempts", "#")

@@ -10,12 +10,12 @@ from temporalio.service import RPCError
 from commands.options import AsJson, WorkflowId
 from commands.output import print_json, say
 from commands.report_file import check_target, standard_path, write_page, write_to_stdout
+from orchestration.client.interruptions import Interrupted, read_interruptions
+from orchestration.client.run_reader import RunReader
+from orchestration.client.workflow_ids import checked_workflow_id
 from orchestration.embedded.record import running_postgres
-from orchestration.interruptions import Interrupted, read_interruptions
 from orchestration.process_exit import run_main
-from orchestration.run_reader import RunReader
 from orchestration.settings import data_dir_from
-from orchestration.workflow_ids import checked_workflow_id
 from perdure.errors import EmbeddedServersNotRunning, RefusedCommand, ServerUnreachable, UnknownWorkflow
 from perdure.report.data import RunReportData
 from perdure.report.page import render

@@ -8,7 +8,7 @@ from pathlib import Path
 from perdure.errors import RefusedCommand
 from perdure.report.page import MARKER
 from perdure.report.wording import shortened
-from perdure.stores.json_file import file_stem
+from perdure.stores.files.json_file import file_stem
 
 SUFFIX = "_report.html"
 _HEAD_BYTES = 2048

@@ -11,9 +11,9 @@ from commands.output import exit_code, print_json, say_when
 from commands.progress import RunDisplay
 from commands.servers import ensure_servers, prepared_settings
 from commands.usage import run_app
-from orchestration.orchestrator import PipelineOrchestrator
+from orchestration.client.orchestrator import PipelineOrchestrator
+from orchestration.client.workflow_ids import checked_workflow_id
 from orchestration.process_exit import run_main
-from orchestration.workflow_ids import checked_workflow_id
 
 app = typer.Typer(add_completion=False)
 

@@ -9,11 +9,11 @@ import typer
 
 from commands.options import AsJson
 from commands.output import print_json, print_table, say
+from orchestration.client.retention import Pruned
+from orchestration.client.retention import prune as prune_runs
+from orchestration.client.run_reader import RunReader
+from orchestration.client.workflow_ids import checked_workflow_id
 from orchestration.process_exit import run_main
-from orchestration.retention import Pruned
-from orchestration.retention import prune as prune_runs
-from orchestration.run_reader import RunReader
-from orchestration.workflow_ids import checked_workflow_id
 from perdure.errors import RefusedCommand
 
 _AGE = re.compile(r"(\d{1,6})([smhdw])")

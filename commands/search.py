@@ -9,7 +9,7 @@ from rich.text import Text
 from commands.options import AsJson
 from commands.output import answers, print_json, say
 from orchestration.process_exit import run_main
-from orchestration.searching import open_search
+from orchestration.queries.search import open_search
 from perdure.services.search import Hit
 
 MAX_RESULTS = 100

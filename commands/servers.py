@@ -13,7 +13,7 @@ from orchestration.embedded.record import ServersRecord
 from orchestration.embedded.stack import EmbeddedStack
 from orchestration.process_exit import run_main
 from orchestration.settings import Settings, data_dir_from
-from orchestration.worker_slot import live_workers
+from orchestration.worker.slot import live_workers
 from perdure.errors import EmbeddedServersNotRunning, RefusedCommand
 from perdure.stores.postgres.connection import check_connection
 from perdure.stores.postgres.migrations import apply_migrations

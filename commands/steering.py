@@ -8,8 +8,8 @@ import typer
 from commands.following import follow_to_end
 from commands.options import AsJson, Ignore, Include, WorkflowId, chosen
 from commands.output import print_json, say
+from orchestration.client.run_client import RunClient
 from orchestration.process_exit import run_main
-from orchestration.run_client import RunClient
 from workflows.messages import MAX_CONCURRENCY
 
 app = typer.Typer()

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from commands.output import COMPLETED, answers, command, readable
+from orchestration.client.orchestrator import PipelineOrchestrator
+from orchestration.client.run_status import RunReport
 from orchestration.embedded.postgres import installation
-from orchestration.orchestrator import PipelineOrchestrator
-from orchestration.reports import RunReport
 from orchestration.settings import Settings
 from perdure.errors import DependencyUnavailable
 from perdure.manifest import Changes, Failure
-from perdure.stores.json_file import PersistentCheckpointStore
+from perdure.stores.files.json_file import PersistentCheckpointStore
 from perdure.stores.postgres.summary import run_summary
 
 FAILURES_AT_MOST = 10

@@ -8,11 +8,11 @@ from commands.options import AsJson, Watch
 from commands.output import answers, print_json, say, say_when
 from commands.processing import carry_out
 from commands.servers import ensure_servers, prepared_settings
-from orchestration.fork import fork as start_fork
-from orchestration.orchestrator import PipelineOrchestrator
+from orchestration.client.fork import fork as start_fork
+from orchestration.client.orchestrator import PipelineOrchestrator
+from orchestration.client.run_reader import RunReader
+from orchestration.client.workflow_ids import checked_workflow_id
 from orchestration.process_exit import run_main
-from orchestration.run_reader import RunReader
-from orchestration.workflow_ids import checked_workflow_id
 from perdure.errors import UnknownWorkflow
 from perdure.stores.postgres.differences import Difference, KindOfDifferences, differences
 

@@ -7,7 +7,7 @@ from orchestration.settings import Settings
 from perdure.checkpoint import CheckpointStore, WorkflowCheckpoint
 from perdure.errors import DependencyUnavailable
 from perdure.manifest import ManifestStore
-from perdure.stores.json_file import PersistentCheckpointStore
+from perdure.stores.files.json_file import PersistentCheckpointStore
 from perdure.stores.postgres.checkpoints import PostgresCheckpointStore
 from perdure.stores.postgres.connection import PostgresPool
 from perdure.stores.postgres.manifest import PostgresManifestStore

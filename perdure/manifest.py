@@ -107,7 +107,7 @@ class ManifestStore(Protocol):
     async def record(self, workflow_id: str, epoch: int, documents: Sequence[DiscoveredDocument]) -> None:
         """Add one page of discovered documents after those recorded, queueing them; known URIs are compared.
 
-        A known document that is finished and whose version differs is marked for `take_up` to look at.
+        A known document that is finished and whose version differs is marked for `enqueue_unfinished` to look at.
         """
         ...
 
@@ -137,7 +137,7 @@ class ManifestStore(Protocol):
         """What the latest start found; None for a run without documents."""
         ...
 
-    async def take_up(
+    async def enqueue_unfinished(
         self, workflow_id: str, epoch: int, *, quarantined: bool, unfinished: bool = True
     ) -> ManifestTotals:
         """Queue every unfinished document, and with `quarantined` those too, under this epoch; idempotent.

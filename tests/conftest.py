@@ -22,7 +22,7 @@ from temporalio.testing import WorkflowEnvironment
 from orchestration.embedded.postgres import EmbeddedPostgres
 from orchestration.embedded.stack import EmbeddedStack
 from orchestration.settings import Settings
-from orchestration.temporal_settings import TemporalSettings
+from orchestration.settings.temporal import TemporalSettings
 from perdure.stores.postgres.connection import _PooledConnection
 from perdure.stores.postgres.migrations import apply_migrations
 from tests.session_reaper import MARK, marked_processes

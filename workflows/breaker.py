@@ -73,7 +73,7 @@ class Breaker:
         return min(interval, remaining) if remaining > timedelta() and not self.tripped else interval
 
     @property
-    def says(self) -> str | None:
+    def reason(self) -> str | None:
         """Why it holds the run back, one sentence; None if it does not."""
         if not self.tripped:
             return None

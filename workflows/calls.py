@@ -22,7 +22,7 @@ PATIENT = RetryPolicy(
     initial_interval=timedelta(seconds=1), backoff_coefficient=1.5, maximum_interval=timedelta(seconds=5)
 )
 WORKER_DIED = "WorkerDied"
-"""The failure by which a dead worker's activities are taken back; see `orchestration.reclaim`."""
+"""The failure by which a dead worker's activities are taken back; see `orchestration.worker.reclaim`."""
 SHORT_SECONDS = 15.0
 LONG = timedelta(hours=24)
 

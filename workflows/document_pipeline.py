@@ -61,7 +61,7 @@ class DocumentPipeline:
             if pipeline.state is None:
                 await self._begin(pipeline.sources if pipeline.rediscover else [])
             while True:
-                self._run.heed_cancellation()
+                self._run.raise_if_cancelled()
                 committing = asyncio.create_task(self._commits.write_until_closed())
                 try:
                     async with ServiceWatch(self._run, self._commits.ask):
@@ -238,7 +238,7 @@ class DocumentPipeline:
             ServiceActivities.resolve_identities, run.service_request, summary="resolve identities", long=True
         )
         await run.call(ServiceActivities.build_analytics, run.service_request, summary="build analytics", long=True)
-        run.heed_cancellation()
+        run.raise_if_cancelled()
         self._closing = asyncio.create_task(self._close(self._outcome()))
         await asyncio.shield(self._closing)
         await workflow.wait_condition(workflow.all_handlers_finished)

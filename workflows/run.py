@@ -65,7 +65,7 @@ class Run:
     @property
     def waiting_for(self) -> str | None:
         """Why the run cannot go on now, one sentence; None while it can."""
-        return self.breaker.says or self.call.waiting_for
+        return self.breaker.reason or self.call.waiting_for
 
     @property
     def exhausted(self) -> bool:
@@ -79,7 +79,7 @@ class Run:
         enough = max(wanted, EVENTS_OF_A_BATCH * self.state.concurrency)
         return info.is_continue_as_new_suggested() or bool(wanted and info.get_current_history_length() > enough)
 
-    def heed_cancellation(self) -> None:
+    def raise_if_cancelled(self) -> None:
         """Called where an activity may have hidden it: one that answers although it is cancelled swallows that.
 
         Raises:

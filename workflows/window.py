@@ -29,7 +29,7 @@ class BatchWindow:
             if self._settled():
                 break
             await self._learn_names()
-            self._run.heed_cancellation()
+            self._run.raise_if_cancelled()
             while self._may_launch() and not self._lacks_names():
                 self._launch(self._run.state.next_batch(self._run.options.batch_size))
         if self._run.broken:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from orchestration.audit.entries import Entry
-from orchestration.history import Link, WorkflowHistory, age
+from orchestration.client.history import Link, WorkflowHistory, age
 from perdure.checkpoint import WorkflowCheckpoint
 
 

@@ -12,12 +12,12 @@ from typing import Any
 from temporalio.client import Client, WorkflowExecutionStatus
 
 from orchestration.audit.entries import Entry, examine
-from orchestration.history import WorkflowHistory, read_history
+from orchestration.client.history import WorkflowHistory, read_history
 from orchestration.stores import Stores
 from perdure.checkpoint import WorkflowCheckpoint
 from perdure.manifest import ManifestTotals
 from perdure.services.analytics import MAX_IDENTITIES_PER_DOCUMENT
-from perdure.stores.json_file import PersistentCheckpointStore
+from perdure.stores.files.json_file import PersistentCheckpointStore
 from perdure.stores.postgres.audit import Coverage, Offence, RunRow, Snapshot, snapshot
 
 Say = Callable[[str], None]

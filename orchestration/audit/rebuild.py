@@ -18,7 +18,7 @@ from orchestration.audit.verification import look
 from orchestration.stores import Stores
 from perdure.checkpoint import WorkflowCheckpoint
 from perdure.errors import CheckpointGap, RefusedCommand
-from perdure.stores.json_file import PersistentCheckpointStore
+from perdure.stores.files.json_file import PersistentCheckpointStore
 from perdure.stores.postgres.rebuild import rebuild_chain
 
 ATTEMPTS = 10

@@ -11,7 +11,7 @@ from orchestration.audit.entries import Entry
 from orchestration.audit.evidence import Evidence, Say, gather
 from orchestration.audit.findings import Difference, Verification
 from orchestration.audit.mirror import Holding, compare
-from orchestration.reconcile import RECONCILER, ending_of, reconcile_run
+from orchestration.client.reconcile import RECONCILER, ending_of, reconcile_run
 from orchestration.stores import Stores
 from perdure.checkpoint import WorkflowCheckpoint
 from perdure.errors import UnknownWorkflow

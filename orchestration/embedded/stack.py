@@ -27,7 +27,7 @@ from orchestration.embedded.record import (
 )
 from orchestration.embedded.temporal import DEFAULT_PORT, DEFAULT_UI_PORT, EmbeddedTemporal
 from orchestration.settings import data_dir_from, wanted_servers
-from orchestration.temporal_settings import TemporalSettings
+from orchestration.settings.temporal import TemporalSettings
 from perdure.errors import InvalidConfiguration, PortInUse, RefusedCommand
 from perdure.stores.postgres.migrations import apply_migrations
 

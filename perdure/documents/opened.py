@@ -6,8 +6,8 @@ import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from perdure.documents.limits import MEGABYTE
 from perdure.errors import DocumentTooLarge, EmptyDocument
+from perdure.sandbox.limits import MEGABYTE
 
 _BLOCK_BYTES = MEGABYTE
 

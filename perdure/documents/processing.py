@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from perdure.documents.citation import locate
 from perdure.documents.document import ProcessedDocument
-from perdure.documents.limits import AllowCpu, Limits
 from perdure.documents.opened import content_of
-from perdure.documents.parts import Parts, current
 from perdure.documents.sniffing import sniff
 from perdure.errors import DamagedDocument, DependencyUnavailable, DocumentError, ParserCrashed, ParserOutOfMemory
+from perdure.sandbox.limits import AllowCpu, Limits
+from perdure.sandbox.parts import Parts, current
 
 if TYPE_CHECKING:
     from perdure.documents.extraction import Extracted, ReadPicture
@@ -49,13 +49,13 @@ def process_document(
         DocumentError: the document's own fault.
         DependencyUnavailable: the disk's.
     """
-    from perdure.documents.chunking import chunk  # noqa: PLC0415 - heavy
-    from perdure.documents.embeddings import WordLlamaEmbedder  # noqa: PLC0415 - heavy
+    from perdure.analysis.chunking import chunk  # noqa: PLC0415 - heavy
+    from perdure.analysis.embeddings import WordLlamaEmbedder  # noqa: PLC0415 - heavy
+    from perdure.analysis.mentions import mentions  # noqa: PLC0415 - heavy
+    from perdure.analysis.resumable_mentions import SliceBySlice  # noqa: PLC0415 - heavy
     from perdure.documents.extraction.metadata import metadata_of  # noqa: PLC0415 - heavy
     from perdure.documents.extraction.structure import bounded_sections, bounded_tables  # noqa: PLC0415 - heavy
-    from perdure.documents.mentions import mentions  # noqa: PLC0415 - heavy
     from perdure.documents.quality import quality_score  # noqa: PLC0415 - heavy
-    from perdure.documents.resumable_mentions import SliceBySlice  # noqa: PLC0415 - heavy
 
     allow_cpu(limits.extraction_cpu_seconds)
     try:
@@ -132,11 +132,11 @@ def _extracted(
 
 def warm_up() -> None:
     """Load every library and model, so that the first document does not wait for them."""
-    from perdure.documents.chunking import chunk  # noqa: PLC0415 - heavy
-    from perdure.documents.embeddings import WordLlamaEmbedder  # noqa: PLC0415 - heavy
+    from perdure.analysis.chunking import chunk  # noqa: PLC0415 - heavy
+    from perdure.analysis.embeddings import WordLlamaEmbedder  # noqa: PLC0415 - heavy
+    from perdure.analysis.mentions import mentions  # noqa: PLC0415 - heavy
     from perdure.documents.extraction import html, mail, metadata, office, pdf, text  # noqa: F401, PLC0415 - heavy
     from perdure.documents.extraction.ocr import prepare  # noqa: PLC0415 - heavy
-    from perdure.documents.mentions import mentions  # noqa: PLC0415 - heavy
 
     prepare()
     sample = "Ada Lovelace met Charles Babbage in London on 5 June 1833."

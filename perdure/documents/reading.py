@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from perdure.documents.addresses import path_of, shown
-from perdure.documents.limits import MEGABYTE
 from perdure.documents.opened import OpenedDocument, too_large
 from perdure.errors import (
     DependencyUnavailable,
@@ -17,6 +16,7 @@ from perdure.errors import (
     UnreadableDocument,
     VanishedDocument,
 )
+from perdure.sandbox.limits import MEGABYTE
 
 _BLOCK_BYTES = MEGABYTE
 # What these say is true of the file for good; every other error may be over in a minute.

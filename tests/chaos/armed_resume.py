@@ -5,7 +5,7 @@ import signal
 from typing import Any
 
 from commands.resumption import main
-from orchestration.run_client import RunClient
+from orchestration.client.run_client import RunClient
 
 
 async def killed(*_: Any) -> None:

@@ -30,7 +30,7 @@ from temporalio.worker import (
 import worker
 from orchestration.process_exit import run_main
 from orchestration.settings import Settings
-from perdure.documents.isolation import IsolatedPool
+from perdure.sandbox.pool import IsolatedPool
 from perdure.stores.postgres import checkpoints, connection, identities, manifest
 from tests.chaos import armed_parsing
 
@@ -137,7 +137,7 @@ def inside_the_transaction(strike: Strike) -> None:
 
 def inside_the_quarantine(strike: Strike) -> None:
     """K11: the row says quarantined, COMMIT has not been sent."""
-    quarantine, was_mine = manifest.PostgresManifestStore.quarantine, manifest._was_mine
+    quarantine, was_mine = manifest.PostgresManifestStore.quarantine, manifest._raise_if_lost
     inside = ContextVar("inside", default=False)
 
     async def armed(*args: Any, **named: Any) -> None:
@@ -153,7 +153,7 @@ def inside_the_quarantine(strike: Strike) -> None:
             strike()
 
     manifest.PostgresManifestStore.quarantine = armed  # type: ignore[method-assign]  # the fail-point
-    manifest._was_mine = armed_inside
+    manifest._raise_if_lost = armed_inside
 
 
 def after_the_quarantine(strike: Strike) -> None:

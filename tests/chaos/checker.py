@@ -10,9 +10,9 @@ from datetime import datetime
 
 from temporalio.client import Client, WorkflowExecutionStatus
 
-from orchestration.orchestrator import PipelineOrchestrator
+from orchestration.client.orchestrator import PipelineOrchestrator
 from perdure.checkpoint import WorkflowCheckpoint, checkpoint_id, compute_digest
-from perdure.stores.json_file import PersistentCheckpointStore
+from perdure.stores.files.json_file import PersistentCheckpointStore
 from tests.chaos.outputs import document_rows, outputs
 
 ENDS = {"processed", "quarantined", "cancelled"}

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from orchestration.client.orchestrator import PipelineOrchestrator
 from orchestration.embedded.postgres import EmbeddedPostgres
-from orchestration.orchestrator import PipelineOrchestrator
 from orchestration.settings import Settings
-from orchestration.temporal_settings import TemporalSettings
+from orchestration.settings.temporal import TemporalSettings
 from tests.chaos.checker import check
 from tests.chaos.disturbed_run import Place
 from tests.chaos.own_servers import OwnServers

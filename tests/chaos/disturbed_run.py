@@ -12,8 +12,8 @@ from datetime import datetime
 from pathlib import Path
 
 from orchestration.audit import verify
-from orchestration.orchestrator import PipelineOrchestrator
-from orchestration.reports import RunReport
+from orchestration.client.orchestrator import PipelineOrchestrator
+from orchestration.client.run_status import RunReport
 from orchestration.settings import Settings
 from perdure.checkpoint import WorkflowCheckpoint
 from tests.chaos.checker import check_chain

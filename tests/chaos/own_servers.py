@@ -13,7 +13,7 @@ from orchestration.embedded.postgres import DATABASE, EmbeddedPostgres, installa
 from orchestration.embedded.record import ServersRecord
 from orchestration.embedded.stack import EmbeddedStack
 from orchestration.settings import Settings
-from orchestration.temporal_settings import TemporalSettings
+from orchestration.settings.temporal import TemporalSettings
 
 
 class OwnServers:

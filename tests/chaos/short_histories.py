@@ -8,7 +8,7 @@ import pytest
 
 from orchestration.embedded.stack import EmbeddedStack
 from orchestration.embedded.temporal import DYNAMIC_CONFIG
-from orchestration.temporal_settings import TemporalSettings
+from orchestration.settings.temporal import TemporalSettings
 
 SUGGEST_AT_EVENTS = 60
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from orchestration.client.run_reader import RunReader
 from orchestration.embedded.stack import EmbeddedStack
-from orchestration.run_reader import RunReader
 from orchestration.settings import Settings
 from tests.chaos.disturbed_run import Outputs, Place, disturbed_run
 from tests.chaos.outputs import document_rows, outputs

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from orchestration.client.orchestrator import PipelineOrchestrator
 from orchestration.embedded.postgres import EmbeddedPostgres
-from orchestration.orchestrator import PipelineOrchestrator
 from orchestration.settings import Settings
 from tests.chaos.checker import check, committed
 

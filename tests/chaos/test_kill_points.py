@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.orchestrator import PipelineOrchestrator
+from orchestration.client.orchestrator import PipelineOrchestrator
 from tests.chaos.checker import check, committed
 from tests.chaos.outputs import outputs
 from tests.chaos.papers import write_documents

@@ -12,7 +12,7 @@ import obstore
 import pytest
 from obstore.store import S3Store
 
-from orchestration.orchestrator import PipelineOrchestrator
+from orchestration.client.orchestrator import PipelineOrchestrator
 from perdure.stores.postgres.differences import differences
 from tests.chaos.checker import check, committed
 from tests.chaos.papers import write_documents

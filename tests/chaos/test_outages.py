@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from temporalio.service import RPCError
 
+from orchestration.client.orchestrator import PipelineOrchestrator
 from orchestration.embedded.postgres import EmbeddedPostgres
-from orchestration.orchestrator import PipelineOrchestrator
 from orchestration.settings import Settings
 from tests.chaos.checker import check, committed
 from tests.chaos.short_histories import ShortHistories

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from temporalio.api.workflow.v1 import PendingActivityInfo
 
-from orchestration.orchestrator import PipelineOrchestrator
+from orchestration.client.orchestrator import PipelineOrchestrator
 from orchestration.settings import Settings
 from tests.chaos.checker import check
 from tests.chaos.outputs import outputs

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from orchestration.audit import verify
-from orchestration.orchestrator import PipelineOrchestrator
+from orchestration.client.orchestrator import PipelineOrchestrator
 from orchestration.settings import Settings
 from tests.chaos.checker import committed
 from tests.chaos.outputs import outputs

@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from orchestration.client.orchestrator import PipelineOrchestrator
 from orchestration.embedded.ports import HOST
-from orchestration.orchestrator import PipelineOrchestrator
 from orchestration.settings import Settings
-from orchestration.supervisor import LONGEST_DELAY_SECONDS, backoff
-from orchestration.temporal_settings import TemporalSettings
-from orchestration.worker_slot import live_workers
+from orchestration.settings.temporal import TemporalSettings
+from orchestration.worker.slot import live_workers
+from orchestration.worker.supervisor import LONGEST_DELAY_SECONDS, backoff
 from tests.chaos.checker import check
 from tests.chaos.workers import ROOT, ChaosWorker
 from workflows.messages import PipelineOptions

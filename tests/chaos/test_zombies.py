@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orchestration.orchestrator import PipelineOrchestrator
+from orchestration.client.orchestrator import PipelineOrchestrator
 from orchestration.settings import Settings
 from tests.chaos.checker import check
 from tests.chaos.outputs import outputs

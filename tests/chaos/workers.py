@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from orchestration.settings import Settings
-from orchestration.worker_slot import live_workers
+from orchestration.worker.slot import live_workers
 
 ROOT = Path(__file__).resolve().parents[2]
 ARMED = Path(__file__).with_name("armed_worker.py")

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from perdure.checkpoint import CheckpointStore
-from perdure.stores.json_file import PersistentCheckpointStore
+from perdure.stores.files.json_file import PersistentCheckpointStore
 from perdure.stores.postgres import PostgresCheckpointStore
 from perdure.stores.postgres.connection import PostgresPool
 

@@ -80,7 +80,7 @@ class Protocol:
             return
         row.status, row.epoch, row.ordinal, row.text = "pending", 0, position, None
 
-    def take_up(self, epoch: int, quarantined: bool, unfinished: bool) -> dict[str, int]:
+    def enqueue_unfinished(self, epoch: int, quarantined: bool, unfinished: bool) -> dict[str, int]:
         self.hold(epoch)
         ordinal = self.queued(epoch)
         for row in self.rows:

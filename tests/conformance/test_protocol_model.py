@@ -40,7 +40,7 @@ from perdure.errors import (
     RefusedWrite,
 )
 from perdure.manifest import Lease, ManifestTotals
-from perdure.stores.json_file import PersistentCheckpointStore
+from perdure.stores.files.json_file import PersistentCheckpointStore
 from perdure.stores.postgres import PostgresCheckpointStore
 from perdure.stores.postgres.manifest import PostgresManifestStore
 from tests.conformance.chains import following, make_checkpoint, new_workflow_id
@@ -161,7 +161,7 @@ class ProtocolMachine(RuleBasedStateMachine):
         if queued:
             self.claim(0, 1, False, None)
             self.record(set(NAMES[:6]), 1, 0, None)
-            self.take_up(False, True, 0, cut)
+            self.enqueue_unfinished(False, True, 0, cut)
 
     @rule(run=st.integers(0, 3), at_least=st.integers(1, 3), replaces=st.booleans(), cut=cuts)
     def claim(self, run: int, at_least: int, replaces: bool, cut: Cut | None) -> None:
@@ -199,15 +199,17 @@ class ProtocolMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.model.epoch)
     @rule(quarantined=st.booleans(), unfinished=st.sampled_from([True, True, False]), pick=picks, cut=cuts)
-    def take_up(self, quarantined: bool, unfinished: bool, pick: int, cut: Cut | None) -> None:
+    def enqueue_unfinished(self, quarantined: bool, unfinished: bool, pick: int, cut: Cut | None) -> None:
         epoch = self.epochs[pick % len(self.epochs)]
 
         async def real() -> dict[str, int]:
             return _counts(
-                await self.manifest.take_up(self.workflow_id, epoch, quarantined=quarantined, unfinished=unfinished)
+                await self.manifest.enqueue_unfinished(
+                    self.workflow_id, epoch, quarantined=quarantined, unfinished=unfinished
+                )
             )
 
-        self.both(lambda model: model.take_up(epoch, quarantined, unfinished), real, cut)
+        self.both(lambda model: model.enqueue_unfinished(epoch, quarantined, unfinished), real, cut)
 
     @precondition(lambda self: any(row.version != row.read_version for row in self.model.rows))
     @rule(changed=st.booleans(), pick=picks, cut=cuts)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 
-from perdure.documents.mentions import normalise
+from perdure.analysis.mentions import normalise
 from perdure.services.identity.names import folded
 from tests.identities.word_lists import WordLists
 

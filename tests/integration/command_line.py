@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestration.embedded.stack import EmbeddedStack
-from orchestration.worker_slot import live_workers
+from orchestration.worker.slot import live_workers
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS = 90.0

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from perdure.analysis.mentions import normalise
 from perdure.documents.document import Chunk, DiscoveredDocument, Mention, ProcessedDocument
-from perdure.documents.mentions import normalise
 from perdure.manifest import Lease
 from perdure.stores.postgres.connection import PostgresPool
 from perdure.stores.postgres.manifest import PostgresManifestStore
@@ -33,7 +33,7 @@ async def committed(
     epoch = await manifest.claim(workflow_id, "first", at_least=1)
     found = [DiscoveredDocument(f"file:///{n}", str(n), "file:///", 1, "1") for n in range(len(documents))]
     await manifest.record(workflow_id, epoch, found)
-    await manifest.take_up(workflow_id, epoch, quarantined=False)
+    await manifest.enqueue_unfinished(workflow_id, epoch, quarantined=False)
     for position in range(len(documents)) if order is None else order:
         lease = Lease(epoch, 1, 1)
         await manifest.lease_batch(workflow_id, lease, position, position + 1)

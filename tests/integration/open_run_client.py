@@ -3,7 +3,7 @@
 import asyncio
 import sys
 
-from orchestration.orchestrator import PipelineOrchestrator
+from orchestration.client.orchestrator import PipelineOrchestrator
 from workflows.messages import PipelineOptions
 
 

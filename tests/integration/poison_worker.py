@@ -6,7 +6,7 @@ from functools import partial
 import worker
 from orchestration.process_exit import run_main
 from orchestration.settings import Settings
-from perdure.documents.isolation import IsolatedPool
+from perdure.sandbox.pool import IsolatedPool
 from tests.integration import poisoned_parsing
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from orchestration.embedded.postgres import EmbeddedPostgres
 from orchestration.settings import Settings
-from orchestration.temporal_settings import TemporalSettings
+from orchestration.settings.temporal import TemporalSettings
 from tests.chaos.workers import ROOT, ChaosWorker
 from tests.integration.command_line import Ended
 

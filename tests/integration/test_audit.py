@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from orchestration.audit import Verification, rebuild_mirror, verify
+from orchestration.client.orchestrator import PipelineOrchestrator
 from orchestration.embedded.postgres import EmbeddedPostgres
-from orchestration.orchestrator import PipelineOrchestrator
 from orchestration.settings import Settings
-from orchestration.temporal_settings import TemporalSettings
+from orchestration.settings.temporal import TemporalSettings
 from perdure.checkpoint import sealed
 from perdure.errors import RefusedCommand, UnknownWorkflow
 from tests.chaos.papers import write_documents

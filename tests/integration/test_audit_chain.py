@@ -13,7 +13,7 @@ from temporalio.client import WorkflowExecutionStatus
 from orchestration.audit.chain import Chain, expected_chain
 from orchestration.audit.entries import Entry, examine
 from orchestration.audit.mirror import Holding, compare
-from orchestration.history import HistoryRun, WorkflowHistory
+from orchestration.client.history import HistoryRun, WorkflowHistory
 from perdure.checkpoint import WorkflowCheckpoint, sealed
 from tests.conformance.chains import BEGINNING, following, make_chain, make_checkpoint
 from workflows.messages import PipelineInput, ResumePoint

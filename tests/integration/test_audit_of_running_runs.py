@@ -16,7 +16,7 @@ from google.protobuf.duration_pb2 import Duration
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 
 from orchestration.audit import Verification, rebuild_mirror, verify
-from orchestration.orchestrator import PipelineOrchestrator
+from orchestration.client.orchestrator import PipelineOrchestrator
 from orchestration.settings import Settings
 from perdure.errors import RefusedCommand, ServerUnreachable
 from tests.chaos.papers import write_documents

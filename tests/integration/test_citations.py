@@ -23,7 +23,7 @@ async def test_views_cite_as_the_domain_does(database_url: str) -> None:
         store, lease = PostgresManifestStore(pool), None
         epoch = await store.claim("run", "first", at_least=1)
         await store.record("run", epoch, [discovered(name) for name in PAGES])
-        await store.take_up("run", epoch, quarantined=False)
+        await store.enqueue_unfinished("run", epoch, quarantined=False)
         lease = Lease(epoch, 1, 1)
         for entry in await store.lease_batch("run", lease, 0, 2):
             document = replace(

@@ -15,7 +15,7 @@ import pytest
 
 from orchestration.embedded.process import wait_until
 from orchestration.embedded.stack import EmbeddedStack
-from orchestration.worker_slot import live_workers
+from orchestration.worker.slot import live_workers
 from tests.integration.command_line import PATIENCE_SECONDS, CommandLine, command_line, write_documents
 
 DOCUMENTS = 8

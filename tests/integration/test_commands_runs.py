@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 import pytest
 
-from orchestration.worker_slot import live_workers
+from orchestration.worker.slot import live_workers
 from perdure.checkpoint import upgrade
 from tests.integration.command_line import PATIENCE_SECONDS, CommandLine, Ended, command_line, write_documents
 

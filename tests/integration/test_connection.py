@@ -10,7 +10,7 @@ import pytest
 
 from orchestration.connection import CONNECT_SECONDS, connect_to, ui_link
 from orchestration.settings import Settings
-from orchestration.temporal_settings import TemporalSettings
+from orchestration.settings.temporal import TemporalSettings
 from perdure.errors import ServerUnreachable
 
 

@@ -11,10 +11,10 @@ from temporalio.testing import ActivityEnvironment
 from activities import parts as activity_parts
 from activities.batches import BatchActivities, BatchRequest, BatchResult
 from perdure.documents.discovery import discover
-from perdure.documents.isolation import IsolatedPool, Limits, Outcome
-from perdure.documents.parts import Send
 from perdure.errors import AlreadyCommitted, DamagedDocument, StaleWriter
 from perdure.manifest import Lease
+from perdure.sandbox.parts import Send
+from perdure.sandbox.pool import IsolatedPool, Limits, Outcome
 from perdure.stores.postgres.connection import PostgresPool
 from perdure.stores.postgres.manifest import PostgresManifestStore
 from tests.integration.made_documents import discovered, processed
@@ -43,7 +43,7 @@ async def test_parts_are_kept_under_the_lease_until_the_document_has_its_result(
     store = PostgresManifestStore(pool)
     epoch = await store.claim(RUN, "first", at_least=1)
     await store.record(RUN, epoch, [discovered("a.pdf"), discovered("b.pdf")])
-    await store.take_up(RUN, epoch, quarantined=False)
+    await store.enqueue_unfinished(RUN, epoch, quarantined=False)
     old, new = Lease(epoch, 1, 1), Lease(epoch, 1, 2)
     assert not [entry for entry in await store.lease_batch(RUN, old, 0, 2) if entry.has_parts]
     await store.keep_parts(RUN, old, 0, b"one")
@@ -73,7 +73,7 @@ async def test_another_worker_goes_on_where_one_was_lost(
     store = PostgresManifestStore(pool)
     epoch = await store.claim(RUN, "first", at_least=1)
     await store.record(RUN, epoch, list(discover([str(tmp_path)])))
-    await store.take_up(RUN, epoch, quarantined=False)
+    await store.enqueue_unfinished(RUN, epoch, quarantined=False)
     request = BatchRequest(workflow_id=RUN, epoch=epoch, dispatch=1, first=0, end=1)
     lost = asyncio.create_task(attempt(store, request, 1))
     while await count(pool) < 3 or b"mentions" not in await store.parts(RUN, 0):

@@ -22,7 +22,7 @@ from orchestration.embedded.process import is_alive, wait_until
 from orchestration.embedded.record import PostgresRecord, ServersRecord, TemporalRecord
 from orchestration.embedded.stack import EmbeddedStack
 from orchestration.settings import Settings
-from orchestration.temporal_settings import TemporalSettings
+from orchestration.settings.temporal import TemporalSettings
 from perdure.errors import EmbeddedServersNotRunning, InvalidConfiguration, PortInUse, RefusedCommand
 
 

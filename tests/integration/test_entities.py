@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from orchestration.settings import Settings
-from orchestration.temporal_settings import TemporalSettings
+from orchestration.settings.temporal import TemporalSettings
 from perdure.services.analytics import AnalyticsService
 from perdure.stores.postgres.analytics import PostgresAnalyticsStore
 from perdure.stores.postgres.connection import PostgresPool

@@ -12,9 +12,9 @@ import pyarrow.parquet
 import pytest
 import rustworkx
 
-from orchestration.exporting import Exporting
+from orchestration.queries.export import Exporting
 from orchestration.settings import Settings
-from orchestration.temporal_settings import TemporalSettings
+from orchestration.settings.temporal import TemporalSettings
 from perdure.services.analytics.export import ExportFormat, tables
 from perdure.stores.postgres.connection import PostgresPool
 from perdure.stores.postgres.exports import PostgresExportStore

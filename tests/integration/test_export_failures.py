@@ -10,9 +10,9 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 
-from orchestration.exporting import Exporting
+from orchestration.queries.export import Exporting
 from orchestration.settings import Settings
-from orchestration.temporal_settings import TemporalSettings
+from orchestration.settings.temporal import TemporalSettings
 from perdure.errors import RefusedCommand
 from perdure.services.analytics.export import ExportFormat
 from perdure.stores.postgres.connection import PostgresPool

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from orchestration.audit import verify
+from orchestration.client.fork import fork
+from orchestration.client.orchestrator import PipelineOrchestrator
+from orchestration.client.run_status import RunReport
 from orchestration.embedded.postgres import EmbeddedPostgres
-from orchestration.fork import fork
-from orchestration.orchestrator import PipelineOrchestrator
-from orchestration.reports import RunReport
 from orchestration.settings import Settings
-from orchestration.temporal_settings import TemporalSettings
+from orchestration.settings.temporal import TemporalSettings
 from perdure.checkpoint import WorkflowCheckpoint
 from perdure.errors import RefusedCommand, UnknownCheckpoint
 from perdure.stores.postgres.differences import differences

@@ -16,8 +16,8 @@ import pytest
 
 from perdure.documents.document import ProcessedDocument
 from perdure.errors import DependencyUnavailable
+from perdure.sandbox.computation.parent import Subprocess
 from perdure.services.identity import IdentityService
-from perdure.services.subprocesses.parent import Subprocess
 from perdure.stores.postgres import identities_sql
 from perdure.stores.postgres.connection import PostgresPool
 from perdure.stores.postgres.identities import RESOLVER, PostgresIdentityStore

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from orchestration.client.orchestrator import PipelineOrchestrator
 from orchestration.embedded.postgres import EmbeddedPostgres
-from orchestration.orchestrator import PipelineOrchestrator
 from orchestration.settings import Settings
-from orchestration.temporal_settings import TemporalSettings
+from orchestration.settings.temporal import TemporalSettings
 from perdure.manifest import Changes
 from perdure.stores.postgres.differences import differences
 from tests.chaos.papers import write_documents

@@ -45,7 +45,7 @@ async def epoch(store: PostgresManifestStore) -> int:
 async def begin(store: PostgresManifestStore, run_id: str, *, quarantined: bool = False) -> int:
     epoch = await store.claim(RUN, run_id, at_least=1)
     await store.record(RUN, epoch, [discovered(name) for name in NAMES])
-    await store.take_up(RUN, epoch, quarantined=quarantined)
+    await store.enqueue_unfinished(RUN, epoch, quarantined=quarantined)
     return epoch
 
 
@@ -125,7 +125,7 @@ async def test_a_later_epoch_shuts_out_every_writer_of_the_earlier(
         store.quarantine(RUN, old, entry.position, DamagedDocument("Late."), attempts=1),
         store.lease_batch(RUN, old, 0, 1),
         store.record(RUN, epoch, [discovered("new.txt")]),
-        store.take_up(RUN, epoch, quarantined=True),
+        store.enqueue_unfinished(RUN, epoch, quarantined=True),
         store.changed_candidates(RUN, epoch, -1, 10),
         store.settle_candidate(RUN, epoch, 0, changed=True),
         store.names(RUN, epoch, 0, 1),
@@ -170,7 +170,7 @@ async def test_discovering_again_gives_the_same_manifest(
 async def test_a_document_named_twice_in_a_page_is_one(store: PostgresManifestStore) -> None:
     epoch = await store.claim(RUN, "first", at_least=1)
     await store.record(RUN, epoch, [discovered("a.txt"), discovered("a.txt")])
-    assert (await store.take_up(RUN, epoch, quarantined=False)).queued == 1
+    assert (await store.enqueue_unfinished(RUN, epoch, quarantined=False)).queued == 1
 
 
 async def test_resuming_takes_up_only_what_is_unfinished(store: PostgresManifestStore, epoch: int) -> None:
@@ -254,7 +254,7 @@ async def test_what_changed_between_discovery_and_processing_says_so(
 ) -> None:
     epoch = await store.claim(RUN, "first", at_least=1)
     await store.record(RUN, epoch, [discovered("same"), discovered("other")])
-    await store.take_up(RUN, epoch, quarantined=False)
+    await store.enqueue_unfinished(RUN, epoch, quarantined=False)
     lease = Lease(epoch, 1, 1)
     same, other = await store.lease_batch(RUN, lease, 0, 2)
     versions = {same.position: discovered("same").version, other.position: "later"}
@@ -274,7 +274,7 @@ async def test_a_change_of_rights_is_no_change_of_a_document(
 ) -> None:
     epoch = await store.claim(RUN, "first", at_least=1)
     await store.record(RUN, epoch, [replace(discovered("a"), version="5-10-20")])
-    await store.take_up(RUN, epoch, quarantined=False)
+    await store.enqueue_unfinished(RUN, epoch, quarantined=False)
     await store.lease_batch(RUN, Lease(epoch, 1, 1), 0, 1)
     await store.commit(RUN, Lease(epoch, 1, 1), 0, processed(), attempts=1, read_version=read)
     async with pool.connection() as conn:
@@ -288,13 +288,13 @@ async def test_a_name_of_any_length_is_one_document(store: PostgresManifestStore
     page = [replace(discovered("x"), uri=uri) for uri in long]
     await store.record(RUN, epoch, page)
     await store.record(RUN, epoch, page)
-    assert (await store.take_up(RUN, epoch, quarantined=False)).queued == 3
+    assert (await store.enqueue_unfinished(RUN, epoch, quarantined=False)).queued == 3
     assert await store.ordinals_of(RUN, epoch, long[1:]) == (1, 3)
 
 
 async def test_what_is_added_is_counted_as_the_whole_manifest_would_be(store: PostgresManifestStore) -> None:
     epoch = await store.claim(RUN, "first", at_least=1)
-    await store.take_up(RUN, epoch, quarantined=False)
+    await store.enqueue_unfinished(RUN, epoch, quarantined=False)
     for names in (["a"], ["a", "b"], ["b"], ["c", "d"]):
         await store.record(RUN, epoch, [discovered(name) for name in names])
         added = await store.take_up_added(RUN, epoch)
@@ -313,7 +313,7 @@ async def test_adding_to_a_long_manifest_reads_little_of_it(store: PostgresManif
                SELECT $1, n, 'file:///' || n, n::text, 's', 1, '1', 1, n FROM generate_series(0, 29999) AS n""",
             RUN,
         )
-    await store.take_up(RUN, epoch, quarantined=False)
+    await store.enqueue_unfinished(RUN, epoch, quarantined=False)
     await store.record(RUN, epoch, [discovered("new")])
     async with pool.connection() as conn:
         await conn.execute("ANALYZE documents")

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from orchestration.orchestrator import PipelineOrchestrator
+from orchestration.client.orchestrator import PipelineOrchestrator
 from orchestration.settings import Settings
 from tests.chaos.checker import check, committed
 from tests.chaos.papers import write_documents

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from orchestration.client.orchestrator import PipelineOrchestrator
 from orchestration.embedded.postgres import EmbeddedPostgres
-from orchestration.orchestrator import PipelineOrchestrator
 from orchestration.settings import Settings
 from tests.chaos.checker import check_chain, committed
 from tests.chaos.outputs import document_rows, outputs

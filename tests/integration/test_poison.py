@@ -12,12 +12,12 @@ import asyncpg
 import numpy as np
 import pytest
 
-from orchestration.orchestrator import PipelineOrchestrator
+from orchestration.client.orchestrator import PipelineOrchestrator
 from orchestration.settings import Settings
 from perdure.documents.document import Chunk, Mention, ProcessedDocument
-from perdure.documents.limits import Limits
 from perdure.errors import UnstorableDocument
 from perdure.manifest import Lease
+from perdure.sandbox.limits import Limits
 from perdure.stores.postgres.connection import PostgresPool
 from perdure.stores.postgres.manifest import PostgresManifestStore
 from tests.chaos.checker import check, committed
@@ -183,7 +183,7 @@ async def test_what_postgres_refuses_for_good_is_the_documents_fault(database_ur
     try:
         await store.claim("run", "first", at_least=1)
         await store.record("run", 1, [discovered(f"{name}.txt") for name in UNSTORABLE])
-        await store.take_up("run", 1, quarantined=False)
+        await store.enqueue_unfinished("run", 1, quarantined=False)
         await store.lease_batch("run", lease, 0, len(UNSTORABLE))
         for position, (name, document) in enumerate(UNSTORABLE.items()):
             with pytest.raises(UnstorableDocument) as caught:

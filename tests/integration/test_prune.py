@@ -10,10 +10,10 @@ import asyncpg
 import pytest
 
 from orchestration.audit import verify
+from orchestration.client.orchestrator import PipelineOrchestrator
 from orchestration.embedded.postgres import EmbeddedPostgres
-from orchestration.orchestrator import PipelineOrchestrator
 from orchestration.settings import Settings
-from orchestration.temporal_settings import TemporalSettings
+from orchestration.settings.temporal import TemporalSettings
 from perdure.stores.postgres.retention import retire
 from tests.chaos.papers import write_documents
 from tests.integration.audited_run import harm

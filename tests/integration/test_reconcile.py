@@ -11,9 +11,9 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus
 
 from orchestration.audit import verify
-from orchestration.orchestrator import PipelineOrchestrator
-from orchestration.reconcile import RECONCILER, reconcile, reconcile_run
-from orchestration.reports import find_execution
+from orchestration.client.orchestrator import PipelineOrchestrator
+from orchestration.client.reconcile import RECONCILER, reconcile, reconcile_run
+from orchestration.client.run_status import find_execution
 from orchestration.settings import Settings
 from perdure.checkpoint import WorkflowCheckpoint
 from perdure.errors import StaleWriter
@@ -158,7 +158,7 @@ async def test_the_end_of_a_run_takes_its_leases_away(
     manifest = orchestrator.stores.manifest
     assert await manifest.claim(workflow_id, found.run_id, at_least=1) == 1
     await manifest.record(workflow_id, 1, [discovered("one.txt"), discovered("two.txt")])
-    await manifest.take_up(workflow_id, 1, quarantined=False)
+    await manifest.enqueue_unfinished(workflow_id, 1, quarantined=False)
     lease = Lease(1, 1, 1)
     await manifest.lease_batch(workflow_id, lease, 0, 2)
     await manifest.commit(workflow_id, lease, 0, processed(), attempts=1)

@@ -12,13 +12,13 @@ from temporalio.api.namespace.v1 import NamespaceConfig
 from temporalio.api.workflowservice.v1 import UpdateNamespaceRequest
 
 from orchestration.audit import verify
+from orchestration.client.orchestrator import PipelineOrchestrator
+from orchestration.client.run_status import find_execution
 from orchestration.connection import connect_to
 from orchestration.embedded.stack import EmbeddedStack
 from orchestration.embedded.temporal import DYNAMIC_CONFIG
-from orchestration.orchestrator import PipelineOrchestrator
-from orchestration.reports import find_execution
 from orchestration.settings import Settings
-from orchestration.temporal_settings import TemporalSettings
+from orchestration.settings.temporal import TemporalSettings
 from tests.chaos.outputs import document_rows
 from tests.chaos.papers import write_documents
 from tests.chaos.workers import ChaosWorker

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from orchestration.settings import Settings
-from orchestration.temporal_settings import TemporalSettings
-from perdure.documents.chunking import chunk
+from orchestration.settings.temporal import TemporalSettings
+from perdure.analysis.chunking import chunk
+from perdure.analysis.embeddings import WordLlamaEmbedder
 from perdure.documents.document import EMBEDDING_DIMENSIONS, Chunk, DiscoveredDocument, ProcessedDocument
-from perdure.documents.embeddings import WordLlamaEmbedder
 from perdure.errors import RefusedCommand
 from perdure.manifest import Lease
 from perdure.services.search import Hit, SearchService
@@ -50,7 +50,7 @@ async def commit_all(pool: PostgresPool, workflow_id: str, order: list[str]) -> 
     names = sorted(DOCUMENTS)
     found = [DiscoveredDocument(f"file:///{number}", name, "file:///", 1, "1") for number, name in enumerate(names)]
     await manifest.record(workflow_id, epoch, found)
-    await manifest.take_up(workflow_id, epoch, quarantined=False)
+    await manifest.enqueue_unfinished(workflow_id, epoch, quarantined=False)
     lease = Lease(epoch, 1, 1)
     await manifest.lease_batch(workflow_id, lease, 0, len(names))
     for name in order:

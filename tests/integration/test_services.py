@@ -145,7 +145,7 @@ async def test_what_came_after_the_last_resolution_is_not_counted_as_resolved(po
     later = await manifest.claim("run", "second", at_least=1)
     await manifest.settle_candidate("run", later, 0, changed=True)
     assert await identity.health("run") == {"processed_entities": 8, "resolution_rate": 1.0}
-    await manifest.take_up("run", later, quarantined=False)
+    await manifest.enqueue_unfinished("run", later, quarantined=False)
     await manifest.lease_batch("run", Lease(later, 1, 1), 0, 1)
     await manifest.commit("run", Lease(later, 1, 1), 0, document(NAMES[:2]), attempts=1)
     assert await identity.health("run") == {"processed_entities": 10, "resolution_rate": 0.8}

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.worker_slot import dead_lives, live_workers, take_slot
+from orchestration.worker.slot import dead_lives, live_workers, take_slot
 
 ROOT = Path(__file__).resolve().parents[2]
 HOLDER = """
 import sys, time
 from pathlib import Path
-from orchestration.worker_slot import take_slot
+from orchestration.worker.slot import take_slot
 slot = take_slot(Path(sys.argv[1]))
 print(slot.identity, flush=True)
 time.sleep(600)

@@ -5,9 +5,9 @@ import random
 import subprocess
 from pathlib import Path
 
+from orchestration.client.fork import fork
+from orchestration.client.orchestrator import PipelineOrchestrator
 from orchestration.embedded.postgres import installation
-from orchestration.fork import fork
-from orchestration.orchestrator import PipelineOrchestrator
 from tests.replay.scenarios import ONE_AT_A_TIME, Scenario, papers, some_are_done
 from workflows.messages import PipelineOptions
 

@@ -16,9 +16,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from orchestration.client.orchestrator import PipelineOrchestrator  # noqa: E402
 from orchestration.embedded.stack import EmbeddedStack  # noqa: E402 - after the path
 from orchestration.embedded.temporal import DYNAMIC_CONFIG  # noqa: E402
-from orchestration.orchestrator import PipelineOrchestrator  # noqa: E402
 from orchestration.process_exit import run_main  # noqa: E402
 from tests.replay.crash_scenarios import CRASHES, breaker  # noqa: E402
 from tests.replay.scenarios import ORDINARY, Scenario, continued  # noqa: E402

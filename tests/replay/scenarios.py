@@ -6,9 +6,9 @@ from pathlib import Path
 
 from temporalio.client import WorkflowFailureError
 
+from orchestration.client.orchestrator import PipelineOrchestrator
 from orchestration.embedded.postgres import EmbeddedPostgres
 from orchestration.embedded.stack import EmbeddedStack
-from orchestration.orchestrator import PipelineOrchestrator
 from workflows.messages import PipelineOptions
 
 ONE_AT_A_TIME = PipelineOptions(concurrency=1)

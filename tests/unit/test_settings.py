@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from orchestration.settings import Settings, data_dir_from, wanted_servers
-from orchestration.settings_values import limit_variable
-from orchestration.temporal_settings import TemporalSettings
-from perdure.documents.limits import Limits
+from orchestration.settings.temporal import TemporalSettings
+from orchestration.settings.values import limit_variable
 from perdure.errors import EmbeddedServersNotRunning, InvalidConfiguration
+from perdure.sandbox.limits import Limits
 
 EXTERNAL = {
     "DATABASE_URL": "postgresql://me:secret@db.example:5432/perdure",

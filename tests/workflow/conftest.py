@@ -12,7 +12,7 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from orchestration.connection import connect_to
-from orchestration.temporal_settings import TemporalSettings
+from orchestration.settings.temporal import TemporalSettings
 from tests.workflow.world import World
 from workflows.document_pipeline import DocumentPipeline
 from workflows.messages import PipelineInput, PipelineOptions, Progress, ResumePoint

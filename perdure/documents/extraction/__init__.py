@@ -5,7 +5,7 @@ from typing import Any
 
 from perdure.documents import sniffing
 from perdure.documents.extraction.extracted import Extracted
-from perdure.documents.parts import Parts
+from perdure.sandbox.parts import Parts
 
 __all__ = ["Extracted", "extract"]
 
@@ -36,7 +36,7 @@ def extract(
     else:
         extracted = _extractor(media_type)(content, media_type)
     if not extracted.text.strip():
-        from perdure.documents.extraction.absence import without_text  # noqa: PLC0415 - as below
+        from perdure.documents.extraction.missing_text import without_text  # noqa: PLC0415 - as below
 
         raise without_text(content, media_type, by_ocr="ocr_pages" in extracted.properties)
     return extracted

@@ -4,7 +4,7 @@ import codecs
 
 from charset_normalizer import from_bytes
 
-from perdure.documents.extraction.language import detected_language
+from perdure.analysis.language import detected_language
 from perdure.errors import UnsupportedFormat
 
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),

@@ -10,7 +10,7 @@ from typing import Any
 
 from dateutil import parser
 
-from perdure.documents.extraction.language import detected_language, iso_language
+from perdure.analysis.language import detected_language, iso_language
 
 MAX_AUTHORS = 100
 MAX_AUTHOR_CHARACTERS = 200

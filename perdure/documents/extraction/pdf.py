@@ -11,11 +11,11 @@ import pypdfium2
 from pypdfium2 import raw
 
 from perdure.documents.document import Section
-from perdure.documents.extraction.absence import shows_picture
 from perdure.documents.extraction.extracted import Extracted, joined_pages
+from perdure.documents.extraction.missing_text import shows_picture
 from perdure.documents.extraction.structure import MAX_LEVEL, MAX_SECTIONS, one_line
-from perdure.documents.parts import Parts
 from perdure.errors import DamagedDocument, EncryptedDocument
+from perdure.sandbox.parts import Parts
 
 _PROPERTIES = {"Author": "author", "Subject": "subject", "Keywords": "keywords", "CreationDate": "created",
                "ModDate": "modified", "Creator": "creator", "Producer": "producer"}  # fmt: skip

@@ -1,14 +1,14 @@
 """The ranking process, run as `python -m perdure.services.analytics.child PARENT`: a graph in, its nodes out.
 
 Away from the worker it may compute for as long as it takes, and its memory goes with it. It is sent the nodes, then the
-edges, and answers the ranked nodes, all in blocks as `perdure.services.subprocesses.exchange` has them.
+edges, and answers the ranked nodes, all in blocks as `perdure.sandbox.computation.exchange` has them.
 """
 
 from typing import BinaryIO
 
+from perdure.sandbox.computation.child import serve_parent
+from perdure.sandbox.computation.exchange import blocks, packed, read_rows
 from perdure.services.analytics.ranking import ranked
-from perdure.services.subprocesses.child import serve_parent
-from perdure.services.subprocesses.exchange import blocks, packed, read_rows
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:

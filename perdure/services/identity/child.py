@@ -7,9 +7,9 @@ names. Then comes the next kind.
 
 from typing import BinaryIO
 
+from perdure.sandbox.computation.child import serve_parent
+from perdure.sandbox.computation.exchange import blocks, packed, read, read_rows
 from perdure.services.identity.resolution import Resolution
-from perdure.services.subprocesses.child import serve_parent
-from perdure.services.subprocesses.exchange import blocks, packed, read, read_rows
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:

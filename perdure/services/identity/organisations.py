@@ -6,9 +6,9 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from functools import cache
 
 from perdure.services.identity.clusters import Clusters
+from perdure.services.identity.cooccurrence import MAX_CANDIDATES, Together
 from perdure.services.identity.names import AMBIGUOUS, Joined, Name, joined, tokens
 from perdure.services.identity.spelling import ends, misspellings, slip
-from perdure.services.identity.together import MAX_CANDIDATES, Together
 
 _LINKS = frozenset(
     (

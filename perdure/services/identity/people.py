@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from perdure.services.identity.clusters import Clusters
+from perdure.services.identity.cooccurrence import MAX_CANDIDATES, Together
 from perdure.services.identity.names import AMBIGUOUS, Joined, Name, joined
 from perdure.services.identity.person import Person, compatible, parsed
 from perdure.services.identity.person_spelling import misspelt_last_names, misspelt_people
-from perdure.services.identity.together import MAX_CANDIDATES, Together
 
 _MAX_PLACED = 100
 """Names of one initial and last name that a shorter one is compared with: the first placed."""

@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 
 from perdure.services.identity.clusters import Clusters
+from perdure.services.identity.cooccurrence import Together
 from perdure.services.identity.names import Joined, Name, joined, tokens
 from perdure.services.identity.spelling import ends, misspellings, slip
-from perdure.services.identity.together import Together
 
 _SAME_WORDS = {"st": "saint", "ste": "sainte", "mt": "mount", "ft": "fort", "is": "island", "mtns": "mountains"}
 _SAME_PLACES = {

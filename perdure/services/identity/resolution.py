@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
+from perdure.services.identity.cooccurrence import Together
 from perdure.services.identity.names import Joined, Name
 from perdure.services.identity.organisations import Organisations
 from perdure.services.identity.people import People
 from perdure.services.identity.places import Places
-from perdure.services.identity.together import Together
 
 
 class Resolver(Protocol):

@@ -9,10 +9,10 @@ import asyncio
 from collections.abc import Awaitable
 from typing import TypeVar
 
+from perdure.sandbox.computation.exchange import ROWS
+from perdure.sandbox.computation.parent import Subprocess
 from perdure.services.identity import IdentityCounts
 from perdure.services.identity.names import COMPARED_KINDS
-from perdure.services.subprocesses.exchange import ROWS
-from perdure.services.subprocesses.parent import Subprocess
 from perdure.stores.postgres import identities_sql as sql
 from perdure.stores.postgres.connection import STOPPED_SECONDS, Connection, PostgresPool
 from perdure.stores.postgres.epochs import check_epoch

@@ -53,14 +53,14 @@ class PostgresManifestStore:
 
     async def record(self, workflow_id: str, epoch: int, documents: Sequence[DiscoveredDocument]) -> None:
         async with self._pool.transaction() as conn:
-            await _hold(conn, workflow_id, epoch)
+            await _lock_run(conn, workflow_id, epoch)
             await record_page(conn, workflow_id, epoch, documents)
 
     async def changed_candidates(
         self, workflow_id: str, epoch: int, after: int, limit: int
     ) -> Sequence[tuple[int, str, str]]:
         async with self._pool.transaction() as conn:
-            await _hold(conn, workflow_id, epoch)
+            await _lock_run(conn, workflow_id, epoch)
             rows = await conn.fetch(
                 """SELECT position, uri, sha256 FROM documents
                    WHERE workflow_id = $1 AND status = 'processed' AND position > $2
@@ -72,7 +72,7 @@ class PostgresManifestStore:
 
     async def settle_candidate(self, workflow_id: str, epoch: int, position: int, *, changed: bool) -> None:
         async with self._pool.transaction(limit_seconds=SHORT_SECONDS) as conn:
-            await _hold(conn, workflow_id, epoch)
+            await _lock_run(conn, workflow_id, epoch)
             if not changed:
                 await conn.execute(
                     "UPDATE documents SET read_version = version WHERE workflow_id = $1 AND position = $2",
@@ -84,7 +84,7 @@ class PostgresManifestStore:
 
     async def refresh(self, workflow_id: str, epoch: int, sources: Sequence[str], limit: int) -> int:
         async with self._pool.transaction() as conn:
-            await _hold(conn, workflow_id, epoch)
+            await _lock_run(conn, workflow_id, epoch)
             return await refresh(conn, workflow_id, epoch, sources, limit)
 
     async def changes(self, workflow_id: str) -> Changes | None:
@@ -95,11 +95,11 @@ class PostgresManifestStore:
             )
         return Changes(**dict(row)) if row else None
 
-    async def take_up(
+    async def enqueue_unfinished(
         self, workflow_id: str, epoch: int, *, quarantined: bool, unfinished: bool = True
     ) -> ManifestTotals:
         async with self._pool.transaction() as conn:
-            await _hold(conn, workflow_id, epoch)
+            await _lock_run(conn, workflow_id, epoch)
             # The planner knows nothing yet of rows just recorded, and would pair them one by one: measured more than a
             # minute for the second run of 10,000 documents, not 0.3 s.
             await conn.execute("SET LOCAL enable_nestloop = off")
@@ -111,7 +111,7 @@ class PostgresManifestStore:
 
     async def take_up_added(self, workflow_id: str, epoch: int) -> Added:
         async with self._pool.transaction() as conn:
-            await _hold(conn, workflow_id, epoch)
+            await _lock_run(conn, workflow_id, epoch)
             await conn.execute(sql.TAKE_UP_ADDED, workflow_id, epoch)
             row = await conn.fetchrow(sql.COUNTED, workflow_id, epoch)
             if row:
@@ -150,7 +150,7 @@ class PostgresManifestStore:
                     *(document.created, document.modified, document.language, PROCESSING_VERSION),
                     read_version,
                 )
-                await _was_mine(conn, outcome, workflow_id, position)
+                await _raise_if_lost(conn, outcome, workflow_id, position)
                 await write_outputs(conn, workflow_id, position, document)
         except Exception as error:
             if fault := unstorable(error):
@@ -166,13 +166,13 @@ class PostgresManifestStore:
                 *(workflow_id, position, lease.epoch, lease.dispatch, lease.attempt, attempts),
                 *(str(fault), type(fault).__name__),
             )
-            await _was_mine(conn, outcome, workflow_id, position)
+            await _raise_if_lost(conn, outcome, workflow_id, position)
 
     async def keep_parts(self, workflow_id: str, lease: Lease, position: int, parts: bytes) -> None:
         async with self._pool.transaction(limit_seconds=SHORT_SECONDS) as conn:
             mine = (workflow_id, position, lease.epoch, lease.dispatch, lease.attempt)
             outcome = await conn.execute(sql.KEEP_PARTS, *mine, parts)
-            await _was_mine(conn, outcome.replace("INSERT 0", "UPDATE"), workflow_id, position)
+            await _raise_if_lost(conn, outcome.replace("INSERT 0", "UPDATE"), workflow_id, position)
 
     async def parts(self, workflow_id: str, position: int) -> bytes:
         async with self._pool.connection() as conn:
@@ -182,7 +182,7 @@ class PostgresManifestStore:
         self, workflow_id: str, epoch: int, status: str, *, through_with: int | None = None
     ) -> ManifestTotals:
         async with self._pool.transaction(limit_seconds=SHORT_SECONDS) as conn:
-            await _hold(conn, workflow_id, epoch)
+            await _lock_run(conn, workflow_id, epoch)
             before = await _totals(conn, workflow_id) or _EMPTY
             if through_with is not None and (before.pending or before.total < through_with):
                 raise StoreSetBack(
@@ -254,13 +254,13 @@ class PostgresManifestStore:
 _EMPTY = ManifestTotals(0, 0, 0, 0, 0, 0, 0, 0.0)
 
 
-async def _hold(conn: Connection, workflow_id: str, epoch: int) -> None:
+async def _lock_run(conn: Connection, workflow_id: str, epoch: int) -> None:
     """Lock the run for this transaction, and refuse if another epoch has begun."""
     latest = await conn.fetchval("SELECT epoch FROM runs WHERE workflow_id = $1 FOR UPDATE", workflow_id)
     check_epoch(workflow_id, latest, epoch)
 
 
-async def _was_mine(conn: Connection, outcome: str, workflow_id: str, position: int) -> None:
+async def _raise_if_lost(conn: Connection, outcome: str, workflow_id: str, position: int) -> None:
     """Tell apart, when the guarded update met no row, who was first."""
     if outcome == "UPDATE 1":
         return

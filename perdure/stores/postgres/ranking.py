@@ -1,7 +1,7 @@
 """The nodes of a run's graph: a process of its own ranks them, the worker passes blocks on."""
 
-from perdure.services.subprocesses.exchange import ROWS
-from perdure.services.subprocesses.parent import Subprocess
+from perdure.sandbox.computation.exchange import ROWS
+from perdure.sandbox.computation.parent import Subprocess
 from perdure.stores.postgres.connection import Connection
 from perdure.stores.postgres.identities import WHOLE_RUN_SECONDS, awake
 

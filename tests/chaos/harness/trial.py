@@ -19,7 +19,7 @@ from pathlib import Path
 
 import psutil
 
-from orchestration.orchestrator import PipelineOrchestrator
+from orchestration.client.orchestrator import PipelineOrchestrator
 from perdure.errors import WorkflowAlreadyRunning, WorkflowNotRunning
 from tests.chaos.checker import check, committed
 from tests.chaos.harness.faults import CARRY_OUT, MissedTarget

@@ -14,12 +14,12 @@ from typing import Self, TypeVar
 import psutil
 from temporalio.service import RPCError
 
+from orchestration.client.orchestrator import PipelineOrchestrator
 from orchestration.embedded.record import PostgresRecord, TemporalRecord
 from orchestration.embedded.stack import EmbeddedStack
-from orchestration.orchestrator import PipelineOrchestrator
 from orchestration.settings import Settings
-from orchestration.temporal_settings import TemporalSettings
-from orchestration.worker_slot import live_workers
+from orchestration.settings.temporal import TemporalSettings
+from orchestration.worker.slot import live_workers
 from perdure.errors import PerdureError
 from tests.chaos.workers import ChaosWorker
 from tests.proxy import Proxy

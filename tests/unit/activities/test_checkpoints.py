@@ -8,7 +8,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.checkpoints import CheckpointActivities, bring_up_to_date
 from perdure.checkpoint import WorkflowCheckpoint
-from perdure.stores.json_file import PersistentCheckpointStore
+from perdure.stores.files.json_file import PersistentCheckpointStore
 from tests.conformance.chains import make_chain
 
 RUN = "run"

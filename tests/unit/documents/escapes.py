@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from perdure.documents.child import LENGTH
 from perdure.documents.document import EMBEDDING_DIMENSIONS, ProcessedDocument
-from perdure.documents.limits import AllowCpu, Limits
+from perdure.sandbox.child import LENGTH
+from perdure.sandbox.limits import AllowCpu, Limits
 
 
 def attempt(uri: str, name: str, descriptor: int, limits: Limits, allow_cpu: AllowCpu) -> ProcessedDocument:

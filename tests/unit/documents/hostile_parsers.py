@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from perdure.documents.document import EMBEDDING_DIMENSIONS, ProcessedDocument
-from perdure.documents.limits import AllowCpu, Limits
 from perdure.errors import DependencyUnavailable, EncryptedDocument
+from perdure.sandbox.limits import AllowCpu, Limits
 
 
 def misbehave(uri: str, name: str, descriptor: int, limits: Limits, allow_cpu: AllowCpu) -> ProcessedDocument:

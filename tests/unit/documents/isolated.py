@@ -7,9 +7,9 @@ import sys
 import time
 
 from perdure.documents.document import ProcessedDocument
-from perdure.documents.limits import AllowCpu, Limits
 from perdure.documents.processing import process_document
 from perdure.errors import EncryptedDocument
+from perdure.sandbox.limits import AllowCpu, Limits
 
 
 def misbehave(  # noqa: C901 - one case a misdeed

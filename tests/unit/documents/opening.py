@@ -1,10 +1,10 @@
 """Ways to hand a document to its processing in tests."""
 
 from perdure.documents.document import ProcessedDocument
-from perdure.documents.limits import Limits
 from perdure.documents.opened import OpenedDocument, content_of, spooled
 from perdure.documents.processing import process_document
 from perdure.documents.sources import open_document
+from perdure.sandbox.limits import Limits
 
 
 def open_nothing(uri: str, source: str, max_bytes: int) -> OpenedDocument:

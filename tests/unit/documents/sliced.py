@@ -1,9 +1,10 @@
 """Processing in many small slices, each sent at once: a short document behaves as a long one does."""
 
-from perdure.documents import mentions, parts
+from perdure.analysis import mentions
 from perdure.documents.document import ProcessedDocument
-from perdure.documents.limits import AllowCpu, Limits
 from perdure.documents.processing import process_document
+from perdure.sandbox import parts
+from perdure.sandbox.limits import AllowCpu, Limits
 
 
 def process_in_slices(uri: str, name: str, descriptor: int, limits: Limits, allow_cpu: AllowCpu) -> ProcessedDocument:

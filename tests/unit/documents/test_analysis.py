@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perdure.documents.chunking import MAX_CHUNK_CHARACTERS, chunk
-from perdure.documents.embeddings import WordLlamaEmbedder
+from perdure.analysis.chunking import MAX_CHUNK_CHARACTERS, chunk
+from perdure.analysis.embeddings import WordLlamaEmbedder
+from perdure.analysis.mention_rules import rule_mentions
+from perdure.analysis.mentions import mentions, normalise
 from perdure.documents.extraction import Extracted
-from perdure.documents.mention_rules import rule_mentions
-from perdure.documents.mentions import mentions, normalise
 from perdure.documents.processing import storable
 from perdure.documents.quality import quality_score
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from perdure.documents.confinement import harmless
-from perdure.documents.isolation import IsolatedPool, Limits
 from perdure.errors import ParserCrashed
+from perdure.sandbox.confinement import harmless
+from perdure.sandbox.pool import IsolatedPool, Limits
 from tests.unit.documents.escapes import ANSWERS, MARKER, attempt
 from tests.unit.documents.opening import open_nothing
 

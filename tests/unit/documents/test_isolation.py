@@ -12,7 +12,6 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from perdure.documents.isolation import IsolatedPool, Limits, Outcome
 from perdure.errors import (
     DependencyUnavailable,
     EncryptedDocument,
@@ -22,6 +21,7 @@ from perdure.errors import (
     ParserOutOfMemory,
     ParserTimedOut,
 )
+from perdure.sandbox.pool import IsolatedPool, Limits, Outcome
 from tests.unit.documents.hostile_parsers import misbehave
 from tests.unit.documents.opening import open_nothing
 

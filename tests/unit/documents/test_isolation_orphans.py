@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 OWNER = """
 import asyncio, sys
-from perdure.documents.isolation import IsolatedPool, Limits
+from perdure.sandbox.pool import IsolatedPool, Limits
 from tests.unit.documents.hostile_parsers import misbehave
 from tests.unit.documents.opening import open_nothing
 
@@ -50,7 +50,7 @@ def test_no_process_survives_a_killed_owner(stage: str) -> None:
 
 def test_the_pools_owner_imports_nothing_heavy() -> None:
     program = (
-        "import sys, perdure.documents.isolation, perdure.documents.discovery, perdure.documents.processing\n"
+        "import sys, perdure.sandbox.pool, perdure.documents.discovery, perdure.documents.processing\n"
         f"print([name for name in {HEAVY!r} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -59,7 +59,7 @@ def test_the_pools_owner_imports_nothing_heavy() -> None:
 
 def test_starting_a_pool_returns_at_once() -> None:
     program = (
-        "import time\nfrom perdure.documents.isolation import IsolatedPool, Limits\n"
+        "import time\nfrom perdure.sandbox.pool import IsolatedPool, Limits\n"
         "pool = IsolatedPool(2, Limits())\nbegun = time.monotonic()\npool.start()\n"
         "print(time.monotonic() - begun)\npool.close()"
     )

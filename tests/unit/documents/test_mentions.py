@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perdure.documents.chunking import MAX_CHUNK_CHARACTERS, chunk
+from perdure.analysis.chunking import MAX_CHUNK_CHARACTERS, chunk
+from perdure.analysis.embeddings import WordLlamaEmbedder
+from perdure.analysis.mention_rules import rule_mentions
+from perdure.analysis.mentions import PIECE_CHARACTERS, SpacyRecogniser, _model, _name_alone, mentions, normalise
 from perdure.documents.document import EMBEDDING_DIMENSIONS, Mention
-from perdure.documents.embeddings import WordLlamaEmbedder
-from perdure.documents.mention_rules import rule_mentions
-from perdure.documents.mentions import PIECE_CHARACTERS, SpacyRecogniser, _model, _name_alone, mentions, normalise
 
 ROOT = Path(__file__).resolve().parents[3]
 KINDS = {"person", "organisation", "place", "date", "money", "email", "identifier"}
@@ -186,8 +186,8 @@ import socket
 def refuse(*_, **__): raise OSError("no network")
 socket.socket.connect = refuse
 socket.getaddrinfo = refuse
-from perdure.documents.mentions import mentions
-from perdure.documents.embeddings import WordLlamaEmbedder
+from perdure.analysis.mentions import mentions
+from perdure.analysis.embeddings import WordLlamaEmbedder
 import hashlib
 print(mentions({LETTER!r}), hashlib.sha256(WordLlamaEmbedder().embed([{LETTER!r}]).tobytes()).hexdigest())
 """

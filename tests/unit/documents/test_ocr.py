@@ -9,10 +9,10 @@ from perdure.documents.discovery import discover
 from perdure.documents.document import ProcessedDocument
 from perdure.documents.extraction import extract
 from perdure.documents.extraction.ocr import Ocr, asked_for
-from perdure.documents.isolation import IsolatedPool, Limits
 from perdure.documents.processing import process_document
 from perdure.documents.sniffing import PDF
 from perdure.errors import ImageOnlyDocument, InvalidConfiguration
+from perdure.sandbox.pool import IsolatedPool, Limits
 from tests.unit.documents import made_documents as made
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from reportlab.pdfgen.canvas import Canvas
 
-from perdure.documents import mentions as mentions_module
-from perdure.documents import parts as parts_module
+from perdure.analysis import mentions as mentions_module
+from perdure.analysis.mentions import slices
 from perdure.documents.discovery import discover
 from perdure.documents.document import DiscoveredDocument, ProcessedDocument
-from perdure.documents.isolation import IsolatedPool, Limits
-from perdure.documents.mentions import slices
-from perdure.documents.parts import KeptParts, Parts, kept
+from perdure.sandbox import parts as parts_module
+from perdure.sandbox.parts import KeptParts, Parts, kept
+from perdure.sandbox.pool import IsolatedPool, Limits
 from tests.unit.documents.opening import processed_here
 from tests.unit.documents.sliced import process_in_slices
 

@@ -11,9 +11,9 @@ import pytest
 from perdure.documents.addresses import uri_of
 from perdure.documents.discovery import discover
 from perdure.documents.document import DiscoveredDocument, ProcessedDocument
-from perdure.documents.isolation import IsolatedPool, Limits
 from perdure.documents.processing import storable
 from perdure.errors import DependencyUnavailable, DocumentError, ParserFailure
+from perdure.sandbox.pool import IsolatedPool, Limits
 from tests.unit.documents import made_documents as made
 from tests.unit.documents.opening import processed_here, read_document
 

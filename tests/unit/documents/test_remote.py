@@ -8,7 +8,6 @@ import obstore
 import pytest
 from obstore.store import S3Store
 
-from perdure.documents.confinement import harmless
 from perdure.documents.discovery import check_source, discover, normalise_source
 from perdure.documents.sources import content_hash, open_document, remote
 from perdure.errors import (
@@ -20,6 +19,7 @@ from perdure.errors import (
     UnreadableDocument,
     VanishedDocument,
 )
+from perdure.sandbox.confinement import harmless
 from tests.s3_server import empty_bucket, s3_server
 from tests.unit.documents.opening import read_document
 from tests.unit.documents.web_server import Page, web_server

@@ -7,7 +7,7 @@ import pytest
 from commands.report_file import standard_path, write_page
 from perdure.errors import RefusedCommand
 from perdure.report.page import render
-from perdure.stores.json_file import PersistentCheckpointStore
+from perdure.stores.files.json_file import PersistentCheckpointStore
 from tests.unit.report.sample import empty_run
 
 

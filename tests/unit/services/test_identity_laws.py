@@ -7,12 +7,12 @@ from collections import defaultdict
 
 import pytest
 
+from perdure.sandbox.computation.exchange import ROWS, blocks, packed, read_rows
 from perdure.services.identity.clusters import MAX_MEMBERS, Clusters
 from perdure.services.identity.names import AMBIGUOUS, SCORES
 from perdure.services.identity.person import compatible, parsed
 from perdure.services.identity.resolution import Resolution
 from perdure.services.identity.spelling import MAX_COMPARED, misspellings
-from perdure.services.subprocesses.exchange import ROWS, blocks, packed, read_rows
 from tests.identities.generated import GeneratedRun
 from tests.identities.resolved import resolved
 from tests.identities.scores import Score, b_cubed, pairwise

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from perdure.stores import file_lock
-from perdure.stores.array_file import ArrayFile, DamagedArrayError
+from perdure.stores.files import file_lock
+from perdure.stores.files.array_file import ArrayFile, DamagedArrayError
 
 
 class KilledError(BaseException):
@@ -220,7 +220,7 @@ def test_a_disk_that_refuses_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     script = f"""
 import resource, signal, errno
 from pathlib import Path
-from perdure.stores.array_file import ArrayFile
+from perdure.stores.files.array_file import ArrayFile
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, ({len(before) + 10}, resource.RLIM_INFINITY))
 array = ArrayFile(Path({str(array.path)!r}))

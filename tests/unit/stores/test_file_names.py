@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from perdure.errors import DependencyUnavailable
-from perdure.stores.json_file import PersistentCheckpointStore, file_stem
+from perdure.stores.files.json_file import PersistentCheckpointStore, file_stem
 from tests.conformance.chains import make_chain, make_checkpoint
 
 anything = st.text(st.characters())
