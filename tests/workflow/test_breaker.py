@@ -33,7 +33,7 @@ async def test_an_unhealthy_service_pauses_the_run_visibly_until_it_is_well_agai
     assert progress.workflow_status == "paused"
     assert progress.waiting_for
     assert progress.waiting_for.startswith("Letters has been unhealthy since 20")
-    assert "UTC (Connection refused); the run pauses itself" in progress.waiting_for
+    assert "UTC (Connection refused); the run is paused" in progress.waiting_for
     shown = (await run.describe()).typed_search_attributes
     assert [pair.value for pair in shown if pair.key.name == "PipelineStatus"] == ["paused"]
     breaker = world.mirror[-1].state_data["breaker"]

@@ -7,13 +7,13 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities import faults
-from activities.faults import translated
+from activities.faults import translate_errors
 from perdure.errors import CheckpointGap, DependencyUnavailable, InvalidSource, PerdureError, StaleWriter
 
 
 async def failure_of(error: Exception) -> ApplicationError:
     with pytest.raises(ApplicationError) as caught:
-        async with translated():
+        async with translate_errors():
             raise error
     return caught.value
 
@@ -34,7 +34,7 @@ async def test_what_would_fail_again_in_the_same_way_is_not_tried_again(error: P
 
 async def test_what_nobody_foresaw_passes_through_for_the_server_to_retry() -> None:
     with pytest.raises(ZeroDivisionError):
-        async with translated():
+        async with translate_errors():
             raise ZeroDivisionError
 
 
@@ -49,7 +49,7 @@ async def test_the_heart_beats_while_the_body_runs_and_stops_with_it(
 
     async def body() -> None:
         nonlocal done
-        async with translated(lambda: {"done": done}):
+        async with translate_errors(lambda: {"done": done}):
             for _ in range(5):
                 await asyncio.sleep(0.02)
                 done += 1

@@ -14,7 +14,7 @@ from workflows.state import (
     SMALL_RUN_DOCUMENTS,
     PipelineState,
     Range,
-    merged,
+    merge_ranges,
 )
 
 RANGES = st.lists(
@@ -117,12 +117,12 @@ TestMarks = Marks.TestCase
 
 @given(RANGES)
 def test_merged_ranges_hold_the_same_ordinals_in_normal_form(ranges: list[Range]) -> None:
-    result = merged(ranges)
+    result = merge_ranges(ranges)
     assert ordinals(result) == ordinals(ranges)
     assert is_normal(result)
 
 
-@given(unsaved=RANGES.map(merged), saved=RANGES.map(merged))
+@given(unsaved=RANGES.map(merge_ranges), saved=RANGES.map(merge_ranges))
 def test_what_finished_while_a_checkpoint_was_written_stays_unsaved(unsaved: list[Range], saved: list[Range]) -> None:
     state = PipelineState(unsaved=unsaved)
     state.mark_saved(saved)
