@@ -36,8 +36,9 @@ async def test_an_unhealthy_service_pauses_the_run_visibly_until_it_is_well_agai
     assert "UTC (Connection refused); the run is paused" in progress.waiting_for
     shown = (await run.describe()).typed_search_attributes
     assert [pair.value for pair in shown if pair.key.name == "PipelineStatus"] == ["paused"]
-    breaker = world.mirror[-1].state_data["breaker"]
-    assert list(breaker["services"]) == ["Letters"]
+    breaker = world.mirror[-1].state_data.breaker
+    assert breaker is not None
+    assert list(breaker.services) == ["Letters"]
     done = len(world.done)
     assert done < 60
     await asyncio.sleep(1.5)
@@ -50,7 +51,7 @@ async def test_an_unhealthy_service_pauses_the_run_visibly_until_it_is_well_agai
     statuses = [one.workflow_status for one in chain]
     assert "paused" in statuses
     assert "in_progress" in statuses[statuses.index("paused") :]
-    assert all(("breaker" in one.state_data) == (one.workflow_status == "paused") for one in chain)
+    assert all((one.state_data.breaker is not None) == (one.workflow_status == "paused") for one in chain)
 
 
 async def test_it_trips_and_lifts_although_no_document_finishes(begin: Begin) -> None:

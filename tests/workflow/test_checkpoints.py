@@ -44,10 +44,10 @@ async def test_a_checkpoint_says_where_the_run_stands(begin: Begin) -> None:
     chain = check_chain(world, run.id, status="completed_with_failures")
     last = chain[-1]
     data = last.state_data
-    assert (data["documents_total"], data["documents_remaining"], data["documents_quarantined"]) == (3, 0, 1)
-    assert data["current_quality_score"] == QUALITY
-    assert data["watermark"] == 3
-    assert data["sources"] == ["file:///papers"]
+    assert (data.documents_total, data.documents_remaining, data.documents_quarantined) == (3, 0, 1)
+    assert data.current_quality_score == QUALITY
+    assert data.watermark == 3
+    assert data.sources == ["file:///papers"]
     assert last.metadata["run_id"] == run.result_run_id
     events = [one.metadata["event_id"] for one in chain]
     assert events == sorted(set(events))

@@ -144,10 +144,10 @@ async def test_an_open_run_waits_for_more_when_all_is_done(begin: Begin) -> None
     await until(lambda: bool(world.mirror), "its document is covered")
     progress = await run.query(DocumentPipeline.progress)
     assert (progress.workflow_status, progress.open, progress.documents.remaining) == ("in_progress", True, 0)
-    await until(lambda: world.mirror[-1].state_data["options"]["open"] is True, "a resumption would be open as well")
+    await until(lambda: world.mirror[-1].state_data.options["open"] is True, "a resumption would be open as well")
     await close(run)
     await run.result()
-    assert world.mirror[-1].state_data["options"]["open"] is False
+    assert world.mirror[-1].state_data.options["open"] is False
 
 
 async def test_an_addition_that_is_refused_says_why_and_the_run_goes_on(begin: Begin) -> None:
