@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice
 
 from pydantic import BaseModel
@@ -15,19 +15,6 @@ from perdure.manifest import ManifestStore, ManifestTotals
 
 PAGE_SIZE = 1000
 NAMES_PAGE_SIZE = 100
-
-
-class Totals(BaseModel):
-    """Counts over the manifest; see `perdure.manifest.ManifestTotals`."""
-
-    total: int
-    processed: int
-    quarantined: int
-    cancelled: int
-    pending: int
-    queued: int
-    queued_bytes: int
-    quality_sum: float
 
 
 class DiscoverRequest(BaseModel):
@@ -45,7 +32,7 @@ class DiscoverRequest(BaseModel):
 
 class DiscoverResult(BaseModel):
     epoch: int
-    totals: Totals
+    totals: ManifestTotals
     names: list[str] = []
     """Of the first page of the queue, for the summaries in the Web UI."""
 
@@ -59,7 +46,7 @@ class AddRequest(BaseModel):
 class AddResult(BaseModel):
     """`[first_ordinal, end_ordinal)` covers the added documents in this epoch; empty if all were known and done."""
 
-    totals: Totals
+    totals: ManifestTotals
     """Only `total`, `queued` and `queued_bytes` are counted: the run itself counts what is finished."""
     first_ordinal: int = 0
     end_ordinal: int = 0
@@ -112,7 +99,7 @@ class ManifestActivities:
                 request.workflow_id, epoch, quarantined=request.retry_quarantined, unfinished=not only_quarantined
             )
             names = await self.names_of(request.workflow_id, epoch, 0, totals.queued)
-            return DiscoverResult(epoch=epoch, totals=wire(totals), names=names)
+            return DiscoverResult(epoch=epoch, totals=totals, names=names)
 
     @activity.defn(name="add_documents")
     async def add_documents(self, request: AddRequest) -> AddResult:
@@ -126,7 +113,7 @@ class ManifestActivities:
             added = await self.manifest.take_up_added(request.workflow_id, request.epoch)
             first, end = await self.manifest.ordinals_of(request.workflow_id, request.epoch, uris)
             names = await self.names_of(request.workflow_id, request.epoch, first, end)
-            totals = Totals(**{**dict.fromkeys(Totals.model_fields, 0), **asdict(added)})
+            totals = ManifestTotals(total=added.total, queued=added.queued, queued_bytes=added.queued_bytes)
             return AddResult(totals=totals, first_ordinal=first, end_ordinal=end, names=names)
 
     @activity.defn(name="name_documents")
@@ -136,13 +123,12 @@ class ManifestActivities:
             return await self.names_of(request.workflow_id, request.epoch, request.first, request.end)
 
     @activity.defn(name="close_run")
-    async def close_run(self, request: CloseRequest) -> Totals:
+    async def close_run(self, request: CloseRequest) -> ManifestTotals:
         """Record how the run ended; documents never taken up become cancelled when it was cancelled."""
         async with translated():
-            totals = await self.manifest.close_run(
-                request.workflow_id, request.epoch, request.status, through_with=request.through_with
+            return await self.manifest.close_run(
+                request.workflow_id, request.epoch, request.status, expected_finished=request.through_with
             )
-            return wire(totals)
 
     async def names_of(self, workflow_id: str, epoch: int, first: int, end: int) -> list[str]:
         """Names of the ordinals from `first` on, one page at the most."""
@@ -170,17 +156,3 @@ class ManifestActivities:
                     workflow_id, epoch, position, changed=found is not None and found != sha256
                 )
                 after = position
-
-
-def wire(totals: ManifestTotals) -> Totals:
-    """The form in which counts travel."""
-    return Totals(
-        total=totals.total,
-        processed=totals.processed,
-        quarantined=totals.quarantined,
-        cancelled=totals.cancelled,
-        pending=totals.pending,
-        queued=totals.queued,
-        queued_bytes=totals.queued_bytes,
-        quality_sum=totals.quality_sum,
-    )

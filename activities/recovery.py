@@ -14,8 +14,9 @@ from temporalio import activity
 
 from activities.checkpoints import restore_recorded
 from activities.faults import translated
-from activities.manifest import ManifestActivities, Totals, wire
+from activities.manifest import ManifestActivities
 from perdure.checkpoint import CheckpointStore, WorkflowCheckpoint
+from perdure.manifest import ManifestTotals
 
 
 class RecoverRequest(BaseModel):
@@ -31,7 +32,7 @@ class RecoverRequest(BaseModel):
 
 class RecoverResult(BaseModel):
     epoch: int
-    totals: Totals
+    totals: ManifestTotals
     names: list[str] = []
     latest: WorkflowCheckpoint | None = None
     """The newest checkpoint of all stores, which have the same now."""
@@ -84,7 +85,7 @@ class RecoveryActivities:
             found = [await store.latest(workflow_id) for store in self.stores]
             return RecoverResult(
                 epoch=epoch,
-                totals=wire(totals),
+                totals=totals,
                 names=await self.manifest.names_of(workflow_id, epoch, 0, totals.queued),
                 latest=max((one for one in found if one), key=lambda one: one.sequence, default=None),
                 restored=restored[0] if restored else 0,

@@ -8,8 +8,8 @@ from datetime import datetime
 from pydantic import BaseModel, Field
 
 from activities.batches import BatchResult
-from activities.manifest import Totals
 from perdure.checkpoint import WorkflowCheckpoint
+from perdure.manifest import ManifestTotals
 
 SMALL_RUN_DOCUMENTS = 500
 """Up to this many, each batch is one document, named in the Web UI."""
@@ -79,20 +79,20 @@ class PipelineState(BaseModel):
         """Mean over the processed documents, 0 if there are none; rounded to 3 places."""
         return round(self.quality_sum / self.processed, 3) if self.processed else 0.0
 
-    def take_totals(self, totals: Totals) -> None:
+    def take_totals(self, totals: ManifestTotals) -> None:
         """Start counting from what the manifest says."""
         self.total, self.processed, self.quarantined = totals.total, totals.processed, totals.quarantined
         self.cancelled, self.quality_sum = totals.cancelled, totals.quality_sum
         self.queued, self.queued_bytes = totals.queued, totals.queued_bytes
 
-    def begin_epoch(self, epoch: int, totals: Totals) -> None:
+    def begin_epoch(self, epoch: int, totals: ManifestTotals) -> None:
         """Start on the queue of a new epoch."""
         self.epoch = epoch
         self.next_ordinal = self.watermark = 0
         self.beyond, self.unsaved = [], []
         self.take_totals(totals)
 
-    def grow(self, totals: Totals) -> None:
+    def grow(self, totals: ManifestTotals) -> None:
         """Documents were added: the queue is longer. Counts of finished ones stay ours, which batches report."""
         self.total, self.queued = max(self.total, totals.total), max(self.queued, totals.queued)
         self.queued_bytes = max(self.queued_bytes, totals.queued_bytes)
