@@ -21,11 +21,11 @@ from activities.manifest import (
     DiscoverRequest,
     DiscoverResult,
     NamesRequest,
-    Totals,
 )
 from activities.recovery import RecoverRequest, RecoverResult
 from activities.services import AnalyticsResult, IdentityResult, ServiceRequest
 from perdure.checkpoint import ServiceState, WorkflowCheckpoint
+from perdure.manifest import ManifestTotals
 
 QUALITY = 0.5
 SECONDS = 20.0
@@ -126,10 +126,10 @@ class World:
     def _names(self, first: int, end: int) -> list[str]:
         return [self.documents[position] for position in self.queue[first:end]]
 
-    def _totals(self) -> Totals:
+    def _totals(self) -> ManifestTotals:
         processed = sum(status == "processed" for status in self.done.values())
         pending = len(self.documents) - len(self.done) - self.cancelled
-        return Totals(
+        return ManifestTotals(
             total=len(self.documents),
             processed=processed,
             quarantined=len(self.done) - processed,
@@ -230,7 +230,7 @@ class World:
         return AnalyticsResult(nodes=1, edges=0)
 
     @activity.defn(name="close_run")
-    async def close_run(self, request: CloseRequest) -> Totals:
+    async def close_run(self, request: CloseRequest) -> ManifestTotals:
         await self._gate("close_run", request)
         self.closed_as.append(request.status)
         if request.status == "cancelled":

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from activities.batches import BatchResult
-from activities.manifest import Totals
+from perdure.manifest import ManifestTotals
 from workflows.state import (
     MAX_BATCH_BYTES,
     MAX_BATCH_DOCUMENTS,
@@ -33,8 +33,8 @@ def is_normal(ranges: list[Range]) -> bool:
     )
 
 
-def totals(queued: int, queued_bytes: int = 0) -> Totals:
-    return Totals(
+def totals(queued: int, queued_bytes: int = 0) -> ManifestTotals:
+    return ManifestTotals(
         total=queued,
         processed=0,
         quarantined=0,
