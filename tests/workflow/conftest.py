@@ -37,6 +37,18 @@ def worker_for(client: Client, world: World, task_queue: str, *, cached: bool = 
     )
 
 
+async def scheduled_batches(run: Handle) -> int:
+    """Return how many batches the workflow has handed out by the end of one more workflow task, as its history says.
+
+    The update changes nothing; whatever the workflow wants to hand out, it does in the task that carries the update.
+    """
+    concurrency = (await run.query(DocumentPipeline.progress)).concurrency
+    await run.execute_update(DocumentPipeline.set_concurrency, concurrency)
+    events = (await run.fetch_history()).events
+    scheduled = (event.activity_task_scheduled_event_attributes.activity_type.name for event in events)
+    return sum(name == "process_batch" for name in scheduled)
+
+
 @pytest.fixture
 async def begin(temporal_server: TemporalSettings) -> AsyncIterator[Begin]:
     """Return a function that starts a run in a world: `begin(world, concurrency=…, open=…)`.

@@ -6,7 +6,7 @@ import pytest
 
 from tests.replay.test_replay import replayer
 from tests.workflow.chains import check_chain
-from tests.workflow.conftest import Begin, Handle
+from tests.workflow.conftest import Begin, Handle, scheduled_batches
 from tests.workflow.test_waiting import until_waiting
 from tests.workflow.world import World, until
 from workflows.document_pipeline import DocumentPipeline
@@ -25,6 +25,12 @@ async def tripped(begin: Begin, world: World, *, seconds: float = 0.5) -> Handle
     return run
 
 
+async def until_captured(world: World, times: int) -> None:
+    """Wait until the run has asked for the services' states `times` more times."""
+    captures = len(world.requests_of("capture_service_states")) + times
+    await until(lambda: len(world.requests_of("capture_service_states")) >= captures, "services are asked again")
+
+
 async def test_unhealthy_service_pauses_the_run_until_it_is_healthy(begin: Begin) -> None:
     world = World(60)
     run = await tripped(begin, world)
@@ -38,10 +44,10 @@ async def test_unhealthy_service_pauses_the_run_until_it_is_healthy(begin: Begin
     assert [pair.value for pair in shown if pair.key.name == "PipelineStatus"] == ["paused"]
     breaker = world.mirror[-1].state_data["breaker"]
     assert list(breaker["services"]) == ["Letters"]
-    done = len(world.done)
-    assert done < 60
-    await asyncio.sleep(1.5)
-    assert len(world.done) == done, "nothing is handed out"
+    handed_out = await scheduled_batches(run)
+    assert handed_out == len(world.done) < 60
+    await until_captured(world, 2)
+    assert await scheduled_batches(run) == handed_out
     world.unwell.clear()
     world.delay = lambda: 0.0
     final = await run.result()
@@ -96,13 +102,12 @@ async def test_closing_the_breaker_keeps_a_users_pause(begin: Begin) -> None:
     world = World(60)
     run = await tripped(begin, world)
     await run.execute_update(DocumentPipeline.pause)
-    done = len(world.done) + world.in_flight
+    handed_out = await scheduled_batches(run)
     world.unwell.clear()
     await until_waiting(run, waiting=False)
     progress = await run.query(DocumentPipeline.progress)
     assert (progress.workflow_status, progress.waiting_for) == ("paused", None)
-    await asyncio.sleep(0.5)
-    assert len(world.done) <= done
+    assert await scheduled_batches(run) == handed_out
     world.delay = lambda: 0.0
     await run.execute_update(DocumentPipeline.unpause)
     await run.result()
@@ -115,9 +120,10 @@ async def test_users_unpause_does_not_close_the_breaker(begin: Begin) -> None:
     await until(lambda: world.in_flight == 0, "the batches in flight have finished")
     progress = await run.execute_update(DocumentPipeline.unpause)
     assert progress.waiting_for
-    done = len(world.done)
-    await asyncio.sleep(0.5)
-    assert len(world.done) == done
+    handed_out = await scheduled_batches(run)
+    assert handed_out == len(world.done)
+    await until_captured(world, 1)
+    assert await scheduled_batches(run) == handed_out
     world.unwell.clear()
     world.delay = lambda: 0.0
     await run.result()
@@ -126,13 +132,13 @@ async def test_users_unpause_does_not_close_the_breaker(begin: Begin) -> None:
 async def test_outage_of_postgres_does_not_trip_the_breaker(begin: Begin) -> None:
     world = World(6)
     world.hold(2)
-    run = await begin(world, concurrency=2, breaker_seconds=1)
+    run = await begin(world, concurrency=2, breaker_seconds=0.3)
     await world.until_held(2)
     world.away = {"process_batch", "mirror_checkpoint"}
     world.unwell = {"IdentityService": "Postgres is unavailable."}
     world.release()
     await until_waiting(run)
-    await asyncio.sleep(2.5)
+    await asyncio.sleep(1.5)  # five times as long as an illness may last
     assert "unhealthy" not in ((await run.query(DocumentPipeline.progress)).waiting_for or "")
     world.unwell.clear()
     world.away.clear()

@@ -12,7 +12,7 @@ from orchestration.connection import connect_to
 from tests.chaos.short_histories import ShortHistories
 from tests.workflow.chains import check_chain
 from tests.workflow.conftest import Handle, worker_for
-from tests.workflow.world import World
+from tests.workflow.world import World, until
 from workflows.document_pipeline import DocumentPipeline
 from workflows.messages import AddDocuments, PipelineInput, PipelineOptions
 
@@ -107,23 +107,25 @@ async def test_open_run_accepts_documents_across_continue_as_new(client: Client)
 
 
 async def test_pause_survives_continue_as_new(client: Client) -> None:
-    world, queue = World(40), uuid.uuid4().hex[:8]
+    world, queue, stops = World(40), uuid.uuid4().hex[:8], (8, 16, 24, 32)
+    world.hold(*stops)
     async with worker_for(client, world, queue):
         run = await start(client, queue, concurrency=3)
         handle = client.get_workflow_handle_for(DocumentPipeline.run, run.id)
-        for _ in range(4):
+        for stop in stops:
+            await world.until_held(stop)
             await handle.execute_update(DocumentPipeline.pause)
-            async with asyncio.timeout(20):
-                while not world.mirror or world.mirror[-1].workflow_status != "paused":
-                    await asyncio.sleep(0.01)
-            await asyncio.sleep(0.05)
+            world.release(stop)
+            await until(lambda: world.in_flight == 0, "batches in flight have finished")
+            await until(lambda: world.mirror[-1].workflow_status == "paused", "a checkpoint records the pause")
             handed_out = len(world.requests_of("process_batch"))
-            await asyncio.sleep(0.1)
+            for _ in range(2):  # workflow tasks in which a run that is not paused hands out batches
+                await handle.execute_update(DocumentPipeline.set_concurrency, 3)
             assert len(world.requests_of("process_batch")) == handed_out
             await handle.execute_update(DocumentPipeline.unpause)
-            await asyncio.sleep(0.1)
         await run.result()
     check_chain(world, run.id, status="completed")
+    assert len(await carried(client, run.id, world)) >= 1, "the history changed at least once"
 
 
 @pytest.mark.timeout(120)
@@ -136,9 +138,10 @@ async def test_long_outage_of_a_service_does_not_lengthen_the_history(client: Cl
         run = await start(client, queue, concurrency=1, breaker_seconds=0.5)
         first = (await run.describe()).run_id
         async with asyncio.timeout(60):
-            while not (world.mirror and world.mirror[-1].workflow_status == "paused"):
+            while not (world.mirror and world.mirror[-1].workflow_status == "paused" and world.in_flight == 0):
                 await asyncio.sleep(0.05)
-            await asyncio.sleep(1.0)  # what was in flight has its checkpoint as well
+            while world.mirror[-1].processed_documents < len(world.done):
+                await asyncio.sleep(0.05)
             held = len(world.mirror)
             while (await run.describe()).run_id == first:
                 await asyncio.sleep(0.2)

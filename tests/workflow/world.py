@@ -28,7 +28,7 @@ from perdure.checkpoint import ServiceState, WorkflowCheckpoint
 from perdure.manifest import ManifestTotals
 
 QUALITY = 0.5
-SECONDS = 20.0
+SECONDS = 60.0
 SET_BACK = "The database was restored or replaced."
 AWAY = "Postgres is unavailable: connection refused"
 
