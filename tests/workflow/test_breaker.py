@@ -57,7 +57,7 @@ async def test_unhealthy_service_pauses_the_run_until_it_is_healthy(begin: Begin
     statuses = [checkpoint.workflow_status for checkpoint in chain]
     assert "paused" in statuses
     assert "in_progress" in statuses[statuses.index("paused") :]
-    assert all((checkpoint.state_data.breaker is not None) == (checkpoint.workflow_status == "paused") for checkpoint in chain)
+    assert all((c.state_data.breaker is not None) == (c.workflow_status == "paused") for c in chain)
 
 
 async def test_breaker_trips_and_closes_while_no_document_finishes(begin: Begin) -> None:
