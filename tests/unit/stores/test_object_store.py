@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from orchestration.settings import Settings
+from orchestration.stores import open_stores
 from perdure.checkpoint import Auditable, Prunable, WorkflowCheckpoint
 from perdure.errors import CheckpointConflict, CheckpointGap, DependencyUnavailable, InvalidConfiguration, StaleWriter
 from perdure.stores.objects.address import check_url
@@ -268,3 +270,19 @@ async def test_a_folder_that_cannot_be_used_is_waited_for(tmp_path: Path) -> Non
     store = ObjectCheckpointStore((tmp_path / "file" / "objects").as_uri())
     with pytest.raises(DependencyUnavailable):
         await store.append(make_checkpoint(RUN))
+
+
+def test_the_variable_reaches_the_stores_and_the_processes_that_are_started(tmp_path: Path) -> None:
+    environment = {
+        "PERDURE_DATA_DIR": str(tmp_path),
+        "DATABASE_URL": "postgresql://host/name",
+        "TEMPORAL_ADDRESS": "host:7233",
+        "PERDURE_CHECKPOINT_URL": "s3://papers/team/",
+    }
+    settings = Settings.from_environment(environment)
+    assert settings.environment()["PERDURE_CHECKPOINT_URL"] == "s3://papers/team"
+    assert [store.name for store in open_stores(settings).checkpoints] == ["Postgres", "files", "bucket"]
+    with pytest.raises(InvalidConfiguration, match="PERDURE_CHECKPOINT_URL"):
+        Settings.from_environment({**environment, "PERDURE_CHECKPOINT_URL": "papers"})
+    without = Settings.from_environment({**environment, "PERDURE_CHECKPOINT_URL": ""})
+    assert [store.name for store in open_stores(without).followers] == ["files"]
