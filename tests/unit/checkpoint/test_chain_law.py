@@ -52,7 +52,9 @@ async def test_history_is_tried_before_the_other_stores(stores: list[PersistentC
     await stores[0].restore(chain[:1])
     await stores[1].restore(chain[:3])
     assert await sync_all(stores, RUN, chain[1:4]) == [3, 1, 3]
-    assert [len(await store.list(RUN)) for store in stores] == [4, 4, 3], "an empty store begins where the first source begins"
+    assert [len(await store.list(RUN)) for store in stores] == [4, 4, 3], (
+        "an empty store begins where the first source begins"
+    )
 
 
 async def test_a_source_that_begins_too_late_gives_way_to_another(stores: list[PersistentCheckpointStore]) -> None:
