@@ -1,4 +1,4 @@
-"""A pool whose connections really break: after the k-th statement, by closing the socket or by the server itself."""
+"""`CutPool`: a pool whose connections break after the k-th statement, closed by the client or by the server."""
 
 from typing import Any
 from unittest import mock
@@ -12,7 +12,7 @@ Statement = Any
 
 
 class Fuse:
-    """Burns down by one with every statement that has been answered, BEGIN and COMMIT among them."""
+    """Counts answered statements, BEGIN and COMMIT included, and breaks the connection after the last one."""
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
@@ -27,7 +27,7 @@ class Fuse:
         self.left = None
 
     async def burn(self, conn: asyncpg.Connection) -> None:
-        """Called after each answer; nobody gets to see the last one."""
+        """Count one answer. After the last one, break the connection, so that the caller does not get the answer."""
         if self.left is None:
             return
         if self.left > 0:
@@ -45,7 +45,7 @@ class Fuse:
 
 
 class CutPool(PostgresPool):
-    """`PostgresPool` whose connections hang on a fuse."""
+    """A `PostgresPool` whose connections break when its fuse has burnt down."""
 
     def __init__(self, dsn: str, **options: Any) -> None:
         super().__init__(dsn, **options)

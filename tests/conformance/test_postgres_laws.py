@@ -1,4 +1,4 @@
-"""What the database itself enforces on checkpoints, whoever is connected to it."""
+"""The laws that the database itself enforces on checkpoints, for every login and every client."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -36,7 +36,7 @@ async def chain(store: PostgresCheckpointStore) -> list[WorkflowCheckpoint]:
 
 @pytest.fixture
 async def superuser(database_url: str) -> AsyncIterator[asyncpg.Connection]:
-    """The owner of the tables, and of the server."""
+    """A connection of the owner of the tables and of the server."""
     conn = await asyncpg.connect(database_url)
     assert await conn.fetchval("SELECT usesuper FROM pg_user WHERE usename = current_user")
     yield conn
@@ -66,14 +66,16 @@ CHANGES = [
     ids=["", "replica", "guc"],
 )
 @pytest.mark.usefixtures("chain")
-async def test_nothing_stored_is_ever_changed(superuser: asyncpg.Connection, before: str, change: str) -> None:
+async def test_stored_checkpoints_cannot_be_changed_by_sql(
+    superuser: asyncpg.Connection, before: str, change: str
+) -> None:
     with pytest.raises((asyncpg.RestrictViolationError, asyncpg.UniqueViolationError)) as refused:
         await superuser.execute(f"{before}{change}")
     assert refused.value.constraint_name in ("checkpoints_are_append_only", "one_content_per_checkpoint")
     assert await superuser.fetchval("SELECT sum(processed_documents) FROM workflow_checkpoints") == 1 + 2 + 3 + 4
 
 
-async def test_retention_deletes_the_oldest_and_nothing_else(
+async def test_the_retention_role_deletes_only_the_oldest(
     superuser: asyncpg.Connection, chain: list[WorkflowCheckpoint], store: PostgresCheckpointStore
 ) -> None:
     await superuser.execute("SET ROLE perdure_retention")
@@ -94,7 +96,7 @@ async def test_retention_deletes_the_oldest_and_nothing_else(
 
 
 @pytest.mark.usefixtures("chain")
-async def test_inspectors_read_everything_and_change_nothing(superuser: asyncpg.Connection) -> None:
+async def test_the_inspector_role_only_reads(superuser: asyncpg.Connection) -> None:
     await superuser.execute("CREATE TABLE made_later (id int)")
     await superuser.execute("SET ROLE perdure_inspector")
     names = [
@@ -120,11 +122,11 @@ async def test_inspectors_read_everything_and_change_nothing(superuser: asyncpg.
     ],
 )
 @pytest.mark.usefixtures("chain")
-async def test_plain_sql_is_held_to_the_chain_as_well(
+async def test_an_insert_in_sql_must_follow_the_chain(
     superuser: asyncpg.Connection, changes: str, constraint: str
 ) -> None:
     field, value = changes.split(" = ")
-    # A temporary table of the same name must not stand in for the real one when the guard looks.
+    # A temporary table of the same name must not hide the real one from the trigger.
     await superuser.execute("CREATE TEMP TABLE workflow_checkpoints (LIKE public.workflow_checkpoints)")
     with pytest.raises(asyncpg.CheckViolationError) as refused:
         await superuser.execute(
@@ -147,7 +149,7 @@ async def test_a_run_that_lost_its_epoch_writes_no_more_checkpoints(
     assert await store.append(following(chain[-1], epoch=2)) is True
 
 
-async def test_an_epoch_that_is_just_being_taken_is_waited_for(
+async def test_an_append_waits_for_an_uncommitted_epoch(
     superuser: asyncpg.Connection, chain: list[WorkflowCheckpoint], store: PostgresCheckpointStore
 ) -> None:
     await superuser.execute("INSERT INTO runs (workflow_id, epoch) VALUES ('run', 1)")
@@ -162,7 +164,7 @@ async def test_an_epoch_that_is_just_being_taken_is_waited_for(
         await append
 
 
-async def test_older_epochs_are_restored_after_a_newer_run_has_begun(
+async def test_restore_accepts_lower_epochs_than_the_runs(
     superuser: asyncpg.Connection, chain: list[WorkflowCheckpoint], store: PostgresCheckpointStore
 ) -> None:
     await superuser.execute("INSERT INTO runs (workflow_id, epoch) VALUES ('run', 7)")
@@ -174,10 +176,10 @@ async def test_older_epochs_are_restored_after_a_newer_run_has_begun(
         await store.append(following(lost))
 
 
-async def test_writers_at_once_never_interleave(
+async def test_a_second_writer_waits_for_an_open_transaction(
     database_url: str, superuser: asyncpg.Connection, store: PostgresCheckpointStore
 ) -> None:
-    """Two open transactions: the second waits for the first, whatever becomes of it."""
+    """The second of two open transactions waits for the first, and goes on after its rollback."""
     first = make_checkpoint("run")
     await store.append(first)
     one, other = [await asyncpg.connect(database_url) for _ in range(2)]
@@ -216,7 +218,7 @@ async def insert(conn: asyncpg.Connection, checkpoint: WorkflowCheckpoint) -> No
     )
 
 
-async def test_the_views_say_where_each_run_stands(
+async def test_the_views_show_the_latest_checkpoint_of_each_run(
     superuser: asyncpg.Connection, chain: list[WorkflowCheckpoint], store: PostgresCheckpointStore
 ) -> None:
     await store.append(make_checkpoint("another", status="completed"))
@@ -231,7 +233,7 @@ async def test_the_views_say_where_each_run_stands(
 
 
 @pytest.mark.usefixtures("chain")
-async def test_a_row_taken_out_behind_the_guards_shows(superuser: asyncpg.Connection) -> None:
+async def test_a_row_deleted_without_triggers_shows_in_the_view(superuser: asyncpg.Connection) -> None:
     async with superuser.transaction():
         await superuser.execute("ALTER TABLE workflow_checkpoints DISABLE TRIGGER USER")
         await superuser.execute("DELETE FROM workflow_checkpoints WHERE sequence = 2")
@@ -240,9 +242,9 @@ async def test_a_row_taken_out_behind_the_guards_shows(superuser: asyncpg.Connec
     assert (broken["after_sequence"], broken["found_sequence"]) == (1, 3)
 
 
-async def test_the_latest_of_many_is_found_by_an_index(superuser: asyncpg.Connection, pool: PostgresPool) -> None:
+async def test_the_latest_checkpoint_is_found_by_an_index(superuser: asyncpg.Connection, pool: PostgresPool) -> None:
     async with superuser.transaction():
-        # Filled without the guard, which would take its time for 50,000 rows one by one.
+        # Without the triggers: they would check 50,000 rows one by one.
         await superuser.execute("ALTER TABLE workflow_checkpoints DISABLE TRIGGER USER")
         await superuser.execute(
             """INSERT INTO workflow_checkpoints (checkpoint_id, workflow_id, timestamp, processed_documents,

@@ -1,7 +1,7 @@
 """`ObjectCheckpointStore`: one object a checkpoint, in an S3-compatible bucket or in a folder.
 
 The key of an object is the sequence of its checkpoint, and an object is created only if its key is free. So of two
-writers of one sequence exactly one succeeds, on whatever machines they are, and the other one compares its checkpoint
+writers of one sequence exactly one succeeds, also on different machines, and the other one compares its checkpoint
 with the stored one. No lock is needed, and no object is changed after it was created.
 """
 
