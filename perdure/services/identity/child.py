@@ -18,7 +18,7 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
         resolution = Resolution(kind, read_rows(requests))
         answers.writelines(map(packed, blocks(resolution.pairs())))
         answers.flush()
-        resolution.learn(read_rows(requests))
+        resolution.add_counts(read_rows(requests))
         answers.writelines(map(packed, blocks(resolution.joins())))
         answers.flush()
 
