@@ -8,14 +8,14 @@ from typing import BinaryIO
 
 from perdure.sandbox.computation.child import serve_parent
 from perdure.sandbox.computation.exchange import pack, read_rows, split_into_blocks
-from perdure.services.analytics.ranking import ranked
+from perdure.services.analytics.ranking import rank_graph
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     """Rank one graph."""
     nodes = [name for (name,) in read_rows(requests)]
     edges = ((source, target, weight) for source, target, weight in read_rows(requests))
-    answers.writelines(map(pack, split_into_blocks(ranked(nodes, edges))))
+    answers.writelines(map(pack, split_into_blocks(rank_graph(nodes, edges))))
     answers.flush()
 
 

@@ -2,13 +2,16 @@
 
 import os
 import pickle
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 from perdure.documents.document import ProcessedDocument
 from perdure.documents.extraction.ocr import Ocr
 from perdure.errors import EncryptedDocument
+from tests.session_reaper import MARK as SESSION
 
-MARKER = "/tmp/perdure-was-taken-over"
+MARKER = str(Path(tempfile.gettempdir()) / f"perdure-taken-over-{os.environ.get(SESSION, '')}")
 
 
 class Exploit:
