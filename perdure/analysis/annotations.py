@@ -8,7 +8,7 @@ EMBEDDING_DIMENSIONS = 256
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A passage for embedding and search: `text[start:end]`, offsets in characters of the document's text."""
+    """A passage for embedding and search: `text[start:end]`, in characters of the document."""
 
     start: int
     end: int
@@ -16,7 +16,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """A name, date, sum or identifier in the text: `text[start:end]`, offsets in characters of the document's text."""
+    """A name, date, sum or identifier: `text[start:end]`, in characters of the document."""
 
     start: int
     end: int

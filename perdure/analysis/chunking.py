@@ -11,13 +11,16 @@ MAX_CHUNK_CHARACTERS = 800
 
 
 @cache
-def _chunker() -> Any:
+def _load_chunker() -> Any:
     return semchunk.chunkerify(len, MAX_CHUNK_CHARACTERS)  # type: ignore[attr-defined] # a public function without stubs
 
 
 def chunk(text: str) -> tuple[Chunk, ...]:
-    """Return chunks of at most `MAX_CHUNK_CHARACTERS`, ordered and disjoint; only white space lies between them."""
+    """Return ordered, disjoint chunks of at most `MAX_CHUNK_CHARACTERS`.
+
+    Only white space lies between the chunks.
+    """
     if not text.strip():
         return ()
-    _, offsets = _chunker()(text, offsets=True)
+    _, offsets = _load_chunker()(text, offsets=True)
     return tuple(Chunk(start, end) for start, end in offsets if text[start:end].strip())

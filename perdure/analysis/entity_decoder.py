@@ -57,8 +57,8 @@ class EntityDecoder:
         self._starts = np.array([move[0] == "B" for move in moves])
         self._units = np.array([move[0] == "U" and move != "U-" for move in moves])
         # For each move that opens an entity: the moves that continue and that end an entity of the same label.
-        self._inside = np.array([_index(moves, f"I-{label}") for label in self._labels])
-        self._last = np.array([_index(moves, f"L-{label}") for label in self._labels])
+        self._inside = np.array([_find_move(moves, f"I-{label}") for label in self._labels])
+        self._last = np.array([_find_move(moves, f"L-{label}") for label in self._labels])
         self._outside = moves.index(_OUT)
 
     def decode(self, documents: Sequence[Any]) -> Iterator[list[Entity]]:
@@ -71,12 +71,12 @@ class EntityDecoder:
         if not sum(lengths):
             yield from ([] for _ in documents)
             return
-        features = self._features(documents, lengths)
+        features = self._compute_features(documents, lengths)
         ends = np.cumsum(lengths)
         is_last = np.zeros(len(features) - 1, bool)
         is_last[ends[ends > 0] - 1] = True
         is_space = np.concatenate([document.to_array([IS_SPACE]) for document in documents]) > 0
-        entities = self._entities(features, is_last, is_space)
+        entities = self._decode_entities(features, is_last, is_space)
         position = 0
         for end, length in zip(ends, lengths, strict=True):
             in_document = []
@@ -86,7 +86,7 @@ class EntityDecoder:
                 position += 1
             yield in_document
 
-    def _features(self, documents: Sequence[Any], lengths: Sequence[int]) -> _Floats:
+    def _compute_features(self, documents: Sequence[Any], lengths: Sequence[int]) -> _Floats:
         """Return what each token adds to a state.
 
         The shape is (tokens + 1, places in the state, values of the hidden units). Row 0 stands for "no token".
@@ -101,24 +101,24 @@ class EntityDecoder:
         features = self._lower.predict(encoded)
         return features.reshape(len(features), features.shape[1], -1)  # type: ignore[no-any-return]
 
-    def _scores(self, sums: _Floats) -> _Floats:
-        """Return the score of each move in each state, shape (states, moves), given the summed features of states."""
+    def _score_moves(self, sums: _Floats) -> _Floats:
+        """Return the score of each move, shape (states, moves), from the summed features."""
         sums = sums + self._bias
         hidden = np.maximum(sums[:, ::PIECES], sums[:, 1::PIECES])
         return hidden @ self._weights + self._out_bias  # type: ignore[no-any-return]
 
-    def _entities(
+    def _decode_entities(
         self, features: _Floats, is_last: npt.NDArray[np.bool_], is_space: npt.NDArray[np.bool_]
     ) -> list[Entity]:
-        """Return the entities of all documents, as indices into all tokens; `_features` returns the features."""
-        scores = self._scores(features[1:, 0] + features[0, 1] + features[0, 2])
+        """Return the entities of all documents, as indices into all tokens."""
+        scores = self._score_moves(features[1:, 0] + features[0, 1] + features[0, 2])
         allowed = np.zeros_like(scores, bool)
         allowed[:, self._units] = ~is_space[:, None]
         allowed[:, self._starts] = ~(is_space | is_last)[:, None]
         allowed[:, self._outside] = True
         chosen = np.where(allowed, scores, -np.inf).argmax(axis=1)
         starting = np.flatnonzero(self._starts[chosen])
-        after = dict(zip(starting.tolist(), self._ends(features, starting, chosen, is_last).tolist(), strict=True))
+        after = dict(zip(starting.tolist(), self._find_ends(features, starting, chosen, is_last).tolist(), strict=True))
         entities: list[Entity] = []
         reached = 0
         for token in np.flatnonzero(chosen != self._outside).tolist():
@@ -127,14 +127,14 @@ class EntityDecoder:
                 entities.append((token, reached, self._labels[chosen[token]]))
         return entities
 
-    def _ends(self, features: _Floats, starting: _Ints, chosen: _Ints, is_last: npt.NDArray[np.bool_]) -> _Ints:
+    def _find_ends(self, features: _Floats, starting: _Ints, chosen: _Ints, is_last: npt.NDArray[np.bool_]) -> _Ints:
         """Return the index after the last token of each entity, given the index of its first token."""
         ends = np.zeros_like(starting)
         unfinished = np.arange(len(starting))
         token = starting + 1
         while len(unfinished):
             first = starting[unfinished]
-            scores = self._scores(features[token + 1, 0] + features[first + 1, 1] + features[token, 2])
+            scores = self._score_moves(features[token + 1, 0] + features[first + 1, 1] + features[token, 2])
             rows = np.arange(len(token))
             move = chosen[first]
             continues = (scores[rows, self._inside[move]] >= scores[rows, self._last[move]]) & ~is_last[token]
@@ -144,5 +144,5 @@ class EntityDecoder:
         return ends
 
 
-def _index(moves: Sequence[str], name: str) -> int:
+def _find_move(moves: Sequence[str], name: str) -> int:
     return moves.index(name) if name in moves else -1

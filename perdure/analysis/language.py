@@ -46,15 +46,15 @@ def iso_language(declared: str) -> str | None:
 
 
 def detected_language(text: str) -> str | None:
-    """Return the language of the text's beginning; None if the text is too short or the language is uncertain."""
+    """Return the language of the text's beginning; None if it is uncertain."""
     sample = " ".join(_LETTERS.findall(text[:_SAMPLE_CHARACTERS]))
     if len(sample) < _MIN_LETTERS:
         return None
-    languages = kreuzberg.extract_bytes_sync(sample.encode(), "text/plain", config=_config()).detected_languages
+    languages = kreuzberg.extract_bytes_sync(sample.encode(), "text/plain", config=_make_config()).detected_languages
     return _BY_THREE_LETTERS.get(languages[0]) if languages else None
 
 
 @cache
-def _config() -> Any:
+def _make_config() -> Any:
     detection = kreuzberg.LanguageDetectionConfig(enabled=True, min_confidence=_MIN_CONFIDENCE, detect_multiple=False)
     return kreuzberg.ExtractionConfig(use_cache=False, disable_ocr=True, language_detection=detection)  # type: ignore[call-arg] # its stubs lag

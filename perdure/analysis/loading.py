@@ -7,14 +7,17 @@ _SAMPLE = "Ada Lovelace met Charles Babbage in London on 5 June 1833."
 
 
 def load_models() -> None:
-    """Load the models for chunks, mentions and embeddings. Call it once, in a process that has not imported spaCy."""
+    """Load the models for chunks, mentions and embeddings.
+
+    Call this once, in a process that has not imported spaCy.
+    """
     _skip_spacys_command_line()
     from perdure.analysis.chunking import chunk  # noqa: PLC0415 - takes a second
     from perdure.analysis.embeddings import WordLlamaEmbedder  # noqa: PLC0415 - takes a second
-    from perdure.analysis.mentions import mentions  # noqa: PLC0415 - takes a second
+    from perdure.analysis.mentions import find_mentions  # noqa: PLC0415 - takes a second
 
     chunk(_SAMPLE)
-    mentions(_SAMPLE)
+    find_mentions(_SAMPLE)
     WordLlamaEmbedder().embed([_SAMPLE])
 
 

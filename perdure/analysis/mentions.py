@@ -11,7 +11,7 @@ from thinc.api import NumpyOps
 
 from perdure.analysis.annotations import Mention
 from perdure.analysis.entity_decoder import Entity, EntityDecoder
-from perdure.analysis.mention_rules import rule_mentions
+from perdure.analysis.mention_rules import find_written_forms
 
 PIECE_CHARACTERS = 5_000
 """Length of the pieces that spaCy is given. A whole book at once takes a gigabyte; short pieces take twice as long."""
@@ -49,7 +49,7 @@ class Recogniser(Protocol):
 
 
 class SpacyRecogniser:
-    """Finds people, organisations and places with spaCy's small English model, which is installed as a wheel."""
+    """Finds people, organisations and places with spaCy's small English model."""
 
     def recognise(self, text: str) -> Iterator[Mention]:
         """Yield mentions with offsets into `text`, in order."""
@@ -61,17 +61,17 @@ class SpacyRecogniser:
             for first, after, label in entities:
                 if label in _KINDS:
                     span = document[first:after]
-                    yield from _trimmed(text, offset + span.start_char, offset + span.end_char, _KINDS[label])
+                    yield from _trim_entity(text, offset + span.start_char, offset + span.end_char, _KINDS[label])
 
 
 def _entities(pieces: Iterator[str]) -> Iterator[tuple[Any, list[Entity]]]:
     """Yield each piece as a tokenised document, and the entities in it."""
-    model, decoder = _model()
+    model, decoder = _load_model()
     while documents := [model.make_doc(piece) for piece in islice(pieces, SLICE_PIECES)]:
         yield from zip(documents, decoder.decode(documents), strict=True)
 
 
-def mentions(text: str, recogniser: Recogniser | None = None) -> tuple[Mention, ...]:
+def find_mentions(text: str, recogniser: Recogniser | None = None) -> tuple[Mention, ...]:
     """Return all mentions in order, without overlaps.
 
     Of mentions that overlap, the one with the higher confidence is kept, then the longer one. The rules have a higher
@@ -81,7 +81,7 @@ def mentions(text: str, recogniser: Recogniser | None = None) -> tuple[Mention, 
         text: of the document.
         recogniser: finds people, organisations and places; spaCy's by default.
     """
-    candidates = [*rule_mentions(text), *(recogniser or SpacyRecogniser()).recognise(text)]
+    candidates = [*find_written_forms(text), *(recogniser or SpacyRecogniser()).recognise(text)]
     candidates.sort(key=lambda each: (-each.confidence, each.start - each.end, each.start, each.kind, each.normalised))
     kept: list[Mention] = []
     covered = bytearray(len(text))
@@ -93,7 +93,7 @@ def mentions(text: str, recogniser: Recogniser | None = None) -> tuple[Mention, 
 
 
 @cache
-def _model() -> tuple[Any, EntityDecoder]:
+def _load_model() -> tuple[Any, EntityDecoder]:
     """Return spaCy's tokeniser and the decoder of its entity recogniser."""
     # The recogniser computes the vectors of tokens by a network of its own, so the pipeline's `tok2vec` is left out
     # with the other components. The saved tokeniser equals the one that the language has anyway; leaving it out saves
@@ -109,7 +109,10 @@ def _model() -> tuple[Any, EntityDecoder]:
 
 
 def _pieces(text: str) -> Iterator[tuple[int, int]]:
-    """Yield start and end of consecutive pieces of at most `PIECE_CHARACTERS`, cut at a line, sentence or word end."""
+    """Yield start and end of consecutive pieces of at most `PIECE_CHARACTERS`.
+
+    A piece ends at the end of a paragraph, line, sentence or word, if its second half has one.
+    """
     start = 0
     while start < len(text):
         end = min(len(text), start + PIECE_CHARACTERS)
@@ -123,10 +126,10 @@ def _pieces(text: str) -> Iterator[tuple[int, int]]:
         start = end
 
 
-def slices(text: str) -> Iterator[tuple[int, int]]:
-    """Yield start and end of slices: groups of `SLICE_PIECES` pieces, which the model recognises together.
+def split_into_slices(text: str) -> Iterator[tuple[int, int]]:
+    """Yield start and end of slices, which are groups of `SLICE_PIECES` pieces.
 
-    A slice that is recognised alone has the same mentions as within the whole text.
+    The model recognises a slice at a time, so a slice has the same mentions alone and within the whole text.
     """
     bounds = list(_pieces(text))
     for first in range(0, len(bounds), SLICE_PIECES):
@@ -134,15 +137,15 @@ def slices(text: str) -> Iterator[tuple[int, int]]:
         yield group[0][0], group[-1][1]
 
 
-def _trimmed(text: str, start: int, end: int, kind: str) -> Iterator[Mention]:
-    """Yield the mention of an entity, without stray punctuation and line breaks; nothing if no letter is left."""
+def _trim_entity(text: str, start: int, end: int, kind: str) -> Iterator[Mention]:
+    """Yield the mention of an entity without outer punctuation; nothing if no letter is left."""
     line_end = text.find("\n", start, end)
     end = line_end if line_end > start else end
     while start < end and _is_outer(text[start]):
         start += 1
     while end > start and _is_outer(text[end - 1]):
         end -= 1
-    start, end = _name_alone(text, start, end)
+    start, end = _trim_name(text, start, end)
     surface = text[start:end]
     if len(surface) > MAX_SURFACE_CHARACTERS or not any(character.isalpha() for character in surface):
         return
@@ -150,7 +153,7 @@ def _trimmed(text: str, start: int, end: int, kind: str) -> Iterator[Mention]:
         yield Mention(start, end, kind, surface, normalised, _CONFIDENCE[kind])
 
 
-def _name_alone(text: str, start: int, end: int) -> tuple[int, int]:
+def _trim_name(text: str, start: int, end: int) -> tuple[int, int]:
     """Return start and end of a name without its article and its possessive `'s`.
 
     A capitalised "The" within a sentence stays, since it may be part of the name, as in "The Hague".
@@ -166,13 +169,15 @@ def _is_outer(character: str) -> bool:
     return character in _OUTER or character.isspace()
 
 
-def _without_article(name: str) -> str:
+def _strip_article(name: str) -> str:
     article = _ARTICLE.match(name)
     return name[article.end() :] if article else name
 
 
 def normalise(surface: str, kind: str) -> str:
-    """Return the form that equal names share: without case, dots, titles, articles and legal forms. It may be empty.
+    """Return the form that equal names share; it may be empty.
+
+    The form lacks case, dots, titles, articles and legal forms.
 
     Args:
         surface: the name as it stands in the text.
@@ -186,7 +191,7 @@ def normalise(surface: str, kind: str) -> str:
             name = f"{first} {last}" if first and last else name
         name = name.replace(".", " ")
     elif kind == "organisation":
-        name = _LEGAL_FORMS.sub("", _without_article(name)).replace(" & ", " and ").replace(".", "")
+        name = _LEGAL_FORMS.sub("", _strip_article(name)).replace(" & ", " and ").replace(".", "")
     else:
-        name = _without_article(name).replace(".", "")
+        name = _strip_article(name).replace(".", "")
     return " ".join(name.strip(_OUTER).casefold().split())

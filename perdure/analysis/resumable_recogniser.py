@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from perdure.analysis.annotations import Mention
-from perdure.analysis.mentions import Recogniser, SpacyRecogniser, slices
+from perdure.analysis.mentions import Recogniser, SpacyRecogniser, split_into_slices
 
 _PART = "mentions"
 
@@ -23,7 +23,7 @@ class FinishedParts(Protocol):
 
 
 class ResumableRecogniser:
-    """Yields the mentions that a recogniser finds in each slice; slices that are finished are not recognised again.
+    """Yields the mentions of each slice, and recognises unfinished slices only.
 
     Args:
         parts: slices that earlier processes finished, and where new ones go.
@@ -41,7 +41,7 @@ class ResumableRecogniser:
     def recognise(self, text: str) -> Iterator[Mention]:
         """Yield mentions with offsets into the whole text."""
         finished = {(start, end): rows for start, end, rows in self._parts.of(_PART)}
-        for start, end in slices(text):
+        for start, end in split_into_slices(text):
             rows = finished.get((start, end))
             if rows is None:
                 within = self._recogniser.recognise(text[start:end])

@@ -37,7 +37,7 @@ def process_document(
     allow_cpu: AllowCpu = lambda _: None,
     ocr: "Ocr | None" = None,
 ) -> ProcessedDocument:
-    """Return what a document holds: text, structure, chunks, embeddings, mentions, metadata and a quality score.
+    """Return the text of a document, its structure, and the analysis of its text.
 
     Args:
         uri: of the document; it is not opened.
@@ -53,7 +53,7 @@ def process_document(
     """
     from perdure.analysis.chunking import chunk  # noqa: PLC0415 - heavy
     from perdure.analysis.embeddings import WordLlamaEmbedder  # noqa: PLC0415 - heavy
-    from perdure.analysis.mentions import mentions  # noqa: PLC0415 - heavy
+    from perdure.analysis.mentions import find_mentions  # noqa: PLC0415 - heavy
     from perdure.analysis.resumable_recogniser import ResumableRecogniser  # noqa: PLC0415 - heavy
     from perdure.documents.extraction.metadata import metadata_of  # noqa: PLC0415 - heavy
     from perdure.documents.extraction.structure import bounded_sections, bounded_tables  # noqa: PLC0415 - heavy
@@ -67,7 +67,7 @@ def process_document(
     sha256 = hashlib.sha256(content).hexdigest()
     parts = current_parts()
     parts.begin(f"{sha256} {ocr}")
-    media_type, extracted = _extracted(content, name, limits, _picture_reader(ocr, limits, allow_cpu), parts)
+    media_type, extracted = _extract(content, name, limits, _make_picture_reader(ocr, limits, allow_cpu), parts)
     text = storable(extracted.text)
     allow_cpu(limits.analysis_seconds(len(text)))
     chunks = chunk(text)
@@ -82,12 +82,12 @@ def process_document(
         size_bytes=len(content),
         media_type=media_type,
         text=text,
-        title=_title(extracted.title),
+        title=_clean_title(extracted.title),
         page_offsets=extracted.page_offsets,
         properties=storable(extracted.properties),
         chunks=chunks,
         embeddings=WordLlamaEmbedder().embed([text[each.start : each.end] for each in chunks]),
-        mentions=mentions(text, ResumableRecogniser(parts, describe)),
+        mentions=find_mentions(text, ResumableRecogniser(parts, describe)),
         quality_score=quality_score(extracted),
         warnings=tuple(storable(warning) for warning in extracted.warnings),
         sections=bounded_sections(extracted.sections, storable),
@@ -99,24 +99,24 @@ def process_document(
     )
 
 
-def _picture_reader(ocr: "Ocr | None", limits: Limits, allow_cpu: AllowCpu) -> "ReadPicture | None":
-    """Return OCR that allows CPU time for each page, and after it the usual time for the pages that follow."""
+def _make_picture_reader(ocr: "Ocr | None", limits: Limits, allow_cpu: AllowCpu) -> "ReadPicture | None":
+    """Return OCR that allows itself CPU time for each page."""
     if ocr is None:
         return None
 
     def read(page: Any) -> str:
         allow_cpu(PAGE_CPU_SECONDS)
         text = ocr.read(page)
-        allow_cpu(limits.extraction_cpu_seconds)
+        allow_cpu(limits.extraction_cpu_seconds)  # for the pages that follow
         return text
 
     return read
 
 
-def _extracted(
+def _extract(
     content: bytes, name: str, limits: Limits, read_picture: "ReadPicture | None", parts: Parts
 ) -> "tuple[str, Extracted]":
-    """Return media type and extracted content. Every error that a hostile file provokes becomes a `DocumentError`."""
+    """Return media type and extracted content; any exception becomes a `DocumentError`."""
     from perdure.documents.extraction import extract  # noqa: PLC0415 - heavy
 
     try:
@@ -125,7 +125,7 @@ def _extracted(
     except DocumentError as error:
         raise type(error)(storable(str(error))) from error
     except RecursionError as error:
-        raise DamagedDocument("The document is nested beyond any sense.") from error
+        raise DamagedDocument("The document is nested too deeply to be read.") from error
     except MemoryError as error:
         limit = limits.memory_bytes // MEGABYTE
         raise ParserOutOfMemory(f"The parser needed more than its limit of {limit} MB of memory.") from error
@@ -134,7 +134,10 @@ def _extracted(
 
 
 def storable(value: Any) -> Any:
-    """Return a JSON value that Postgres can store: without NUL, lone surrogates and NaN. Texts keep their length."""
+    """Return the JSON value without NUL, lone surrogates and NaN, which Postgres cannot store.
+
+    Texts keep their length.
+    """
     if isinstance(value, str):
         return value.translate(_UNSTORABLE)
     if isinstance(value, dict):
@@ -146,6 +149,6 @@ def storable(value: Any) -> Any:
     return value if isinstance(value, int | float | bool) or value is None else storable(str(value))
 
 
-def _title(title: str | None) -> str | None:
+def _clean_title(title: str | None) -> str | None:
     """Return the title on one line, cut to `MAX_TITLE_CHARACTERS`; None if it is empty."""
     return " ".join(storable(title or "").split())[:MAX_TITLE_CHARACTERS] or None

@@ -69,7 +69,10 @@ def _lower(limit: int, value: int) -> None:
 
 
 def _parse(parser: Parser[Any], uri: str, name: str, descriptor: int, limits: ProcessLimits) -> tuple[bytes, Any]:
-    """Return the kind of the reply, and the answer or the error. SIGXCPU ends the process when CPU time runs out."""
+    """Return the kind of the reply, and the answer or the error.
+
+    When the allowed CPU time runs out, SIGXCPU ends the process.
+    """
     try:
         return ANSWER, parser(uri, name, descriptor, _allow_cpu)
     except (DocumentError, DependencyUnavailable) as error:
@@ -103,7 +106,7 @@ def _limit_cpu(soft: int) -> None:
 
 
 def _receive_request(connection: socket.socket) -> tuple[bytes, int] | None:
-    """Return the content of the next request and its descriptor; None when the connection is closed."""
+    """Return the content and the descriptor of the next request; None when the socket is closed."""
     header, descriptors, *_ = socket.recv_fds(connection, HEADER.size, 1)
     rest = _receive(connection, HEADER.size - len(header)) if header else None
     if rest is None or not descriptors:

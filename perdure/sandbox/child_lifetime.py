@@ -33,7 +33,7 @@ def ignore_stop_signals() -> None:
 
 
 def prefer_as_oom_victim() -> None:
-    """Have the kernel kill this process before the worker when the machine's memory runs out; Linux only."""
+    """Have the kernel kill this process before the worker when memory runs out; Linux only."""
     if sys.platform == "linux":
         with open("/proc/self/oom_score_adj", "wb") as score:  # noqa: PTH123 - pathlib costs more at every fork
             score.write(_OOM_SCORE)

@@ -22,15 +22,25 @@ _KEPT_VARIABLES = ("PATH", "LANG", "LANGUAGE", "TZ", "TMPDIR", "LD_LIBRARY_PATH"
                    "PYTHONHASHSEED", "PYTHONDONTWRITEBYTECODE", "TESSDATA_PREFIX")  # fmt: skip
 """Where programs and data lie, and how to write text."""
 _PR_SET_NO_NEW_PRIVS = 38
-# landlock(7): these numbers are the same on every architecture.
-_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
-_VERSION_FLAG, _PATH_BENEATH = 1, 1
-_EXECUTE, _READ_FILE, _READ_FOLDER = 1 << 0, 1 << 2, 1 << 3
-"""Rights over files. Mapping a library into memory needs "execute"."""
+
+# landlock(7): the numbers of these system calls are the same on every architecture.
+_CREATE_RULESET = 444
+_ADD_RULE = 445
+_RESTRICT_SELF = 446
+_VERSION_FLAG = 1
+_PATH_BENEATH = 1
+_EXECUTE = 1 << 0
+"""Right to execute a file, which mapping a library into memory needs too."""
+_READ_FILE = 1 << 2
+_READ_FOLDER = 1 << 3
 _RIGHTS_BY_ABI = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}
 """Number of rights over the file system that each version of Landlock knows."""
-_TCP_FROM_ABI, _ALL_TCP = 4, 0b11
-_SCOPES_FROM_ABI, _ALL_SCOPES = 6, 0b11
+_TCP_FROM_ABI = 4
+"""The first version that restricts TCP."""
+_ALL_TCP = 0b11
+_SCOPES_FROM_ABI = 6
+"""The first version that restricts signals and abstract Unix sockets."""
+_ALL_SCOPES = 0b11
 _CAPABILITY_VERSION = 0x20080522
 _SYSTEM_PATHS = ("/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime", "/etc/mime.types", "/dev/null",
                  "/dev/zero", "/dev/urandom", "/proc/self", "/proc/cpuinfo", "/proc/meminfo",
@@ -48,7 +58,7 @@ class _PathBeneath(ctypes.Structure):
 
 
 def filter_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that a confined process may see: paths and locale, no password and no address."""
+    """Return the variables that a confined process may see: paths and locale, no secrets."""
     return {name: value for name, value in environment.items() if name in _KEPT_VARIABLES or name.startswith("LC_")}
 
 
@@ -67,7 +77,9 @@ def confine() -> None:
 
 
 def _restrict_files(readable: Iterable[str]) -> bool:
-    """Allow reading, beneath these paths only; deny TCP, and signals and abstract sockets to outside processes.
+    """Allow reading beneath these paths only, and deny TCP.
+
+    Signals and abstract sockets to processes outside the sandbox are denied, too.
 
     Returns:
         Whether the kernel enforces it from now on.
@@ -103,6 +115,6 @@ def _allow_reading(call: Callable[..., int], ruleset: int, descriptor: int) -> N
 
 
 def _drop_capabilities() -> None:
-    """Drop the rights of root, in case the worker runs as root: limits can then not be raised, nor disks mounted."""
+    """Drop the capabilities of root, so that a child of a root worker cannot raise its limits."""
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
     ctypes.CDLL(None).capset(header, (ctypes.c_uint32 * 6)())

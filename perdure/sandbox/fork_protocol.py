@@ -2,9 +2,13 @@
 
 import struct
 
-FORK, WAIT, LEND = b"F", b"W", b"L"
-"""Actions: fork a child, wait for the end of a child, serve a borrower."""
+FORK = b"F"
+"""Action: fork a child. The child's socket and its standard error come with the request."""
+WAIT = b"W"
+"""Action: wait for the end of a child."""
+LEND = b"L"
+"""Action: serve a borrower. The borrower's socket comes with the request, and there is no reply."""
 REQUEST = struct.Struct("!cq")
-"""Action and process id (0 for `FORK` and `LEND`). Descriptors may come with a request."""
+"""Action and process id; 0 for `FORK` and `LEND`."""
 REPLY = struct.Struct("!q")
 """Process id or exit code. For `FORK`, a negative number is an error number."""

@@ -16,7 +16,9 @@ __all__ = ["ForkServer", "Zygote"]
 
 
 class ForkServer:
-    """Forks children from a zygote of its own or from a borrowed one. Exactly one of the arguments is given.
+    """Forks children from a zygote of its own or from a borrowed one.
+
+    Give exactly one of the arguments.
 
     Args:
         zygote: belongs to this object from now on.
@@ -77,7 +79,10 @@ class ForkServer:
             return Child(self, pid, ours, errors)
 
     async def exit_code(self, pid: int) -> int:
-        """Wait for the end of a killed or dying child and return its exit code; a negative number names a signal."""
+        """Wait for the end of a killed or dying child and return its exit code.
+
+        A negative number names the signal that ended the child.
+        """
         return await self._request(WAIT, pid, [])
 
     async def _request(self, action: bytes, pid: int, descriptors: list[int]) -> int:
@@ -102,7 +107,10 @@ class ForkServer:
         return int(REPLY.unpack(reply)[0])
 
     def stop(self) -> None:
-        """Accept no more requests. Requests that wait raise `DependencyUnavailable`. Kill the children before."""
+        """Accept no more requests; requests that wait raise `DependencyUnavailable`.
+
+        Kill the children before: the zygote waits for their end.
+        """
         self._closing = True
         with contextlib.suppress(OSError):
             self._control.shutdown(socket.SHUT_RDWR)

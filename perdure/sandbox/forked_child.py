@@ -22,7 +22,7 @@ class Reaper(Protocol):
 
 @dataclass(eq=False)
 class Child:
-    """A forked child: its process id, the socket to it, and the file that holds its standard error."""
+    """A forked child: its process id, its socket, and the file that holds its standard error."""
 
     server: Reaper
     pid: int
@@ -33,7 +33,7 @@ class Child:
     """Documents that it was given."""
 
     def is_waiting(self) -> bool:
-        """Return whether the child is alive and waits for work: its socket would read as closed otherwise."""
+        """Return whether the child is alive and waits for work; the socket of a dead child reads as closed."""
         try:
             return self.connection.recv(1, socket.MSG_PEEK) != b""
         except BlockingIOError:
@@ -52,12 +52,17 @@ class Child:
         return os.pread(self.errors, _ERRORS_BYTES, max(0, size - _ERRORS_BYTES)).decode(errors="replace")
 
     def kill(self) -> None:
-        """Send SIGKILL. The kernel gives the process id to no other process before `wait_for_end` was awaited."""
+        """Send SIGKILL.
+
+        Until `wait_for_end` was awaited, the kernel gives the process id to no other process.
+        """
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
 
     async def wait_for_end(self) -> int:
-        """Kill the child unless it has ended, and return its exit code; a negative number names a signal.
+        """Kill the child unless it has ended, and return its exit code.
+
+        A negative number names the signal that ended the child.
 
         Raises:
             DependencyUnavailable: the fork server is gone, so the exit code is lost.

@@ -13,8 +13,10 @@ from perdure.errors import ParserTimedOut
 
 _LOOKS = 4
 """Looks within the idle time, so that an idle child is noticed at most a quarter of that time late."""
-_STATE, _USER, _SYSTEM = 0, 11, 12
-"""Fields of /proc/PID/stat, counted after the name in parentheses."""
+# Fields of /proc/PID/stat, counted after the name in parentheses.
+_STATE = 0
+_USER_TICKS = 11
+_SYSTEM_TICKS = 12
 
 
 @asynccontextmanager
@@ -39,7 +41,8 @@ async def stop_when_idle(pid: int, seconds: float) -> AsyncIterator[None]:
 
 async def _watch(pid: int, seconds: float, overdue: asyncio.Timeout) -> None:
     # This counts looks, not seconds: this process may itself have been stopped for minutes while the answer waited.
-    last_ticks, idle_looks = None, 0
+    last_ticks: int | None = None
+    idle_looks = 0
     while idle_looks < _LOOKS:
         await asyncio.sleep(seconds / _LOOKS)
         ticks = _cpu_ticks_of_sleeper(pid)
@@ -49,10 +52,10 @@ async def _watch(pid: int, seconds: float, overdue: asyncio.Timeout) -> None:
 
 
 def _cpu_ticks_of_sleeper(pid: int) -> int | None:
-    """Return the CPU time that the process has used, in clock ticks; None unless the process sleeps."""
+    """Return the process's CPU time in clock ticks; None unless the process sleeps."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return None
     fields = stat.rpartition(")")[2].split()
-    return int(fields[_USER]) + int(fields[_SYSTEM]) if fields[_STATE] == "S" else None
+    return int(fields[_USER_TICKS]) + int(fields[_SYSTEM_TICKS]) if fields[_STATE] == "S" else None

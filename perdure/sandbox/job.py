@@ -1,6 +1,6 @@
-"""What a pool runs in its children. The composition root fills it in, since this package knows no format.
+"""What a pool runs in its children. The composition root provides all of it, since this package knows no format.
 
-A *document* is a named sequence of bytes that nobody vouches for. A *parser* is the function that reads it.
+A *document* is a named sequence of untrusted bytes. A *parser* is the function that reads a document.
 """
 
 from collections.abc import Callable
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 AllowCpu = Callable[[float], None]
-"""Allows the parser so many seconds of CPU time from this call on. A parser calls it once for each stage."""
+"""Takes the seconds of CPU time that the parser may use from this call on. A parser calls it at each stage."""
 
 Answer = TypeVar("Answer")
 
 Parser = Callable[[str, str, int, AllowCpu], Answer]
-"""Takes URI, name, descriptor of the content and `AllowCpu`. Picklable by reference: children import it."""
+"""Takes URI, name, descriptor of the content and `AllowCpu`. It is pickled by reference, and children import it."""
 
 
 class OpenedDocument(Protocol):
@@ -39,9 +39,9 @@ Opener = Callable[[str, str, int], OpenedDocument]
 
 
 class AnswerCodec(Protocol[Answer]):
-    """Turns a parser's answer into bytes in the child, and back into an answer in the pool's process.
+    """Encodes a parser's answer in the child, and decodes it in the pool's process.
 
-    The child pickles no codec of its own: each request carries the pool's codec, pickled by reference.
+    Each request carries the pool's codec, pickled by reference, and the child imports the codec's class.
     """
 
     def encode(self, answer: Answer) -> bytes:
@@ -51,8 +51,8 @@ class AnswerCodec(Protocol[Answer]):
     def decode(self, content: bytes | bytearray) -> Answer:
         """Return the answer that these bytes hold.
 
-        A hostile document may have taken over the child, so `content` can be anything. Decoding it must run no code
-        that it names and must return nothing but an answer.
+        A hostile document may have taken over the child, so `content` can hold any bytes. The decoder must run no code
+        that these bytes name.
 
         Raises:
             Exception: of any kind, when the bytes hold no answer.

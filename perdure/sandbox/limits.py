@@ -13,9 +13,9 @@ class ProcessLimits:
     """
 
     memory_bytes: int = 1024 * MEGABYTE
-    """Address space that a document may add to what the process has mapped before its first document."""
+    """Address space that the process may map in addition to what the libraries take."""
     idle_seconds: float = 60.0
-    """How long the process may sleep without using CPU time. Waiting for a disk or for a CPU does not count."""
+    """How long the process may sleep without CPU time. A wait for a disk or a CPU is no sleep."""
     wall_seconds: float = 1_800.0
     """Wall-clock time of one attempt: the last resort, where the other limits fail."""
     attempts: int = 2

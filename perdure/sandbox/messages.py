@@ -1,6 +1,7 @@
 """The messages between the pool and a child: a kind, a length in bytes, and that many bytes of content.
 
-Nothing that comes from a child is unpickled here, since a hostile document may have taken the child over.
+For each request, a child sends any number of `PARTS`, then one `ANSWER` or one `FAILURE`. This module never unpickles
+what a child sends, since a hostile document may have taken over the child.
 """
 
 import json
@@ -11,8 +12,14 @@ from perdure.errors import DependencyUnavailable, DocumentError
 
 HEADER = struct.Struct("!cQ")
 """Kind and length of the content. The header of a request carries the document's descriptor."""
-REQUEST, PARTS, ANSWER, FAILURE = b"R", b"P", b"A", b"F"
-"""Kinds. A child answers a request by any number of `PARTS`, then by one `ANSWER` or one `FAILURE`."""
+REQUEST = b"R"
+"""From the pool: read a document."""
+PARTS = b"P"
+"""From a child: finished parts and a progress text."""
+ANSWER = b"A"
+"""From a child: the parser's answer, as the codec of the job encodes it."""
+FAILURE = b"F"
+"""From a child: the error that the document ends with."""
 
 Failure = DocumentError | DependencyUnavailable
 _PROGRESS_LENGTH = struct.Struct("!I")

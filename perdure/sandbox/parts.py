@@ -26,7 +26,7 @@ Send = Callable[[str, bytes], None]
 
 
 class _PlainUnpickler(pickle.Unpickler):
-    """Loads numbers, texts, bytes and collections of them; refuses everything that has to be imported."""
+    """Loads numbers, texts, bytes and collections of them; refuses classes and functions."""
 
     def find_class(self, module: str, name: str) -> NoReturn:
         """Refuse a class or function.
@@ -38,7 +38,7 @@ class _PlainUnpickler(pickle.Unpickler):
 
 
 class Parts:
-    """The finished parts of one document: those of earlier processes, and those that this process adds.
+    """The finished parts of one document, of earlier processes and of this one.
 
     Args:
         earlier: parts as they were sent, one after another. Parts of other content are skipped.
@@ -53,11 +53,14 @@ class Parts:
         self._sent_at = time.monotonic()
 
     def begin(self, content: str) -> None:
-        """Name the content that the parts belong to, such as by its hash. Must be called before `of` and `add`."""
+        """Name the content that the parts belong to, such as by its hash.
+
+        Call this before `of` and `add`.
+        """
         self._content = content
 
     def of(self, kind: str) -> list[Any]:
-        """Return the parts of a kind that earlier processes finished, in the order in which they were added.
+        """Return the parts of a kind that earlier processes finished, in the order of their `add`.
 
         Parts after the first unreadable one are left out. Release 0.3.0 stored parts that hold classes, so stored
         parts may be unreadable for good; the process computes them again.
@@ -104,12 +107,15 @@ def use_parts(parts: Parts) -> Iterator[None]:
 
 
 def current_parts() -> Parts:
-    """Return the parts of the document that is being processed; outside `use_parts`, parts that are dropped."""
+    """Return the parts of the document that is being processed.
+
+    Outside `use_parts`, the returned object has no earlier parts and drops new ones.
+    """
     return _current.get() or Parts()
 
 
 class KeptParts:
-    """The parts of one document in the pool's process: in memory while they are small, then in an unnamed file."""
+    """The parts of one document in the pool's process, in memory or in an unnamed file."""
 
     def __init__(self) -> None:
         self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - `close` closes it

@@ -134,7 +134,8 @@ class IsolatedPool(Generic[Answer]):
     async def _attempt(self, request: bytes, descriptor: int, keep: Send) -> Answer:
         child = await self._take_child()
         self._busy.add(child)
-        limits, is_usable = self._limits, False
+        limits = self._limits
+        is_usable = False
         try:
             async with asyncio.timeout(limits.wall_seconds), stop_when_idle(child.pid, limits.idle_seconds):
                 answer = await read_document(
@@ -170,7 +171,11 @@ class IsolatedPool(Generic[Answer]):
         return await self._server.fork()
 
     def _release(self, child: Child, *, is_usable: bool) -> "asyncio.Task[tuple[int | None, str]] | None":
-        """Keep the child for another document, or end it: then the task returns its exit code and its errors."""
+        """Keep the child for another document, or kill it.
+
+        Returns:
+            None for a kept child; else a task that returns the exit code and the standard error of the child.
+        """
         self._busy.discard(child)
         child.served += 1
         if is_usable and child.served < _MAX_SERVED and child.server is self._server:
@@ -202,7 +207,8 @@ class IsolatedPool(Generic[Answer]):
             child.kill()
             child.close()
         self._idle.clear()
-        server, self._server = self._server, None
+        server = self._server
+        self._server = None
         if server:
             server.stop()
         return server

@@ -1,7 +1,7 @@
 """The zygote: the process that children are forked from. `python -m perdure.sandbox.zygote SOCKET PARENT WARM_UP`.
 
 It loads libraries and models once and shares their memory with its children, so a killed child is replaced within
-milliseconds. It opens no document, and it has one thread, which is what makes forking safe. It takes one request at a
+milliseconds. It opens no document. It has one thread, since forking is not safe with several. It takes one request at a
 time from its socket (`fork_protocol`):
 
 * `FORK`, with the child's socket and standard error attached: replies the process id of a new child.
@@ -26,10 +26,10 @@ from perdure.sandbox.fork_protocol import FORK, LEND, REPLY, REQUEST
 
 def main() -> None:
     """Warm up, then serve requests until the socket closes."""
-    control, parent = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2])
+    control = socket.socket(fileno=int(sys.argv[1]))
     ignore_stop_signals()
-    die_with_parent(parent)
-    logging.disable(logging.INFO)  # libraries log greetings at this level
+    die_with_parent(int(sys.argv[2]))
+    logging.disable(logging.INFO)  # some libraries log a greeting at this level
     module, _, function = sys.argv[3].partition(":")
     getattr(importlib.import_module(module), function)()
     gc.collect()
@@ -123,7 +123,7 @@ def _fork(descriptors: list[int], controls: list[socket.socket]) -> int:
 
 
 def _exit_code(pid: int) -> int:
-    """Wait for a child's end and return its exit code, as `subprocess` gives it: a negative number names a signal."""
+    """Wait for a child's end and return its exit code; a negative number names a signal."""
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 

@@ -21,9 +21,11 @@ _ENVIRONMENT = {**dict.fromkeys(_THREADS, "1"), "MALLOC_ARENA_MAX": "2", "TOKENI
 
 
 class Zygote:
-    """A running zygote. The constructor starts it and returns at once; requests wait until it has warmed up.
+    """A running zygote. The constructor starts the process and returns at once.
 
-    The kernel kills it when the thread that made it ends, so make it in a thread that lasts.
+    Requests wait until the zygote has warmed up.
+
+    The kernel kills the zygote when the thread that started it ends, so call the constructor in a thread that lasts.
 
     Args:
         warm_up: `module:function` that loads what every child needs.
@@ -63,7 +65,9 @@ class Zygote:
         return self._process.poll() is None
 
     def lend(self) -> socket.socket:
-        """Return a socket for a `ForkServer` in a process that is forked from this one. Earlier loans end.
+        """Return a socket for a `ForkServer` in a process that is forked from this one.
+
+        Earlier loans end.
 
         Raises:
             OSError: the zygote is gone.
@@ -74,7 +78,10 @@ class Zygote:
         return ours
 
     def wait(self) -> None:
-        """Wait for the end of the process, after `control` was closed; kill it if it is still warming up."""
+        """Wait for the end of the process, after `control` was closed.
+
+        A zygote that is still warming up is killed.
+        """
         try:
             self._process.wait(_CLOSE_SECONDS)
         except subprocess.TimeoutExpired:

@@ -9,7 +9,7 @@ from perdure.sandbox.child_lifetime import die_with_parent, ignore_stop_signals,
 
 
 def serve_parent(serve: Callable[[BinaryIO, BinaryIO], None]) -> None:
-    """Serve the process that started this one; its process id is the first command-line argument.
+    """Serve the parent process, whose id is the first command-line argument.
 
     Args:
         serve: reads requests from its first argument and writes answers to its second.

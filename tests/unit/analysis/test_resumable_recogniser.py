@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from perdure.analysis import mentions as mentions_module
-from perdure.analysis.mentions import PIECE_CHARACTERS, SpacyRecogniser, slices
+from perdure.analysis.mentions import PIECE_CHARACTERS, SpacyRecogniser, split_into_slices
 from perdure.analysis.resumable_recogniser import ResumableRecogniser
 from tests.unit.analysis.texts import LETTER
 
@@ -35,7 +35,7 @@ def _small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_finished_slices_are_not_recognised_again() -> None:
     expected = list(SpacyRecogniser().recognise(TEXT))
-    bounds = list(slices(TEXT))
+    bounds = list(split_into_slices(TEXT))
     first = KeptParts([])
     assert list(ResumableRecogniser(first, str).recognise(TEXT)) == expected
     assert first.progress == [str(end) for _, end in bounds]

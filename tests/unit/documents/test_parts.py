@@ -14,7 +14,7 @@ from reportlab.pdfgen.canvas import Canvas
 
 from perdure.analysis import mentions as mentions_module
 from perdure.analysis.annotations import Mention
-from perdure.analysis.mentions import slices
+from perdure.analysis.mentions import split_into_slices
 from perdure.documents.discovery import discover
 from perdure.documents.document import DiscoveredDocument, ProcessedDocument
 from perdure.documents.limits import Limits
@@ -115,5 +115,5 @@ async def test_document_of_a_killed_child_continues_where_it_stopped(tmp_path: P
     assert progress[:8] == [f"page {number} of 8" for number in range(1, 9)]
     pages = [int(text.split()[3]) for text in progress[8:]]  # only names follow: no page is read twice
     assert pages == sorted(pages), f"it began again: {progress}"
-    assert len(pages) == len(list(slices(outcome.document.text))), f"a slice was done twice: {progress}"
+    assert len(pages) == len(list(split_into_slices(outcome.document.text))), f"a slice was done twice: {progress}"
     assert compared(outcome.document) == processed(document, Parts())
