@@ -1,6 +1,7 @@
 """What processing made of one document, as rows; always inside the transaction that marks it processed."""
 
-from perdure.documents.document import EMBEDDING_DIMENSIONS, ProcessedDocument
+from perdure.analysis.annotations import EMBEDDING_DIMENSIONS
+from perdure.documents.document import ProcessedDocument
 from perdure.stores.postgres.connection import SHORT_SECONDS, Connection
 
 CHUNKS_A_STATEMENT = 5_000

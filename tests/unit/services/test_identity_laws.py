@@ -7,7 +7,7 @@ from collections import defaultdict
 
 import pytest
 
-from perdure.sandbox.computation.exchange import ROWS, blocks, packed, read_rows
+from perdure.sandbox.computation.exchange import ROWS, pack, read_rows, split_into_blocks
 from perdure.services.identity.clusters import MAX_MEMBERS, Clusters
 from perdure.services.identity.names import AMBIGUOUS, SCORES
 from perdure.services.identity.person import compatible, parse_person
@@ -176,6 +176,6 @@ def test_scores_are_what_they_are_defined_as() -> None:
 @pytest.mark.parametrize("count", [0, 1, ROWS, ROWS + 1])
 def test_rows_arrive_as_they_were_sent(count: int) -> None:
     rows = [(number, "näme", None, 0.5) for number in range(count)]
-    stream = io.BytesIO(b"".join(map(packed, blocks(rows))))
+    stream = io.BytesIO(b"".join(map(pack, split_into_blocks(rows))))
     assert list(read_rows(stream)) == rows
     assert not stream.read()
