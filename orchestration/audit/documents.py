@@ -4,7 +4,7 @@ from orchestration.audit.evidence import Evidence
 from orchestration.audit.findings import Difference, counted
 from perdure.checkpoint import TERMINAL_STATUSES, WorkflowCheckpoint
 from perdure.stores.postgres.audit import Offence
-from perdure.stores.postgres.audit_sql import SERVICE_CHECKS
+from perdure.stores.postgres.audit_checks import SERVICE_CHECKS
 
 MADE_AGAIN = "what is missing of documents and outputs is made again by resuming, not by rebuilding"
 QUALITY_TOLERANCE = 0.0011

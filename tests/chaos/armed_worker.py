@@ -173,13 +173,13 @@ def after_the_quarantine(strike: Strike) -> None:
 
 def inside_the_resolution(strike: Strike) -> None:
     """The run's row is held, its identities are being made."""
-    take_run = identities.take_run
+    lock_whole_run = identities.lock_whole_run
 
     async def armed(*args: Any) -> None:
-        await take_run(*args)
+        await lock_whole_run(*args)
         strike()
 
-    identities.take_run = armed
+    identities.lock_whole_run = armed
 
 
 def inside_the_mirror_transaction(strike: Strike) -> None:
