@@ -13,10 +13,11 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, NoReturn
 
+from perdure.documents.warm_up import WARM_UP
 from perdure.sandbox.fork_server import ForkServer, Zygote
 
 # A worker that comes back is waited for. Loading the parsers takes longest: it begins before everything else.
-_ZYGOTE = Zygote() if __name__ == "__main__" else None
+_ZYGOTE = Zygote(WARM_UP) if __name__ == "__main__" else None
 # Of no use here, and a supervisor must have one thread only; numpy starts them as soon as it is loaded.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
@@ -36,12 +37,15 @@ from orchestration.process_exit import explain, leave, run_main
 from orchestration.services import Services, build_services
 from orchestration.settings import Settings
 from orchestration.stores import Stores, open_stores
+from orchestration.worker.announced_settings import announce_settings
 from orchestration.worker.lost_activities import InHand, rescue_lost_activities
 from orchestration.worker.reclaim import keep_reclaiming
 from orchestration.worker.slot import take_slot
 from orchestration.worker.supervisor import Supervisor
 from perdure import __version__
 from perdure.documents.discovery import discover
+from perdure.documents.document import ProcessedDocument
+from perdure.documents.pool import open_document_pool
 from perdure.documents.processing import process_document
 from perdure.documents.sources import content_hash
 from perdure.errors import DependencyUnavailable, PerdureError
@@ -65,7 +69,7 @@ def build_worker(
     settings: Settings,
     stores: Stores,
     services: Services,
-    pool: IsolatedPool,
+    pool: IsolatedPool[ProcessedDocument],
     interceptors: Sequence[Interceptor] = (),
 ) -> Worker:
     """The worker with all its activities wired to the stores, the services and the pool."""
@@ -119,8 +123,9 @@ async def run_worker(
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
     slot = take_slot(settings.data_dir)
+    announce_settings(settings, slot.lock_file)
     stores = open_stores(settings)
-    pool = IsolatedPool(settings.pool_workers, settings.limits, server=fork_server, **_reading(settings))
+    pool = open_document_pool(settings.pool_workers, settings.limits, server=fork_server, **_reading(settings))
     pool.start()
     try:
         client = await connect(settings, identity=slot.identity)
@@ -200,7 +205,7 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    zygote = _ZYGOTE or Zygote()
+    zygote = _ZYGOTE or Zygote(WARM_UP)
     if arguments.supervise:
         _supervise(zygote, arguments.exit_with_parent)
     run_main(

@@ -1,4 +1,4 @@
-"""Process one batch: every document of a range of the queue ends committed or quarantined, exactly once."""
+"""Process one batch: every document of a range of the queue is committed or quarantined, exactly once."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -6,7 +6,7 @@ from typing import Protocol
 from pydantic import BaseModel
 from temporalio import activity
 
-from activities.faults import translated
+from activities.faults import translate_errors
 from activities.parts import PartsKeeper
 from perdure.documents.document import ProcessedDocument
 from perdure.errors import DocumentError
@@ -15,7 +15,7 @@ from perdure.sandbox.parts import Send
 
 
 class BatchRequest(BaseModel):
-    """The ordinals `[first, end)` of an epoch; `dispatch` numbers the workflow's dispatches, for fencing."""
+    """The ordinals `[first, end)` of an epoch; `dispatch` counts the workflow's batch activities, for fencing."""
 
     workflow_id: str
     epoch: int
@@ -25,7 +25,7 @@ class BatchRequest(BaseModel):
 
 
 class BatchResult(BaseModel):
-    """How the batch's documents ended, those that an earlier attempt had finished included."""
+    """Counts over the batch's documents, including those that an earlier attempt finished."""
 
     processed: int = 0
     quarantined: int = 0
@@ -33,57 +33,70 @@ class BatchResult(BaseModel):
 
 
 class Outcome(Protocol):
-    """What comes back from the isolated process."""
+    """The result of processing one document in a child process."""
 
     @property
-    def document(self) -> ProcessedDocument: ...
+    def document(self) -> ProcessedDocument:
+        """Return the document's outputs."""
+        ...
 
     @property
     def attempts(self) -> int:
-        """How often it was tried."""
+        """Return the number of children that processed the document."""
         ...
 
     @property
     def version(self) -> str:
-        """What was seen of the document when it was opened."""
+        """Return the version of the file that was opened, in the form that discovery records."""
         ...
 
 
 class DocumentProcessor(Protocol):
-    """Turns a file into a `ProcessedDocument` away from this process."""
+    """Processes a document in a child process."""
 
     async def process(
         self, uri: str, name: str, source: str, *, earlier: bytes = b"", on_progress: Send | None = None
     ) -> Outcome:
-        """Go on from earlier parts, and hand out those finished since.
+        """Process one document.
 
-        Raise `DocumentError` for the document's fault, `DependencyUnavailable` for the world's.
+        Args:
+            uri: address of the document.
+            name: name of the document for messages.
+            source: source that discovery listed the document under.
+            earlier: parts that an earlier attempt finished; the child continues after them.
+            on_progress: called with a progress text and the parts that were finished since the last call.
+
+        Raises:
+            DocumentError: the document is at fault and must be quarantined.
+            DependencyUnavailable: the disk, the source or the pool cannot be used now; the attempt is repeated.
         """
         ...
 
 
 @dataclass
-class _Now:
-    """What the heartbeat says: where in the batch this attempt stands."""
+class _BatchProgress:
+    """The position of this attempt in its batch, for the heartbeat."""
 
     finished: int = 0
     document: str = ""
     progress: str = ""
-    """How far a long document is: `page 12 of 400`."""
+    """Position in a long document, such as `page 12 of 400`; empty for a short one."""
 
     def begin(self, document: str) -> None:
-        self.document, self.progress = document, ""
-
-    def tell(self, progress: str) -> None:
-        self.progress = progress
+        """Start the next document of the batch."""
+        self.document = document
+        self.progress = ""
 
     def details(self) -> dict[str, object]:
-        said = {"finished": self.finished, "document": self.document}
-        return {**said, "progress": self.progress} if self.progress else said
+        """Return the details of the heartbeat."""
+        details: dict[str, object] = {"finished": self.finished, "document": self.document}
+        return {**details, "progress": self.progress} if self.progress else details
 
 
 @dataclass(frozen=True)
 class BatchActivities:
+    """The activity that processes a batch, with its injected store and document processor."""
+
     manifest: ManifestStore
     processor: DocumentProcessor
 
@@ -91,26 +104,28 @@ class BatchActivities:
     async def process_batch(self, request: BatchRequest) -> BatchResult:
         """Process what is unfinished; a retried batch skips what an earlier attempt committed."""
         lease = Lease(request.epoch, request.dispatch, activity.info().attempt)
-        result, now = BatchResult(), _Now()
-        async with translated(now.details):
+        result = BatchResult()
+        progress = _BatchProgress()
+        async with translate_errors(progress.details):
             entries = await self.manifest.lease_batch(request.workflow_id, lease, request.first, request.end)
             for entry in entries:
-                now.begin(entry.name)
-                status, quality = entry.status, entry.quality_score
+                progress.begin(entry.name)
+                status = entry.status
+                quality = entry.quality_score
                 if status == "pending":
-                    status, quality = await self._finish(request.workflow_id, lease, entry, now)
+                    status, quality = await self._finish(request.workflow_id, lease, entry, progress)
                 result.processed += status == "processed"
                 result.quarantined += status == "quarantined"
                 result.quality_sum += quality or 0.0
-                now.finished += 1
+                progress.finished += 1
         return result
 
     async def _finish(
-        self, workflow_id: str, lease: Lease, entry: ManifestEntry, now: _Now
+        self, workflow_id: str, lease: Lease, entry: ManifestEntry, progress: _BatchProgress
     ) -> tuple[str, float | None]:
-        """Status and quality score that the document ended with."""
+        """Process and commit, or quarantine, one document; return its status and quality score."""
         try:
-            outcome = await self._processed(workflow_id, lease, entry, now)
+            outcome = await self._process(workflow_id, lease, entry, progress)
             await self.manifest.commit(
                 workflow_id,
                 lease,
@@ -125,14 +140,16 @@ class BatchActivities:
             return "quarantined", None
         return "processed", outcome.document.quality_score
 
-    async def _processed(self, workflow_id: str, lease: Lease, entry: ManifestEntry, now: _Now) -> Outcome:
-        """The document, gone on with where an earlier attempt stood; what this one finishes is kept for a later."""
+    async def _process(self, workflow_id: str, lease: Lease, entry: ManifestEntry, progress: _BatchProgress) -> Outcome:
+        """Process one document: continue an earlier attempt's parts, and keep new parts for a later attempt."""
         earlier = await self.manifest.parts(workflow_id, entry.position) if entry.has_parts else b""
         keeper = PartsKeeper(self.manifest, workflow_id, lease, entry.position)
 
-        def tell(said: str, parts: bytes) -> None:
-            now.tell(said)
+        def record(position: str, parts: bytes) -> None:
+            progress.progress = position
             keeper.add(parts)
 
         async with keeper.keeping():
-            return await self.processor.process(entry.uri, entry.name, entry.source, earlier=earlier, on_progress=tell)
+            return await self.processor.process(
+                entry.uri, entry.name, entry.source, earlier=earlier, on_progress=record
+            )

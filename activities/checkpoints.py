@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from temporalio import activity
 
-from activities.faults import translated
+from activities.faults import translate_errors
 from perdure.checkpoint import CheckpointStore, WorkflowCheckpoint
 from perdure.errors import CheckpointGap
 
@@ -23,7 +23,7 @@ class CheckpointActivities:
         A store that was set back from outside, such as by restoring an older copy, gets the rest from the others. Not
         the leading one: documents went with its checkpoints, and the run must hear of it.
         """
-        async with translated():
+        async with translate_errors():
             for store in self.stores:
                 try:
                     await store.append(checkpoint)

@@ -1,7 +1,7 @@
-"""The one place where the domain's errors become Temporal's: what is tried again, what never is, and how it reads.
+"""The one place where the domain's errors become Temporal's, retryable or not.
 
-`DependencyUnavailable` is retryable, and named, so that the workflow can say what it waits for. Everything else that
-Perdure raises on purpose would fail again in the same way, so the server must not retry it.
+`DependencyUnavailable` is retryable, and its message names the dependency that the workflow waits for. Every other
+error of `perdure.errors` would occur again in the same way, so the server must not retry it.
 """
 
 import asyncio
@@ -17,17 +17,17 @@ from perdure.errors import DependencyUnavailable, PerdureError
 DEPENDENCY_UNAVAILABLE = DependencyUnavailable.__name__
 HEARTBEAT_EVERY_SECONDS = 2.0
 FIRST_HEARTBEAT_SECONDS = 0.5
-"""What ends sooner needs none, and each is a call to the server."""
+"""An activity that ends sooner sends no heartbeat, because each is a call to the server."""
 
 
 @asynccontextmanager
-async def translated(details: Callable[[], Any] | None = None) -> AsyncIterator[None]:
-    """Run the body of an activity: heartbeat `details()` all along if given, translate the domain's errors.
+async def translate_errors(details: Callable[[], Any] | None = None) -> AsyncIterator[None]:
+    """Run the body of an activity, heartbeat `details()` if given, and translate the domain's errors.
 
     Raises:
-        ApplicationError: of the domain error's class name as `type`; non-retryable unless a dependency is away.
+        ApplicationError: a domain error occurred. `type` is its class name; only `DependencyUnavailable` is retryable.
     """
-    heart = asyncio.create_task(_beat(details)) if details else None
+    heartbeats = asyncio.create_task(_heartbeat(details)) if details else None
     try:
         yield
     except DependencyUnavailable as error:
@@ -35,13 +35,13 @@ async def translated(details: Callable[[], Any] | None = None) -> AsyncIterator[
     except PerdureError as error:
         raise ApplicationError(str(error), type=type(error).__name__, non_retryable=True) from error
     finally:
-        if heart:
-            heart.cancel()
+        if heartbeats:
+            heartbeats.cancel()
             with suppress(asyncio.CancelledError):
-                await heart
+                await heartbeats
 
 
-async def _beat(details: Callable[[], Any]) -> None:
+async def _heartbeat(details: Callable[[], Any]) -> None:
     await asyncio.sleep(FIRST_HEARTBEAT_SECONDS)
     while True:
         activity.heartbeat(details())

@@ -1,4 +1,4 @@
-"""Activities around the manifest: find the documents, queue them, name them, and close the book at the end."""
+"""Activities of the manifest: list the documents, queue them, name them, and record the end of the run."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -8,53 +8,67 @@ from itertools import islice
 from pydantic import BaseModel
 from temporalio import activity
 
-from activities.faults import translated
+from activities.faults import translate_errors
 from perdure.documents.document import DiscoveredDocument
 from perdure.errors import DependencyUnavailable
 from perdure.manifest import ManifestStore, ManifestTotals
 
 PAGE_SIZE = 1000
+"""Documents in one page of the manifest."""
 NAMES_PAGE_SIZE = 100
+"""Names in one answer to the workflow."""
 
 
 class DiscoverRequest(BaseModel):
+    """The input of `discover`."""
+
     workflow_id: str
     first_run_id: str
+    """Temporal's id of the first execution of the chain; it names the claim of the epoch."""
     sources: list[str]
-    """Empty: take up what the manifest holds, discover nothing."""
+    """Sources to list; empty queues the documents that the manifest already holds."""
     retry_quarantined: bool = False
-    """With no sources: those, and nothing that has yet to be begun."""
+    """Whether quarantined documents are queued; with no sources, only those are."""
     refresh: bool = False
-    """Drop what is gone from the sources, and do again what other code had processed."""
+    """Whether documents that left the sources are dropped, and outdated ones are processed again."""
     at_least_epoch: int = 1
-    """Later than every epoch that a checkpoint of this workflow id carries, wherever it is kept."""
+    """Lower bound of the new epoch: later than the epoch of every stored checkpoint of this workflow id."""
 
 
 class DiscoverResult(BaseModel):
+    """The run's epoch and the counts of its manifest."""
+
     epoch: int
     totals: ManifestTotals
     names: list[str] = []
-    """Of the first page of the queue, for the summaries in the Web UI."""
+    """Names of the first page of the queue, for the summaries in the Web UI."""
 
 
 class AddRequest(BaseModel):
+    """The input of `add_documents`."""
+
     workflow_id: str
     epoch: int
     sources: list[str]
 
 
 class AddResult(BaseModel):
-    """`[first_ordinal, end_ordinal)` covers the added documents in this epoch; empty if all were known and done."""
+    """The range `[first_ordinal, end_ordinal)` of the added documents in this epoch.
+
+    The range is empty if every document already had a result.
+    """
 
     totals: ManifestTotals
-    """Only `total`, `queued` and `queued_bytes` are counted: the run itself counts what is finished."""
+    """Only `total`, `queued` and `queued_bytes` are set: the run itself counts finished documents."""
     first_ordinal: int = 0
     end_ordinal: int = 0
     names: list[str] = []
-    """Of the ordinals from `first_ordinal` on, one page at the most."""
+    """Names of the ordinals from `first_ordinal` on, at most one page."""
 
 
 class NamesRequest(BaseModel):
+    """The input of `name_documents`: the ordinals `[first, end)` of an epoch."""
+
     workflow_id: str
     epoch: int
     first: int
@@ -62,16 +76,24 @@ class NamesRequest(BaseModel):
 
 
 class CloseRequest(BaseModel):
+    """The input of `close_run`."""
+
     workflow_id: str
     epoch: int
     status: str
     through_with: int | None = None
-    """That so many documents have a result is what the run knows; None if it is not."""
+    """Documents that the run counts as finished. Fewer in the store raise `StoreSetBack`. None skips the check."""
 
 
 @dataclass(frozen=True)
 class ManifestActivities:
-    """`discover` walks sources lazily and in a stable order; `content_hash` gives SHA-256 of a URI, None if gone."""
+    """The manifest activities with their injected store and document access.
+
+    Attributes:
+        manifest: store of the manifest.
+        discover_documents: lists the documents of sources, lazily and in a stable order.
+        content_hash: returns the SHA-256 of a URI's content in hexadecimal; None if the document is gone.
+    """
 
     manifest: ManifestStore
     discover_documents: Callable[[Sequence[str]], Iterator[DiscoveredDocument]]
@@ -79,9 +101,12 @@ class ManifestActivities:
 
     @activity.defn(name="discover")
     async def discover(self, request: DiscoverRequest) -> DiscoverResult:
-        """Claim the run's epoch, write the manifest in pages, queue what there is to do; running it again is safe."""
+        """Claim the run's epoch, write the manifest in pages, and queue the unfinished documents.
+
+        A repeated call gives the same result.
+        """
         seen = 0
-        async with translated(lambda: {"discovered": seen}):
+        async with translate_errors(lambda: {"discovered": seen}):
             epoch = await self.manifest.claim(
                 request.workflow_id, request.first_run_id, at_least=request.at_least_epoch
             )
@@ -103,9 +128,9 @@ class ManifestActivities:
 
     @activity.defn(name="add_documents")
     async def add_documents(self, request: AddRequest) -> AddResult:
-        """Append the documents of more sources to an open run's manifest and queue them."""
+        """Append the documents of further sources to an open run's manifest and queue them."""
         uris: list[str] = []
-        async with translated(lambda: {"added": len(uris)}):
+        async with translate_errors(lambda: {"added": len(uris)}):
             async for page in self.pages(request.sources):
                 await self.manifest.record(request.workflow_id, request.epoch, page)
                 uris.extend(document.uri for document in page)
@@ -118,24 +143,24 @@ class ManifestActivities:
 
     @activity.defn(name="name_documents")
     async def name_documents(self, request: NamesRequest) -> list[str]:
-        """Names of one page of the queue, for the summaries in the Web UI."""
-        async with translated():
+        """Return the names of one page of the queue, for the summaries in the Web UI."""
+        async with translate_errors():
             return await self.names_of(request.workflow_id, request.epoch, request.first, request.end)
 
     @activity.defn(name="close_run")
     async def close_run(self, request: CloseRequest) -> ManifestTotals:
-        """Record how the run ended; documents never taken up become cancelled when it was cancelled."""
-        async with translated():
+        """Record the run's final status; a cancelled run's unfinished documents become cancelled."""
+        async with translate_errors():
             return await self.manifest.close_run(
                 request.workflow_id, request.epoch, request.status, expected_finished=request.through_with
             )
 
     async def names_of(self, workflow_id: str, epoch: int, first: int, end: int) -> list[str]:
-        """Names of the ordinals from `first` on, one page at the most."""
+        """Return the names of the ordinals from `first` on, at most one page."""
         return list(await self.manifest.names(workflow_id, epoch, first, min(end, first + NAMES_PAGE_SIZE)))
 
     async def pages(self, sources: Sequence[str]) -> AsyncIterator[list[DiscoveredDocument]]:
-        """What stands under these sources now, a page at a time."""
+        """Yield the documents that the sources hold at present, in pages."""
         documents = self.discover_documents(sources)
         while True:
             try:
@@ -147,12 +172,12 @@ class ManifestActivities:
             yield page
 
     async def settle_changed(self, workflow_id: str, epoch: int) -> None:
-        """Compare the content of finished documents that look touched; only a really changed one is done again."""
+        """Compare the content of finished documents whose version changed; queue those whose content changed."""
         after = -1
         while candidates := await self.manifest.changed_candidates(workflow_id, epoch, after, PAGE_SIZE):
             for position, uri, sha256 in candidates:
-                found = await asyncio.to_thread(self.content_hash, uri)
+                present = await asyncio.to_thread(self.content_hash, uri)
                 await self.manifest.settle_candidate(
-                    workflow_id, epoch, position, changed=found is not None and found != sha256
+                    workflow_id, epoch, position, changed=present is not None and present != sha256
                 )
                 after = position

@@ -1,4 +1,4 @@
-"""Keep the finished parts of a long document in the database while it is processed, so that another worker goes on."""
+"""Keeps finished parts of a long document in the database, so that a later attempt continues after them."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,15 +9,16 @@ from perdure.errors import DependencyUnavailable, RefusedWrite
 from perdure.manifest import Lease, ManifestStore
 
 FIRST_WRITE_SECONDS = 5.0
-"""A document that ends sooner is begun anew with less trouble."""
+"""Age at which a document's parts are first written: repeating a shorter document costs less than writing."""
 WRITE_EVERY_SECONDS = 3.0
 MAX_BYTES = 64 * 1024 * 1024
+"""Most bytes of parts kept for one document; a later attempt computes further parts again."""
 _LAST_WRITE_SECONDS = 1.0
 
 
 @dataclass
 class PartsKeeper:
-    """Writes what is added, now and then, under the lease of the attempt."""
+    """Writes added parts at intervals, under the lease of the attempt."""
 
     manifest: ManifestStore
     workflow_id: str
@@ -27,14 +28,14 @@ class PartsKeeper:
     _size: int = 0
 
     def add(self, parts: bytes) -> None:
-        """Have them written, unless there are too many already."""
+        """Schedule parts for writing, unless the document has reached `MAX_BYTES`."""
         if self._size + len(parts) <= MAX_BYTES:
             self._size += len(parts)
             self._waiting.append(parts)
 
     @asynccontextmanager
     async def keeping(self) -> AsyncIterator[None]:
-        """Write all along; nothing is written any more when it ends."""
+        """Write at intervals inside the block; no write happens after the block has ended."""
         done = asyncio.Event()
         task = asyncio.create_task(self._write_until(done))
         try:
@@ -56,10 +57,13 @@ class PartsKeeper:
             pause = WRITE_EVERY_SECONDS
             if not self._waiting:
                 continue
-            waiting, self._waiting = self._waiting, []
+            waiting = self._waiting
+            self._waiting = []
             try:
                 await self.manifest.keep_parts(self.workflow_id, self.lease, self.position, b"".join(waiting))
             except DependencyUnavailable:
-                self._waiting = waiting + self._waiting  # parts only save time: nobody waits for them
+                # Written with the next interval, before newer parts: a reader needs them in their order.
+                self._waiting = waiting + self._waiting
             except RefusedWrite:
-                return  # somebody else has taken over, which the commit will say
+                # A later attempt has taken the document over. The commit of this attempt will be refused.
+                return

@@ -1,8 +1,8 @@
-"""Bring a run and its stores together again after one of them was set back.
+"""Recovery of a run whose stores were set back, or that was itself reset in Temporal.
 
-Postgres was restored from an older backup, or lost, while the run went on in Temporal; or the run itself was reset in
-Temporal to an earlier event. Either way the run takes a new epoch, which fences everything that was under way. What
-the stores lack of its checkpoints comes back from its own history, and what has no result is queued again.
+Postgres was restored from an older backup, or lost, while the run continued in Temporal; or the run was reset to an
+earlier event. In both cases the run takes a new epoch, which fences all earlier work. The run's history gives the
+stores the checkpoints that they lack, and every document without a result is queued again.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -13,44 +13,49 @@ from pydantic import BaseModel
 from temporalio import activity
 
 from activities.checkpoints import restore_recorded
-from activities.faults import translated
+from activities.faults import translate_errors
 from activities.manifest import ManifestActivities
 from perdure.checkpoint import CheckpointStore, WorkflowCheckpoint
 from perdure.manifest import ManifestTotals
 
 
 class RecoverRequest(BaseModel):
+    """The input of `recover`."""
+
     workflow_id: str
     claim: str
-    """Names the claim of a new epoch: the same for each attempt of this recovery, and no other."""
+    """Name of the claim of a new epoch; every attempt of one recovery uses the same name."""
     epoch: int
-    """The one that the run holds."""
+    """The epoch that the run holds."""
     sources: list[str]
     total: int
-    """Documents in the manifest, as far as the run knows: found again if the store has fewer."""
+    """Documents that the run counts in its manifest. The sources are listed again if the store has fewer."""
 
 
 class RecoverResult(BaseModel):
+    """The run's new epoch, its counts, and the checkpoint that it continues after."""
+
     epoch: int
     totals: ManifestTotals
     names: list[str] = []
+    """Names of the first page of the queue."""
     latest: WorkflowCheckpoint | None = None
-    """The newest checkpoint of all stores, which have the same now."""
+    """The newest checkpoint, which every store has by now."""
     restored: int = 0
-    """Checkpoints that the leading store got back."""
+    """Number of checkpoints that the leading store got back."""
 
 
 class RecordedHistory(Protocol):
-    """What Temporal remembers of every run of a workflow id."""
+    """The parts of Temporal's histories of a workflow id that a recovery reads."""
 
     @property
     def checkpoints(self) -> Sequence[WorkflowCheckpoint]:
-        """By sequence, each once."""
+        """Return the recorded checkpoints in the order of their sequence, each once."""
         ...
 
     @property
     def added_sources(self) -> Sequence[str]:
-        """Sources added while it was open."""
+        """Return the sources that updates added to the open run."""
         ...
 
 
@@ -64,13 +69,15 @@ class RecoveryActivities:
 
     @activity.defn(name="recover")
     async def recover(self, request: RecoverRequest) -> RecoverResult:
-        """Claim a new epoch, mend the stores, queue what has no result; running it again gives the same.
+        """Claim a new epoch, synchronise the stores, and queue every document without a result.
+
+        A repeated call gives the same result.
 
         Raises:
             StaleWriter: another run has replaced this one.
         """
         workflow_id, manifest = request.workflow_id, self.manifest.manifest
-        async with translated(lambda: "recovering"):
+        async with translate_errors(lambda: "recovering"):
             epoch = await manifest.claim(workflow_id, request.claim, at_least=request.epoch + 1, replaces=request.epoch)
             history = await self.read_history(workflow_id)
             restored = [

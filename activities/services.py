@@ -1,4 +1,4 @@
-"""Activities around the services: how they feel, and what they make of a finished run."""
+"""Activities of the services: capture their health, resolve identities, build analytics."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -6,30 +6,41 @@ from dataclasses import dataclass
 from pydantic import BaseModel
 from temporalio import activity
 
-from activities.faults import translated
+from activities.faults import translate_errors
 from perdure.checkpoint import ServiceState
 from perdure.services.analytics import AnalyticsService
 from perdure.services.identity import IdentityService
 
 
 class ServiceRequest(BaseModel):
+    """The run that an activity works for."""
+
     workflow_id: str
     epoch: int
 
 
 class IdentityResult(BaseModel):
+    """The result of `resolve_identities`."""
+
     identities: int
     resolution_rate: float
+    """Share of the mentions that belong to an identity, 0 to 1."""
 
 
 class AnalyticsResult(BaseModel):
+    """The size of the graph that `build_analytics` wrote."""
+
     nodes: int
     edges: int
 
 
 @dataclass(frozen=True)
 class ServiceActivities:
-    """`capture` asks every configured service and never raises."""
+    """The service activities with their injected services.
+
+    Attributes:
+        capture: asks every configured service for its health; a service that fails is reported as unhealthy.
+    """
 
     identity: IdentityService
     analytics: AnalyticsService
@@ -37,20 +48,20 @@ class ServiceActivities:
 
     @activity.defn(name="capture_service_states")
     async def capture_service_states(self, request: ServiceRequest) -> dict[str, ServiceState]:
-        """Ask each service how it is, really, with a timeout; one that is down is captured as unhealthy."""
-        async with translated():
+        """Ask each service for its health, with a timeout; a service that does not answer is unhealthy."""
+        async with translate_errors():
             return await self.capture(request.workflow_id)
 
     @activity.defn(name="resolve_identities")
     async def resolve_identities(self, request: ServiceRequest) -> IdentityResult:
-        """Resolve the mentions of the whole run into identities; running it again gives the same."""
-        async with translated(lambda: "resolving"):
+        """Resolve the mentions of the whole run into identities; a repeated call gives the same identities."""
+        async with translate_errors(lambda: "resolving"):
             summary = await self.identity.resolve(request.workflow_id, request.epoch)
             return IdentityResult(identities=summary.identities, resolution_rate=summary.resolution_rate)
 
     @activity.defn(name="build_analytics")
     async def build_analytics(self, request: ServiceRequest) -> AnalyticsResult:
-        """Build graph, table and vector outputs of the run; running it again gives the same."""
-        async with translated(lambda: "building"):
+        """Build the graph, table and vector outputs of the run; a repeated call gives the same outputs."""
+        async with translate_errors(lambda: "building"):
             summary = await self.analytics.build(request.workflow_id, request.epoch)
             return AnalyticsResult(nodes=summary.nodes, edges=summary.edges)

@@ -27,9 +27,9 @@ import numpy as np
 
 from orchestration.embedded.postgres import EmbeddedPostgres
 from orchestration.process_exit import run_main
+from perdure.analysis.annotations import EMBEDDING_DIMENSIONS
 from perdure.analysis.chunking import chunk
 from perdure.analysis.embeddings import WordLlamaEmbedder
-from perdure.documents.document import EMBEDDING_DIMENSIONS
 from perdure.documents.extraction import extract
 from perdure.documents.sniffing import sniff
 from perdure.errors import DocumentError

@@ -1,7 +1,7 @@
-"""What the Web UI shows of a run: current details as Markdown, and search attributes.
+"""The display of a run in the Web UI: current details as Markdown, and search attributes.
 
-Current details are served by a query, so they need a worker; search attributes live in the server and show progress
-while no worker is alive.
+A query serves the current details, so they need a live worker. The server stores the search attributes, so they show
+progress while no worker is alive.
 """
 
 from datetime import datetime, timedelta
@@ -18,35 +18,45 @@ QUALITY_SCORE = SearchAttributeKey.for_float("QualityScore")
 PIPELINE_STATUS = SearchAttributeKey.for_keyword("PipelineStatus")
 
 AT_MOST_EVERY = timedelta(seconds=1)
-"""Each upsert is an event in history: a fast run must not spend its history on announcing."""
+"""Least time between two upserts: each is a history event, and a fast run would fill its history with them."""
 BAR_WIDTH = 20
 
 
 class Announcer:
-    """Publishes a run's progress; everything it shows comes from the state it is given."""
+    """Publishes a run's progress, derived from the state that the caller passes.
+
+    Args:
+        search_attributes: whether the server has Perdure's search attributes.
+    """
 
     def __init__(self, *, search_attributes: bool) -> None:
+        """Start with nothing published."""
         self._search_attributes = search_attributes
         self._last_status: str | None = None
         self._last_counts = (0, 0, 0)
         self._last_upsert: datetime | None = None
 
     def announce(self, state: PipelineState, status: str, waiting_for: str | None) -> None:
-        """Refresh the details; upsert the search attributes on a change of status, else at most once a second.
+        """Refresh the details, and upsert the search attributes when they are due.
 
-        When everything queued is finished they are upserted as well: nothing may come after it for a long time.
+        An upsert is due on a change of status, and at most once a second on a change of counts. An upsert is also due
+        when every queued document has finished, because an open run may then stay idle for a long time.
         """
         workflow.set_current_details(details(state, status, waiting_for))
         if not self._search_attributes:
             return
-        held = state.tripped_at is not None  # then what it waits for is why it is paused
-        shown, now = "waiting" if waiting_for and not held else status, workflow.now()
+        # A tripped breaker is a pause: `waiting_for` then holds the reason of the pause.
+        tripped = state.tripped_at is not None
+        shown = "waiting" if waiting_for and not tripped else status
+        now = workflow.now()
         counts = (state.total, state.processed, state.quarantined)
         if shown == self._last_status and self._last_upsert:
             idle = state.watermark >= state.queued
             if counts == self._last_counts or (now - self._last_upsert < AT_MOST_EVERY and not idle):
                 return
-        self._last_status, self._last_counts, self._last_upsert = shown, counts, now
+        self._last_status = shown
+        self._last_counts = counts
+        self._last_upsert = now
         workflow.upsert_search_attributes(
             [
                 DOCUMENTS_TOTAL.value_set(state.total),
@@ -59,7 +69,7 @@ class Announcer:
 
 
 def details(state: PipelineState, status: str, waiting_for: str | None) -> str:
-    """The run's progress as Markdown."""
+    """Return the run's progress as Markdown."""
     done = state.processed + state.quarantined
     filled = BAR_WIDTH * done // state.total if state.total else 0
     lines = [
@@ -83,11 +93,11 @@ def details(state: PipelineState, status: str, waiting_for: str | None) -> str:
             "",
         ]
         lines += [
-            f"* {name}: {service.status}{_because(service.metadata.get('why'))}"
+            f"* {name}: {service.status}{_reason_suffix(service.metadata.get('why'))}"
             for name, service in sorted(state.latest.service_states.items())
         ]
     return "\n".join(lines)
 
 
-def _because(why: object) -> str:
-    return f": {why}" if why else ""
+def _reason_suffix(reason: object) -> str:
+    return f": {reason}" if reason else ""

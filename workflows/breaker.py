@@ -1,7 +1,7 @@
-"""The breaker: a service that has been unhealthy for a set time pauses the run, and its recovery lifts that.
+"""The breaker: a service that has been unhealthy for a set time pauses the run until the service is healthy.
 
-It judges what the services answered, at checkpoints and to `workflows.service_watch`. A pause of its own is none of a
-person's: lifting it does not unpause a run that somebody has paused.
+The breaker reads the service states captured for checkpoints and by `workflows.service_watch`. Closing the breaker
+never lifts a pause that a user asked for.
 """
 
 from collections.abc import Mapping
@@ -14,83 +14,91 @@ from perdure.services.identity import IdentityService
 from workflows.state import Ailment, PipelineState
 
 PARTS_OF_THE_RUN = frozenset({IdentityService.name, AnalyticsService.name})
-"""When their database is away, so is what the run itself needs: it waits for that already, and says so."""
+"""Services that share the run's database: while the database is away, the run already waits for it and says so."""
 SHORTEST_INTERVAL = timedelta(seconds=1)
+"""Least time between two captures of an unhealthy service."""
 LONGEST_INTERVAL = timedelta(seconds=10)
+"""Longest time between two captures of an unhealthy service."""
 
 
 class Breaker:
-    """Keeps in the run's state since when which service has been unhealthy, and whether that pauses the run.
+    """Records in the run's state which services are unhealthy since when, and whether that pauses the run.
 
     Args:
-        state: of the run.
-        seconds: how long a service may be unhealthy; 0 for as long as it likes.
+        state: state of the run; the breaker writes `unhealthy` and `tripped_at`.
+        seconds: time for which a service may be unhealthy; 0 switches the breaker off.
     """
 
     def __init__(self, state: PipelineState, seconds: float) -> None:
+        """Start disarmed."""
         self._state = state
         self._allowed = timedelta(seconds=seconds)
         self.armed = False
-        """There is work that it could hold back."""
+        """Whether batches are being handed out, which the breaker could stop."""
 
     @property
     def tripped(self) -> bool:
+        """Return whether the breaker pauses the run."""
         return self._state.tripped_at is not None
 
     @property
     def needs_watching(self) -> bool:
-        """A service was unhealthy when it was last asked."""
+        """Return whether a service was unhealthy in the last capture."""
         return bool(self._state.unhealthy)
 
     def observe(self, services: Mapping[str, ServiceState], now: datetime, *, waits: bool) -> bool:
-        """Take in how the services answered; returns whether that tripped or lifted the breaker.
+        """Judge a capture of the services; return whether the breaker tripped or closed.
 
         Args:
-            services: all there are; one that is not configured any more is forgotten.
+            services: state of every configured service by name. A service that is missing is forgotten.
             now: the workflow's time.
-            waits: the run waits for something of its own anyway.
+            waits: whether the run waits for a dependency of its own. The breaker then ignores `PARTS_OF_THE_RUN`.
         """
         if not (self._allowed and self.armed):
             return False
-        state, before = self._state, self.tripped
-        ignored = PARTS_OF_THE_RUN if waits and not before else frozenset()
+        state = self._state
+        tripped_before = self.tripped
+        ignored = PARTS_OF_THE_RUN if waits and not tripped_before else frozenset()
         state.unhealthy = {
-            name: Ailment(since=state.unhealthy[name].since if name in state.unhealthy else now, why=_why(service))
+            name: Ailment(
+                since=state.unhealthy[name].since if name in state.unhealthy else now, why=_reason_of(service)
+            )
             for name, service in sorted(services.items())
             if service.status != "healthy" and name not in ignored
         }
         if not state.unhealthy:
             state.tripped_at = None
-        elif not before and any(now - one.since >= self._allowed for one in state.unhealthy.values()):
+        elif not tripped_before and any(now - ailment.since >= self._allowed for ailment in state.unhealthy.values()):
             state.tripped_at = now
-        return self.tripped != before
+        return self.tripped != tripped_before
 
     def interval(self, now: datetime) -> timedelta:
-        """How long to leave an unhealthy service alone: longer and longer, and to the moment at which it trips."""
-        first = min((one.since for one in self._state.unhealthy.values()), default=now)
+        """Return the time until the next capture: it grows, and ends at the moment at which the breaker would trip."""
+        first = min((ailment.since for ailment in self._state.unhealthy.values()), default=now)
         interval = min(LONGEST_INTERVAL, max(SHORTEST_INTERVAL, (now - first) / 2))
         remaining = first + self._allowed - now
         return min(interval, remaining) if remaining > timedelta() and not self.tripped else interval
 
     @property
     def reason(self) -> str | None:
-        """Why it holds the run back, one sentence; None if it does not."""
+        """Return why the breaker pauses the run, one sentence; None while it does not."""
         if not self.tripped:
             return None
         services = [
-            f"{name} has been unhealthy since {one.since:%Y-%m-%d %H:%M:%S} UTC{f' ({one.why})' if one.why else ''}"
-            for name, one in self._state.unhealthy.items()
+            f"{name} has been unhealthy since {ailment.since:%Y-%m-%d %H:%M:%S} UTC"
+            + (f" ({ailment.why})" if ailment.why else "")
+            for name, ailment in self._state.unhealthy.items()
         ]
-        return f"{' and '.join(services)}; the run pauses itself until that is over."
+        return f"{' and '.join(services)}; the run is paused until every service is healthy."
 
     def record(self) -> dict[str, Any]:
-        """For the checkpoint's state data: since when it holds the run back, and for which services."""
+        """Return the checkpoint's `breaker` entry: when the breaker tripped, and for which services; else nothing."""
         state = self._state
         if not state.tripped_at:
             return {}
-        services = {name: one.model_dump(mode="json") for name, one in state.unhealthy.items()}
+        services = {name: ailment.model_dump(mode="json") for name, ailment in state.unhealthy.items()}
         return {"breaker": {"tripped_at": state.tripped_at.isoformat(), "services": services}}
 
 
-def _why(service: ServiceState) -> str:
+def _reason_of(service: ServiceState) -> str:
     return str(service.metadata.get("why") or "").rstrip(".")

@@ -1,8 +1,8 @@
-"""How the workflow calls an activity: a few quick tries, then for as long as it takes, saying what it waits for.
+"""Activity calls of a run: a few quick attempts, then attempts without a limit, with the reason on display.
 
-A run must show that it waits, and the server's own retries are invisible to workflow code. So the first few tries are
-one activity, and only when those fail does the workflow note the reason and schedule the same work once more without
-a limit. An outage, however long, costs a constant number of history events.
+A run must show why it waits, and workflow code cannot see the server's own retries. The first attempts are therefore
+one activity with a small limit. When that activity fails, the workflow records the reason and schedules the same work
+once more without a limit. An outage of any length costs a constant number of history events.
 """
 
 import asyncio
@@ -22,15 +22,21 @@ PATIENT = RetryPolicy(
     initial_interval=timedelta(seconds=1), backoff_coefficient=1.5, maximum_interval=timedelta(seconds=5)
 )
 WORKER_DIED = "WorkerDied"
-"""The failure by which a dead worker's activities are taken back; see `orchestration.worker.reclaim`."""
+"""Error type with which a live worker fails the activities of a dead one; see `orchestration.worker.reclaim`."""
 SHORT_SECONDS = 15.0
 LONG = timedelta(hours=24)
 
 
 class Calls:
-    """Executes activities for one run; `waiting_for` says what keeps it from going on, None while nothing does."""
+    """Executes the activities of one run.
+
+    Args:
+        heartbeat_timeout_seconds: time without a heartbeat after which the server retries a long activity.
+        on_change: called when `waiting_for` changes.
+    """
 
     def __init__(self, heartbeat_timeout_seconds: float, on_change: Callable[[], None]) -> None:
+        """Start with no call that waits."""
         self._waiting: dict[int, str] = {}
         self._calls = 0
         self._heartbeat = timedelta(seconds=heartbeat_timeout_seconds)
@@ -38,7 +44,7 @@ class Calls:
 
     @property
     def waiting_for(self) -> str | None:
-        """Why the call that has waited longest does."""
+        """Return the reason of the call that has waited longest; None while no call waits."""
         return next(iter(self._waiting.values()), None)
 
     async def __call__(
@@ -53,13 +59,13 @@ class Calls:
 
         Args:
             method: the activity.
-            request: makes its input, anew for each time that it is scheduled, so that each has its own fence.
-            summary: what the Web UI shows beside it.
-            long: it heartbeats and may take hours; otherwise it takes seconds.
+            request: builds the activity's input. It is called for each scheduling, so that each has its own fence.
+            summary: text that the Web UI shows beside the activity.
+            long: whether the activity heartbeats and may take hours; otherwise it must end within 15 seconds.
 
         Raises:
-            ActivityError: it refused for good, or was cancelled.
-            CancelledError: it was asked to stop.
+            ActivityError: the activity failed with a non-retryable error, or was cancelled.
+            CancelledError: the calling task was cancelled.
         """
         self._calls += 1
         call, cancelled_before = self._calls, _cancellations()
@@ -79,10 +85,11 @@ class Calls:
                 if policy is PATIENT or is_cancelled_exception(error) or _refused(error):
                     raise
                 if _cancellations() > cancelled_before:
-                    # It was asked to stop, and failed of something else before it could.
+                    # The activity failed with another error before it could act on the cancellation. Without
+                    # this check the patient attempt would be scheduled for work that must stop.
                     raise asyncio.CancelledError from error
-                if not _only_its_worker_died(error):
-                    self._waiting[call] = _why(error)
+                if not _was_lost_with_its_worker(error):
+                    self._waiting[call] = _reason_of(error)
                     self._on_change()
             except asyncio.CancelledError:
                 self._waiting.pop(call, None)
@@ -91,27 +98,29 @@ class Calls:
                 if self._waiting.pop(call, None):
                     self._on_change()
                 return answer
-        raise AssertionError("a patient call ends by its answer or its error")  # pragma: no cover
+        raise AssertionError("the patient attempt returned neither an answer nor an error")  # pragma: no cover
 
 
 def _cancellations() -> int:
-    """How often the running task has been cancelled; an activity that answers all the same hides it."""
+    """Return how often the running task was cancelled; an activity that completes all the same hides this."""
     task = asyncio.current_task()
     return task.cancelling() if task else 0
 
 
 def _refused(error: ActivityError) -> bool:
+    """Return whether the activity failed with an error that the server must not retry."""
     return isinstance(error.cause, ApplicationError) and error.cause.non_retryable
 
 
-def _only_its_worker_died(error: ActivityError) -> bool:
-    """Nothing is away then: the work goes on at once, elsewhere."""
+def _was_lost_with_its_worker(error: ActivityError) -> bool:
+    """Return whether the activity failed only because its worker died: another worker repeats it at once."""
     died = isinstance(error.cause, ApplicationError) and error.cause.type == WORKER_DIED
-    return died and workflow.patched("a-dead-worker-is-no-outage")  # histories from before announced it
+    # Histories from before this patch announced the death as an outage, which is a command of its own.
+    return died and workflow.patched("a-dead-worker-is-no-outage")
 
 
-def _why(error: ActivityError) -> str:
+def _reason_of(error: ActivityError) -> str:
     cause = error.cause
     if isinstance(cause, ApplicationError):
         return cause.message
-    return f"{error.activity_type} did not come back: {cause or error}"
+    return f"The activity {error.activity_type} did not complete: {cause or error}"

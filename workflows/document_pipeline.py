@@ -1,13 +1,13 @@
 """`DocumentPipeline`: discover, a window of batches, group-committed checkpoints, finish.
 
-The life of a run, and what a crash does to it:
+The phases of a run, and the effect of a crash in each:
 
-* begin: `discover` claims an epoch and queues the documents. Repeated after a crash; gives the same.
-* work: up to `concurrency` batches in flight. A crashed batch is retried and skips what it had committed.
-* checkpoint: whenever documents have finished since the last one. A crash between its two activities repeats the
-  one that had not answered.
-* continue as new: when the server suggests it, the window drains, a checkpoint is written, the state moves on.
-* finish: identities, analytics, the last checkpoint. Each can be repeated.
+* begin: `discover` claims an epoch and queues the documents. A repeated `discover` gives the same result.
+* work: up to `concurrency` batches are in flight. A retried batch skips the documents that it committed before.
+* checkpoint: one is written when documents have finished since the last one. Temporal repeats the activity that had
+  not answered.
+* continue as new: when the history is long enough, the window drains, a checkpoint is written, and the state moves on.
+* finish: identities, analytics, the last checkpoint. Each activity gives the same result when it is repeated.
 """
 
 import asyncio
@@ -43,6 +43,7 @@ class DocumentPipeline:
 
     @workflow.init
     def __init__(self, pipeline: PipelineInput) -> None:
+        """Create the parts of the run; no command is sent yet."""
         self._run = Run(pipeline)
         self._window = BatchWindow(self._run)
         self._commits = GroupCommit(self._run)
@@ -50,11 +51,11 @@ class DocumentPipeline:
 
     @workflow.run
     async def run(self, pipeline: PipelineInput) -> Progress:
-        """Process the manifest to its end; returns the final progress.
+        """Process the manifest to its end and return the final progress.
 
         Raises:
             ApplicationError: the run cannot go on: its sources are unusable, or a newer run has replaced it.
-            CancelledError: it was cancelled; its last checkpoint says so.
+            CancelledError: the run was cancelled; its last checkpoint has the status `cancelled`.
         """
         committing: asyncio.Task[None] | None = None
         try:
@@ -64,7 +65,7 @@ class DocumentPipeline:
                 self._run.raise_if_cancelled()
                 committing = asyncio.create_task(self._commits.write_until_closed())
                 try:
-                    async with ServiceWatch(self._run, self._commits.ask):
+                    async with ServiceWatch(self._run, self._commits.request_checkpoint):
                         await self._window.work()
                     self._commits.close()
                     await asyncio.shield(committing)
@@ -80,7 +81,8 @@ class DocumentPipeline:
             if self._closing is None:
                 await self._end_early("cancelled" if cancelled else "failed", committing)
             elif cancelled:
-                # Cancelled while its last checkpoint was being written: the run is over, and that stands.
+                # The cancellation arrived while the last checkpoint was written. The work is complete by then,
+                # so the run ends with the status that this checkpoint records.
                 with suppress(ActivityError):
                     await self._closing
                     return self._run.progress()
@@ -90,28 +92,29 @@ class DocumentPipeline:
 
     @workflow.query
     def progress(self) -> Progress:
-        """Counts, quality, status, the latest checkpoint's marks, and what the run waits for."""
+        """Return counts, quality, status, the latest checkpoint's marks, and the reason for waiting."""
         return self._run.progress()
 
     @workflow.query
     def latest_checkpoint(self) -> WorkflowCheckpoint | None:
-        """The newest checkpoint that every store has; None before the first."""
+        """Return the newest checkpoint that every store has; None before the first."""
         return self._run.state.latest
 
     @workflow.update
     def pause(self) -> Progress:
-        """Hand out no more batches; those in flight finish. A checkpoint says `paused`."""
+        """Stop handing out batches; batches in flight finish. A checkpoint records `paused`."""
         self._set_paused(paused=True)
         return self._run.progress()
 
     @workflow.update
     def unpause(self) -> Progress:
+        """Hand out batches again; a pause by the breaker stays."""
         self._set_paused(paused=False)
         return self._run.progress()
 
     @workflow.update
     def set_concurrency(self, concurrency: int) -> Progress:
-        """Change the width of the window; a narrower one is reached as batches finish."""
+        """Change the width of the window; a narrower window is reached as batches finish."""
         self._run.state.concurrency = concurrency
         return self._run.progress()
 
@@ -122,10 +125,14 @@ class DocumentPipeline:
 
     @workflow.update
     async def add_documents(self, request: AddDocuments) -> AddedDocuments:
-        """Append sources to an open run's manifest.
+        """Append sources to the manifest of an open run.
 
-        With `wait`, answers when a checkpoint covers them, or with `saved` false when the run moves on to a fresh
-        history before that: ask again, nothing is added twice.
+        With `wait`, the update answers when a checkpoint covers the added documents. When the run continues as new
+        before that, the update answers with `saved` false; the caller then sends the same update again. A repeated
+        update adds no document twice.
+
+        Raises:
+            ApplicationError: the run takes no more documents, or `sources` is empty.
         """
         run, state = self._run, self._run.state
         run.adding += 1
@@ -151,7 +158,7 @@ class DocumentPipeline:
         )
 
     async def _add(self, sources: list[str]) -> AddResult:
-        """Have the activity add them; should the run have to recover meanwhile, once more after that."""
+        """Run the activity that adds the sources; repeat it when the run recovers meanwhile."""
         run, state = self._run, self._run.state
         while True:
             epoch = state.epoch
@@ -178,7 +185,7 @@ class DocumentPipeline:
 
     @workflow.update
     def close(self) -> Progress:
-        """Take no more documents: the run ends when what it has is done."""
+        """Refuse further documents: the run ends when every queued document has a result."""
         self._run.state.closed = True
         return self._run.progress()
 
@@ -189,7 +196,7 @@ class DocumentPipeline:
     def _set_paused(self, *, paused: bool) -> None:
         if self._run.state.paused != paused:
             self._run.state.paused = paused
-            self._commits.ask()
+            self._commits.request_checkpoint()
             self._run.announce()
 
     async def _begin(self, sources: list[str]) -> None:
@@ -212,11 +219,12 @@ class DocumentPipeline:
         run.state.take_totals(discovered.totals)
         run.learn_names(0, discovered.names)
         if run.state.processed or run.state.quarantined:
-            self._commits.ask()  # what earlier epochs finished after their last checkpoint
+            # Earlier epochs may have finished documents after their last checkpoint.
+            self._commits.request_checkpoint()
         run.announce()
 
     async def _recover(self, error: ActivityError, committing: asyncio.Task[None]) -> None:
-        """Let what is under way end, and begin a new epoch from what the stores still have."""
+        """Wait until nothing is in flight, then begin a new epoch from the contents of the stores."""
         self._run.broken = self._run.broken or error
         self._commits.close()
         with suppress(ActivityError):
@@ -225,7 +233,7 @@ class DocumentPipeline:
         await recover(self._run, error)
         self._closing = None
         self._commits = GroupCommit(self._run)
-        self._commits.ask()
+        self._commits.request_checkpoint()
 
     async def _continue_as_new(self) -> None:
         await workflow.wait_condition(workflow.all_handlers_finished)
@@ -245,14 +253,18 @@ class DocumentPipeline:
         return run.progress()
 
     def _outcome(self) -> WorkflowStatus:
-        """A retry that leaves documents which an earlier run never began does not complete that run."""
+        """Return the final status of a run whose queue is finished.
+
+        A retry of quarantined documents can leave documents that an earlier, cancelled run never began. The run then
+        stays `cancelled`.
+        """
         run = self._run
         if run.state.remaining and not run.pipeline.rediscover:
             return "cancelled"
         return "completed_with_failures" if run.state.quarantined else "completed"
 
     async def _end_early(self, status: WorkflowStatus, committing: asyncio.Task[None] | None) -> None:
-        """Stop what runs, then say how it ended; a run that was replaced has no more say, and leaves quietly."""
+        """Abort the batches in flight and record the status; the stores refuse the record of a replaced run."""
         run = self._run
         run.ending = True
         await self._window.abort()
@@ -284,7 +296,7 @@ class DocumentPipeline:
 
 
 def _failure(error: ActivityError) -> ApplicationError:
-    """The run's own failure, with the activity's reason as its message."""
+    """Return the run's failure, with the activity's reason as its message."""
     cause = error.cause
     if isinstance(cause, ApplicationError):
         return ApplicationError(cause.message, type=cause.type, non_retryable=True)

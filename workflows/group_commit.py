@@ -1,6 +1,7 @@
-"""Group commit of checkpoints: one is due whenever documents finished since the last, and one is written at a time.
+"""Group commit of checkpoints: one is due when documents have finished since the last, and one is written at a time.
 
-One document at a time so gives one checkpoint a document, and a flood of documents shares checkpoints and never waits.
+Documents that finish one at a time get one checkpoint each. Documents that finish while a checkpoint is written share
+the next one, so they never wait for it.
 """
 
 from temporalio import workflow
@@ -12,25 +13,30 @@ from workflows.run import Run
 
 
 class GroupCommit:
-    """Writes a run's checkpoints. The history has each one first, as the input of the activity that mirrors it."""
+    """Writes a run's checkpoints; history has each one first, as the input of the activity that mirrors it."""
 
     def __init__(self, run: Run) -> None:
+        """Request a checkpoint if the latest one records another status than the run has."""
         self._run = run
         latest = run.state.latest
-        # The run may have been paused while the former history was being closed.
-        self._asked = latest is not None and latest.workflow_status != run.status
+        # A user may have paused the run while the previous execution wrote its last checkpoint.
+        self._requested = latest is not None and latest.workflow_status != run.status
         self._closing = False
 
-    def ask(self) -> None:
-        """Have a checkpoint written although no document has finished."""
-        self._asked = True
+    def request_checkpoint(self) -> None:
+        """Request a checkpoint although no document has finished."""
+        self._requested = True
 
     def close(self) -> None:
-        """Let `write_until_closed` return once everything finished is covered."""
+        """Let `write_until_closed` return as soon as no checkpoint is due."""
         self._closing = True
 
     async def write_until_closed(self) -> None:
-        """Write whenever one is due; notes in the run what broke it."""
+        """Write a checkpoint whenever one is due.
+
+        Raises:
+            BaseException: the error that stopped the writing; it is recorded in `run.broken` too.
+        """
         try:
             while True:
                 await workflow.wait_condition(lambda: self._due() or self._closing)
@@ -42,15 +48,17 @@ class GroupCommit:
             raise
 
     async def write(self) -> None:
-        """Ask the services, make the next checkpoint, mirror it; `state.latest` is only ever a mirrored one."""
+        """Capture the services, make the next checkpoint, and mirror it; then it becomes `state.latest`."""
         run, state = self._run, self._run.state
-        self._asked = False
+        # Cleared before the first await: a request that arrives while this checkpoint is written asks for the next.
+        self._requested = False
         services = await run.call(
             ServiceActivities.capture_service_states,
             run.service_request,
             summary=f"service health for checkpoint {state.sequence + 1}",
         )
-        run.observe_services(services)  # what it changes shows in this very checkpoint
+        # The breaker judges first, so that this checkpoint records a status that the capture changes.
+        run.observe_services(services)
         finished = list(state.unsaved)
         info = workflow.info()
         checkpoint = next_checkpoint(
@@ -75,4 +83,4 @@ class GroupCommit:
         run.announce()
 
     def _due(self) -> bool:
-        return bool(self._run.state.unsaved) or self._asked
+        return bool(self._run.state.unsaved) or self._requested

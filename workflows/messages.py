@@ -1,4 +1,4 @@
-"""What goes into and comes out of `DocumentPipeline`: its input and result, updates and query answers."""
+"""The messages of `DocumentPipeline`: its input, its result, its updates and its query answers."""
 
 from datetime import datetime
 
@@ -9,31 +9,36 @@ from workflows.state import PipelineState
 WORKFLOW_TYPE = "DocumentPipeline"
 MAX_CONCURRENCY = 1000
 MAX_BATCH_SIZE = 1000
-BREAKER_SECONDS, HISTORY_EVENTS = 60.0, 1000
-"""What a run is started with unless it is asked for something else."""
+BREAKER_SECONDS = 60.0
+"""Seconds that the commands pass as `breaker_seconds` by default."""
+HISTORY_EVENTS = 1000
+"""Number of events that the commands pass as `history_events` by default."""
 
 
 class PipelineOptions(BaseModel):
-    """How a run works."""
+    """The options of a run."""
 
     concurrency: int = Field(default=4, ge=1, le=MAX_CONCURRENCY)
-    """Batches in flight at once."""
+    """Width of the window: the most batches in flight."""
     batch_size: int = Field(default=0, ge=0, le=MAX_BATCH_SIZE)
-    """Documents a batch; 0 chooses by the size of the run."""
+    """Documents in a batch; 0 derives the number from the size of the run."""
     open: bool = False
-    """Takes further documents until it is closed."""
+    """Whether the run accepts further documents until it is closed."""
     breaker_seconds: float = Field(default=0.0, ge=0)
-    """For how long a service may be unhealthy before the run pauses itself; 0: for ever."""
+    """Seconds for which a service may be unhealthy before the run pauses itself; 0 never pauses."""
     history_events: int = Field(default=0, ge=0)
-    """Continues as new after so many, so that a worker that takes the run over has not much to replay; 0: whenever the
-    server suggests it. A wide window gets more."""
+    """Number of history events after which the run continues as new; 0 leaves the decision to the server.
+
+    A short history lets a worker that takes the run over replay it quickly. A wide window gets more events.
+    """
     heartbeat_timeout_seconds: float = Field(default=30.0, gt=0)
+    """Seconds without a heartbeat after which the server retries a long activity."""
     search_attributes: bool = True
-    """Whether the server knows ours; an upsert of unknown ones would block the run."""
+    """Whether the server has Perdure's search attributes; an upsert of an unknown attribute would block the run."""
 
 
 class ResumePoint(BaseModel):
-    """The end of the chain of checkpoints that a new run goes on from."""
+    """The latest checkpoint of the chain that a new run continues."""
 
     checkpoint_id: str
     sequence: int
@@ -42,7 +47,7 @@ class ResumePoint(BaseModel):
 
 
 class ForkOrigin(BaseModel):
-    """The checkpoint of another run that a fork began from."""
+    """The checkpoint of another run from which a fork started."""
 
     workflow_id: str
     checkpoint_id: str
@@ -50,25 +55,35 @@ class ForkOrigin(BaseModel):
 
 
 class PipelineInput(BaseModel):
+    """The input of one workflow execution."""
+
     sources: list[str]
     """Absolute `file://` URIs."""
     options: PipelineOptions = Field(default_factory=PipelineOptions)
     retry_quarantined: bool = False
-    """Take up quarantined documents again; with no discovery when `rediscover` is off."""
+    """Whether quarantined documents are processed again; with `rediscover` off, only those are."""
     rediscover: bool = True
+    """Whether the sources are listed again."""
     refresh: bool = False
-    """Bring an earlier run's results up to date: drop what is gone from the sources, do again what is outdated."""
+    """Whether an earlier run's results are brought up to date.
+
+    Documents that left the sources are dropped. Documents that another processing version read are processed again.
+    """
     resume: ResumePoint | None = None
+    """The checkpoint that the run continues; None for a run that starts a chain."""
     forked_from: ForkOrigin | None = None
+    """The checkpoint from which the run was forked; None for a run that is no fork."""
     recovered: str | None = None
-    """What had been lost before this run began, and is made again by it: one sentence."""
+    """The results that were lost before this run began and that it processes again: one sentence."""
     release: str = "0.1.0"
-    """Of the program that began this execution; its checkpoints say so also when a later release replays it."""
+    """Release of the program that started this execution; checkpoints record it, also when a later release replays."""
     state: PipelineState | None = None
-    """Set by continue-as-new only."""
+    """The state that the previous execution handed over; set by continue-as-new only."""
 
 
 class DocumentCounts(BaseModel):
+    """Numbers of documents by outcome."""
+
     total: int
     processed: int
     quarantined: int
@@ -76,6 +91,8 @@ class DocumentCounts(BaseModel):
 
 
 class CheckpointMark(BaseModel):
+    """The identifying fields of a checkpoint."""
+
     checkpoint_id: str
     sequence: int
     timestamp: datetime
@@ -83,33 +100,38 @@ class CheckpointMark(BaseModel):
 
 
 class Progress(BaseModel):
-    """The answer of the query `progress`, and what a run returns at its end."""
+    """The answer to the query `progress`, and the result of a run."""
 
     workflow_status: str
     documents: DocumentCounts
     quality_score: float
     latest_checkpoint: CheckpointMark | None
     waiting_for: str | None = None
-    """Why the run cannot go on now, one sentence; None while it can."""
+    """The reason for which the run waits, one sentence; None while it works."""
     recovered: str | None = None
-    """What was lost and brought back last, one sentence; None if nothing ever was."""
+    """The loss that the last recovery repaired, one sentence; None before the first recovery."""
     open: bool = False
+    """Whether the run accepts further documents."""
     concurrency: int = 0
+    """Width of the window: the most batches in flight."""
 
 
 class AddDocuments(BaseModel):
-    """Input of the update `add_documents`."""
+    """The input of the update `add_documents`."""
 
     sources: list[str]
     wait: bool = False
-    """Answer only once they are done and a checkpoint covers them."""
+    """Whether the update answers only after a checkpoint covers the added documents."""
 
 
 class AddedDocuments(BaseModel):
-    """`[first_ordinal, end_ordinal)` is empty when every one was known and done already."""
+    """The answer to the update `add_documents`.
+
+    The range `[first_ordinal, end_ordinal)` is empty when every document already had a result.
+    """
 
     first_ordinal: int
     end_ordinal: int
     saved: bool
-    """A checkpoint covers them."""
+    """Whether a checkpoint covers the range."""
     progress: Progress

@@ -1,7 +1,8 @@
-"""What a run does when its stores are not where it left them: restored from a backup, lost, or the run itself reset.
+"""Recovery of a run whose stores do not hold what the run left in them.
 
-An activity of the run is then refused for good. Whether another run has taken over, which is the end of this one, or
-the stores were set back, only the stores can say: the run asks for a new epoch, and is given it in the second case.
+The stores were restored from a backup, or lost, or the run was reset in Temporal. A store then refuses an activity of
+the run for good. The same refusal appears when another run has replaced this one. Only the stores can tell the two
+apart: the run asks for a new epoch, and the stores grant it unless another run holds the epoch.
 """
 
 from temporalio import workflow
@@ -15,31 +16,35 @@ with workflow.unsafe.imports_passed_through():
 PATCH = "recover-from-a-store-set-back"
 _SIGNS = frozenset({"StoreSetBack", "StaleWriter", "AlreadyCommitted", "CheckpointGap", "CheckpointConflict"})
 MAX_IN_VAIN = 3
-"""Recoveries in a row between which no document could be finished."""
+"""Most consecutive recoveries between which no document finished."""
 
 
 def calls_for_recovery(run: Run, error: BaseException) -> bool:
-    """Whether the run may go on after this error with a new epoch."""
+    """Return whether the run may continue after this error with a new epoch."""
     if not isinstance(error, ActivityError) or not isinstance(error.cause, ApplicationError):
         return False
     if error.cause.type not in _SIGNS or run.ending or run.recoveries_in_vain >= MAX_IN_VAIN:
         return False
-    return workflow.patched(PATCH)  # histories from before must replay to their end
+    # Histories from before this patch failed here, and must replay to the same end.
+    return workflow.patched(PATCH)
 
 
 async def recover(run: Run, error: BaseException) -> None:
-    """Take a new epoch, and everything that has no result with it; nothing may be in flight.
+    """Take a new epoch and queue every document that has no result; the caller ensures that nothing is in flight.
 
     Raises:
         ActivityError: another run has replaced this one, or the stores contradict each other.
     """
-    state, info = run.state, workflow.info()
-    why = error.cause.message if isinstance(error, ActivityError) and isinstance(error.cause, ApplicationError) else ""
-    workflow.logger.warning("the stores are not where the run %s left them: %s", run.workflow_id, why)
+    state = run.state
+    info = workflow.info()
+    cause = error.cause if isinstance(error, ActivityError) else None
+    reason = cause.message if isinstance(cause, ApplicationError) else ""
+    workflow.logger.warning("the stores are not where the run %s left them: %s", run.workflow_id, reason)
     state.recoveries += 1
     in_vain = state.processed + state.quarantined <= run.finished_at_recovery
     run.recoveries_in_vain = run.recoveries_in_vain + 1 if in_vain else 0
-    before, sequence = state.processed + state.quarantined, state.sequence
+    finished_before = state.processed + state.quarantined
+    sequence_before = state.sequence
     result: RecoverResult = await run.call(
         RecoveryActivities.recover,
         lambda: RecoverRequest(
@@ -49,7 +54,7 @@ async def recover(run: Run, error: BaseException) -> None:
             sources=run.pipeline.sources,
             total=state.total,
         ),
-        summary="bring run and stores together again",
+        summary="reconcile the run with its stores",
         long=True,
     )
     run.names.clear()
@@ -60,14 +65,25 @@ async def recover(run: Run, error: BaseException) -> None:
     if result.latest:
         state.sequence, state.digest, state.latest = result.latest.sequence, result.latest.digest, result.latest
     run.finished_at_recovery = state.processed + state.quarantined
-    lost = max(0, before - state.processed - state.quarantined)
-    state.recovered = _said(lost, before, result.restored, sequence, state.sequence)
+    lost = max(0, finished_before - state.processed - state.quarantined)
+    state.recovered = _describe_recovery(lost, finished_before, result.restored, sequence_before, state.sequence)
     state.recovered_at_sequence = state.sequence
     run.announce()
 
 
-def _said(lost: int, finished: int, restored: int, before: int, after: int) -> str:
-    """One sentence for people: what was found, by the run's and the stores' own words, `before` and `after`."""
+def _describe_recovery(lost: int, finished: int, restored: int, before: int, after: int) -> str:
+    """Return one sentence on what the recovery found.
+
+    Checkpoints record this sentence, and their digests cover it. Replay must rebuild each recorded digest, so these
+    words never change.
+
+    Args:
+        lost: documents whose result was lost.
+        finished: documents that had a result before.
+        restored: checkpoints that the leading store got back from history.
+        before: sequence of the run's latest checkpoint before the recovery.
+        after: sequence of the stores' latest checkpoint.
+    """
     if lost or restored:
         return (
             f"The database was set back: {lost} of {finished} finished documents had lost their results and are "

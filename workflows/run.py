@@ -1,4 +1,4 @@
-"""What the parts of one run share: its input, its state, its way to call activities and to show itself."""
+"""The object that the parts of one run share: input, state, activity calls and announcements."""
 
 import asyncio
 
@@ -13,13 +13,17 @@ from workflows.messages import CheckpointMark, DocumentCounts, PipelineInput, Pr
 from workflows.state import PipelineState
 
 EVENTS_OF_A_BATCH = 20
-"""At the least, for each batch in flight: a window that is wider than a history would do nothing but begin anew."""
+"""Least number of history events for each batch in flight.
+
+A window that needs more events than one history holds would continue as new before it finished a batch.
+"""
 
 
 class Run:
-    """The shared side of a running pipeline; one per workflow execution."""
+    """The shared state of a running pipeline; one object for each workflow execution."""
 
     def __init__(self, pipeline: PipelineInput) -> None:
+        """Start from the state that the previous execution handed over, or from the input of a new run."""
         resume, options = pipeline.resume, pipeline.options
         self.pipeline = pipeline
         self.options = options
@@ -33,54 +37,57 @@ class Run:
             recovered_at_sequence=resume.sequence if resume and pipeline.recovered else -1,
         )
         self.ending = False
-        """It ends before its work is done."""
+        """Whether the run ends before every queued document has a result."""
         self.ended: WorkflowStatus | None = None
-        """How the run ended, once it has."""
+        """The final status; None until the run has ended."""
         self.broken: BaseException | None = None
-        """Why the run cannot go on, set by whichever part noticed."""
+        """The error that stops the run; set by the part that met it first."""
         self.recoveries_in_vain = 0
-        """Recoveries in a row between which no document was finished."""
+        """Number of consecutive recoveries between which no document finished."""
         self.finished_at_recovery = -1
-        """How many documents had a result after the last recovery."""
+        """Number of documents with a result after the last recovery; -1 before the first."""
         self.adding = 0
-        """Updates that are adding documents right now."""
+        """Number of updates that are adding documents."""
         self.names: dict[int, str] = {}
-        """Names of queued documents by ordinal, as far as they are known."""
+        """Names of queued documents by ordinal; only the pages fetched so far."""
         self.breaker = Breaker(self.state, options.breaker_seconds)
         self.services_observed = 0
-        """How often the services have said how they are."""
+        """Number of service captures so far."""
         self.call = Calls(options.heartbeat_timeout_seconds, self.announce)
         self._announcer = Announcer(search_attributes=options.search_attributes)
 
     @property
     def status(self) -> WorkflowStatus:
-        """As the checkpoint shows it."""
+        """Return the status that a checkpoint records."""
         return self.ended or ("paused" if self.halted else "in_progress")
 
     @property
     def halted(self) -> bool:
-        """Nothing is handed out: somebody has paused the run, or the breaker has."""
+        """Return whether a user or the breaker has paused the run."""
         return self.state.paused or self.breaker.tripped
 
     @property
     def waiting_for(self) -> str | None:
-        """Why the run cannot go on now, one sentence; None while it can."""
+        """Return the reason for which the run waits, one sentence; None while it works."""
         return self.breaker.reason or self.call.waiting_for
 
     @property
     def exhausted(self) -> bool:
-        """Everything queued was handed out, and nothing more can come."""
+        """Return whether every queued document was handed out and no further one can be added."""
         return self.state.closed and not self.adding and self.state.next_ordinal >= self.state.queued
 
     @property
     def must_continue_as_new(self) -> bool:
-        """The history is long enough."""
+        """Return whether the history has reached the length at which the run continues as new."""
         info, wanted = workflow.info(), self.options.history_events
         enough = max(wanted, EVENTS_OF_A_BATCH * self.state.concurrency)
         return info.is_continue_as_new_suggested() or bool(wanted and info.get_current_history_length() > enough)
 
     def raise_if_cancelled(self) -> None:
-        """Called where an activity may have hidden it: one that answers although it is cancelled swallows that.
+        """Raise if the run was cancelled.
+
+        An activity that completes although its cancellation was requested hides the cancellation from its caller.
+        The workflow therefore checks after such calls.
 
         Raises:
             CancelledError: the run was cancelled.
@@ -89,15 +96,15 @@ class Run:
             raise asyncio.CancelledError
 
     def learn_names(self, first: int, names: list[str]) -> None:
-        """Remember the names of the ordinals from `first` on."""
+        """Store the names of the ordinals from `first` on."""
         self.names.update(enumerate(names, start=first))
 
     def announce(self) -> None:
-        """Show the present state in the Web UI."""
+        """Publish the present state to the Web UI."""
         self._announcer.announce(self.state, self.status, self.waiting_for)
 
     def observe_services(self, services: dict[str, ServiceState]) -> bool:
-        """Let the breaker judge how the services answered; returns whether it has tripped or lifted."""
+        """Pass the captured services to the breaker; return whether the breaker tripped or closed."""
         self.services_observed += 1
         changed = self.breaker.observe(services, workflow.now(), waits=self.call.waiting_for is not None)
         if changed:
@@ -105,9 +112,11 @@ class Run:
         return changed
 
     def service_request(self) -> ServiceRequest:
+        """Return the input of the service activities for the present epoch."""
         return ServiceRequest(workflow_id=self.workflow_id, epoch=self.state.epoch)
 
     def progress(self) -> Progress:
+        """Return the answer to the query `progress`."""
         state, latest = self.state, self.state.latest
         return Progress(
             workflow_status=self.status,

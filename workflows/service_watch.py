@@ -1,7 +1,8 @@
-"""Ask unhealthy services how they are, on a timer, so that the breaker does not depend on documents finishing.
+"""Captures unhealthy services on a timer, so that the breaker does not depend on documents finishing.
 
-While all are well nobody is asked besides the checkpoints. A probe is some ten events of history, so there is one every
-ten seconds at the most, and none any more once the run should continue as new: its successor goes on asking.
+While every service is healthy, only checkpoints capture the services. A capture costs about ten history events, so the
+watch makes at most one every ten seconds. Once the run should continue as new the watch makes none: the next execution
+continues it.
 """
 
 import asyncio
@@ -16,49 +17,53 @@ from workflows.run import Run
 
 
 class ServiceWatch:
-    """Watches while documents are handed out: between entering and leaving it, if the run has a breaker at all.
+    """Context manager that watches while documents are handed out, if the run has a breaker.
 
     Args:
-        run: whose services.
-        on_change: called when the breaker has tripped or lifted.
+        run: the run whose services are captured.
+        on_change: called when the breaker has tripped or closed.
     """
 
     def __init__(self, run: Run, on_change: Callable[[], None]) -> None:
+        """Start with the watch off."""
         self._run = run
         self._on_change = on_change
         self._ended = False
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> None:
+        """Arm the breaker and start the watch."""
         self._run.breaker.armed = True
         if self._run.options.breaker_seconds:
             self._task = asyncio.create_task(self._watch())
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Disarm the breaker and end the watch."""
         self._ended = True
         self._run.breaker.armed = False
         if self._task and kind is None:
-            await self._task  # no question stays unanswered behind
+            # A capture that is still running would otherwise finish after the run has moved on.
+            await self._task
 
     async def _watch(self) -> None:
         run, breaker = self._run, self._run.breaker
         while True:
-            await workflow.wait_condition(lambda: self._over() or self._needed())
-            if self._over():
+            await workflow.wait_condition(lambda: self._is_over() or self._is_needed())
+            if self._is_over():
                 return
-            asked = run.services_observed
+            observed_before = run.services_observed
             with suppress(asyncio.TimeoutError):
                 await workflow.wait_condition(
-                    lambda: self._over() or not self._needed(), timeout=breaker.interval(workflow.now())
+                    lambda: self._is_over() or not self._is_needed(), timeout=breaker.interval(workflow.now())
                 )
                 continue
-            if run.services_observed != asked:
-                continue  # a checkpoint has asked meanwhile
+            if run.services_observed != observed_before:
+                continue  # a checkpoint captured the services meanwhile
             try:
                 services = await run.call(
                     ServiceActivities.capture_service_states,
                     run.service_request,
-                    summary="are the unhealthy services well again?",
+                    summary="re-check unhealthy services",
                 )
             except ActivityError as error:
                 run.broken = run.broken or error
@@ -66,8 +71,8 @@ class ServiceWatch:
             if run.observe_services(services):
                 self._on_change()
 
-    def _over(self) -> bool:
+    def _is_over(self) -> bool:
         return self._ended or self._run.ending
 
-    def _needed(self) -> bool:
+    def _is_needed(self) -> bool:
         return self._run.breaker.needs_watching and not self._run.must_continue_as_new

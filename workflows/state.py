@@ -1,6 +1,7 @@
-"""What a run carries through continue-as-new: counters, a watermark and the few ranges beyond it.
+"""The state that a run hands over at continue-as-new: counters, a watermark and the few ranges beyond it.
 
-Its size does not depend on the number of documents. Ranges are half-open `[first, end)` over the epoch's ordinals.
+The size of the state does not depend on the number of documents. Ranges are half-open, `[first, end)`, over the
+ordinals of the epoch.
 """
 
 from datetime import datetime
@@ -12,99 +13,118 @@ from perdure.checkpoint import WorkflowCheckpoint
 from perdure.manifest import ManifestTotals
 
 SMALL_RUN_DOCUMENTS = 500
-"""Up to this many, each batch is one document, named in the Web UI."""
+"""Largest number of queued documents for which each batch is one document, named in the Web UI."""
 MAX_BATCH_DOCUMENTS = 100
 MAX_BATCH_BYTES = 32 * 1024 * 1024
+"""Bound on the expected bytes of a batch: its number of documents times the mean size in the queue."""
 BATCHES_IN_A_LARGE_RUN = 200
+"""Least number of batches into which a large queue is divided."""
 
 Range = tuple[int, int]
+"""The ordinals `[first, end)`."""
 
 
 class Ailment(BaseModel):
-    """Since when, by the workflow's time, a service has been found unhealthy, and what was wrong with it last."""
+    """The time, by the workflow's clock, since which a service is unhealthy, and the last reason."""
 
     since: datetime
     why: str
 
 
 class PipelineState(BaseModel):
-    """Everything about a run's progress that the workflow itself must remember."""
+    """The progress of a run, as far as the workflow itself stores it."""
 
     epoch: int = 0
+    """Fencing token that the manifest gave this run; 0 before discovery."""
     total: int = 0
     processed: int = 0
     quarantined: int = 0
     cancelled: int = 0
     quality_sum: float = 0.0
     queued: int = 0
-    """How many ordinals there are in this epoch."""
+    """Number of ordinals in this epoch."""
     queued_bytes: int = 0
     next_ordinal: int = 0
-    """The first ordinal not handed out yet."""
+    """The first ordinal that was not handed out yet."""
     dispatched: int = 0
-    """Batches handed out so far, those handed out again included."""
+    """Number of batch activities scheduled so far, repeated ones included."""
     watermark: int = 0
-    """All ordinals below are finished."""
+    """Every ordinal below is finished."""
     beyond: list[Range] = Field(default_factory=list)
-    """Finished ranges above the watermark, sorted, never touching: at most the window."""
+    """Finished ranges above the watermark, sorted, never touching; at most one for each batch of the window."""
     unsaved: list[Range] = Field(default_factory=list)
-    """Finished since the last checkpoint, sorted, never touching."""
+    """Ranges finished since the last checkpoint, sorted, never touching."""
     sequence: int = 0
+    """Sequence of the latest mirrored checkpoint; 0 before the first."""
     digest: str = ""
+    """Digest of the latest mirrored checkpoint; empty before the first."""
     latest: WorkflowCheckpoint | None = None
     paused: bool = False
+    """Whether a user paused the run."""
     closed: bool = True
-    """Takes no more documents."""
+    """Whether the run refuses further documents."""
     concurrency: int = 4
+    """Width of the window: the most batches in flight."""
     recoveries: int = 0
-    """How often the run has taken a new epoch because its stores were not where it had left them."""
+    """Number of times that the run took a new epoch because its stores had been set back."""
     recovered: str | None = None
-    """What the last recovery brought back, one sentence."""
+    """The loss that the last recovery repaired, one sentence; None before the first recovery."""
     recovered_at_sequence: int = -1
-    """The latest checkpoint at the last recovery: the next one tells of it."""
+    """Sequence of the latest checkpoint at the last recovery; the next checkpoint records the recovery."""
     unhealthy: dict[str, Ailment] = Field(default_factory=dict)
-    """Services that were not well when they were last asked, while the breaker looks."""
+    """Services that were not healthy in the last capture that the breaker judged."""
     tripped_at: datetime | None = None
-    """When the breaker paused the run; None while it does not."""
+    """The time at which the breaker paused the run; None while it does not."""
     generation: int = 0
-    """How often the run has continued as new."""
+    """Number of times that the run has continued as new."""
 
     @property
     def remaining(self) -> int:
-        """Documents that have no result."""
+        """Return the number of documents that have no result."""
         return max(0, self.total - self.processed - self.quarantined)
 
     @property
     def quality_score(self) -> float:
-        """Mean over the processed documents, 0 if there are none; rounded to 3 places."""
+        """Return the mean quality of the processed documents, rounded to 3 places; 0 without any."""
         return round(self.quality_sum / self.processed, 3) if self.processed else 0.0
 
     def take_totals(self, totals: ManifestTotals) -> None:
-        """Start counting from what the manifest says."""
-        self.total, self.processed, self.quarantined = totals.total, totals.processed, totals.quarantined
-        self.cancelled, self.quality_sum = totals.cancelled, totals.quality_sum
-        self.queued, self.queued_bytes = totals.queued, totals.queued_bytes
+        """Set every count to the manifest's."""
+        self.total = totals.total
+        self.processed = totals.processed
+        self.quarantined = totals.quarantined
+        self.cancelled = totals.cancelled
+        self.quality_sum = totals.quality_sum
+        self.queued = totals.queued
+        self.queued_bytes = totals.queued_bytes
 
     def begin_epoch(self, epoch: int, totals: ManifestTotals) -> None:
-        """Start on the queue of a new epoch."""
+        """Start at the beginning of the queue of a new epoch."""
         self.epoch = epoch
-        self.next_ordinal = self.watermark = 0
-        self.beyond, self.unsaved = [], []
+        self.next_ordinal = 0
+        self.watermark = 0
+        self.beyond = []
+        self.unsaved = []
         self.take_totals(totals)
 
     def grow(self, totals: ManifestTotals) -> None:
-        """Documents were added: the queue is longer. Counts of finished ones stay ours, which batches report."""
-        self.total, self.queued = max(self.total, totals.total), max(self.queued, totals.queued)
+        """Extend the queue after documents were added.
+
+        Counts of finished documents stay as they are: batches report those. Answers of two additions may arrive in
+        any order, so no count ever shrinks.
+        """
+        self.total = max(self.total, totals.total)
+        self.queued = max(self.queued, totals.queued)
         self.queued_bytes = max(self.queued_bytes, totals.queued_bytes)
 
     def next_batch(self, batch_size: int) -> Range:
-        """Take the next range off the queue; `batch_size` 0 chooses by the run's size in documents and bytes."""
+        """Take the next range off the queue; `batch_size` 0 derives the size from documents and bytes."""
         first = self.next_ordinal
         self.next_ordinal = min(self.queued, first + (batch_size or self._adaptive_batch_size()))
         return first, self.next_ordinal
 
     def next_dispatch(self) -> int:
-        """The fencing number of one more activity that processes a batch."""
+        """Return the fencing number of the next batch activity, counted from 1."""
         self.dispatched += 1
         return self.dispatched
 
@@ -116,28 +136,29 @@ class PipelineState(BaseModel):
         return max(1, min(by_count, MAX_BATCH_BYTES // mean_bytes))
 
     def finish(self, batch: Range, result: BatchResult) -> None:
-        """Count a batch in and move the watermark."""
+        """Add a batch's result to the counts and move the watermark."""
         self.processed += result.processed
         self.quarantined += result.quarantined
         self.quality_sum += result.quality_sum
-        self.unsaved = merged([*self.unsaved, batch])
-        self.beyond = merged([*self.beyond, batch])
+        self.unsaved = merge_ranges([*self.unsaved, batch])
+        self.beyond = merge_ranges([*self.beyond, batch])
         if self.beyond[0][0] <= self.watermark:
             self.watermark = self.beyond.pop(0)[1]
 
     def is_saved(self, wanted: Range) -> bool:
-        """Whether a checkpoint covers every ordinal of the range.
+        """Return whether a checkpoint covers every ordinal of the range.
 
-        An empty one stands for what earlier epochs had finished, which the first checkpoint of this one covers.
+        An empty range stands for documents that earlier epochs finished. The first checkpoint of this epoch covers
+        them.
         """
         if wanted[0] >= wanted[1]:
             return self.latest is not None or not (self.processed or self.quarantined)
-        finished = merged([(0, self.watermark), *self.beyond])
+        finished = merge_ranges([(0, self.watermark), *self.beyond])
         covered = any(first <= wanted[0] and wanted[1] <= end for first, end in finished)
         return covered and not any(first < wanted[1] and wanted[0] < end for first, end in self.unsaved)
 
     def mark_saved(self, saved: list[Range]) -> None:
-        """A checkpoint covers these ranges: what has finished since then stays unsaved."""
+        """Remove the ranges that a checkpoint covers from `unsaved`."""
         remaining: list[Range] = []
         for first, end in self.unsaved:
             position = first
@@ -152,8 +173,8 @@ class PipelineState(BaseModel):
         self.unsaved = remaining
 
 
-def merged(ranges: list[Range]) -> list[Range]:
-    """Sorted, with those that touch or overlap joined; empty ranges are dropped."""
+def merge_ranges(ranges: list[Range]) -> list[Range]:
+    """Return the ranges sorted, with touching and overlapping ones joined and empty ones dropped."""
     result: list[Range] = []
     for first, end in sorted(ranges):
         if first >= end:

@@ -1,4 +1,4 @@
-"""The window: up to `concurrency` batches of the queue in flight, until there is nothing left to hand out."""
+"""The window: up to `concurrency` batches of the queue in flight, until the queue is handed out."""
 
 import asyncio
 
@@ -11,24 +11,27 @@ from workflows.state import SMALL_RUN_DOCUMENTS, Range
 
 
 class BatchWindow:
-    """Hands out batches and counts them in. Completion out of order is normal."""
+    """Hands out batches and counts their results; batches may complete in any order."""
 
     def __init__(self, run: Run) -> None:
+        """Start with no batch in flight."""
         self._run = run
-        # Keyed by first ordinal: a set of tasks would be walked in an order that replay cannot repeat.
+        # Keyed by first ordinal: a set of tasks is iterated in an order that replay cannot repeat.
         self._in_flight: dict[int, asyncio.Task[None]] = {}
 
     async def work(self) -> None:
-        """Return, with nothing in flight, when the queue is exhausted or the run must continue as new.
+        """Hand out batches; return when the queue is exhausted or the run must continue as new.
+
+        No batch is in flight when this method returns.
 
         Raises:
-            BaseException: what broke the run, a batch or a checkpoint refused for good.
+            BaseException: the error in `run.broken`: a batch or a checkpoint failed for good.
         """
         while True:
-            await workflow.wait_condition(lambda: self._may_launch() or self._settled())
-            if self._settled():
+            await workflow.wait_condition(lambda: self._may_launch() or self._is_settled())
+            if self._is_settled():
                 break
-            await self._learn_names()
+            await self._fetch_names()
             self._run.raise_if_cancelled()
             while self._may_launch() and not self._lacks_names():
                 self._launch(self._run.state.next_batch(self._run.options.batch_size))
@@ -36,12 +39,12 @@ class BatchWindow:
             raise self._run.broken
 
     async def settle(self) -> None:
-        """Wait until nothing is in flight; what broke is broken already."""
+        """Wait until no batch is in flight; errors are already recorded in `run.broken`."""
         await workflow.wait_condition(lambda: not self._in_flight)
 
     async def abort(self) -> None:
-        """Ask every batch in flight to stop, and wait until each has: its document is committed or untouched."""
-        # Conditions are looked at when nothing else can run: what has answered already is counted in first.
+        """Cancel every batch in flight and wait until each has ended; no document is left half committed."""
+        # The workflow evaluates conditions after all other tasks: results that have arrived are counted first.
         await workflow.wait_condition(lambda: True)
         tasks = list(self._in_flight.values())
         for task in tasks:
@@ -56,9 +59,9 @@ class BatchWindow:
             and len(self._in_flight) < state.concurrency
         )
 
-    def _settled(self) -> bool:
+    def _is_settled(self) -> bool:
         run = self._run
-        done = run.exhausted and not run.halted  # a paused run keeps still, also when only its end is left
+        done = run.exhausted and not run.halted  # a paused run does not finish
         return not self._in_flight and bool(run.broken or done or (run.must_continue_as_new and not run.adding))
 
     def _launch(self, batch: Range) -> None:
@@ -90,8 +93,9 @@ class BatchWindow:
 
     def _summary(self, batch: Range) -> str:
         state = self._run.state
-        before = state.total - state.queued
-        first, last = before + batch[0] + 1, before + batch[1]
+        finished_earlier = state.total - state.queued
+        first = finished_earlier + batch[0] + 1
+        last = finished_earlier + batch[1]
         names = [self._run.names.pop(ordinal, "document") for ordinal in range(*batch)]
         if len(names) == 1:
             return f"{names[0]}, {first} of {state.total}"
@@ -104,8 +108,8 @@ class BatchWindow:
         )
         return single and run.state.next_ordinal not in run.names
 
-    async def _learn_names(self) -> None:
-        """Fetch the next page of names while batches are single documents, so that each can be shown by name."""
+    async def _fetch_names(self) -> None:
+        """Fetch the next page of names while batches are single documents: the Web UI shows each by name."""
         if not self._lacks_names():
             return
         run, first = self._run, self._run.state.next_ordinal

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 from orchestration.embedded.record import running_postgres, running_temporal
 from orchestration.settings.temporal import TemporalSettings, configured_temporal
 from orchestration.settings.values import checked_limits, checked_ocr, integer, limit_variable, services, switch
+from perdure.documents.limits import Limits
 from perdure.errors import InvalidConfiguration
-from perdure.sandbox.limits import Limits
 
 if TYPE_CHECKING:
     from perdure.documents.extraction.ocr import Ocr

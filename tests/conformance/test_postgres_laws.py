@@ -153,7 +153,7 @@ async def test_append_waits_for_an_open_claim(
     await claim.start()
     await superuser.execute("UPDATE runs SET epoch = 2 WHERE workflow_id = 'run'")
     append = asyncio.create_task(store.append(following(chain[-1])))
-    await asyncio.sleep(0.2)
+    await wait_until_blocked(superuser, by=superuser)
     assert not append.done()
     await claim.commit()
     with pytest.raises(StaleWriter):
@@ -172,7 +172,9 @@ async def test_older_epochs_are_restored_after_a_newer_claim(
         await store.append(following(lost))
 
 
-async def test_concurrent_writers_never_interleave(database_url: str, store: PostgresCheckpointStore) -> None:
+async def test_concurrent_writers_never_interleave(
+    database_url: str, superuser: asyncpg.Connection, store: PostgresCheckpointStore
+) -> None:
     """Of two open transactions, the second waits until the first has ended."""
     first = make_checkpoint("run")
     await store.append(first)
@@ -183,16 +185,25 @@ async def test_concurrent_writers_never_interleave(database_url: str, store: Pos
         await transaction.start()
         await insert(first_writer, following(first, writer=1))
         second = asyncio.create_task(insert(second_writer, following(first, writer=2)))
-        await asyncio.sleep(0.2)
+        await wait_until_blocked(superuser, by=first_writer)
         assert not second.done()
         await transaction.rollback()
         await second
         latest = await store.latest("run")
         assert latest is not None
-        assert latest.state_data["writer"] == 2
+        assert latest.state_data.model_extra == {"writer": 2}
     finally:
         await first_writer.close()
         await second_writer.close()
+
+
+async def wait_until_blocked(conn: asyncpg.Connection, *, by: asyncpg.Connection) -> None:
+    """Wait until another connection waits for a lock that `by` holds."""
+    async with asyncio.timeout(20):
+        while not await conn.fetchval(
+            "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid)))", by.get_server_pid()
+        ):
+            await asyncio.sleep(0.01)
 
 
 async def insert(conn: asyncpg.Connection, checkpoint: WorkflowCheckpoint) -> None:

@@ -11,10 +11,13 @@ from temporalio.testing import ActivityEnvironment
 from activities import parts as activity_parts
 from activities.batches import BatchActivities, BatchRequest, BatchResult
 from perdure.documents.discovery import discover
+from perdure.documents.document import ProcessedDocument
+from perdure.documents.limits import Limits
+from perdure.documents.pool import document_job
 from perdure.errors import AlreadyCommitted, DamagedDocument, StaleWriter
 from perdure.manifest import Lease
 from perdure.sandbox.parts import Send
-from perdure.sandbox.pool import IsolatedPool, Limits, Outcome
+from perdure.sandbox.pool import IsolatedPool, Outcome
 from perdure.stores.postgres.connection import PostgresPool
 from perdure.stores.postgres.manifest import PostgresManifestStore
 from tests.integration.made_documents import discovered, processed
@@ -89,23 +92,23 @@ async def test_worker_continues_with_the_parts_of_a_lost_worker(
     assert await count(pool) == 0
 
 
-class RecordingPool(IsolatedPool):
+class RecordingPool(IsolatedPool[ProcessedDocument]):
     """Records the parts that it is given, and the progress that its children report."""
 
     def __init__(self, progress: list[str]) -> None:
-        super().__init__(1, Limits(), process_in_slices)
+        super().__init__(1, Limits(), document_job(Limits(), process_in_slices))
         self._progress = progress
 
     async def process(
-        self, entry_uri: str, name: str, source: str, *, earlier: bytes = b"", on_progress: Send | None = None
-    ) -> Outcome:
+        self, uri: str, name: str, source: str, *, earlier: bytes = b"", on_progress: Send | None = None
+    ) -> Outcome[ProcessedDocument]:
         def note(progress: str, parts: bytes) -> None:
             self._progress.append(progress)
             if on_progress:
                 on_progress(progress, parts)
 
         self._progress.append(f"earlier parts: {len(earlier)} bytes")
-        return await super().process(entry_uri, name, source, earlier=earlier, on_progress=note)
+        return await super().process(uri, name, source, earlier=earlier, on_progress=note)
 
 
 async def run_attempt(

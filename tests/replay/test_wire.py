@@ -1,4 +1,4 @@
-"""Saved messages of every release are still understood: what replay does not notice, such as an activity's input."""
+"""Saved messages of every release are still read; replay does not check an activity's input or result."""
 
 import json
 from pathlib import Path
@@ -61,14 +61,14 @@ def saved(path: Path, name: str) -> dict[str, Any]:
 
 
 def only_known(read: Any, message: Any) -> Any:
-    """What was read without the fields that the message does not have: later versions add some, with defaults."""
+    """Return the read message without the fields that the saved one lacks; later releases add such fields."""
     if isinstance(message, dict) and isinstance(read, dict):
         return {name: only_known(read[name], message[name]) for name in message}
     return read
 
 
 @pytest.mark.parametrize(("path", "name"), CASES, ids=lambda value: getattr(value, "stem", value))
-def test_a_saved_message_is_read_as_it_was_meant(path: Path, name: str) -> None:
+def test_saved_message_of_every_release_is_read(path: Path, name: str) -> None:
     message = saved(path, name)
     model = MODELS[name]
     read = model.model_validate(message).model_dump(mode="json")
@@ -76,17 +76,17 @@ def test_a_saved_message_is_read_as_it_was_meant(path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(("path", "name"), CASES, ids=lambda value: getattr(value, "stem", value))
-def test_what_a_later_version_adds_is_ignored(path: Path, name: str) -> None:
+def test_unknown_field_of_a_later_release_is_ignored(path: Path, name: str) -> None:
     message = saved(path, name)
     model = MODELS[name]
     assert model.model_validate({**message, "of_a_later_version": {"a": 1}}) == model.model_validate(message)
 
 
-def test_the_latest_release_has_every_message() -> None:
+def test_latest_release_has_a_saved_message_of_every_kind() -> None:
     assert set(MODELS) == set(json.loads(RELEASES[-1].read_text()))
 
 
 @pytest.mark.parametrize("path", RELEASES, ids=lambda path: path.stem)
-def test_a_checkpoint_at_rest_keeps_its_digest(path: Path) -> None:
+def test_stored_checkpoint_keeps_its_digest(path: Path) -> None:
     checkpoint = upgrade(saved(path, "WorkflowCheckpoint"))
     assert compute_digest(checkpoint) == checkpoint.digest

@@ -1,6 +1,7 @@
 """Store what processing made of one document, inside the transaction that marks the document processed."""
 
-from perdure.documents.document import EMBEDDING_DIMENSIONS, ProcessedDocument
+from perdure.analysis.annotations import EMBEDDING_DIMENSIONS
+from perdure.documents.document import ProcessedDocument
 from perdure.stores.postgres.connection import SHORT_SECONDS, Connection
 from perdure.stores.postgres.statements import load_statements
 

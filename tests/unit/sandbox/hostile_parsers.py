@@ -1,4 +1,4 @@
-"""What a parser may do to its process; imported by the pool's children, chosen by the document's name."""
+"""Parsers that harm their own process; children import them, and the document's name selects the harm."""
 
 import ctypes
 import os
@@ -7,36 +7,18 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
-from perdure.documents.document import EMBEDDING_DIMENSIONS, ProcessedDocument
 from perdure.errors import DependencyUnavailable, EncryptedDocument
-from perdure.sandbox.limits import AllowCpu, Limits
+from perdure.sandbox.job import AllowCpu
 
 
-def misbehave(uri: str, name: str, descriptor: int, limits: Limits, allow_cpu: AllowCpu) -> ProcessedDocument:
-    """Do what the document's name says; anything else is processed, its text being this process's id."""
-    allow_cpu(limits.extraction_cpu_seconds)
+def misbehave(cpu_seconds: float, uri: str, name: str, descriptor: int, allow_cpu: AllowCpu) -> str:
+    """Do what the document's name says; then return the process id."""
+    allow_cpu(cpu_seconds)
+    assert os.pread(descriptor, 4096, 0).startswith(uri.encode())
     action = _ACTIONS.get(name.partition(" ")[0])
     if action:
         action(uri)
-    return _document(text=str(os.getpid()), name=name, content_bytes=os.fstat(descriptor).st_size)
-
-
-def _document(text: str, name: str, content_bytes: int) -> ProcessedDocument:
-    return ProcessedDocument(
-        sha256="0" * 64,
-        size_bytes=len(text),
-        media_type="text/plain",
-        text=text,
-        title=name,
-        page_offsets=(),
-        properties={"content_bytes": content_bytes},
-        chunks=(),
-        embeddings=np.zeros((0, EMBEDDING_DIMENSIONS), np.float32),
-        mentions=(),
-        quality_score=1.0,
-    )
+    return str(os.getpid())
 
 
 def _segfault(_: str) -> None:
@@ -49,9 +31,9 @@ def _spin(_: str) -> None:
 
 
 def _bloat(_: str) -> None:
-    kept = []
+    hoard = []
     while True:
-        kept.append(bytearray(16 * 1024 * 1024))
+        hoard.append(bytearray(16 * 1024 * 1024))
 
 
 def _native_bloat(_: str) -> None:
@@ -76,8 +58,8 @@ def _disk(_: str) -> None:
     raise DependencyUnavailable("the source /data", "input/output error")
 
 
-def _first_time_only(uri: str) -> None:
-    """Die the first time, leave a mark, and succeed ever after."""
+def _killed_once(uri: str) -> None:
+    """Die at the first attempt, leave a mark, and succeed at every later attempt."""
     mark = Path(uri.removeprefix("file://"))
     if not mark.exists():
         mark.touch()
@@ -85,7 +67,7 @@ def _first_time_only(uri: str) -> None:
 
 
 def _note(uri: str) -> None:
-    """Write this process's id into the file that the URI names, then wait for ever."""
+    """Write the process id into the file that the URI names, then sleep."""
     Path(uri.removeprefix("file://")).write_text(str(os.getpid()))
     time.sleep(3600)
 
@@ -102,7 +84,7 @@ def _work(_: str, seconds: float = 2.0) -> None:
 
 
 def _nap(uri: str) -> None:
-    """Sleep for long altogether, and never for long at once."""
+    """Sleep for longer than the idle limit in sum, with work between the naps."""
     for _ in range(4):
         time.sleep(0.5)
         _work(uri, 0.05)
@@ -119,10 +101,10 @@ _ACTIONS: dict[str, Callable[[str], object]] = {
     "key-error": _raise_key_error,
     "encrypted": _encrypted,
     "disk": _disk,
-    "first-time-only": _first_time_only,
+    "killed-once": _killed_once,
     "note": _note,
     "close": _close_everything,
     "naps": _nap,
     "works": _work,
-    "slowly": lambda _: time.sleep(1),
+    "slowly": lambda _: time.sleep(0.5),
 }

