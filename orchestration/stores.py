@@ -8,6 +8,7 @@ from perdure.checkpoint import Auditable, CheckpointStore, Prunable, WorkflowChe
 from perdure.errors import DependencyUnavailable
 from perdure.manifest import ManifestStore
 from perdure.stores.files.json_file import PersistentCheckpointStore
+from perdure.stores.objects.store import ObjectCheckpointStore
 from perdure.stores.postgres.checkpoints import PostgresCheckpointStore
 from perdure.stores.postgres.connection import PostgresPool
 from perdure.stores.postgres.manifest import PostgresManifestStore
@@ -90,4 +91,6 @@ def open_stores(settings: Settings) -> Stores:
     checkpoints: list[CheckpointStore] = [PostgresCheckpointStore(pool)]
     if settings.checkpoint_dir:
         checkpoints.append(PersistentCheckpointStore(settings.checkpoint_dir))
+    if settings.checkpoint_url:
+        checkpoints.append(ObjectCheckpointStore(settings.checkpoint_url))
     return Stores(pool, PostgresManifestStore(pool), checkpoints)

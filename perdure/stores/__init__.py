@@ -1,5 +1,5 @@
-"""The stores: Postgres for everything, and files for checkpoints.
+"""The stores: Postgres for everything, and files and buckets for checkpoints.
 
 This room may import every other room of `perdure`, and no room imports it. Start reading in `postgres/manifest.py`; for
-checkpoints in `postgres/checkpoints.py` and `files/json_file.py`.
+checkpoints in `postgres/checkpoints.py`, `files/json_file.py` and `objects/store.py`.
 """
