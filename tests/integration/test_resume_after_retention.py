@@ -34,9 +34,9 @@ FORGET_SECONDS = 60.0
 async def forgetful(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Settings]:
     """Return settings of a server with a namespace that keeps closed runs for a second.
 
-    By default the server accepts no retention below an hour. The namespace is made with that retention, because a change
-    of another namespace's retention reaches the server's cache only after some seconds: a run that ends before that keeps
-    the retention of a day.
+    By default the server accepts no retention below an hour. The namespace is made with that retention, because a
+    change of another namespace's retention reaches the server's cache only after some seconds: a run that ends before
+    that keeps the retention of a day.
     """
     monkeypatch.setitem(DYNAMIC_CONFIG, "system.namespaceMinRetentionLocal", "1s")
     monkeypatch.setitem(DYNAMIC_CONFIG, "history.retentionTimerJitterDuration", "1s")
