@@ -70,6 +70,7 @@ def end(session: Session) -> tuple[int, str]:
     return session.returncode, output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize(("content", "code"), [("True", 0), ("False", 1)], ids=["passes", "fails"])
 def test_exit_code_is_that_of_the_tests(tmp_path: Path, options: list[str], content: str, code: int) -> None:
@@ -87,7 +88,9 @@ def test_process_left_behind_fails_the_session_and_is_killed(tmp_path: Path, opt
 
 
 @pytest.mark.parametrize("options", OPTIONS)
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGKILL, -signal.SIGKILL), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
+)
 def test_session_that_is_ended_leaves_no_process_and_no_folder(
     tmp_path: Path, options: list[str], number: signal.Signals, code: int
 ) -> None:
