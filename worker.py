@@ -36,6 +36,7 @@ from orchestration.process_exit import explain, leave, run_main
 from orchestration.services import Services, build_services
 from orchestration.settings import Settings
 from orchestration.stores import Stores, open_stores
+from orchestration.worker.announced_settings import announce_settings
 from orchestration.worker.lost_activities import InHand, rescue_lost_activities
 from orchestration.worker.reclaim import keep_reclaiming
 from orchestration.worker.slot import take_slot
@@ -119,6 +120,7 @@ async def run_worker(
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
     slot = take_slot(settings.data_dir)
+    announce_settings(settings, slot.lock_file)
     stores = open_stores(settings)
     pool = IsolatedPool(settings.pool_workers, settings.limits, server=fork_server, **_reading(settings))
     pool.start()
