@@ -66,7 +66,7 @@ class LazyCommands(TyperGroup):
 
 
 # The shell completes the name of a program on the PATH; `python starter.py` has none.
-app = typer.Typer(cls=LazyCommands, add_completion=not is_script(), rich_markup_mode="rich")
+app = typer.Typer(cls=LazyCommands, add_completion=not is_script(), rich_markup_mode="markdown")
 
 
 @app.callback()

@@ -91,7 +91,6 @@ def checkpoints(*, workflow_id: RunToRead = None, as_json: AsJson = False) -> No
 
     async def main() -> None:
         async with RunReader() as reader:
-<<<<<<< HEAD
             run = await named_or_latest(reader, workflow_id)
             await reader.status(run)  # refuses an unknown run, which otherwise looks like one without checkpoints
             stored = await reader.list_checkpoints(run)
@@ -106,8 +105,8 @@ def checkpoints(*, workflow_id: RunToRead = None, as_json: AsJson = False) -> No
                     brief_time(checkpoint.timestamp),
                     readable(checkpoint.workflow_status),
                     checkpoint.processed_documents,
-                    checkpoint.state_data["documents_remaining"],
-                    f"{checkpoint.state_data['current_quality_score']:.2f}",
+                    checkpoint.state_data.documents_remaining,
+                    f"{checkpoint.state_data.current_quality_score:.2f}",
                     describe_services(checkpoint),
                     checkpoint.checkpoint_id,
                 )
@@ -115,27 +114,6 @@ def checkpoints(*, workflow_id: RunToRead = None, as_json: AsJson = False) -> No
             ],
             right=NUMBERS,
         )
-=======
-            await reader.status(workflow_id)  # tells a run without checkpoints from one that nobody has heard of
-            found = await reader.list_checkpoints(workflow_id)
-            if as_json:
-                print_json([checkpoint.model_dump(mode="json") for checkpoint in found])
-                return
-            print_table(
-                ("#", "time (UTC)", "status", "processed", "remaining", "quality", "services", "checkpoint id"),
-                [
-                    (
-                        *(one.sequence, brief_time(one.timestamp), readable(one.workflow_status)),
-                        *(one.processed_documents, one.state_data.documents_remaining),
-                        f"{one.state_data.current_quality_score:.2f}",
-                        _services(one),
-                        one.checkpoint_id,
-                    )
-                    for one in found
-                ],
-                right=NUMBERS,
-            )
->>>>>>> main
 
     run_command(main)
 

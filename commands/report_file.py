@@ -1,5 +1,6 @@
 """Where a report is written: whole or not at all, and never over a file that is no report."""
 
+import io
 import os
 import sys
 import tempfile
@@ -73,7 +74,8 @@ def write_page(path: Path, page: str, *, force: bool) -> None:
 
 def write_to_stdout(page: str) -> None:
     """Write the page to stdout as UTF-8, which its header declares, whatever the terminal's encoding is."""
-    sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr] - a TextIO in typeshed
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", newline="\n")
     sys.stdout.write(page)
     sys.stdout.flush()
 

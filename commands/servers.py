@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import signal
+from contextlib import suppress
 from typing import Annotated
 
 import psutil
@@ -15,7 +16,8 @@ from orchestration.embedded.stack import EmbeddedStack
 from orchestration.invocation import command_line
 from orchestration.process_exit import run_main
 from orchestration.settings import Settings, data_dir_from, database_from
-from orchestration.worker.signals import signal_workers
+from orchestration.worker.signals import signal_worker
+from orchestration.worker.slot import find_live_workers
 from perdure.errors import EmbeddedServersNotRunning, RefusedCommand
 from perdure.stores.postgres.connection import check_connection
 from perdure.stores.postgres.migrations import apply_migrations
@@ -77,11 +79,11 @@ async def prepared_settings() -> Settings:
 async def stop_workers() -> int:
     """Send SIGTERM to every worker of this data folder and wait for its end; returns how many workers that were."""
     stopped = []
-    for worker in signal_workers(data_dir_from(), signal.SIGTERM):
-        try:
-            stopped.append(psutil.Process(worker.pid))
-        except psutil.NoSuchProcess:
-            continue
+    for worker in find_live_workers(data_dir_from()):
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(worker.pid)
+            if signal_worker(worker, signal.SIGTERM):
+                stopped.append(process)
     await asyncio.to_thread(psutil.wait_procs, stopped, timeout=WORKERS_END_SECONDS)
     return len(stopped)
 

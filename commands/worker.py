@@ -21,7 +21,7 @@ def worker(
 
     The worker takes work from the task queue of the Temporal server that the environment names, or of this data folder.
     """
-    from worker import main  # noqa: PLC0415 - starts loading the parsers
+    from worker import main  # noqa: PLC0415 - loads every library of a worker
 
     options = ["--supervise"] if supervise else []
     if exit_with_parent is not None:

@@ -1,70 +1,61 @@
-"""Send a signal to a worker of a data folder, after proof that the process is that worker.
+"""Send a signal to a living worker, after proof that the process is that worker.
 
-A process id in a slot's file may be stale, or belong to the process table of another container that shares the folder.
-The proof has two parts: a process holds the slot's lock, and the process of the noted id has the lock's file open.
+A process id in a slot's file may be stale: the system may have given the number to another program since, or the folder
+may be shared with a container that has process ids of its own. So the signal is sent only to a process that has the
+slot's file open while the file's lock is held.
 """
 
 import os
 import signal
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 
-from orchestration.worker.slot import live_workers
+import psutil
+
+from orchestration.worker.slot import LiveWorker
+from perdure.errors import RefusedCommand
 
 
-@dataclass(frozen=True)
-class SignalledWorker:
-    """A worker that got a signal."""
-
-    slot: int
-    pid: int
-
-
-def signal_workers(data_dir: Path, number: signal.Signals, slot: int | None = None) -> list[SignalledWorker]:
-    """Send a signal to the workers of a data folder that are alive in this process table.
+def signal_worker(worker: LiveWorker, number: signal.Signals) -> bool:
+    """Send a signal to a worker; returns whether its process is one of this machine and got the signal.
 
     Args:
-        data_dir: absolute.
+        worker: as `find_live_workers` found it.
         number: the signal.
-        slot: only to the worker of this slot; to all if None.
 
-    Returns:
-        The workers that got it, by slot.
+    Raises:
+        RefusedCommand: the process belongs to another user.
     """
-    reached = []
-    for taken, pid in live_workers(data_dir).items():
-        if slot in (None, taken) and _send(data_dir / "workers" / f"worker-{taken}.lock", pid, number):
-            reached.append(SignalledWorker(taken, pid))
-    return reached
-
-
-def _send(lock: Path, pid: int, number: signal.Signals) -> bool:
-    """Whether the process has the file open, and so got the signal."""
-    if pid <= 0:
+    if not worker.pid:
         return False
     try:
-        # The descriptor stands for this very process: a later process of the same id does not get the signal.
-        process = os.pidfd_open(pid)
+        # A descriptor of the process names this process only: the number can be given to another one between the check
+        # and the signal.
+        # Some builds of Python, such as those that uv installs, lack the call.
+        descriptor = os.pidfd_open(worker.pid) if hasattr(os, "pidfd_open") else None
     except OSError:
         return False
     try:
-        if not _has_open(pid, lock):
+        if not _has_open(worker.pid, worker.lock_file):
             return False
-        signal.pidfd_send_signal(process, number)
-    except OSError:
+        if descriptor is None:
+            os.kill(worker.pid, number)
+        else:
+            signal.pidfd_send_signal(descriptor, number)
+    except ProcessLookupError:
         return False
+    except (PermissionError, psutil.AccessDenied) as error:
+        raise RefusedCommand(
+            f"The worker {worker.pid} belongs to another user; run the command as that user."
+        ) from error
     finally:
-        os.close(process)
+        if descriptor is not None:
+            os.close(descriptor)
     return True
 
 
-def _has_open(pid: int, path: Path) -> bool:
-    wanted = path.stat()
-    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-        try:
-            status = descriptor.stat()
-        except OSError:  # closed meanwhile
-            continue
-        if (status.st_dev, status.st_ino) == (wanted.st_dev, wanted.st_ino):
-            return True
+def _has_open(pid: int, lock_file: Path) -> bool:
+    """Whether the process has this very file open."""
+    with suppress(psutil.NoSuchProcess):
+        return any(Path(opened.path).samefile(lock_file) for opened in psutil.Process(pid).open_files())
     return False
