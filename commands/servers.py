@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from contextlib import suppress
 from typing import Annotated
 
 import psutil
@@ -13,7 +14,8 @@ from orchestration.embedded.record import ServersRecord
 from orchestration.embedded.stack import EmbeddedStack
 from orchestration.process_exit import run_main
 from orchestration.settings import Settings, data_dir_from
-from orchestration.worker.slot import live_workers
+from orchestration.worker.kill import send_signal
+from orchestration.worker.slot import find_live_workers
 from perdure.errors import EmbeddedServersNotRunning, RefusedCommand
 from perdure.stores.postgres.connection import check_connection
 from perdure.stores.postgres.migrations import apply_migrations
@@ -104,14 +106,11 @@ async def _down() -> int:
 async def stop_workers() -> int:
     """Ask every worker of this data folder to stop, and wait for it; returns how many there were."""
     stopped = []
-    for pid in live_workers(data_dir_from()).values():
-        try:
-            process = psutil.Process(pid)
-            if any(part.endswith("worker.py") for part in process.cmdline()):  # the id is of this machine, and ours
-                process.terminate()
+    for worker in find_live_workers(data_dir_from()):
+        with suppress(psutil.Error, RefusedCommand):
+            process = psutil.Process(worker.pid)
+            if send_signal(worker, signal.SIGTERM):
                 stopped.append(process)
-        except psutil.Error:
-            continue
     await asyncio.to_thread(psutil.wait_procs, stopped, timeout=WORKERS_END_SECONDS)
     return len(stopped)
 

@@ -1,4 +1,4 @@
-"""Kill a living worker with SIGKILL, as a power cut would: for `perdure kill-worker`."""
+"""Signals to living workers, sent only to a process that provably holds its slot: for `kill-worker` and `down`."""
 
 import os
 import signal
@@ -14,9 +14,6 @@ from perdure.errors import RefusedCommand
 def kill_worker(data_dir: Path) -> int:
     """Send SIGKILL to the living worker with the lowest slot number and return its process id.
 
-    A process id in a slot's file may be stale: the system may have given the number to another program since. So the
-    signal is sent only to a process that has the slot's file open while the file's lock is held.
-
     Args:
         data_dir: the data folder whose workers are meant.
 
@@ -26,22 +23,34 @@ def kill_worker(data_dir: Path) -> int:
     """
     alive = sorted(find_live_workers(data_dir), key=lambda worker: worker.slot)
     if not alive:
-        raise RefusedCommand(f"No worker of the data folder {data_dir} is alive, so there is none to kill.")
+        raise RefusedCommand(
+            f"No worker of the data folder {data_dir} is alive, so there is none to kill; start a worker first."
+        )
     for worker in alive:
-        if _kill(worker):
+        if send_signal(worker, signal.SIGKILL):
             return worker.pid
     raise RefusedCommand(
         f"The workers of the data folder {data_dir} are no processes of this machine or container; kill them there."
     )
 
 
-def _kill(worker: LiveWorker) -> bool:
-    """Send the signal if the process holds the slot; False if it does not."""
+def send_signal(worker: LiveWorker, number: signal.Signals) -> bool:
+    """Send the signal if the worker's process has the file of its slot open; return False if it does not.
+
+    A process id in a slot's file may be stale: the system may have given the number to another program since.
+
+    Args:
+        worker: whose slot's lock is held.
+        number: of the signal.
+
+    Raises:
+        RefusedCommand: the process belongs to another user.
+    """
     if not worker.pid:
         return False
     try:
-        # A descriptor of the process names this process only: the number can be given to another one between the check
-        # and the signal.
+        # The descriptor names this process only, while the number can be given to another process between the check
+        # and the signal. Python has it on Linux alone.
         descriptor = os.pidfd_open(worker.pid) if hasattr(os, "pidfd_open") else None
     except OSError:
         return False
@@ -49,9 +58,9 @@ def _kill(worker: LiveWorker) -> bool:
         if not _has_open(worker.pid, worker.lock_file):
             return False
         if descriptor is None:
-            os.kill(worker.pid, signal.SIGKILL)
+            os.kill(worker.pid, number)
         else:
-            signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+            signal.pidfd_send_signal(descriptor, number)
     except ProcessLookupError:
         return False
     except (PermissionError, psutil.AccessDenied) as error:

@@ -27,8 +27,8 @@ from temporalio.worker import (
     WorkflowOutboundInterceptor,
 )
 
-import worker
 from orchestration.process_exit import run_main
+from orchestration.program import run as program
 from orchestration.settings import Settings
 from perdure.sandbox.pool import IsolatedPool
 from perdure.stores.postgres import checkpoints, connection, identities, manifest
@@ -208,7 +208,7 @@ def inside_the_parser(process: Any) -> Callable[[FailPoint], None]:
 
     def arm(strike: FailPoint) -> None:
         armed = armed_parsing.Armed(os.getpid(), strike.marker, strike.nth)
-        worker.IsolatedPool = partial(IsolatedPool, process=partial(process, armed), confined=False)  # type: ignore[misc,assignment,attr-defined]  # the fail-point
+        program.IsolatedPool = partial(IsolatedPool, process=partial(process, armed), confined=False)  # type: ignore[misc,assignment,attr-defined]  # the fail-point
 
     return arm
 
@@ -256,7 +256,7 @@ def main() -> None:
     parent = os.getppid()
 
     async def run() -> None:
-        await worker.run_worker(Settings.from_environment(), interceptors=interceptors, parent=parent)
+        await program.run_worker(Settings.from_environment(), interceptors=interceptors, parent=parent)
 
     run_main(run)
 
