@@ -14,8 +14,9 @@ from temporalio import activity
 
 from activities.checkpoints import restore_recorded
 from activities.faults import translate_errors
-from activities.manifest import ManifestActivities, Totals, wire
+from activities.manifest import ManifestActivities
 from perdure.checkpoint import CheckpointStore, WorkflowCheckpoint
+from perdure.manifest import ManifestTotals
 
 
 class RecoverRequest(BaseModel):
@@ -35,7 +36,7 @@ class RecoverResult(BaseModel):
     """The run's new epoch, its counts, and the checkpoint that it continues after."""
 
     epoch: int
-    totals: Totals
+    totals: ManifestTotals
     names: list[str] = []
     """Names of the first page of the queue."""
     latest: WorkflowCheckpoint | None = None
@@ -91,7 +92,7 @@ class RecoveryActivities:
             found = [await store.latest(workflow_id) for store in self.stores]
             return RecoverResult(
                 epoch=epoch,
-                totals=wire(totals),
+                totals=totals,
                 names=await self.manifest.names_of(workflow_id, epoch, 0, totals.queued),
                 latest=max((one for one in found if one), key=lambda one: one.sequence, default=None),
                 restored=restored[0] if restored else 0,

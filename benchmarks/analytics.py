@@ -39,7 +39,7 @@ from orchestration.queries.export import Exporting
 from perdure.services.analytics import MAX_IDENTITIES_PER_DOCUMENT, AnalyticsService
 from perdure.services.analytics.export import ExportFormat
 from perdure.services.analytics.export.tables import CSV_TABLES, EDGES, NODES, PARQUET_TABLES
-from perdure.services.analytics.ranking import ranked
+from perdure.services.analytics.ranking import rank_graph
 from perdure.services.identity import IdentityService
 from perdure.stores.postgres.analytics import OCCURRENCES, PostgresAnalyticsStore
 from perdure.stores.postgres.connection import PostgresPool
@@ -88,7 +88,7 @@ async def build_plainly(pool: PostgresPool) -> dict[str, Any]:
     pairs: Counter[tuple[str, str]] = Counter()
     for _, together in groupby(chosen, key=lambda row: row["position"]):
         pairs.update(combinations(sorted(row["identity_id"] for row in together), 2))
-    nodes = list(ranked(identities, [(source, target, weight) for (source, target), weight in pairs.items()]))
+    nodes = list(rank_graph(identities, [(source, target, weight) for (source, target), weight in pairs.items()]))
     return {"nodes": len(nodes), "edges": len(pairs), "ranking_mb": 0}
 
 

@@ -101,8 +101,8 @@ def checkpoints(*, workflow_id: WorkflowId, as_json: AsJson = False) -> None:
                 [
                     (
                         *(one.sequence, brief_time(one.timestamp), readable(one.workflow_status)),
-                        *(one.processed_documents, one.state_data["documents_remaining"]),
-                        f"{one.state_data['current_quality_score']:.2f}",
+                        *(one.processed_documents, one.state_data.documents_remaining),
+                        f"{one.state_data.current_quality_score:.2f}",
                         _services(one),
                         one.checkpoint_id,
                     )

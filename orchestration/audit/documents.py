@@ -71,7 +71,7 @@ def _compare_counts(evidence: Evidence, latest: WorkflowCheckpoint, *, settled: 
     def say(kind: str, sentence: str) -> None:
         found.append(Difference(kind, f"checkpoint {latest.sequence}", sentence))
 
-    claimed_total = int(data.get("documents_total", 0))
+    claimed_total = data.documents_total
     which = f"Checkpoint {latest.sequence}, the latest,"
     if total < claimed_total or (is_settled(evidence) and total != claimed_total):
         say("wrong_total", f"{which} counts {counted(claimed_total, 'document')} in all, but there are {total} rows.")
@@ -87,13 +87,13 @@ def _compare_counts(evidence: Evidence, latest: WorkflowCheckpoint, *, settled: 
             "wrong_processed_count",
             f"{which} counts {counted(latest.processed_documents, 'processed document')}, but {processed} are.",
         )
-    if quarantined != (claimed := int(data.get("documents_quarantined", 0))):
+    if quarantined != (claimed := data.documents_quarantined):
         say(
             "wrong_quarantined_count",
             f"{which} counts {counted(claimed, 'quarantined document')}, but {quarantined} are.",
         )
     quality = round(totals.quality_sum / processed, 3) if totals and processed else 0.0
-    claimed_quality = float(data.get("current_quality_score", 0.0))
+    claimed_quality = data.current_quality_score
     if processed == latest.processed_documents and abs(quality - claimed_quality) > QUALITY_TOLERANCE:
         say("wrong_quality", f"{which} gives the quality {claimed_quality}, but the documents give {quality}.")
     if is_settled(evidence) and run.status != latest.workflow_status:

@@ -128,8 +128,8 @@ async def _read_documents(evidence: Evidence, database: Snapshot, say: Say) -> N
     if not latest or not evidence.run or latest.epoch != evidence.run.epoch:
         return  # a later run has begun, and has not said anything yet
     data = latest.state_data
-    beyond = [(int(first), int(end)) for first, end in data.get("beyond_watermark", [])]
-    coverage = Coverage(latest.epoch, int(data.get("watermark", 0)), beyond)
+    beyond = [(first, end) for first, end in data.beyond_watermark]
+    coverage = Coverage(latest.epoch, data.watermark, beyond)
     evidence.offences += await database.check_coverage(coverage)
     if latest.workflow_status in COMPLETED:
         say("checking identities, graph, tables and vectors")

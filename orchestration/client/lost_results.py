@@ -29,11 +29,11 @@ class Losses:
         """What was lost, for people; empty if nothing was."""
         if self.latest is None or not self.documents:
             return ""
-        then = self.latest.processed_documents + int(self.latest.state_data["documents_quarantined"])
+        then = self.latest.processed_documents + self.latest.state_data.documents_quarantined
         if self.database_is_empty:
             return (
                 f"The database knows nothing of this run. Checkpoint {self.latest.sequence} says that {then} of "
-                f"{self.latest.state_data['documents_total']} documents had been finished; what came out of them is "
+                f"{self.latest.state_data.documents_total} documents had been finished; what came out of them is "
                 "gone with the database, so they are processed again."
             )
         return (
@@ -55,7 +55,7 @@ async def find_losses(client: RunClient, workflow_id: str, execution: WorkflowEx
     recorded = history.checkpoints if history else []
     restored = [await restore_recorded(store, stores, workflow_id, recorded) for store in stores]
     latest = await client.stores.latest(workflow_id)
-    then = latest.processed_documents + int(latest.state_data["documents_quarantined"]) if latest else 0
+    then = latest.processed_documents + latest.state_data.documents_quarantined if latest else 0
     now = totals.processed + totals.quarantined if totals else 0
     return Losses(
         latest,

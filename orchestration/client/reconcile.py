@@ -160,7 +160,7 @@ def make_ending(execution: WorkflowExecution, run: HistoryRun, standing: Standin
     pipeline = run.pipeline or PipelineInput(sources=[])
     options = pipeline.options
     if latest and latest.epoch == standing.epoch:
-        options = PipelineOptions.model_validate(latest.state_data["options"])  # what was set while it ran
+        options = PipelineOptions.model_validate(latest.state_data.options)  # what was set while it ran
     watermark = standing.finished[0][1] if standing.finished and standing.finished[0][0] == 0 else 0
     state = PipelineState(
         epoch=standing.epoch,
@@ -199,6 +199,5 @@ def _since(standing: Standing) -> list[Range]:
     state = PipelineState(unsaved=list(standing.finished))
     if latest and latest.epoch == standing.epoch:
         data = latest.state_data
-        beyond = [(int(first), int(end)) for first, end in data["beyond_watermark"]]
-        state.mark_saved([(0, int(data["watermark"])), *beyond])
+        state.mark_saved([(0, data.watermark), *((first, end) for first, end in data.beyond_watermark)])
     return state.unsaved

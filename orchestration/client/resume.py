@@ -166,8 +166,8 @@ async def _pipeline_to_resume(
 ) -> PipelineInput:
     """The input of the run that goes on: from the checkpoint, else from history, else from the manifest."""
     if checkpoint:
-        sources = checkpoint.state_data["sources"]
-        options = PipelineOptions.model_validate(checkpoint.state_data["options"])
+        sources = checkpoint.state_data.sources
+        options = PipelineOptions.model_validate(checkpoint.state_data.options)
     elif execution:
         first = await client.original_input(workflow_id, execution.run_id)
         sources, options = first.sources, first.options

@@ -117,12 +117,12 @@ def combine(
     elif checkpoint:
         data = checkpoint.state_data
         documents = DocumentCounts(
-            total=data["documents_total"],
+            total=data.documents_total,
             processed=checkpoint.processed_documents,
-            quarantined=data["documents_quarantined"],
-            remaining=data["documents_remaining"],
+            quarantined=data.documents_quarantined,
+            remaining=data.documents_remaining,
         )
-        quality = data["current_quality_score"]
+        quality = data.current_quality_score
     else:
         total = (shown.get(DOCUMENTS_TOTAL) if shown else None) or 0
         processed = (shown.get(DOCUMENTS_PROCESSED) if shown else None) or 0
@@ -142,7 +142,7 @@ def combine(
         web_ui=ui_link(settings, workflow_id, execution.run_id) if execution else None,
         waiting=announced == "waiting",
         running=execution is not None and execution.status == WorkflowExecutionStatus.RUNNING,
-        recovered=checkpoint.state_data.get("recovered") if checkpoint else None,
+        recovered=checkpoint.state_data.recovered if checkpoint else None,
         held_back_by=_held_back_by(checkpoint) if checkpoint else None,
         started_at=execution.start_time if execution else None,
     )
@@ -161,18 +161,15 @@ def _status(execution: WorkflowExecution | None, announced: str | None, checkpoi
 
 
 def _held_back_by(checkpoint: WorkflowCheckpoint) -> str | None:
-    breaker = checkpoint.state_data.get("breaker")
+    breaker = checkpoint.state_data.breaker
     if not breaker:
         return None
     services = [
-        f"{name} has been unhealthy since {one['since'][:19].replace('T', ' ')} UTC{_why(one)}"
-        for name, one in breaker["services"].items()
+        f"{name} has been unhealthy since {service.since[:19].replace('T', ' ')} UTC"
+        + (f" ({service.why})" if service.why else "")
+        for name, service in breaker.services.items()
     ]
     return f"{' and '.join(services)}; the run goes on by itself when that is over."
-
-
-def _why(service: dict[str, str]) -> str:
-    return f" ({service['why']})" if service.get("why") else ""
 
 
 def _mark(checkpoint: WorkflowCheckpoint | None) -> CheckpointMark | None:

@@ -4,20 +4,16 @@ This room may import `perdure.errors` only. Start reading in `model.py`, then `c
 """
 
 from perdure.checkpoint.chain import canonical_json, checkpoint_id, compute_digest, sealed, upgrade
-from perdure.checkpoint.model import (
-    CHECKPOINT_VERSION,
-    MAX_DOCUMENTS,
-    MAX_INTEGER_DIGITS,
-    MAX_JSON_DEPTH,
+from perdure.checkpoint.model import CHECKPOINT_VERSION, MAX_DOCUMENTS, ServiceState, WorkflowCheckpoint
+from perdure.checkpoint.state_data import (
     TERMINAL_STATUSES,
-    JsonObject,
-    ServiceState,
-    Text,
-    UtcTime,
-    WorkflowCheckpoint,
+    StateData,
+    TrippedBreaker,
+    UnhealthyService,
     WorkflowStatus,
 )
 from perdure.checkpoint.store import CheckpointStore
+from perdure.checkpoint.values import MAX_INTEGER_DIGITS, MAX_JSON_DEPTH, JsonObject, Text, UtcTime
 
 __all__ = [
     "CHECKPOINT_VERSION",
@@ -28,7 +24,10 @@ __all__ = [
     "CheckpointStore",
     "JsonObject",
     "ServiceState",
+    "StateData",
     "Text",
+    "TrippedBreaker",
+    "UnhealthyService",
     "UtcTime",
     "WorkflowCheckpoint",
     "WorkflowStatus",

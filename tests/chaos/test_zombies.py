@@ -16,6 +16,8 @@ from tests.chaos.papers import write_documents
 from tests.chaos.workers import ChaosWorker
 from workflows.messages import PipelineOptions
 
+pytestmark = pytest.mark.slow
+
 AWAKE_SECONDS = 2.0
 """For a zombie to try what it was about to do."""
 OPTIONS = PipelineOptions(concurrency=2, heartbeat_timeout_seconds=3)

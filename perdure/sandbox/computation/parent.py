@@ -81,6 +81,8 @@ class Subprocess:
         with suppress(TimeoutError):
             async with asyncio.timeout(_LAST_WORDS_SECONDS):
                 said = (await self._process.stderr.read()).decode(errors="replace").strip()
+                # `kill` reaps a process that has ended; asyncio then reports the exit code 255.
+                await self._process.wait()
         with suppress(ProcessLookupError):
             self._process.kill()
         code = await self._process.wait()

@@ -8,13 +8,13 @@ from typing import BinaryIO
 
 from perdure.sandbox.computation.child import serve_parent
 from perdure.sandbox.computation.exchange import blocks, packed, read_rows
-from perdure.services.analytics.ranking import ranked
+from perdure.services.analytics.ranking import rank_graph
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     """Rank one graph."""
     nodes = [name for (name,) in read_rows(requests)]
-    answers.writelines(map(packed, blocks(ranked(nodes, ((s, t, w) for s, t, w in read_rows(requests))))))
+    answers.writelines(map(packed, blocks(rank_graph(nodes, ((s, t, w) for s, t, w in read_rows(requests))))))
     answers.flush()
 
 

@@ -98,7 +98,7 @@ async def _record(
     checkpoint = make(
         Standing(
             epoch,
-            ManifestTotals(**dict(totals)) if totals else ManifestTotals(0, 0, 0, 0, 0, 0, 0, 0.0),
+            ManifestTotals(**dict(totals)) if totals else ManifestTotals(),
             [(one["first"], one["past"]) for one in finished],
             upgrade(dict(row)) if row else None,
         )

@@ -88,8 +88,8 @@ async def copy_run(pool: PostgresPool, checkpoint: WorkflowCheckpoint, target: s
             await conn.execute(
                 "INSERT INTO run_epochs VALUES ($1, $2, $3)", target, f"fork of {checkpoint.checkpoint_id}", 1
             )
-            ranges = [(0, data["watermark"]), *data["beyond_watermark"]]
-            total = await conn.fetchval(_END, origin, data["documents_total"], checkpoint.epoch)
+            ranges = [(0, data.watermark), *data.beyond_watermark]
+            total = await conn.fetchval(_END, origin, data.documents_total, checkpoint.epoch)
             await _run(
                 conn,
                 _COPY_DOCUMENTS,

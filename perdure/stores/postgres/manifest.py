@@ -179,14 +179,14 @@ class PostgresManifestStore:
             return await conn.fetchval(sql.PARTS, workflow_id, position) or b""
 
     async def close_run(
-        self, workflow_id: str, epoch: int, status: str, *, through_with: int | None = None
+        self, workflow_id: str, epoch: int, status: str, *, expected_finished: int | None = None
     ) -> ManifestTotals:
         async with self._pool.transaction(limit_seconds=SHORT_SECONDS) as conn:
             await _lock_run(conn, workflow_id, epoch)
-            before = await _totals(conn, workflow_id) or _EMPTY
-            if through_with is not None and (before.pending or before.total < through_with):
+            before = await _totals(conn, workflow_id) or ManifestTotals()
+            if expected_finished is not None and (before.pending or before.total < expected_finished):
                 raise StoreSetBack(
-                    f"All {through_with} documents of {workflow_id} had a result, and only "
+                    f"All {expected_finished} documents of {workflow_id} had a result, and only "
                     f"{before.processed + before.quarantined} have one now."
                 )
             if status == "cancelled":
@@ -198,7 +198,7 @@ class PostgresManifestStore:
                 "UPDATE runs SET status = $2, updated_at = now() WHERE workflow_id = $1 AND status IS DISTINCT FROM $2",
                 *(workflow_id, status),
             )
-            return await _totals(conn, workflow_id) or _EMPTY
+            return await _totals(conn, workflow_id) or ManifestTotals()
 
     async def names(self, workflow_id: str, epoch: int, first: int, end: int) -> Sequence[str]:
         async with self._pool.connection() as conn:
@@ -240,7 +240,7 @@ class PostgresManifestStore:
     async def totals(self, workflow_id: str) -> ManifestTotals | None:
         async with self._pool.connection() as conn:
             known = await conn.fetchval("SELECT EXISTS (SELECT FROM runs WHERE workflow_id = $1)", workflow_id)
-            return (await _totals(conn, workflow_id) or _EMPTY) if known else None
+            return (await _totals(conn, workflow_id) or ManifestTotals()) if known else None
 
     async def failures(self, workflow_id: str) -> Sequence[Failure]:
         async with self._pool.connection() as conn:
@@ -249,9 +249,6 @@ class PostgresManifestStore:
                 workflow_id,
             )
         return [Failure(**dict(row)) for row in rows]
-
-
-_EMPTY = ManifestTotals(0, 0, 0, 0, 0, 0, 0, 0.0)
 
 
 async def _lock_run(conn: Connection, workflow_id: str, epoch: int) -> None:
@@ -274,7 +271,7 @@ async def _raise_if_lost(conn: Connection, outcome: str, workflow_id: str, posit
 
 async def _counted(conn: Connection, workflow_id: str, epoch: int) -> ManifestTotals:
     """Read the whole manifest once; what is added to it from now on is counted as it comes."""
-    totals = await _totals(conn, workflow_id) or _EMPTY
+    totals = await _totals(conn, workflow_id) or ManifestTotals()
     await conn.execute(
         "UPDATE run_epochs SET total = $3, queued_bytes = $4 WHERE workflow_id = $1 AND epoch = $2",
         *(workflow_id, epoch, totals.total, totals.queued_bytes),

@@ -9,6 +9,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ import numpy as np
 from perdure.documents.document import EMBEDDING_DIMENSIONS, ProcessedDocument
 from perdure.sandbox.child import LENGTH
 from perdure.sandbox.limits import AllowCpu, Limits
+from tests.session_reaper import MARK as SESSION
 
 
 def attempt(uri: str, name: str, descriptor: int, limits: Limits, allow_cpu: AllowCpu) -> ProcessedDocument:
@@ -114,7 +116,8 @@ def _framed(content: object) -> bytes:
     return LENGTH.pack(len(message)) + message
 
 
-MARKER = "/tmp/perdure-was-taken-over"
+# The children of a pool are forked from this process's environment, so both sides of a test agree on the path.
+MARKER = str(Path(tempfile.gettempdir()) / f"perdure-taken-over-{os.environ.get(SESSION, '')}")
 ANSWERS = {
     "answer exploit": _framed((True, Exploit(MARKER))),
     "answer progress": _framed((None, (Exploit(MARKER), b""))),

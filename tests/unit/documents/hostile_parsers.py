@@ -124,5 +124,5 @@ _ACTIONS: dict[str, Callable[[str], object]] = {
     "close": _close_everything,
     "naps": _nap,
     "works": _work,
-    "slowly": lambda _: time.sleep(1),
+    "slowly": lambda _: time.sleep(0.5),
 }
