@@ -15,8 +15,8 @@ from temporalio import activity
 from activities.faults import translate_errors
 from activities.manifest import ManifestActivities
 from perdure.checkpoint import CheckpointStore, WorkflowCheckpoint
-from perdure.manifest import ManifestTotals
 from perdure.checkpoint.sync import sync_all
+from perdure.manifest import ManifestTotals
 
 
 class RecoverRequest(BaseModel):

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -104,7 +105,7 @@ def test_session_that_is_ended_leaves_no_process_and_no_folder(
     finally:
         session.kill()
     for pid in (int(child), int(worker)):
-        assert wait_until(lambda pid=pid: not psutil.pid_exists(pid), SECONDS), pid
+        assert wait_until(partial(_is_gone, pid), SECONDS), pid
     assert wait_until(lambda: not Path(folder).exists(), SECONDS)
 
 
@@ -114,3 +115,7 @@ def test_children_hear_sigint_although_the_session_ignored_it(tmp_path: Path, op
     session = begin(tmp_path, INTERRUPTED, *options, prepare=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
     code, output = end(session)
     assert code == 0, output
+
+
+def _is_gone(pid: int) -> bool:
+    return not psutil.pid_exists(pid)

@@ -66,9 +66,7 @@ async def _copy(conn: Connection, checkpoint: WorkflowCheckpoint, target: str) -
         )
     )
     await conn.execute(INSERT_EPOCH, target, f"fork of {checkpoint.checkpoint_id}", _COPIED_EPOCH)
-    end = await conn.fetchval(
-        *_SQL["find_end"].bind(origin=origin, total=data.documents_total, epoch=checkpoint.epoch)
-    )
+    end = await conn.fetchval(*_SQL["find_end"].bind(origin=origin, total=data.documents_total, epoch=checkpoint.epoch))
     ranges = [(0, data.watermark), *data.beyond_watermark]
     await _run(
         conn,
