@@ -74,5 +74,5 @@ async def test_missing_key_and_wrong_key_differ(denying: str) -> None:
 
 
 def test_link_escapes_the_workflow_id(settings: Settings) -> None:
-    link = ui_link(settings, "a/b?c#d e", "run")
-    assert link == f"{settings.temporal.web_ui}/namespaces/default/workflows/a%2Fb%3Fc%23d%20e/run/history"
+    link = ui_link(settings, "a/b?c#d e")
+    assert link == f"{settings.temporal.web_ui}/namespaces/default/workflows/a%2Fb%3Fc%23d%20e"
