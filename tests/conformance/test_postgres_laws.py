@@ -192,7 +192,7 @@ async def test_writers_at_once_never_interleave(
         await second
         latest = await store.latest("run")
         assert latest is not None
-        assert latest.state_data["writer"] == 2
+        assert latest.state_data.model_extra == {"writer": 2}
     finally:
         await one.close()
         await other.close()

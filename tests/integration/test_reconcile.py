@@ -179,8 +179,8 @@ async def test_the_end_of_a_run_takes_its_leases_away(
         await manifest.commit(workflow_id, lease, 1, processed(), attempts=1)
     (only,) = await mirrors(orchestrator, workflow_id)
     data = only.state_data
-    assert (only.processed_documents, data["documents_remaining"]) == (1, 1)
-    assert (data["watermark"], data["beyond_watermark"], data["finished_since_last"]) == (1, [], [[0, 1]])
+    assert (only.processed_documents, data.documents_remaining) == (1, 1)
+    assert (data.watermark, data.beyond_watermark, data.finished_since_last) == (1, [], [[0, 1]])
     assert await differences(orchestrator, workflow_id) == []
 
 

@@ -20,7 +20,7 @@ def check_chain(world: World, workflow_id: str, *, status: str, first: int = 1) 
     assert {checkpoint.workflow_status for checkpoint in chain[:-1]} <= IN_PROGRESS
     assert chain[-1].workflow_status == status
     assert world.closed_as == [status]
-    finished = [tuple(span) for checkpoint in chain for span in checkpoint.state_data["finished_since_last"]]
+    finished = [tuple(span) for checkpoint in chain for span in checkpoint.state_data.finished_since_last]
     ordinals = [ordinal for start, end in finished for ordinal in range(start, end)]
     assert len(ordinals) == len(set(ordinals)), "a document belongs to one checkpoint"
     assert {world.queue[ordinal] for ordinal in ordinals} == set(world.queue) & set(world.done)

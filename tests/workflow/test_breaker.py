@@ -42,8 +42,9 @@ async def test_unhealthy_service_pauses_the_run_until_it_is_healthy(begin: Begin
     assert "UTC (Connection refused); the run is paused" in progress.waiting_for
     shown = (await run.describe()).typed_search_attributes
     assert [pair.value for pair in shown if pair.key.name == "PipelineStatus"] == ["paused"]
-    breaker = world.mirror[-1].state_data["breaker"]
-    assert list(breaker["services"]) == ["Letters"]
+    breaker = world.mirror[-1].state_data.breaker
+    assert breaker is not None
+    assert list(breaker.services) == ["Letters"]
     handed_out = await scheduled_batches(run)
     assert handed_out == len(world.done) < 60
     await until_captured(world, 2)
@@ -56,7 +57,7 @@ async def test_unhealthy_service_pauses_the_run_until_it_is_healthy(begin: Begin
     statuses = [checkpoint.workflow_status for checkpoint in chain]
     assert "paused" in statuses
     assert "in_progress" in statuses[statuses.index("paused") :]
-    assert all(("breaker" in checkpoint.state_data) == (checkpoint.workflow_status == "paused") for checkpoint in chain)
+    assert all((c.state_data.breaker is not None) == (c.workflow_status == "paused") for c in chain)
 
 
 async def test_breaker_trips_and_closes_while_no_document_finishes(begin: Begin) -> None:

@@ -44,10 +44,10 @@ async def test_checkpoint_records_counts_position_and_services(begin: Begin) -> 
     chain = check_chain(world, run.id, status="completed_with_failures")
     last = chain[-1]
     data = last.state_data
-    assert (data["documents_total"], data["documents_remaining"], data["documents_quarantined"]) == (3, 0, 1)
-    assert data["current_quality_score"] == QUALITY
-    assert data["watermark"] == 3
-    assert data["sources"] == ["file:///papers"]
+    assert (data.documents_total, data.documents_remaining, data.documents_quarantined) == (3, 0, 1)
+    assert data.current_quality_score == QUALITY
+    assert data.watermark == 3
+    assert data.sources == ["file:///papers"]
     assert last.metadata["run_id"] == run.result_run_id
     events = [checkpoint.metadata["event_id"] for checkpoint in chain]
     assert events == sorted(set(events))

@@ -51,7 +51,7 @@ async def test_run_cancelled_in_any_phase_records_one_cancelled_checkpoint(
     assert [checkpoint.workflow_status for checkpoint in chain].count("cancelled") == 1
     assert len(world.requests_of("process_batch")) == dispatched, "nothing more is handed out"
     data = chain[-1].state_data
-    assert chain[-1].processed_documents + data["documents_cancelled"] == (data["documents_total"] or 0)
+    assert chain[-1].processed_documents + data.documents_cancelled == (data.documents_total or 0)
 
 
 async def test_cancellation_during_the_last_checkpoint_has_no_effect(begin: Begin) -> None:
@@ -81,7 +81,7 @@ async def test_paused_run_can_be_cancelled(begin: Begin) -> None:
     await run.cancel()
     assert isinstance(await outcome(run), CancelledError)
     chain = check_chain(world, run.id, status="cancelled")
-    assert chain[-1].state_data["documents_cancelled"] == 2
+    assert chain[-1].state_data.documents_cancelled == 2
 
 
 async def test_addition_in_flight_at_a_cancellation_gets_an_answer(begin: Begin) -> None:
@@ -110,8 +110,8 @@ async def test_addition_in_flight_at_a_cancellation_gets_an_answer(begin: Begin)
     assert not (await adding.result()).saved
     assert isinstance(await outcome(run), CancelledError)
     chain = check_chain(world, run.id, status="cancelled")
-    assert chain[-1].state_data["documents_total"] == 2
-    assert chain[-1].state_data["documents_cancelled"] == 2, "what was added meanwhile is not forgotten"
+    assert chain[-1].state_data.documents_total == 2
+    assert chain[-1].state_data.documents_cancelled == 2, "what was added meanwhile is not forgotten"
 
 
 async def test_run_with_unusable_sources_fails_with_the_reason(begin: Begin) -> None:

@@ -144,10 +144,10 @@ async def test_open_run_waits_for_additions_when_all_documents_are_finished(begi
     await until(lambda: bool(world.mirror), "a checkpoint covers the document")
     progress = await run.query(DocumentPipeline.progress)
     assert (progress.workflow_status, progress.open, progress.documents.remaining) == ("in_progress", True, 0)
-    await until(lambda: world.mirror[-1].state_data["options"]["open"] is True, "a resumption would be open too")
+    await until(lambda: world.mirror[-1].state_data.options["open"] is True, "a resumption would be open too")
     await close(run)
     await run.result()
-    assert world.mirror[-1].state_data["options"]["open"] is False
+    assert world.mirror[-1].state_data.options["open"] is False
 
 
 async def test_refused_addition_gives_the_reason_and_the_run_continues(begin: Begin) -> None:

@@ -59,7 +59,7 @@ async def test_random_schedule_ends_with_a_gapless_chain_and_no_open_document(be
         with pytest.raises(Exception, match="Workflow execution failed"):
             await run.result()
         chain = check_chain(world, run.id, status="cancelled")
-        assert len(world.done) + chain[-1].state_data["documents_cancelled"] == len(world.documents)
+        assert len(world.done) + chain[-1].state_data.documents_cancelled == len(world.documents)
         return
     await run.execute_update(DocumentPipeline.unpause)
     await run.execute_update(DocumentPipeline.close)

@@ -96,4 +96,4 @@ async def test_waiting_run_can_be_paused_and_cancelled(begin: Begin) -> None:
     with pytest.raises(Exception, match="Workflow execution failed"):
         await run.result()
     chain = check_chain(world, run.id, status="cancelled")
-    assert chain[-1].state_data["documents_cancelled"] == 2
+    assert chain[-1].state_data.documents_cancelled == 2

@@ -40,7 +40,7 @@ async def test_window_width_changes_while_the_run_works(begin: Begin) -> None:
     await run.result()
     assert world.widest == 1
     chain = check_chain(world, run.id, status="completed")
-    assert chain[-1].state_data["options"]["concurrency"] == 1, "a resumption keeps the width"
+    assert chain[-1].state_data.options["concurrency"] == 1, "a resumption keeps the width"
 
 
 @pytest.mark.parametrize("wrong", [0, -1, MAX_CONCURRENCY + 1])
@@ -61,15 +61,15 @@ async def test_completion_out_of_order_gives_a_watermark_and_ranges(begin: Begin
     run = await begin(world, concurrency=6)
     await until(lambda: bool(world.mirror) and world.mirror[-1].processed_documents == 4, "the checkpoint covers four")
     data = world.mirror[-1].state_data
-    assert (data["watermark"], data["beyond_watermark"]) == (0, [[1, 2], [3, 6]])
+    assert (data.watermark, data.beyond_watermark) == (0, [[1, 2], [3, 6]])
     world.release(0)
     await until(lambda: world.mirror[-1].processed_documents == 5, "the checkpoint covers five")
     data = world.mirror[-1].state_data
-    assert (data["watermark"], data["beyond_watermark"]) == (2, [[3, 6]])
+    assert (data.watermark, data.beyond_watermark) == (2, [[3, 6]])
     world.release()
     await run.result()
     chain = check_chain(world, run.id, status="completed")
-    assert (chain[-1].state_data["watermark"], chain[-1].state_data["beyond_watermark"]) == (6, [])
+    assert (chain[-1].state_data.watermark, chain[-1].state_data.beyond_watermark) == (6, [])
 
 
 async def test_paused_run_hands_out_no_batch_and_records_the_pause(begin: Begin) -> None:

@@ -21,7 +21,7 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
         resolution = Resolution(kind, read_rows(requests))
         answers.writelines(map(pack, split_into_blocks(resolution.pairs())))
         answers.flush()
-        resolution.learn(read_rows(requests))
+        resolution.add_counts(read_rows(requests))
         answers.writelines(map(pack, split_into_blocks(resolution.joins())))
         answers.flush()
 
