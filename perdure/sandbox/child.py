@@ -29,8 +29,8 @@ _RECEIVED_BYTES = MEGABYTE
 def serve(connection: socket.socket) -> None:
     """Read documents on request until the connection closes.
 
-    The content of a request is `(work, URI, name, earlier parts)`. `work` is `(parser, codec, limits)`, pickled by itself
-    and the same for every request of a pool. `perdure.sandbox.messages` describes the replies.
+    The content of a request is `(work, URI, name, earlier parts)`. `work` is `(parser, codec, limits)`, pickled by
+    itself and the same for every request of a pool. `perdure.sandbox.messages` describes the replies.
     """
     work = None
     while (received := _receive_request(connection)) is not None:
