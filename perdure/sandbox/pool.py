@@ -8,7 +8,6 @@ The process that owns the pool imports no parser library.
 
 import asyncio
 import pickle
-from dataclasses import dataclass
 from typing import Generic
 
 from perdure.errors import DependencyUnavailable, DocumentError, ParserFailure, ParserKilled, ParserTimedOut
@@ -17,7 +16,7 @@ from perdure.sandbox.child_exit import explain_exit
 from perdure.sandbox.fork_server import ForkServer, Zygote
 from perdure.sandbox.forked_child import POOL, Child
 from perdure.sandbox.idle_watch import stop_when_idle
-from perdure.sandbox.job import Answer, Job, OpenedDocument
+from perdure.sandbox.job import Answer, Job, OpenedDocument, Outcome
 from perdure.sandbox.limits import ProcessLimits
 from perdure.sandbox.parts import KeptParts, Send
 
@@ -25,18 +24,6 @@ _MAX_SERVED = 200
 """Documents a child: its memory limit counts from its start, and memory fragments."""
 _MAX_KILLED_ATTEMPTS = 5
 """Attempts at a document whose parser is killed from outside, which is more often the machine's fault."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome(Generic[Answer]):
-    """The result of one document."""
-
-    document: Answer
-    """The parser's answer."""
-    attempts: int
-    """Children that read the document."""
-    version: str = ""
-    """Version of the bytes that were opened, as the opener gave it."""
 
 
 class IsolatedPool(Generic[Answer]):
