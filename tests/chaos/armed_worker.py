@@ -27,9 +27,9 @@ from temporalio.worker import (
     WorkflowOutboundInterceptor,
 )
 
+from orchestration.embedded.configured import read_settings
 from orchestration.process_exit import run_main
 from orchestration.program import run as program
-from orchestration.settings import Settings
 from perdure.sandbox.pool import IsolatedPool
 from perdure.stores.postgres import checkpoints, connection, identities, manifest
 from tests.chaos import armed_parsing
@@ -256,7 +256,7 @@ def main() -> None:
     parent = os.getppid()
 
     async def run() -> None:
-        await program.run_worker(Settings.from_environment(), interceptors=interceptors, parent=parent)
+        await program.run_worker(read_settings(), interceptors=interceptors, parent=parent)
 
     run_main(run)
 
