@@ -7,6 +7,7 @@ import argparse
 import os
 from collections.abc import Sequence
 
+from perdure.documents.warm_up import WARM_UP
 from perdure.sandbox.fork_server import Zygote
 
 
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parsed = parser.parse_args(arguments)
     # Loading the parsers takes longest, and a run waits for a worker that comes back. So the zygote starts first.
-    zygote = Zygote()
+    zygote = Zygote(WARM_UP)
     # numpy starts its threads as soon as it is loaded. The worker has no use for them, and a supervisor forks, so it
     # must have one thread only.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

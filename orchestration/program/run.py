@@ -25,10 +25,10 @@ from orchestration.worker.lost_activities import InHand, rescue_lost_activities
 from orchestration.worker.reclaim import keep_reclaiming
 from orchestration.worker.slot import take_slot
 from orchestration.worker.supervisor import Supervisor
+from perdure.documents.pool import open_document_pool
 from perdure.documents.processing import process_document
 from perdure.errors import DependencyUnavailable, PerdureError
 from perdure.sandbox.fork_server import ForkServer, Zygote
-from perdure.sandbox.pool import IsolatedPool
 from perdure.stores.postgres.migrations import apply_migrations
 
 PARENT_CHECK_SECONDS = 0.5
@@ -88,7 +88,7 @@ async def run_worker(
     slot = take_slot(settings.data_dir)
     announce_settings(settings, slot.lock_file)
     stores = open_stores(settings)
-    pool = IsolatedPool(settings.pool_workers, settings.limits, server=fork_server, **_reading(settings))
+    pool = open_document_pool(settings.pool_workers, settings.limits, server=fork_server, **_reading(settings))
     pool.start()
     try:
         client = await connect(settings, identity=slot.identity)

@@ -18,6 +18,7 @@ from orchestration.settings import Settings
 from orchestration.stores import Stores
 from perdure import __version__
 from perdure.documents.discovery import discover
+from perdure.documents.document import ProcessedDocument
 from perdure.documents.sources import content_hash
 from perdure.sandbox.pool import IsolatedPool
 from workflows.document_pipeline import DocumentPipeline
@@ -35,7 +36,7 @@ def build_worker(
     settings: Settings,
     stores: Stores,
     services: Services,
-    pool: IsolatedPool,
+    pool: IsolatedPool[ProcessedDocument],
     interceptors: Sequence[Interceptor] = (),
 ) -> Worker:
     """Return the worker with all its activities wired; it does not poll yet.

@@ -16,7 +16,7 @@ from orchestration.settings.variables import (
     read_ocr,
     read_variables,
 )
-from perdure.sandbox.limits import Limits
+from perdure.documents.limits import Limits
 
 if TYPE_CHECKING:
     from perdure.documents.extraction.ocr import Ocr
@@ -33,6 +33,8 @@ class Settings:
     task_queue: str = DEFAULT_TASK_QUEUE
     checkpoint_dir: Path | None = None
     """Where checkpoint files are written; None to write none."""
+    checkpoint_url: str | None = None
+    """Bucket or folder where checkpoint objects are written; None to write none."""
     pool_workers: int = field(default_factory=lambda: os.cpu_count() or 1)
     limits: Limits = field(default_factory=Limits)
     external_services: Mapping[str, str] = field(default_factory=dict)
@@ -70,6 +72,7 @@ class Settings:
             temporal=temporal,
             task_queue=variables.task_queue,
             checkpoint_dir=data_dir / "checkpoints" if variables.file_checkpoints == "1" else None,
+            checkpoint_url=variables.checkpoint_url,
             pool_workers=variables.pool_workers,
             limits=read_limits(environment),
             external_services=variables.external_services,
@@ -87,6 +90,7 @@ class Settings:
             "PERDURE_DATA_DIR": str(self.data_dir),
             "PERDURE_TASK_QUEUE": self.task_queue,
             "PERDURE_FILE_CHECKPOINTS": "1" if self.checkpoint_dir else "0",
+            "PERDURE_CHECKPOINT_URL": self.checkpoint_url or "",
             "PERDURE_POOL_WORKERS": str(self.pool_workers),
             "PERDURE_OCR": self.ocr.languages if self.ocr else "",
             "PERDURE_SERVICES": json.dumps(dict(self.external_services)) if self.external_services else "",

@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
 
 from orchestration.settings.service_list import parse_services
+from perdure.documents.limits import Limits
 from perdure.errors import InvalidConfiguration
-from perdure.sandbox.limits import Limits
+from perdure.stores.objects.address import check_url
 
 if TYPE_CHECKING:
     from perdure.documents.extraction.ocr import Ocr
@@ -49,6 +50,10 @@ class Variables(BaseModel):
     """None for the data folder's own database."""
     task_queue: str = Field(default=DEFAULT_TASK_QUEUE, alias="PERDURE_TASK_QUEUE")
     file_checkpoints: Literal["0", "1"] = Field(default="1", alias="PERDURE_FILE_CHECKPOINTS", description="0 or 1")
+    checkpoint_url: Annotated[str, BeforeValidator(check_url)] | None = Field(
+        default=None, alias="PERDURE_CHECKPOINT_URL", repr=False
+    )
+    """None to write no checkpoint objects."""
     pool_workers: int = Field(
         default_factory=lambda: os.cpu_count() or 1,
         alias="PERDURE_POOL_WORKERS",

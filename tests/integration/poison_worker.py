@@ -6,12 +6,12 @@ from functools import partial
 from orchestration.embedded.configured import read_settings
 from orchestration.process_exit import run_main
 from orchestration.program import run as program
-from perdure.sandbox.pool import IsolatedPool
+from perdure.documents.pool import open_document_pool
 from tests.integration import poisoned_parsing
 
 
 def main() -> None:
-    program.IsolatedPool = partial(IsolatedPool, process=poisoned_parsing.process)  # type: ignore[misc,assignment,attr-defined]  # the poison
+    program.open_document_pool = partial(open_document_pool, process=poisoned_parsing.process)  # type: ignore[attr-defined]  # the poison
     parent = os.getppid()
 
     async def run() -> None:

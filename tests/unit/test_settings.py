@@ -13,8 +13,8 @@ from orchestration.embedded.configured import read_database_url, read_settings, 
 from orchestration.settings import Settings, data_dir_from
 from orchestration.settings.temporal import TemporalSettings
 from orchestration.settings.variables import Variables, limit_variable
+from perdure.documents.limits import Limits
 from perdure.errors import EmbeddedServersNotRunning, InvalidConfiguration
-from perdure.sandbox.limits import Limits
 
 EXTERNAL = {
     "DATABASE_URL": "postgresql://me:secret@db.example:5432/perdure",
@@ -47,6 +47,7 @@ def test_every_setting_but_the_servers_has_a_default() -> None:
         ("PERDURE_DATA_DIR", "/srv/perdure", Path("/srv/perdure"), lambda found: found.data_dir),
         ("PERDURE_TASK_QUEUE", "night", "night", lambda found: found.task_queue),
         ("PERDURE_FILE_CHECKPOINTS", "0", None, lambda found: found.checkpoint_dir),
+        ("PERDURE_CHECKPOINT_URL", "s3://bucket/a/", "s3://bucket/a", lambda found: found.checkpoint_url),
         ("PERDURE_POOL_WORKERS", "256", 256, lambda found: found.pool_workers),
         ("PERDURE_OCR", "0", None, lambda found: found.ocr),
         ("PERDURE_SERVICES", "a=tcp://b:1", {"a": "tcp://b:1"}, lambda found: found.external_services),
@@ -112,6 +113,7 @@ def test_database_address_is_read_without_other_variables() -> None:
         ("PERDURE_SERVICES", '{"search": 1}'),
         ("PERDURE_SERVICES", '{"search"'),
         ("PERDURE_DATA_DIR", "a\0b"),
+        ("PERDURE_CHECKPOINT_URL", "https://bucket"),
     ],
 )
 def test_unusable_value_is_refused_by_its_variables_name(variable: str, value: str) -> None:
@@ -168,6 +170,7 @@ def test_child_process_gets_the_same_settings(tmp_path: Path) -> None:
         PERDURE_DATA_DIR=str(tmp_path),
         PERDURE_TASK_QUEUE="other",
         PERDURE_FILE_CHECKPOINTS="0",
+        PERDURE_CHECKPOINT_URL="s3://bucket/perdure",
         PERDURE_POOL_WORKERS="3",
         PERDURE_SERVICES="queue=tcp://queue.example:5672",
         TEMPORAL_NAMESPACE="ours",
