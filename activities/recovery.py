@@ -12,10 +12,10 @@ from typing import Protocol
 from pydantic import BaseModel
 from temporalio import activity
 
-from activities.checkpoints import restore_recorded
 from activities.faults import translate_errors
 from activities.manifest import ManifestActivities
 from perdure.checkpoint import CheckpointStore, WorkflowCheckpoint
+from perdure.checkpoint.sync import sync_all
 from perdure.manifest import ManifestTotals
 
 
@@ -80,9 +80,7 @@ class RecoveryActivities:
         async with translate_errors(lambda: "recovering"):
             epoch = await manifest.claim(workflow_id, request.claim, at_least=request.epoch + 1, replaces=request.epoch)
             history = await self.read_history(workflow_id)
-            restored = [
-                await restore_recorded(store, self.stores, workflow_id, history.checkpoints) for store in self.stores
-            ]
+            restored = await sync_all(self.stores, workflow_id, history.checkpoints)
             known = await manifest.totals(workflow_id)
             if known is None or known.total < request.total:
                 async for page in self.manifest.pages([*request.sources, *history.added_sources]):

@@ -1,12 +1,12 @@
 """`kill-worker`: send SIGKILL to a worker, to watch another one take its work over."""
 
 import typer
-from orchestration.worker.kill import kill_worker as send_sigkill
 
 from commands.options import AsJson
 from commands.output import print_json, say
 from orchestration.process_exit import run_main
 from orchestration.settings import data_dir_from
+from orchestration.worker.kill import kill_worker as send_sigkill
 
 app = typer.Typer()
 

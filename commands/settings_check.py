@@ -1,9 +1,8 @@
 """Print where the settings of a command differ from those of the worker that is alive."""
 
-from orchestration.worker.announced_settings import differences_from_living_worker
-
 from commands.output import say
 from orchestration.settings import Settings
+from orchestration.worker.announced_settings import differences_from_living_worker
 
 
 def say_differences(settings: Settings) -> None:

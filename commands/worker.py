@@ -1,9 +1,10 @@
 """`worker`: run one worker until SIGTERM or Ctrl-C."""
 
-import sys
 from typing import Annotated
 
 import typer
+
+from orchestration.program.launch import main
 
 app = typer.Typer()
 
@@ -21,10 +22,8 @@ def worker(
 
     The worker takes work from the task queue of the Temporal server that the environment names, or of this data folder.
     """
-    from worker import main  # noqa: PLC0415 - loads every library of a worker
 
     options = ["--supervise"] if supervise else []
     if exit_with_parent is not None:
         options += ["--exit-with-parent", str(exit_with_parent)]
-    sys.argv[1:] = options
-    main()
+    main(options)

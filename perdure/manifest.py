@@ -155,7 +155,7 @@ class ManifestStore(Protocol):
         """
         ...
 
-    async def take_up_added(self, workflow_id: str, epoch: int) -> Added:
+    async def enqueue_added(self, workflow_id: str, epoch: int) -> Added:
         """Queue what was added since this epoch was taken up; costs what is added, not what there is; idempotent."""
         ...
 

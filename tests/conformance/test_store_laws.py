@@ -207,7 +207,7 @@ async def test_restoring_adds_what_is_missing_in_order(open_store: OpenStore) ->
     chain = make_chain(new_workflow_id(), 5)
     store = open_store()
     await store_all(store, chain[:2])
-    assert await store.restore(chain[1:]) == 3  # type: ignore[attr-defined]  # of both stores, not of the protocol
+    assert await store.restore(chain[1:]) == 3
     assert list(await store.list(chain[0].workflow_id)) == chain
     assert_whole(list(await store.list(chain[0].workflow_id)))
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from perdure.documents.document import PROCESSING_VERSION
 from perdure.stores.postgres.connection import PostgresPool
-from perdure.stores.postgres.discovered import uri_key
+from perdure.stores.postgres.discovered import hash_uri
 
 _RECORDED = """
 SELECT uri, status, sha256, read_version, processed_by IS DISTINCT FROM $3 AS outdated
@@ -69,7 +69,7 @@ class RecordedDocuments:
         async with self._pool.transaction() as conn:
             # A generic plan for a page of URIs scans the whole table.
             await conn.execute("SET LOCAL plan_cache_mode = force_custom_plan")
-            rows = await conn.fetch(_RECORDED, self._run, [uri_key(uri) for uri in uris], PROCESSING_VERSION)
+            rows = await conn.fetch(_RECORDED, self._run, [hash_uri(uri) for uri in uris], PROCESSING_VERSION)
         return {
             row["uri"]: RecordedDocument(row["status"], row["sha256"], row["read_version"], row["outdated"])
             for row in rows
