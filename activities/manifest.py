@@ -135,7 +135,7 @@ class ManifestActivities:
                 await self.manifest.record(request.workflow_id, request.epoch, page)
                 uris.extend(document.uri for document in page)
             await self.settle_changed(request.workflow_id, request.epoch)
-            added = await self.manifest.take_up_added(request.workflow_id, request.epoch)
+            added = await self.manifest.enqueue_added(request.workflow_id, request.epoch)
             first, end = await self.manifest.ordinals_of(request.workflow_id, request.epoch, uris)
             names = await self.names_of(request.workflow_id, request.epoch, first, end)
             totals = ManifestTotals(total=added.total, queued=added.queued, queued_bytes=added.queued_bytes)

@@ -4,7 +4,7 @@ from orchestration.audit.evidence import Evidence
 from orchestration.audit.findings import Difference, counted
 from perdure.checkpoint import TERMINAL_STATUSES, WorkflowCheckpoint
 from perdure.stores.postgres.audit import Offence
-from perdure.stores.postgres.audit_sql import SERVICE_CHECKS
+from perdure.stores.postgres.audit_checks import SERVICE_CHECKS
 
 QUALITY_TOLERANCE = 0.0011
 """Largest difference of two means that are equal: each is rounded to 3 places and summed in another order."""

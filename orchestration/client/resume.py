@@ -91,7 +91,7 @@ def _say_from_where(before: RunReport, checkpoint: WorkflowCheckpoint | None, sa
             f"{checkpoint.timestamp:%Y-%m-%d %H:%M:%S} UTC, {checkpoint.processed_documents} documents processed."
         )
     else:
-        say("No checkpoint had been written yet: the run begins at its first document.")
+        say("No checkpoint of the run is stored yet.")
     say(_where(before, anew=anew))
 
 

@@ -26,6 +26,7 @@ from orchestration.client.run_reader import FOLLOW_EVERY_SECONDS, RunReader
 from orchestration.client.run_status import RunReport, find_execution
 from orchestration.client.workflow_ids import checked_workflow_id
 from orchestration.connection import ensure_search_attributes
+from orchestration.invocation import command_line
 from orchestration.settings import Settings
 from orchestration.worker.process import WorkerProcess
 from orchestration.worker.slot import live_workers
@@ -267,7 +268,7 @@ class RunClient(RunReader):
             )
         )
         if self.settings.temporal.embedded or not queue.pollers:
-            raise RefusedCommand("No worker is alive to answer; start one with: python worker.py")
+            raise RefusedCommand(f"No worker is alive to answer; start one with: {command_line('worker')}")
 
 
 def resume_point(checkpoint: WorkflowCheckpoint | None) -> ResumePoint | None:

@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
+from orchestration.client.known_runs import first_start
 from orchestration.connection import ui_link
 from orchestration.settings import Settings
 from orchestration.stores import Stores
@@ -48,6 +49,7 @@ class RunReport(BaseModel):
     held_back_by: str | None = Field(default=None, exclude=True)
     """Which services pause the run by themselves, and why, one sentence; None if none does."""
     started_at: datetime | None = Field(default=None, exclude=True)
+    """When the first execution of the continue-as-new chain started."""
 
     @property
     def status(self) -> str:
@@ -80,7 +82,8 @@ async def report(settings: Settings, client: Client, stores: Stores, workflow_id
         raise UnknownWorkflow(
             f"No run with the workflow id '{workflow_id}' is known to Temporal, Postgres or the files."
         )
-    return combine(settings, workflow_id, execution, totals, checkpoint)
+    started_at = await first_start(client, execution) if execution else None
+    return combine(settings, workflow_id, execution, totals, checkpoint, started_at)
 
 
 async def _stored(
@@ -103,6 +106,7 @@ def combine(
     execution: WorkflowExecution | None,
     totals: ManifestTotals | None,
     checkpoint: WorkflowCheckpoint | None,
+    started_at: datetime | None = None,
 ) -> RunReport:
     """One report out of the three sources: Postgres counts best, then the checkpoint, then the search attributes."""
     shown = execution.typed_search_attributes if execution else None
@@ -139,12 +143,12 @@ def combine(
         documents=documents,
         quality_score=quality,
         latest_checkpoint=_mark(checkpoint),
-        web_ui=ui_link(settings, workflow_id, execution.run_id) if execution else None,
+        web_ui=ui_link(settings, workflow_id) if execution else None,
         waiting=announced == "waiting",
         running=execution is not None and execution.status == WorkflowExecutionStatus.RUNNING,
         recovered=checkpoint.state_data.recovered if checkpoint else None,
         held_back_by=_held_back_by(checkpoint) if checkpoint else None,
-        started_at=execution.start_time if execution else None,
+        started_at=started_at,
     )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from orchestration.connection import connect_to, ensure_search_attributes
+from orchestration.embedded.configured import wanted_servers
 from orchestration.embedded.namespace import ensure_namespace
 from orchestration.embedded.postgres import EmbeddedPostgres
 from orchestration.embedded.record import (
@@ -26,7 +27,8 @@ from orchestration.embedded.record import (
     write_record,
 )
 from orchestration.embedded.temporal import DEFAULT_PORT, DEFAULT_UI_PORT, EmbeddedTemporal
-from orchestration.settings import data_dir_from, wanted_servers
+from orchestration.invocation import command_line
+from orchestration.settings import data_dir_from
 from orchestration.settings.temporal import TemporalSettings
 from perdure.errors import InvalidConfiguration, PortInUse, RefusedCommand
 from perdure.stores.postgres.migrations import apply_migrations
@@ -135,7 +137,7 @@ class EmbeddedStack:
             if wanted is not None and wanted != found:
                 raise PortInUse(
                     f"The servers of {self.data_dir} are running already, on port {found} instead of {wanted}; "
-                    "stop them first with: python starter.py down"
+                    f"stop them first with: {command_line('down')}"
                 )
 
     async def _start(self, before: ServersRecord) -> None:

@@ -107,7 +107,7 @@ async def outlived(place: Place, point: str, nth: int, papers: Path) -> None:
         await check(orchestrator, workflow_id, status="completed_with_failures")
 
 
-@pytest.mark.timeout(170)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("points", [list(STOPPED)[:3], list(STOPPED)[3:]], ids=["documents", "the run itself"])
 async def test_a_worker_that_wakes_up_late_changes_nothing(
     points: list[tuple[str, int]], papers: Path, places: Callable[[str], Place]

@@ -14,10 +14,11 @@ import pytest
 
 from orchestration.client.orchestrator import PipelineOrchestrator
 from orchestration.settings import Settings
-from perdure.documents.document import Chunk, Mention, ProcessedDocument
+from perdure.analysis.annotations import Chunk, Mention
+from perdure.documents.document import ProcessedDocument
+from perdure.documents.limits import Limits
 from perdure.errors import UnstorableDocument
 from perdure.manifest import Lease
-from perdure.sandbox.limits import Limits
 from perdure.stores.postgres.connection import PostgresPool
 from perdure.stores.postgres.manifest import PostgresManifestStore
 from tests.chaos.checker import check, committed

@@ -45,7 +45,9 @@ def extract_open_document(content: bytes) -> Extracted:
         return _presentation(slides, title, properties)
     reading = _Reading()
     corners = (
-        [one for name in _CORNERS for one in styles.iterfind(f".//{{*}}master-page/{{*}}{name}")] if styles else []
+        [one for name in _CORNERS for one in styles.iterfind(f".//{{*}}master-page/{{*}}{name}")]
+        if styles is not None
+        else []
     )
     for part in (*([body] if body is not None else []), *corners):
         reading.walk(part)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from perdure.documents.document import EMBEDDING_DIMENSIONS
+from perdure.analysis.annotations import EMBEDDING_DIMENSIONS
 
 _VECTOR = pa.list_(pa.field("element", pa.float32()), EMBEDDING_DIMENSIONS)
 _TYPES = {
