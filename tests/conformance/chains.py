@@ -11,7 +11,7 @@ from perdure.checkpoint import (
     WorkflowCheckpoint,
     checkpoint_id,
     compute_digest,
-    sealed,
+    seal,
 )
 
 BEGINNING = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
@@ -33,7 +33,7 @@ def make_checkpoint(
 ) -> WorkflowCheckpoint:
     """Return a sealed checkpoint; `state` is added to its state data."""
     time = BEGINNING + timedelta(seconds=sequence)
-    return sealed(
+    return seal(
         WorkflowCheckpoint(
             checkpoint_id=checkpoint_id(workflow_id, sequence),
             workflow_id=workflow_id,

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from perdure.checkpoint import CheckpointStore, WorkflowCheckpoint, canonical_json, compute_digest, sealed
+from perdure.checkpoint import CheckpointStore, WorkflowCheckpoint, canonical_json, compute_digest, seal
 from perdure.errors import CheckpointConflict, CheckpointGap, StaleWriter
 from tests.conformance.chains import assert_whole, following, make_chain, make_checkpoint, new_workflow_id
 from tests.conformance.conftest import OpenStore
@@ -104,7 +104,7 @@ async def test_other_content_under_a_stored_id_is_a_conflict(store: CheckpointSt
     chain = make_chain(new_workflow_id(), 3)
     await store_all(store, chain)
     forged = chain[position].model_copy(update={"processed_documents": 99})
-    for other in (forged, sealed(forged)):
+    for other in (forged, seal(forged)):
         with pytest.raises(CheckpointConflict):
             await store.append(other)
     assert list(await store.list(chain[0].workflow_id)) == chain

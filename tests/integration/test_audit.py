@@ -17,7 +17,7 @@ from orchestration.client.orchestrator import PipelineOrchestrator
 from orchestration.embedded.postgres import EmbeddedPostgres
 from orchestration.settings import Settings
 from orchestration.settings.temporal import TemporalSettings
-from perdure.checkpoint import sealed
+from perdure.checkpoint import seal
 from perdure.errors import RefusedCommand, UnknownWorkflow
 from tests.chaos.papers import write_documents
 from tests.chaos.workers import ChaosWorker
@@ -239,7 +239,7 @@ async def test_a_rebuild_is_refused_when_two_stores_contradict_history(copy: Pip
     await harm(copy, "DELETE FROM workflow_checkpoints WHERE sequence > 2")
     rows = list(await copy.stores.leader.list(RUN))
     elements = await copy.stores.followers[0].list(RUN)
-    forged = sealed(elements[2].model_copy(update={"processed_documents": 5}))
+    forged = seal(elements[2].model_copy(update={"processed_documents": 5}))
     path = checkpoint_file(copy)
     path.write_text(json.dumps([one.model_dump(mode="json") for one in [*rows, forged]]))
     await copy.stores.leader.restore([forged])

@@ -14,7 +14,7 @@ from orchestration.audit.chain import Chain, expected_chain
 from orchestration.audit.entries import Entry, examine
 from orchestration.audit.mirror import Holding, compare
 from orchestration.client.history import HistoryRun, WorkflowHistory
-from perdure.checkpoint import WorkflowCheckpoint, sealed
+from perdure.checkpoint import WorkflowCheckpoint, seal
 from tests.conformance.chains import BEGINNING, following, make_chain, make_checkpoint
 from workflows.messages import PipelineInput, ResumePoint
 
@@ -101,7 +101,7 @@ def test_digests_confirm_checkpoints_that_temporal_forgot() -> None:
         chain = chain_of(runs, held)
         assert contents(chain) == held
         assert chain.confirmed_from == 1
-        forged = sealed(base[1].model_copy(update={"processed_documents": 77}))
+        forged = seal(base[1].model_copy(update={"processed_documents": 77}))
         wrong = [base[0], forged, *held[2:]]
         found = compare(RUN, Holding("Postgres", entries(wrong), len(held)), chain_of(runs, wrong))
         assert [one.subject for one in found] == ["checkpoint 2"]
@@ -151,7 +151,7 @@ def some_change(chooser: random.Random, stored: list[dict[str, Any]]) -> str:
         key = chooser.choice(sorted(branch))
         branch[key] = f"{branch[key]}x" if isinstance(branch[key], str) else 987654
     elif way == "reseal":
-        forged = sealed(WorkflowCheckpoint.model_validate({**one, "processed_documents": 4711}))
+        forged = seal(WorkflowCheckpoint.model_validate({**one, "processed_documents": 4711}))
         stored[place] = forged.model_dump(mode="json")
     elif way == "double":
         stored.insert(place, copy.deepcopy(one))

@@ -49,13 +49,15 @@ class ObjectCheckpointStore:
         self._bucket = Bucket(url)
         # The checkpoint that was read or written last, by key and tag: an append then reads no object.
         self._known: dict[tuple[str, str], WorkflowCheckpoint] = {}
+        # The last sequence seen of each workflow id: a listing from there on finds the latest checkpoint.
+        self._last_seen: dict[str, int] = {}
 
     async def append(self, checkpoint: WorkflowCheckpoint) -> bool:
         """Create one object; see `CheckpointStore.append`. It takes two requests: a listing and a conditional put."""
         while True:
-            end = await self._end(checkpoint.workflow_id, checkpoint.sequence)
+            items = await self._listed_from(checkpoint.workflow_id, checkpoint.sequence - 1)
             try:
-                check_follows(checkpoint, end)
+                check_follows(checkpoint, await self._latest_of(items))
             except RefusedWrite:
                 stored = await self._read(key_of(checkpoint.workflow_id, checkpoint.sequence))
                 if check_stored(checkpoint, [stored] if stored else []):
@@ -71,7 +73,10 @@ class ObjectCheckpointStore:
 
     async def latest(self, workflow_id: str) -> WorkflowCheckpoint | None:
         """Return the checkpoint of the highest sequence; None if there is none."""
-        return await self._latest_of(await self._listed(workflow_id))
+        items = await self._listed_from(workflow_id, self._last_seen.get(workflow_id, 0))
+        if items:
+            self._last_seen[workflow_id] = sequence_of(items[-1].key) or 0
+        return await self._latest_of(items)
 
     async def get(self, workflow_id: str | None, checkpoint_id: str) -> WorkflowCheckpoint | None:
         """Return one checkpoint; its object is found by the id that belongs to each key."""
@@ -154,13 +159,16 @@ class ObjectCheckpointStore:
             await self._bucket.delete(item.key)
         return len(old)
 
-    async def _end(self, workflow_id: str, sequence: int) -> WorkflowCheckpoint | None:
-        """Return the latest checkpoint; one short listing if the chain ends just before `sequence`."""
-        before = key_of(workflow_id, max(0, sequence - 2))
+    async def _listed_from(self, workflow_id: str, sequence: int) -> list_of[Listed]:
+        """Return the objects from `sequence` on; all objects if there is none of this sequence.
+
+        A chain of thousands of checkpoints takes many listings, its end takes one.
+        """
+        before = key_of(workflow_id, max(0, sequence - 1))
         items = _checkpoints_in(await self._bucket.list_objects(folder_of(workflow_id), after=before))
-        if not items or sequence_of(items[0].key) != sequence - 1:
-            items = await self._listed(workflow_id)
-        return await self._latest_of(items)
+        if items and sequence_of(items[0].key) == sequence:
+            return items
+        return await self._listed(workflow_id)
 
     async def _create(self, checkpoint: WorkflowCheckpoint) -> bool:
         key = key_of(checkpoint.workflow_id, checkpoint.sequence)
