@@ -40,7 +40,7 @@ CHANGES = {
 def settings(
     session_dir: Path, postgres_server: EmbeddedPostgres, _template: str, temporal_server: TemporalSettings
 ) -> Iterator[Settings]:
-    """Yield the settings of a place where the runs "one" and "two" have ended, over the same documents."""
+    """Yield settings of a place where the runs "one" and "two" over the same files have ended."""
     with place(session_dir, postgres_server, _template, temporal_server) as shared:
         papers = write_documents(shared.data_dir / "papers", 5)
 

@@ -57,7 +57,7 @@ async def fingerprints(pool: PostgresPool, workflow_id: str) -> dict[str, str]:
 
 
 async def results_per_document(pool: PostgresPool, workflow_id: str) -> dict[int, int]:
-    """Return how many results each position of the manifest has; a finished document has 1, whatever was retried."""
+    """Return how many results each position of the manifest has; a finished document has 1."""
     async with pool.connection() as conn:
         rows = await conn.fetch(*COMPARISON_SQL["count_results"].bind(workflow_id=workflow_id))
     return {row["position"]: row["results"] for row in rows}

@@ -1,4 +1,7 @@
-"""List what differs between the outputs of two runs, subject by subject; only differences leave the database."""
+"""List what differs between the outputs of two runs, subject by subject.
+
+The database compares the outputs; only the differences are sent to the caller.
+"""
 
 from dataclasses import dataclass
 
@@ -40,7 +43,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class KindOfDifferences:
-    """The differences of one kind of output: how many there are, and the first of them by subject."""
+    """The differences of one kind of output: their number, and the first of them by subject."""
 
     kind: str
     count: int

@@ -10,7 +10,7 @@ _SQL = load_statements("runs.sql")
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """The outputs of a run; `top` holds names with their kind and the number of documents that mention them."""
+    """The counts of a run's outputs; `top` holds names, each with kind and number of documents."""
 
     mentions: int
     identities: int
