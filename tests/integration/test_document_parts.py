@@ -16,8 +16,9 @@ from perdure.documents.limits import Limits
 from perdure.documents.pool import document_job
 from perdure.errors import AlreadyCommitted, DamagedDocument, StaleWriter
 from perdure.manifest import Lease
+from perdure.sandbox.job import Outcome
 from perdure.sandbox.parts import Send
-from perdure.sandbox.pool import IsolatedPool, Outcome
+from perdure.sandbox.pool import IsolatedPool
 from perdure.stores.postgres.connection import PostgresPool
 from perdure.stores.postgres.manifest import PostgresManifestStore
 from tests.integration.made_documents import discovered, processed
