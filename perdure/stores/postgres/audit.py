@@ -53,7 +53,7 @@ class Coverage:
 
 
 class Snapshot:
-    """The rows of one run at one moment; `snapshot` makes it."""
+    """The rows of one run at one moment; `open_snapshot` makes it."""
 
     def __init__(self, conn: Connection, workflow_id: str) -> None:
         self._conn = conn
@@ -128,7 +128,7 @@ class Snapshot:
 
 
 @asynccontextmanager
-async def snapshot(pool: PostgresPool, workflow_id: str) -> AsyncIterator[Snapshot]:
+async def open_snapshot(pool: PostgresPool, workflow_id: str) -> AsyncIterator[Snapshot]:
     """Yield a snapshot: all reads inside the block see the database as it was at one moment.
 
     Raises:

@@ -39,9 +39,10 @@ class Statement:
         Raises:
             TypeError: the names are not those of the statement's parameters.
         """
-        if values.keys() != set(self.parameters):
-            raise TypeError(f"The statement {self.name} takes {sorted(self.parameters)}, not {sorted(values)}.")
-        return (self.text, *(values[name] for name in self.parameters))
+        text, parameters = self._numbered
+        if len(values) != len(parameters) or any(name not in values for name in parameters):
+            raise TypeError(f"The statement {self.name} takes {sorted(parameters)}, not {sorted(values)}.")
+        return (text, *[values[name] for name in parameters])
 
     @property
     def text(self) -> str:

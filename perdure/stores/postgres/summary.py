@@ -20,7 +20,7 @@ class RunSummary:
     top: tuple[tuple[str, str, int], ...]
 
 
-async def run_summary(pool: PostgresPool, workflow_id: str, top: int = 5) -> RunSummary:
+async def summarise_run(pool: PostgresPool, workflow_id: str, top: int = 5) -> RunSummary:
     """Count the outputs of a run so far.
 
     Raises:
