@@ -8,6 +8,7 @@ import hashlib
 import math
 from typing import TYPE_CHECKING, Any
 
+from perdure.documents import formats
 from perdure.documents.citation import locate
 from perdure.documents.document import ProcessedDocument
 from perdure.documents.opened import content_of
@@ -135,10 +136,9 @@ def warm_up() -> None:
     from perdure.analysis.chunking import chunk  # noqa: PLC0415 - heavy
     from perdure.analysis.embeddings import WordLlamaEmbedder  # noqa: PLC0415 - heavy
     from perdure.analysis.mentions import mentions  # noqa: PLC0415 - heavy
-    from perdure.documents.extraction import html, mail, metadata, office, pdf, text  # noqa: F401, PLC0415 - heavy
-    from perdure.documents.extraction.ocr import prepare  # noqa: PLC0415 - heavy
+    from perdure.documents.extraction import metadata  # noqa: F401, PLC0415 - heavy
 
-    prepare()
+    formats.warm_up()
     sample = "Ada Lovelace met Charles Babbage in London on 5 June 1833."
     chunk(sample)
     mentions(sample)
