@@ -2,12 +2,16 @@
 
 PYTHON_IN_VENV := .venv/bin/python
 ARGS ?=
+# The tests wait more than they compute: three workers on two cores took less time than two or four.
+# A file stays in one worker, because its tests share servers. A worker that crashes ends the session, with a failure.
+TEST_WORKERS ?= 3
+PYTEST := $(PYTHON_IN_VENV) -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test chaos demo up down samples lint types contracts check clean
+.PHONY: help setup run test test-unit test-all chaos demo up down samples lint types contracts check clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Create .venv from requirements.lock; quick when it is there already
 	@tools/setup.sh
@@ -24,8 +28,14 @@ up: setup ## Run the embedded servers in the foreground
 down: setup ## Stop the embedded servers
 	@$(PYTHON_IN_VENV) starter.py down $(ARGS)
 
-test: setup ## Run the tests; PERDURE_CORPUS=folder adds those on real documents
-	@$(PYTHON_IN_VENV) -m pytest $(ARGS)
+test: setup ## Run the tests in minutes; PERDURE_CORPUS=folder adds those on real documents
+	@$(PYTEST) -m "not slow" $(ARGS)
+
+test-unit: setup ## Run the unit tests, which need no server, in a minute
+	@$(PYTEST) -m "not slow" tests/unit $(ARGS)
+
+test-all: setup ## Run every test: those of `make test`, the chaos tests and the other slow ones
+	@$(PYTEST) $(ARGS)
 
 chaos: setup ## Kill, stop, cut and fill everything while runs go on; ARGS="--faults 300 --seed 1"
 	@$(PYTHON_IN_VENV) -m tests.chaos.harness $(ARGS)

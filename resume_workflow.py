@@ -1,4 +1,4 @@
-"""Bring one run to its end, whatever has become of it: `python resume_workflow.py --workflow-id X`."""
+"""The command `perdure resume` from a checkout: `python resume_workflow.py --workflow-id X`."""
 
 from commands.resumption import main
 

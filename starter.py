@@ -1,4 +1,4 @@
-"""Perdure from the command line: `python starter.py --help` lists the commands."""
+"""The program `perdure` from a checkout: `python starter.py --help` lists the commands."""
 
 from commands.catalogue import main
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice
 
 from pydantic import BaseModel
@@ -17,19 +17,6 @@ PAGE_SIZE = 1000
 """Documents in one page of the manifest."""
 NAMES_PAGE_SIZE = 100
 """Names in one answer to the workflow."""
-
-
-class Totals(BaseModel):
-    """Counts over the manifest; see `perdure.manifest.ManifestTotals`."""
-
-    total: int
-    processed: int
-    quarantined: int
-    cancelled: int
-    pending: int
-    queued: int
-    queued_bytes: int
-    quality_sum: float
 
 
 class DiscoverRequest(BaseModel):
@@ -52,7 +39,7 @@ class DiscoverResult(BaseModel):
     """The run's epoch and the counts of its manifest."""
 
     epoch: int
-    totals: Totals
+    totals: ManifestTotals
     names: list[str] = []
     """Names of the first page of the queue, for the summaries in the Web UI."""
 
@@ -71,7 +58,7 @@ class AddResult(BaseModel):
     The range is empty if every document already had a result.
     """
 
-    totals: Totals
+    totals: ManifestTotals
     """Only `total`, `queued` and `queued_bytes` are set: the run itself counts finished documents."""
     first_ordinal: int = 0
     end_ordinal: int = 0
@@ -137,7 +124,7 @@ class ManifestActivities:
                 request.workflow_id, epoch, quarantined=request.retry_quarantined, unfinished=not only_quarantined
             )
             names = await self.names_of(request.workflow_id, epoch, 0, totals.queued)
-            return DiscoverResult(epoch=epoch, totals=wire(totals), names=names)
+            return DiscoverResult(epoch=epoch, totals=totals, names=names)
 
     @activity.defn(name="add_documents")
     async def add_documents(self, request: AddRequest) -> AddResult:
@@ -148,10 +135,10 @@ class ManifestActivities:
                 await self.manifest.record(request.workflow_id, request.epoch, page)
                 uris.extend(document.uri for document in page)
             await self.settle_changed(request.workflow_id, request.epoch)
-            added = await self.manifest.take_up_added(request.workflow_id, request.epoch)
+            added = await self.manifest.enqueue_added(request.workflow_id, request.epoch)
             first, end = await self.manifest.ordinals_of(request.workflow_id, request.epoch, uris)
             names = await self.names_of(request.workflow_id, request.epoch, first, end)
-            totals = Totals(**{**dict.fromkeys(Totals.model_fields, 0), **asdict(added)})
+            totals = ManifestTotals(total=added.total, queued=added.queued, queued_bytes=added.queued_bytes)
             return AddResult(totals=totals, first_ordinal=first, end_ordinal=end, names=names)
 
     @activity.defn(name="name_documents")
@@ -161,13 +148,12 @@ class ManifestActivities:
             return await self.names_of(request.workflow_id, request.epoch, request.first, request.end)
 
     @activity.defn(name="close_run")
-    async def close_run(self, request: CloseRequest) -> Totals:
+    async def close_run(self, request: CloseRequest) -> ManifestTotals:
         """Record the run's final status; a cancelled run's unfinished documents become cancelled."""
         async with translate_errors():
-            totals = await self.manifest.close_run(
-                request.workflow_id, request.epoch, request.status, through_with=request.through_with
+            return await self.manifest.close_run(
+                request.workflow_id, request.epoch, request.status, expected_finished=request.through_with
             )
-            return wire(totals)
 
     async def names_of(self, workflow_id: str, epoch: int, first: int, end: int) -> list[str]:
         """Return the names of the ordinals from `first` on, at most one page."""
@@ -195,17 +181,3 @@ class ManifestActivities:
                     workflow_id, epoch, position, changed=present is not None and present != sha256
                 )
                 after = position
-
-
-def wire(totals: ManifestTotals) -> Totals:
-    """Return the counts in their wire form."""
-    return Totals(
-        total=totals.total,
-        processed=totals.processed,
-        quarantined=totals.quarantined,
-        cancelled=totals.cancelled,
-        pending=totals.pending,
-        queued=totals.queued,
-        queued_bytes=totals.queued_bytes,
-        quality_sum=totals.quality_sum,
-    )

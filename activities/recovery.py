@@ -12,10 +12,11 @@ from typing import Protocol
 from pydantic import BaseModel
 from temporalio import activity
 
-from activities.checkpoints import restore_recorded
 from activities.faults import translate_errors
-from activities.manifest import ManifestActivities, Totals, wire
+from activities.manifest import ManifestActivities
 from perdure.checkpoint import CheckpointStore, WorkflowCheckpoint
+from perdure.checkpoint.sync import sync_all
+from perdure.manifest import ManifestTotals
 
 
 class RecoverRequest(BaseModel):
@@ -35,7 +36,7 @@ class RecoverResult(BaseModel):
     """The run's new epoch, its counts, and the checkpoint that it continues after."""
 
     epoch: int
-    totals: Totals
+    totals: ManifestTotals
     names: list[str] = []
     """Names of the first page of the queue."""
     latest: WorkflowCheckpoint | None = None
@@ -79,9 +80,7 @@ class RecoveryActivities:
         async with translate_errors(lambda: "recovering"):
             epoch = await manifest.claim(workflow_id, request.claim, at_least=request.epoch + 1, replaces=request.epoch)
             history = await self.read_history(workflow_id)
-            restored = [
-                await restore_recorded(store, self.stores, workflow_id, history.checkpoints) for store in self.stores
-            ]
+            restored = await sync_all(self.stores, workflow_id, history.checkpoints)
             known = await manifest.totals(workflow_id)
             if known is None or known.total < request.total:
                 async for page in self.manifest.pages([*request.sources, *history.added_sources]):
@@ -91,7 +90,7 @@ class RecoveryActivities:
             found = [await store.latest(workflow_id) for store in self.stores]
             return RecoverResult(
                 epoch=epoch,
-                totals=wire(totals),
+                totals=totals,
                 names=await self.manifest.names_of(workflow_id, epoch, 0, totals.queued),
                 latest=max((one for one in found if one), key=lambda one: one.sequence, default=None),
                 restored=restored[0] if restored else 0,

@@ -30,11 +30,12 @@ from orchestration.embedded.stack import EmbeddedStack
 from orchestration.process_exit import run_main
 from orchestration.settings import Settings
 from perdure.documents.discovery import discover
-from perdure.documents.document import DiscoveredDocument
+from perdure.documents.document import DiscoveredDocument, ProcessedDocument
+from perdure.documents.limits import Limits
+from perdure.documents.pool import ProcessFunction, open_document_pool
 from perdure.documents.processing import process_document
 from perdure.errors import DocumentError
-from perdure.sandbox.child import ProcessFunction
-from perdure.sandbox.pool import IsolatedPool, Limits
+from perdure.sandbox.pool import IsolatedPool
 from workflows.messages import PipelineOptions
 
 PROCESSES = 2
@@ -43,7 +44,7 @@ PROCESSES = 2
 async def plain_loop(folder: Path, process: ProcessFunction) -> tuple[int, float]:
     """Documents, and seconds for them: two processes, nothing stored, nothing durable."""
     documents = list(discover([str(folder)]))
-    pool = IsolatedPool(PROCESSES, Limits(), process)
+    pool = open_document_pool(PROCESSES, Limits(), process)
     pool.start()
     await asyncio.gather(*(_one(pool, documents[0]) for _ in range(2 * PROCESSES)))
     began = time.perf_counter()
@@ -59,7 +60,7 @@ async def plain_loop(folder: Path, process: ProcessFunction) -> tuple[int, float
     return len(documents), seconds
 
 
-async def _one(pool: IsolatedPool, document: DiscoveredDocument) -> None:
+async def _one(pool: IsolatedPool[ProcessedDocument], document: DiscoveredDocument) -> None:
     with suppress(DocumentError):
         await pool.process(document.uri, document.name, document.source)
 

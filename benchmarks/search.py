@@ -27,16 +27,16 @@ import numpy as np
 
 from orchestration.embedded.postgres import EmbeddedPostgres
 from orchestration.process_exit import run_main
+from perdure.analysis.annotations import EMBEDDING_DIMENSIONS
 from perdure.analysis.chunking import chunk
 from perdure.analysis.embeddings import WordLlamaEmbedder
-from perdure.documents.document import EMBEDDING_DIMENSIONS
 from perdure.documents.extraction import extract
 from perdure.documents.sniffing import sniff
 from perdure.errors import DocumentError
 from perdure.services.search import CANDIDATES, MAX_QUERY_CHARACTERS, SearchService
 from perdure.stores.postgres.connection import PostgresPool
 from perdure.stores.postgres.migrations import apply_migrations
-from perdure.stores.postgres.outputs import CHUNKS
+from perdure.stores.postgres.outputs import OUTPUTS_SQL
 from perdure.stores.postgres.search import PostgresPassageStore
 from perdure.stores.postgres.signatures import make_signatures
 
@@ -113,10 +113,16 @@ async def fill(pool: PostgresPool, made: list[str]) -> float:
                 "INSERT INTO document_texts VALUES ($1, $2, $3, $4)", RUN, position, "\n".join(own), starts[:-1:10]
             )
             await conn.execute(
-                CHUNKS,
-                *(RUN, position, 0),
-                *(starts[:-1], [first + len(one) for first, one in zip(starts, own, strict=False)]),
-                *(embedder.embed(own).ravel().tolist(), own, EMBEDDING_DIMENSIONS),
+                *OUTPUTS_SQL["insert_chunks"].bind(
+                    workflow_id=RUN,
+                    position=position,
+                    first_ordinal=0,
+                    starts=starts[:-1],
+                    ends=[first + len(one) for first, one in zip(starts, own, strict=False)],
+                    embeddings=embedder.embed(own).ravel().tolist(),
+                    passages=own,
+                    dimensions=EMBEDDING_DIMENSIONS,
+                )
             )
     async with pool.transaction() as conn:
         began = time.perf_counter()

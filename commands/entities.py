@@ -1,4 +1,4 @@
-"""`entities` and `entity`: who and what the documents of a run name, how central, and where."""
+"""`entities` and `entity`: the people, places and organisations that a run's documents name."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -6,16 +6,14 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from commands.options import AsJson
+from commands.chosen_run import run_command, say_which
+from commands.options import AsJson, RunToRead
 from commands.output import answers, print_json, print_table, say
-from orchestration.process_exit import run_main
 from orchestration.queries.entities import open_entities
 from perdure.services.analytics.entities import CitedMention, Entity
 
 MAX_ENTITIES = 10_000
-Run = Annotated[
-    str | None, typer.Option("--workflow-id", "-w", metavar="ID", help="Which run; the latest one if not given.")
-]
+MAX_ROWS = 1_000
 
 app = typer.Typer()
 
@@ -23,7 +21,7 @@ app = typer.Typer()
 @app.command()
 def entities(
     *,
-    workflow_id: Run = None,
+    workflow_id: RunToRead = None,
     kind: Annotated[str | None, typer.Option("--kind", "-k", help="Only this kind, such as person.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=MAX_ENTITIES, help="Entities at the most.")] = 20,
     as_json: AsJson = False,
@@ -31,43 +29,47 @@ def entities(
     """List the entities of a run by PageRank."""
 
     async def main() -> None:
-        async with open_entities() as asked:
-            run = await asked.run(workflow_id)
-            found = await asked.ranked(run, kind, limit)
+        async with open_entities() as queries:
+            run = await queries.run(workflow_id)
+            ranked = await queries.ranked(run, kind, limit)
+        if workflow_id is None:
+            say_which(run)
         if as_json:
-            print_json({"workflow_id": run, "entities": [asdict(one) for one in found]})
-        elif found:
+            print_json({"workflow_id": run, "entities": [asdict(entity) for entity in ranked]})
+        elif ranked:
             columns = ("PAGERANK", "KIND", "NAME", "MENTIONS", "DOCUMENTS", "CONFIDENCE", "COMMUNITY")
             right = ("PAGERANK", "MENTIONS", "DOCUMENTS", "CONFIDENCE", "COMMUNITY")
-            print_table(columns, [_row(one) for one in found], right=right)
+            print_table(columns, [_row(entity) for entity in ranked], right=right)
         else:
             say(f"The run '{run}' has no entities yet.")
 
-    run_main(main)
+    run_command(main)
 
 
 @app.command()
 def entity(
     *,
     name: Annotated[str, typer.Argument(help="A name or another spelling of it.", show_default=False)],
-    workflow_id: Run = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="Rows of each list.")] = 10,
+    workflow_id: RunToRead = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=MAX_ROWS, help="Rows of each list.")] = 10,
     as_json: AsJson = False,
 ) -> None:
-    """Show an entity: its spellings, the most related ones, and where it is mentioned."""
+    """Show one entity: its spellings, the entities that are most related to it, and the places that mention it."""
 
     async def main() -> None:
-        async with open_entities() as asked:
-            run = await asked.run(workflow_id)
-            one, *others = await asked.named(run, name)
-            aliases = await asked.store.aliases(run, one.identity_id, limit)
-            related = await asked.store.related(run, one.identity_id, limit)
-            places = await asked.store.mentioned(run, one.identity_id, limit)
+        async with open_entities() as queries:
+            run = await queries.run(workflow_id)
+            first, *others = await queries.named(run, name)
+            aliases = await queries.store.aliases(run, first.identity_id, limit)
+            related = await queries.store.related(run, first.identity_id, limit)
+            places = await queries.store.mentioned(run, first.identity_id, limit)
+        if workflow_id is None:
+            say_which(run)
         if as_json:
             print_json(
                 {
                     "workflow_id": run,
-                    **asdict(one),
+                    **asdict(first),
                     "aliases": [asdict(alias) for alias in aliases],
                     "related": [asdict(relation) for relation in related],
                     "mentioned": [asdict(place) for place in places],
@@ -75,26 +77,31 @@ def entity(
                 }
             )
             return
-        answers.print(Text(f"{one.name}, {one.kind}", style="bold"), soft_wrap=True)
+        answers.print(Text(f"{first.name}, {first.kind}", style="bold"), soft_wrap=True)
         answers.print(
-            f"{one.mentions} mentions in {one.documents} documents, confidence {one.confidence:.2f}", soft_wrap=True
+            f"{first.mentions} mentions in {first.documents} documents, confidence {first.confidence:.2f}",
+            soft_wrap=True,
         )
         print_table(
-            ("SPELLING", "MENTIONS", "RULE", "SCORE"), [(a.surface, a.mentions, a.rule, a.score) for a in aliases]
+            ("SPELLING", "MENTIONS", "RULE", "SCORE"),
+            [(alias.surface, alias.mentions, alias.rule, alias.score) for alias in aliases],
         )
-        print_table(("RELATED", "KIND", "DOCUMENTS"), [(r.name, r.kind, r.weight) for r in related])
+        print_table(
+            ("RELATED", "KIND", "DOCUMENTS"),
+            [(relation.name, relation.kind, relation.weight) for relation in related],
+        )
         for place in places:
             _print(place)
         if others:
-            say(f"Also of this name: {', '.join(f'{other.name} ({other.kind})' for other in others)}.")
+            say(f"Other entities of this name: {', '.join(f'{other.name} ({other.kind})' for other in others)}.")
 
-    run_main(main)
+    run_command(main)
 
 
-def _row(one: Entity) -> tuple[object, ...]:
-    rank = "-" if one.pagerank is None else f"{one.pagerank:.6f}"
-    community = "-" if one.community is None else one.community
-    return rank, one.kind, one.name, one.mentions, one.documents, f"{one.confidence:.2f}", community
+def _row(entity: Entity) -> tuple[object, ...]:
+    rank = "-" if entity.pagerank is None else f"{entity.pagerank:.6f}"
+    community = "-" if entity.community is None else entity.community
+    return rank, entity.kind, entity.name, entity.mentions, entity.documents, f"{entity.confidence:.2f}", community
 
 
 def _print(place: CitedMention) -> None:

@@ -1,16 +1,17 @@
-"""`export`: a run's graph or tables as files that other tools read."""
+"""`export`: write a run's graph or tables to files that other tools read."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from commands.export_target import check_target, staged, standard_path
-from commands.options import AsJson
+from commands.chosen_run import run_command, say_which
+from commands.export_target import check_target, make_export_folder, staged, standard_path
+from commands.options import AsJson, RunToRead
 from commands.output import print_json, say
 from commands.progress import RowDisplay
-from orchestration.process_exit import run_main
 from orchestration.queries.export import open_exporting
+from orchestration.settings import data_dir_from
 from perdure.services.analytics.export import ExportFormat
 
 app = typer.Typer()
@@ -23,25 +24,22 @@ def export(
         ExportFormat,
         typer.Option("--format", "-f", help="The graph as graphml or json, or all tables as parquet or csv."),
     ],
-    workflow_id: Annotated[
-        str | None,
-        typer.Option("--workflow-id", "-w", metavar="ID", help="Which run; the latest one if not given."),
-    ] = None,
+    workflow_id: RunToRead = None,
     output: Annotated[
         Path | None,
         typer.Option(
             "--output",
             "-o",
             metavar="PATH",
-            help="A new file, for tables a new folder. By default named after the run.",
+            help="A new file, for tables a new folder. By default in exports/ of the data folder, named after the run.",
         ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier export.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write what a run found to files: its graph, or its documents, mentions, identities, edges and chunks.
+    """Write a run's results to files: its graph, or its documents, mentions, identities, edges and chunks.
 
-    The same results give the same bytes. Ctrl-C leaves what was there before.
+    The same results give the same bytes. An interrupted export leaves an earlier one as it was.
     """
 
     async def main() -> None:
@@ -49,9 +47,11 @@ def export(
             check_target(output, form, force=force)
         async with open_exporting() as exporting:
             run = await exporting.run(workflow_id)
-            path = output or standard_path(run, form)
-            with staged(path, form, force=force) as new, RowDisplay() as display:
-                rows = await exporting.write(run, form, new, display.show)
+            if workflow_id is None:
+                say_which(run)
+            path = output or make_export_folder(data_dir_from()) / standard_path(run, form)
+            with staged(path, form, force=force) as unfinished, RowDisplay() as display:
+                rows = await exporting.write(run, form, unfinished, display.show)
         files = sorted(path.iterdir()) if path.is_dir() else [path]
         if as_json:
             size = sum(file.stat().st_size for file in files)
@@ -60,4 +60,4 @@ def export(
             counts = ", ".join(f"{number} {table}" for table, number in rows.items())
             say(f"The run '{run}' is in {path}: {counts}.")
 
-    run_main(main)
+    run_command(main)

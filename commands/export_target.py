@@ -1,4 +1,4 @@
-"""Where an export is written: whole or not at all, and over nothing that was there, unless asked to."""
+"""Where an export is written: whole or not at all, and over an earlier export only with `--force`."""
 
 import os
 import shutil
@@ -12,26 +12,48 @@ from perdure.services.analytics.export import ExportFormat
 from perdure.services.analytics.export.tables import PARQUET_TABLES
 from perdure.stores.files.json_file import file_stem
 
+EXPORTS = "exports"
+"""Folder of the data folder for what the user does not name a place for."""
 _OWN = {f"{table.name}.{form}" for table in PARQUET_TABLES for form in (ExportFormat.PARQUET, ExportFormat.CSV)}
 _ENDINGS = {ExportFormat.GRAPHML: ".graphml", ExportFormat.JSON: "_graph.json"}
 
 
+def make_export_folder(data_dir: Path) -> Path:
+    """Return the folder of exports and reports in a data folder; it is made if it is missing.
+
+    Raises:
+        RefusedCommand: it cannot be made.
+    """
+    folder = data_dir / EXPORTS
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RefusedCommand(f"The folder '{folder}' cannot be made: {error.strerror or error}.") from error
+    return folder
+
+
 def standard_path(workflow_id: str, form: ExportFormat) -> Path:
-    """In the current folder: `ID.graphml` or `ID_graph.json`, or the folder `ID_parquet` or `ID_csv`."""
+    """Return the name of an export: `ID.graphml` or `ID_graph.json`, for tables the folder `ID_parquet` or `ID_csv`."""
     return Path(f"{file_stem(workflow_id)}{_ENDINGS.get(form, f'_{form}')}")
 
 
 def check_target(path: Path, form: ExportFormat, *, force: bool) -> None:
-    """See, before there is any work done, that an export may be written there.
+    """Refuse a place for an export before any work is done.
+
+    Args:
+        path: of a file, for tables of a folder.
+        form: of the export.
+        force: whether an earlier export may be replaced.
 
     Raises:
-        RefusedCommand: what is there is not to be replaced, or there is no folder to put it in.
+        RefusedCommand: something there must not be replaced, or the folder around it cannot be written.
     """
     try:
-        if not path.absolute().parent.is_dir():
+        parent = path.absolute().parent
+        if not parent.is_dir():
             raise RefusedCommand(f"There is no folder '{path.parent}' to write the export to.")
-        if not os.access(path.absolute().parent, os.W_OK | os.X_OK):
-            raise RefusedCommand(f"Nothing may be written to the folder '{path.absolute().parent}'.")
+        if not os.access(parent, os.W_OK | os.X_OK):
+            raise RefusedCommand(f"The folder '{parent}' cannot be written.")
         if form.is_graph:
             _check_file(path, force=force)
         else:
@@ -40,44 +62,17 @@ def check_target(path: Path, form: ExportFormat, *, force: bool) -> None:
         raise _not_written(path, error) from error
 
 
-def _check_file(path: Path, *, force: bool) -> None:
-    if path.is_dir():
-        raise RefusedCommand(f"'{path}' is a folder: name a file for the graph.")
-    if not _exists(path):
-        return
-    if not force:
-        raise RefusedCommand(f"'{path}' is there already; --force replaces it.")
-    if not path.is_file():
-        raise RefusedCommand(f"'{path}' is no regular file, and is not replaced.")
-
-
-def _check_folder(path: Path, *, force: bool) -> None:
-    if not _exists(path):
-        return
-    if not path.is_dir():
-        raise RefusedCommand(f"'{path}' is no folder: the tables are a file each, in a folder of their own.")
-    found = {one.name for one in path.iterdir()}
-    if found and not force:
-        raise RefusedCommand(f"The folder '{path}' is not empty; --force replaces an earlier export.")
-    if strange := sorted(found - _OWN):
-        raise RefusedCommand(f"The folder '{path}' holds '{strange[0]}', which is no export, and is not replaced.")
-
-
-def _exists(path: Path) -> bool:
-    """A link that leads nowhere is there too."""
-    try:
-        path.lstat()
-    except FileNotFoundError:
-        return False
-    return True
-
-
 @contextmanager
 def staged(path: Path, form: ExportFormat, *, force: bool) -> Iterator[Path]:
-    """A file to write, or an empty folder to fill, which takes its name when the block ends, and is gone if it raises.
+    """Yield a file to write, or an empty folder to fill, which gets its name when the block ends without an error.
+
+    Args:
+        path: the name.
+        form: of the export.
+        force: whether an earlier export may be replaced.
 
     Raises:
-        RefusedCommand: as `check_target`, or it cannot be written.
+        RefusedCommand: as `check_target`, or the export cannot be written.
     """
     check_target(path, form, force=force)
     try:
@@ -86,49 +81,81 @@ def staged(path: Path, form: ExportFormat, *, force: bool) -> Iterator[Path]:
     except OSError as error:
         raise _not_written(path, error) from error
     try:
-        new = holder / "new"
+        unfinished = holder / "new"
         if not form.is_graph:
-            new.mkdir()
-        yield new
+            unfinished.mkdir()
+        yield unfinished
         check_target(path, form, force=force)
-        _settle(new)
+        _sync(unfinished)
         if form.is_graph:
-            _put_file(new, target, force=force)
+            _put_file(unfinished, target, force=force)
         else:
-            _put_folder(new, target, holder / "old")
+            _put_folder(unfinished, target, holder / "old")
     except OSError as error:
         raise _not_written(path, error) from error
     finally:
         shutil.rmtree(holder, ignore_errors=True)
 
 
-def _put_file(new: Path, target: Path, *, force: bool) -> None:
+def _check_file(path: Path, *, force: bool) -> None:
+    if path.is_dir():
+        raise RefusedCommand(f"'{path}' is a folder: name a file for the graph.")
+    if not _exists(path):
+        return
+    if not force:
+        raise RefusedCommand(f"'{path}' exists already; --force replaces it.")
+    if not path.is_file():
+        raise RefusedCommand(f"'{path}' is no regular file, and is not replaced.")
+
+
+def _check_folder(path: Path, *, force: bool) -> None:
+    if not _exists(path):
+        return
+    if not path.is_dir():
+        raise RefusedCommand(f"'{path}' is no folder: the tables are one file each, in a folder of their own.")
+    names = {entry.name for entry in path.iterdir()}
+    if names and not force:
+        raise RefusedCommand(f"The folder '{path}' is not empty; --force replaces an earlier export.")
+    if foreign := sorted(names - _OWN):
+        raise RefusedCommand(f"The folder '{path}' holds '{foreign[0]}', which is no export, and is not replaced.")
+
+
+def _exists(path: Path) -> bool:
+    """Whether the name is taken, also by a link to nothing."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _put_file(unfinished: Path, target: Path, *, force: bool) -> None:
     if force:
-        new.replace(target)
+        unfinished.replace(target)
         return
     try:
-        os.link(new, target)  # unlike a renaming, it replaces nothing
+        os.link(unfinished, target)  # a rename would replace a file that another process wrote meanwhile
     except FileExistsError:
         raise
     except OSError:  # a file system without links
-        new.rename(target)
+        unfinished.rename(target)
 
 
-def _put_folder(new: Path, target: Path, old: Path) -> None:
+def _put_folder(unfinished: Path, target: Path, old: Path) -> None:
     if target.exists() and any(target.iterdir()):
         target.rename(old)
     try:
-        new.rename(target)  # over an empty folder, or none
+        unfinished.rename(target)  # takes the place of an empty folder
     except OSError:
         if old.exists():
             old.rename(target)
         raise
 
 
-def _settle(new: Path) -> None:
-    """Have it on the disk before its name says that it is whole."""
-    for one in [*(new.iterdir() if new.is_dir() else ()), new]:
-        descriptor = os.open(one, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    """Write a file, or a folder and its files, to the disk, so that a name never stands for half an export."""
+    for entry in [*(path.iterdir() if path.is_dir() else ()), path]:
+        descriptor = os.open(entry, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:

@@ -1,11 +1,12 @@
-"""Follow a run to its end in the terminal, and say what to do when the following is interrupted."""
+"""Follow a run to its end in the terminal, and print what to do when the following is interrupted."""
 
 import asyncio
 
-from commands.output import command, say
+from commands.output import say
 from commands.progress import RunDisplay
 from orchestration.client.run_client import RunClient
 from orchestration.client.run_status import RunReport
+from orchestration.invocation import command_line
 from orchestration.worker.slot import live_workers
 
 
@@ -13,9 +14,9 @@ async def follow_to_end(client: RunClient, workflow_id: str) -> RunReport:
     """Show the run's progress until it ends; returns its last report.
 
     Raises:
-        UnknownWorkflow: nobody has heard of it.
-        ServerUnreachable: Temporal stays away.
-        CancelledError: Ctrl-C or SIGTERM; what to do next has been said.
+        UnknownWorkflow: neither Temporal nor a store knows the run.
+        ServerUnreachable: Temporal has not answered for too long.
+        CancelledError: Ctrl-C or SIGTERM; a sentence about what to do next has been printed.
     """
     current = await client.status(workflow_id)
     recovered, held_back_by = current.recovered, None
@@ -29,7 +30,7 @@ async def follow_to_end(client: RunClient, workflow_id: str) -> RunReport:
                 if current.held_back_by != held_back_by and current.running:
                     held_back_by = current.held_back_by
                     display.stop()
-                    say(f"Paused: {held_back_by}" if held_back_by else "It goes on: the services are well again.")
+                    say(f"Paused: {held_back_by}" if held_back_by else "The run continues: all services are healthy.")
                 display.show(current, no_worker_note(client, current))
     except asyncio.CancelledError:
         say(safe_to_interrupt(workflow_id))
@@ -38,14 +39,18 @@ async def follow_to_end(client: RunClient, workflow_id: str) -> RunReport:
 
 
 def safe_to_interrupt(workflow_id: str) -> str:
-    """What people need to know who have just pressed Ctrl-C."""
+    """Return what to print when a user interrupts a command that follows a run."""
     return (
-        f"Interrupted: the run '{workflow_id}' is safe where it stands; go on with: "
-        f"{command('resume_workflow.py', '--workflow-id', workflow_id)}"
+        f"Interrupted: nothing of the run '{workflow_id}' is lost. Continue it with: "
+        f"{command_line('resume', '--workflow-id', workflow_id)}"
     )
 
 
 def no_worker_note(client: RunClient, current: RunReport) -> str:
-    """That nobody works on the run, if that is certain: workers elsewhere cannot be seen."""
-    nobody = current.running and client.settings.temporal.embedded and not live_workers(client.settings.data_dir)
-    return "no worker is alive" if nobody else ""
+    """Return "no worker is alive" if that is certain, else an empty text.
+
+    It is certain for embedded servers only: other servers may have workers on other machines.
+    """
+    embedded = client.settings.temporal.embedded
+    alone = current.running and embedded and not live_workers(client.settings.data_dir)
+    return "no worker is alive" if alone else ""

@@ -8,14 +8,17 @@ from perdure.documents.discovery import normalise_source
 from perdure.documents.sources.patterns import Patterns, with_patterns
 from workflows.messages import MAX_BATCH_SIZE, MAX_CONCURRENCY
 
-WorkflowId = Annotated[str, typer.Option("--workflow-id", "-w", metavar="ID", help="Which run.")]
+WorkflowId = Annotated[str, typer.Option("--workflow-id", "-w", metavar="ID", help="The run.")]
+RunToRead = Annotated[
+    str | None, typer.Option("--workflow-id", "-w", metavar="ID", help="The run; the latest one if not given.")
+]
 NewWorkflowId = Annotated[
     str | None,
     typer.Option(
         "--workflow-id",
         "-w",
         metavar="ID",
-        help="Name of the run, generated if not given. An earlier run of that name is continued, not repeated.",
+        help="Name of the run; generated if not given. A run of that name that has ended is brought up to date.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value to stdout.")]
@@ -23,7 +26,7 @@ Concurrency = Annotated[
     int, typer.Option("--concurrency", "-c", min=1, max=MAX_CONCURRENCY, help="Batches in flight at once.")
 ]
 BatchSize = Annotated[
-    int, typer.Option(min=0, max=MAX_BATCH_SIZE, help="Documents a batch; 0 chooses by the size of the run.")
+    int, typer.Option(min=0, max=MAX_BATCH_SIZE, help="Documents in a batch; 0 chooses by the size of the run.")
 ]
 Breaker = Annotated[
     float,
@@ -31,7 +34,7 @@ Breaker = Annotated[
         "--breaker",
         min=0,
         metavar="SECONDS",
-        help="Pause by itself while a service has been unhealthy for so long; 0 never does.",
+        help="Pause the run while a service has been unhealthy for so long; 0 never pauses it.",
     ),
 ]
 Sources = Annotated[
@@ -40,18 +43,18 @@ Sources = Annotated[
 ]
 Include = Annotated[
     list[str] | None,
-    typer.Option("--include", metavar="GLOB", help="Only documents whose name, or a part of it, matches; repeatable."),
+    typer.Option("--include", metavar="GLOB", help="Take only documents whose name, or a part of it, matches."),
 ]
 Ignore = Annotated[
     list[str] | None,
-    typer.Option("--ignore", metavar="GLOB", help="No documents whose name, or a part of it, matches; repeatable."),
+    typer.Option("--ignore", metavar="GLOB", help="Take no document whose name, or a part of it, matches."),
 ]
 Watch = Annotated[bool, typer.Option("--watch/--detach", help="Follow the run to its end, or leave it running.")]
-Open = Annotated[bool, typer.Option("--open", help="Take further documents with `add` until `close`.")]
+Open = Annotated[bool, typer.Option("--open", help="Let the run take further documents with `add` until `close`.")]
 
 
 def chosen(sources: list[str] | None, include: list[str] | None, ignore: list[str] | None) -> list[str]:
-    """The sources with the patterns that `--include` and `--ignore` give to each of them.
+    """Return the sources, each with the patterns of `--include` and `--ignore`.
 
     Raises:
         InvalidSource: a source or a pattern cannot be used.

@@ -1,11 +1,13 @@
-"""What the commands print: words and progress to stderr, answers to stdout, and JSON as one value and nothing else."""
+"""What the commands print: sentences and progress to stderr, answers to stdout, JSON as one value and nothing else.
+
+rich leaves colours out when the environment variable NO_COLOR is set (https://no-color.org).
+"""
 
 import json
-import shlex
+import logging
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import NoReturn
 
 from pydantic import BaseModel
@@ -16,42 +18,67 @@ from rich.table import Table
 from orchestration.client.run_status import RunReport
 
 COMPLETED = "completed"
+PIPED_WIDTH = 10_000
+"""Columns of a table in a pipe, where a program reads whole lines."""
 
 
 class _Answers(Console):
-    """Stdout; whoever reads it may go away (`| head`)."""
+    """Stdout, which a reader such as `head` may close early."""
 
     def on_broken_pipe(self) -> NoReturn:
+        """Raise, where rich would end the process."""
         raise BrokenPipeError
 
-
-PIPED_WIDTH = 10_000
-"""Whoever reads a pipe wants whole lines."""
 
 answers = _Answers(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
 words = Console(stderr=True, highlight=False)
 
 
+def be_quiet() -> None:
+    """Print no sentence and no progress from now on; answers and refusals stay."""
+    words.quiet = True
+
+
+def be_verbose() -> None:
+    """Print the log records of Perdure and of Temporal's client to stderr from now on."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
+    logging.getLogger("perdure").setLevel(logging.DEBUG)
+    logging.getLogger("temporalio").setLevel(logging.WARNING)
+
+
 def say(sentence: str) -> None:
-    """One sentence for people, on stderr, whole however narrow the terminal is."""
+    """Print one sentence to stderr, on one line however narrow the terminal is."""
+    if words.quiet:
+        return
     sys.stderr.write(f"{sentence}\n")
     sys.stderr.flush()
 
 
 def say_when(sentence: str) -> None:
-    """The same with the time of day before it, UTC."""
+    """Print one sentence to stderr after the time of day in UTC."""
     say(f"{datetime.now(UTC):%H:%M:%S} {sentence}")
 
 
 def print_json(value: object) -> None:
-    """One JSON value on stdout."""
+    """Print one JSON value to stdout."""
     plain = to_jsonable_python(value.model_dump(mode="json") if isinstance(value, BaseModel) else value)
     escape = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
     sys.stdout.write(json.dumps(plain, indent=2, ensure_ascii=escape) + "\n")
 
 
+def print_line(text: str) -> None:
+    """Print one line to stdout as it is, without rich's markup and however narrow the terminal is."""
+    answers.print(text, markup=False, soft_wrap=True)
+
+
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, right: Sequence[str] = ()) -> None:
-    """A table on stdout; `right` names the columns of numbers."""
+    """Print a table to stdout.
+
+    Args:
+        columns: the headings.
+        rows: each as long as `columns`.
+        right: headings of the columns of numbers.
+    """
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left", overflow="fold")
@@ -60,25 +87,16 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, rig
     answers.print(table, markup=False)
 
 
-def command(script: str, *arguments: str) -> str:
-    """A command line that can be pasted as it is: the Python that runs us, and one of our scripts."""
-    return shlex.join([_from_here(Path(sys.executable)), script, *arguments])
-
-
 def exit_code(report: RunReport) -> int:
-    """0 if the run is completed or still under way, 1 if it ended otherwise."""
+    """Return 0 if the run is completed or still running, 1 if it ended otherwise."""
     return 0 if report.running or report.workflow_status == COMPLETED else 1
 
 
 def readable(status: str) -> str:
-    """A workflow status for people."""
+    """Return a workflow status as it is shown: with spaces for underscores."""
     return status.replace("_", " ")
 
 
 def brief_time(time: datetime | None) -> str:
-    """For tables: UTC, to the second."""
+    """Return a time in UTC to the second, for tables; empty for None."""
     return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S}" if time else ""
-
-
-def _from_here(path: Path) -> str:
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

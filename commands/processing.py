@@ -1,10 +1,13 @@
-"""`run`, `start` and `retry-failed`: the commands that begin a run."""
+"""`run`, `start` and `retry-failed`: the commands that start a run."""
 
 import asyncio
 import time
+from typing import Annotated
 
 import typer
 
+from commands.chosen_run import run_command
+from commands.dry_run import print_dry_run
 from commands.following import follow_to_end, safe_to_interrupt
 from commands.options import (
     AsJson,
@@ -20,13 +23,14 @@ from commands.options import (
     WorkflowId,
     chosen,
 )
-from commands.output import command, exit_code, print_json, say
+from commands.output import exit_code, print_json, say
 from commands.servers import ensure_servers, prepared_settings
+from commands.settings_check import say_differences
 from commands.summary import print_summary
 from orchestration.client.orchestrator import PipelineOrchestrator
 from orchestration.client.run_status import RunReport
 from orchestration.client.workflow_ids import checked_workflow_id
-from orchestration.process_exit import run_main
+from orchestration.invocation import command_line
 from orchestration.worker.process import WorkerProcess
 from orchestration.worker.slot import live_workers
 from perdure.documents.discovery import check_source
@@ -50,14 +54,19 @@ def run(
     breaker: Breaker = BREAKER_SECONDS,
     watch: Watch = True,
     open_: Open = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only print what the run would find, and how long it would take.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Process files and folders, from starting the servers to the summary.
+    """Process files and folders: start the servers, follow the run, print a summary.
 
-    Embedded servers that are needed are started and stay up afterwards; so does the worker with --detach.
+    Embedded servers that are needed are started and stay up afterwards. With --detach a worker stays up too.
     """
+    if dry_run:
+        run_command(lambda: _dry_run(chosen(sources, include, ignore), workflow_id, as_json=as_json))
     options = PipelineOptions(concurrency=concurrency, batch_size=batch_size, breaker_seconds=breaker, open=open_)
-    run_main(lambda: _run(chosen(sources, include, ignore), workflow_id, options, watch=watch, as_json=as_json))
+    run_command(lambda: _run(chosen(sources, include, ignore), workflow_id, options, watch=watch, as_json=as_json))
 
 
 @app.command()
@@ -74,12 +83,12 @@ def start(
     open_: Open = False,
     as_json: AsJson = False,
 ) -> None:
-    """Start a run and leave it to the workers; with --watch, follow it, with a worker if none is alive.
+    """Start a run and leave it to the workers; with --watch, follow it, and start a worker if none is alive.
 
     The servers must be running.
     """
     options = PipelineOptions(concurrency=concurrency, batch_size=batch_size, breaker_seconds=breaker, open=open_)
-    run_main(lambda: _start(chosen(sources, include, ignore), workflow_id, options, watch=watch, as_json=as_json))
+    run_command(lambda: _start(chosen(sources, include, ignore), workflow_id, options, watch=watch, as_json=as_json))
 
 
 @app.command("retry-failed")
@@ -90,16 +99,22 @@ def retry_failed(
     watch: Watch = True,
     as_json: AsJson = False,
 ) -> None:
-    """Process a run's quarantined documents once more, and only those, under the same workflow id."""
-    run_main(lambda: _retry_failed(workflow_id, concurrency, watch=watch, as_json=as_json))
+    """Process a run's quarantined documents again, and no others, under the same workflow id."""
+    run_command(lambda: _retry_failed(workflow_id, concurrency, watch=watch, as_json=as_json))
+
+
+async def _dry_run(sources: list[str], workflow_id: str | None, *, as_json: bool) -> int:
+    _check(sources, workflow_id, DEFAULTS)
+    return await print_dry_run(sources, workflow_id, as_json=as_json)
 
 
 async def _run(
     sources: list[str], workflow_id: str | None, options: PipelineOptions, *, watch: bool, as_json: bool
 ) -> int:
-    _check(sources, workflow_id, options)  # before any server is started for nothing
+    _check(sources, workflow_id, options)  # before a server is started for a run that is refused
     await ensure_servers()
     settings = await prepared_settings()
+    say_differences(settings)
     async with PipelineOrchestrator(settings) as orchestrator:
         report = await orchestrator.start(sources, workflow_id=workflow_id, options=options)
         return await carry_out(orchestrator, report, watch=watch, as_json=as_json)
@@ -109,22 +124,26 @@ async def _start(
     sources: list[str], workflow_id: str | None, options: PipelineOptions, *, watch: bool, as_json: bool
 ) -> int:
     _check(sources, workflow_id, options)
-    async with PipelineOrchestrator(await prepared_settings(), own_worker=watch) as orchestrator:
+    settings = await prepared_settings()
+    say_differences(settings)
+    async with PipelineOrchestrator(settings, own_worker=watch) as orchestrator:
         report = await orchestrator.start(sources, workflow_id=workflow_id, options=options)
         if watch:
             return await carry_out(orchestrator, report, watch=True, as_json=as_json)
         _announce(report)
         if not live_workers(orchestrator.settings.data_dir):
-            say(f"No worker of this data folder is alive; start one with: {command('worker.py')}")
-        return _started(report, as_json=as_json)
+            say(f"No worker of this data folder is alive; start one with: {command_line('worker')}")
+        return _print_started(report, as_json=as_json)
 
 
 async def _retry_failed(workflow_id: str, concurrency: int, *, watch: bool, as_json: bool) -> int:
     await ensure_servers()
-    async with PipelineOrchestrator(await prepared_settings()) as orchestrator:
+    settings = await prepared_settings()
+    say_differences(settings)
+    async with PipelineOrchestrator(settings) as orchestrator:
         before = await orchestrator.status(workflow_id)
         if before.running:
-            raise WorkflowAlreadyRunning(f"The run '{workflow_id}' is still running; retry what failed when it ends.")
+            raise WorkflowAlreadyRunning(f"The run '{workflow_id}' is still running. Retry its failures when it ends.")
         failed = len(await orchestrator.failures(workflow_id))
         if not failed:
             raise RefusedCommand(f"The run '{workflow_id}' has no quarantined documents to retry.")
@@ -140,16 +159,26 @@ async def _retry_failed(workflow_id: str, concurrency: int, *, watch: bool, as_j
 
 
 async def carry_out(orchestrator: PipelineOrchestrator, report: RunReport, *, watch: bool, as_json: bool) -> int:
-    """See that a worker is there for the run that has just been started; follow it, or leave it to that worker."""
+    """Make sure that a worker is alive for a run that was just started, then follow the run or leave it to the worker.
+
+    Args:
+        orchestrator: open.
+        report: of the run, at its start.
+        watch: whether to follow the run to its end.
+        as_json: whether to print the last report as JSON instead of a summary.
+
+    Returns:
+        The exit code.
+    """
     workflow_id, began = report.workflow_id, time.monotonic()
     _announce(report)
     if not watch:
         if not live_workers(orchestrator.settings.data_dir):
             worker = await WorkerProcess.start(orchestrator.settings, detached=True)
-            say(f"A worker goes on in the background as process {worker.pid}; its log is {worker.log}")
-        say(f"Follow the run with: {command('starter.py', 'watch', '--workflow-id', workflow_id)}")
-        say(f"Stop the worker and the servers with: {command('starter.py', 'down')}")
-        return _started(report, as_json=as_json)
+            say(f"A worker runs in the background as process {worker.pid}. Its log is {worker.log}")
+        say(f"Follow the run with: {command_line('watch', '--workflow-id', workflow_id)}")
+        say(f"Stop the worker and the servers with: {command_line('down')}")
+        return _print_started(report, as_json=as_json)
     try:
         await orchestrator.ensure_worker()
     except asyncio.CancelledError:
@@ -178,7 +207,7 @@ def _announce(report: RunReport) -> None:
         say(f"Web UI: {report.web_ui}")
 
 
-def _started(report: RunReport, *, as_json: bool) -> int:
+def _print_started(report: RunReport, *, as_json: bool) -> int:
     if as_json:
         print_json(report)
     return 0

@@ -1,4 +1,4 @@
-"""How a run is followed on stderr: a live bar in a terminal, a plain line now and then elsewhere."""
+"""Progress on stderr: a live bar in a terminal, a plain line every few seconds elsewhere."""
 
 import time
 from types import TracebackType
@@ -13,10 +13,10 @@ LINE_EVERY_SECONDS = 3.0
 
 
 class RunDisplay:
-    """Shows reports of one run as they come, from the first `show` to `stop`; also a context manager."""
+    """Shows reports of one run, from the first `show` to `stop`; also a context manager."""
 
     def __init__(self) -> None:
-        self._live = _bar() if words.is_terminal else None
+        self._live = _make_run_bar() if _is_live() else None
         self._task = self._live.add_task("waiting to begin", total=None, facts="") if self._live else None
         self._last_line = ("", 0.0)
 
@@ -29,12 +29,17 @@ class RunDisplay:
         self.stop()
 
     def stop(self) -> None:
-        """Leave the terminal to others; a later `show` takes it again."""
+        """Stop drawing, so that sentences can be printed; a later `show` draws again."""
         if self._live:
             self._live.stop()
 
     def show(self, report: RunReport, note: str = "") -> None:
-        """Bring the display up to date; `note` stands where the status would."""
+        """Draw a report.
+
+        Args:
+            report: the newest.
+            note: shown in place of the status, if not empty.
+        """
         documents = report.documents
         status = "waiting for a service that is away" if report.waiting and report.running else None
         if report.running and not documents.total:
@@ -57,35 +62,13 @@ class RunDisplay:
             say_when(line)
 
 
-def _facts(report: RunReport) -> str:
-    parts = [f"{report.documents.quarantined} quarantined"] if report.documents.quarantined else []
-    if report.documents.processed:
-        parts.append(f"quality {report.quality_score:.2f}")
-    if report.latest_checkpoint:
-        parts.append(f"checkpoint {report.latest_checkpoint.sequence}")
-    return "".join(f" · {part}" for part in parts)
-
-
-def _bar() -> Progress:
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=30),
-        MofNCompleteColumn(),
-        TextColumn("documents{task.fields[facts]}", markup=False),
-        TimeRemainingColumn(compact=True),
-        console=words,
-        transient=False,
-    )
-
-
 class RowDisplay:
-    """Shows how rows are written, table by table; also a context manager."""
+    """Shows how the rows of tables are written; also a context manager."""
 
     def __init__(self) -> None:
-        self._live = _rows_bar() if words.is_terminal else None
+        self._live = _make_row_bar() if _is_live() else None
         self._task = self._live.add_task("beginning", total=None) if self._live else None
-        self._said_at = time.monotonic()
+        self._printed_at = time.monotonic()
 
     def __enter__(self) -> Self:
         if self._live:
@@ -99,15 +82,41 @@ class RowDisplay:
             self._live.stop()
 
     def show(self, table: str, done: int, total: int) -> None:
-        """Bring the display up to date."""
+        """Draw that `done` of `total` rows of a table are written."""
         if self._live and self._task is not None:
             self._live.update(self._task, description=table, total=total, completed=done)
-        elif time.monotonic() - self._said_at >= LINE_EVERY_SECONDS:
-            self._said_at = time.monotonic()
+        elif time.monotonic() - self._printed_at >= LINE_EVERY_SECONDS:
+            self._printed_at = time.monotonic()
             say_when(f"{table}: {done} of {total} written")
 
 
-def _rows_bar() -> Progress:
+def _is_live() -> bool:
+    return words.is_terminal and not words.quiet
+
+
+def _facts(report: RunReport) -> str:
+    parts = [f"{report.documents.quarantined} quarantined"] if report.documents.quarantined else []
+    if report.documents.processed:
+        parts.append(f"quality {report.quality_score:.2f}")
+    if report.latest_checkpoint:
+        parts.append(f"checkpoint {report.latest_checkpoint.sequence}")
+    return "".join(f" · {part}" for part in parts)
+
+
+def _make_run_bar() -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TextColumn("documents{task.fields[facts]}", markup=False),
+        TimeRemainingColumn(compact=True),
+        console=words,
+        transient=False,
+    )
+
+
+def _make_row_bar() -> Progress:
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),

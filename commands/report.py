@@ -1,4 +1,4 @@
-"""`report`: one HTML page about a run, to look at or to send."""
+"""`report`: write one HTML page about a run."""
 
 import os
 from pathlib import Path
@@ -7,20 +7,22 @@ from typing import Annotated
 import typer
 from temporalio.service import RPCError
 
-from commands.options import AsJson, WorkflowId
+from commands.chosen_run import named_or_latest, run_command, say_which
+from commands.export_target import make_export_folder
+from commands.options import AsJson, RunToRead
 from commands.output import print_json, say
 from commands.report_file import check_target, standard_path, write_page, write_to_stdout
 from orchestration.client.interruptions import Interrupted, read_interruptions
 from orchestration.client.run_reader import RunReader
 from orchestration.client.workflow_ids import checked_workflow_id
-from orchestration.embedded.record import running_postgres
-from orchestration.process_exit import run_main
-from orchestration.settings import data_dir_from
+from orchestration.queries.search import run_to_read
+from orchestration.settings import data_dir_from, database_from
 from perdure.errors import EmbeddedServersNotRunning, RefusedCommand, ServerUnreachable, UnknownWorkflow
 from perdure.report.data import RunReportData
 from perdure.report.page import render
 from perdure.stores.postgres.connection import PostgresPool, check_connection
 from perdure.stores.postgres.report import read_report
+from perdure.stores.postgres.search import PostgresPassageStore
 
 app = typer.Typer()
 
@@ -30,37 +32,43 @@ STDOUT = "-"
 @app.command()
 def report(
     *,
-    workflow_id: WorkflowId,
+    workflow_id: RunToRead = None,
     output: Annotated[
         str | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Where to; - is stdout. By default ID_report.html here."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="The file; - is stdout. By default ID_report.html in exports/ of the data folder.",
+        ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is no report as well.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace also a file that is no report.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write one HTML page about a run that needs nothing besides itself: to look at, to print, to send.
+    """Write one HTML page about a run, which needs no other file: to look at, to print, to send.
 
-    Works on finished runs and on those that go on, with or without Temporal. An earlier report of that name is
-    replaced.
+    The run may be finished or in progress, and Temporal may be away. An earlier report of that name is replaced.
     """
 
     async def main() -> None:
-        checked_workflow_id(workflow_id)
+        if workflow_id is not None:
+            checked_workflow_id(workflow_id)
         if output == STDOUT and as_json:
             raise RefusedCommand("Stdout takes the page or the JSON value, not both: name a file with --output.")
-        path = Path(output) if output else standard_path(workflow_id)
-        if output != STDOUT:
-            check_target(path, force=force)
-        data = await _read(workflow_id)
+        if output not in (None, STDOUT):
+            check_target(Path(output), force=force)
+        run, interrupted = await _ask_temporal(workflow_id)
+        run, data = await _read(run, interrupted)
         page = render(data)
         if output == STDOUT:
             write_to_stdout(page)
             return
+        path = Path(output) if output else make_export_folder(data_dir_from()) / standard_path(run)
         write_page(path, page, force=force)
         if as_json:
             print_json(
                 {
-                    "workflow_id": workflow_id,
+                    "workflow_id": run,
                     "workflow_status": data.status,
                     "file": str(path.absolute()),
                     "bytes": len(page.encode()),
@@ -69,29 +77,33 @@ def report(
         else:
             say(f"The report is in {path}")
 
-    run_main(main)
+    run_command(main)
 
 
-async def _read(workflow_id: str) -> RunReportData:
-    interrupted = await _ask_temporal(workflow_id)
-    database_url = os.environ.get("DATABASE_URL") or running_postgres(data_dir_from()).dsn
+async def _read(workflow_id: str | None, interrupted: Interrupted | None) -> tuple[str, RunReportData]:
+    """The run, where none was named the latest one of Postgres, and the data of its report."""
+    database_url = database_from(os.environ)
     await check_connection(database_url)
     pool = PostgresPool(database_url)
     try:
-        data = await read_report(pool, workflow_id)
+        run = workflow_id or await run_to_read(PostgresPassageStore(pool), None)
+        if workflow_id is None:
+            say_which(run)
+        data = await read_report(pool, run)
     finally:
         await pool.close()
     if data is None:
-        raise UnknownWorkflow(f"No run with the workflow id '{workflow_id}' is known to Postgres.")
-    return data.with_history(interrupted.found, interrupted.since) if interrupted else data
+        raise UnknownWorkflow(f"No run with the workflow id '{run}' is known to Postgres.")
+    return run, data.with_history(interrupted.found, interrupted.since) if interrupted else data
 
 
-async def _ask_temporal(workflow_id: str) -> Interrupted | None:
-    """None if it does not answer: the page is made from Postgres then, and says so."""
+async def _ask_temporal(workflow_id: str | None) -> tuple[str | None, Interrupted | None]:
+    """The run, and its interruptions; None for both of them that only Temporal could tell."""
     try:
         async with RunReader() as reader:
-            await reader.status(workflow_id)  # has the end of a run recorded that could not do it itself
-            return await read_interruptions(reader.client, workflow_id)
+            run = await named_or_latest(reader, workflow_id)
+            await reader.status(run)  # records the end of a run that could not record it itself
+            return run, await read_interruptions(reader.client, run)
     except (EmbeddedServersNotRunning, ServerUnreachable, RPCError) as error:
         say(f"The report is made from Postgres alone: {error}")
-        return None
+        return workflow_id, None

@@ -1,5 +1,6 @@
-"""Where a report is written: whole or not at all, and never over a file that is none."""
+"""Where a report is written: whole or not at all, and never over a file that is no report."""
 
+import io
 import os
 import sys
 import tempfile
@@ -15,15 +16,19 @@ _HEAD_BYTES = 2048
 
 
 def standard_path(workflow_id: str) -> Path:
-    """In the current folder, named as the run's checkpoint file is."""
+    """Return the name of a run's report, which begins as the name of the run's checkpoint file does."""
     return Path(f"{file_stem(workflow_id)}{SUFFIX}")
 
 
 def check_target(path: Path, *, force: bool) -> None:
-    """See, before there is any work done, that a report may be written there.
+    """Refuse a place for a report before any work is done.
+
+    Args:
+        path: of the file.
+        force: whether a file that is no report may be replaced.
 
     Raises:
-        RefusedCommand: it is a folder or in none, or what is there is no report and `force` is not set.
+        RefusedCommand: it is a folder, lies in no folder, or is a file that is no report and `force` is off.
     """
     try:
         if path.is_dir():
@@ -31,20 +36,25 @@ def check_target(path: Path, *, force: bool) -> None:
         if not path.absolute().parent.is_dir():
             raise RefusedCommand(f"There is no folder '{path.parent}' to write the report to.")
         if path.exists() and not force and not _is_report(path):
-            raise RefusedCommand(f"'{path}' is there and is no report; --force replaces it all the same.")
+            raise RefusedCommand(f"'{path}' exists and is no report; --force replaces it.")
     except OSError as error:
         raise _not_written(path, error) from error
 
 
 def write_page(path: Path, page: str, *, force: bool) -> None:
-    """Put the page there in one step.
+    """Write the page, in one step where the path is a regular file or new.
+
+    Args:
+        path: of the file; a device or a pipe is written to as it is.
+        page: the HTML.
+        force: whether a file that is no report may be replaced.
 
     Raises:
-        RefusedCommand: as `check_target`, or it cannot be written to.
+        RefusedCommand: as `check_target`, or the page cannot be written.
     """
     check_target(path, force=force)
     try:
-        if path.exists() and not path.is_file():  # a device or a pipe takes what is written to it
+        if path.exists() and not path.is_file():
             path.write_text(page, encoding="utf-8")
             return
         target = path.resolve()
@@ -63,10 +73,11 @@ def write_page(path: Path, page: str, *, force: bool) -> None:
 
 
 def write_to_stdout(page: str) -> None:
-    """The page as UTF-8, whatever the terminal's encoding."""
+    """Write the page to stdout as UTF-8, which its header declares, whatever the terminal's encoding is."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", newline="\n")
+    sys.stdout.write(page)
     sys.stdout.flush()
-    sys.stdout.buffer.write(page.encode())
-    sys.stdout.buffer.flush()
 
 
 def _not_written(path: Path, error: OSError) -> RefusedCommand:

@@ -1,4 +1,4 @@
-"""`prune`: delete old checkpoints by age or count, never a run's latest."""
+"""The command `prune`: delete old checkpoints by age or count, never a run's latest."""
 
 import re
 from dataclasses import asdict
@@ -25,20 +25,24 @@ app = typer.Typer()
 @app.command()
 def prune(
     *,
-    workflow_id: Annotated[str | None, typer.Option("--workflow-id", "-w", metavar="ID", help="Of this run.")] = None,
-    every: Annotated[bool, typer.Option("--all", help="Of every run that has checkpoints.")] = False,
+    workflow_id: Annotated[
+        str | None, typer.Option("--workflow-id", "-w", metavar="ID", help="Prune this run.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Prune every run that has checkpoints.")] = False,
     older_than: Annotated[
-        str | None, typer.Option("--older-than", metavar="AGE", help="Only those older than that: 30d, 12h, 45m.")
+        str | None,
+        typer.Option("--older-than", metavar="AGE", help="Delete only checkpoints older than this: 30d, 12h, 45m."),
     ] = None,
     keep: Annotated[
-        int | None, typer.Option("--keep", min=1, metavar="N", help="Keep the newest N of each run in any case.")
+        int | None, typer.Option("--keep", min=1, metavar="N", help="Keep the newest N checkpoints of each run.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be deleted, and delete nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Delete old checkpoints by age or by count, never the latest of a run; what is left stays verifiable.
+    """Delete old checkpoints by age or by count, never the latest of a run. The rest stays verifiable.
 
-    With both --older-than and --keep, only what both allow goes. A checkpoint that is gone cannot be forked from.
+    With both --older-than and --keep, a checkpoint goes only if both allow it. You cannot fork from a deleted
+    checkpoint.
     """
     run_main(
         lambda: _prune(workflow_id, every=every, older_than=older_than, keep=keep, dry_run=dry_run, as_json=as_json)
@@ -49,44 +53,45 @@ async def _prune(
     workflow_id: str | None, *, every: bool, older_than: str | None, keep: int | None, dry_run: bool, as_json: bool
 ) -> int:
     if (workflow_id is None) != every:
-        raise RefusedCommand("Say which run is meant with --workflow-id, or --all for every run.")
+        raise RefusedCommand("No run is named. Give --workflow-id for one run, or --all for every run.")
     if older_than is None and keep is None:
-        raise RefusedCommand("Say what is old: --older-than AGE, --keep N, or both.")
-    moment = datetime.now(UTC) - age(older_than) if older_than is not None else None
+        raise RefusedCommand("No limit is given. Give --older-than AGE, --keep N, or both.")
+    moment = datetime.now(UTC) - parse_age(older_than) if older_than is not None else None
     if workflow_id is not None:
         checked_workflow_id(workflow_id)
     async with RunReader() as reader:
         if workflow_id is not None:
-            await reader.status(workflow_id)  # tells a run without checkpoints from one that nobody has heard of
-        runs = [workflow_id] if workflow_id is not None else await reader.stores.checkpoints[0].workflow_ids()
+            # An unknown run is refused here; a run without checkpoints is not.
+            await reader.status(workflow_id)
+        runs = [workflow_id] if workflow_id is not None else await reader.stores.leader.workflow_ids()
         pruned = await prune_runs(reader.stores, runs, keep=keep or 1, older_than=moment, dry_run=dry_run)
     if as_json:
-        print_json({"dry_run": dry_run, "pruned": [asdict(one) for one in pruned]})
+        print_json({"dry_run": dry_run, "pruned": [asdict(run) for run in pruned]})
     else:
         _print(pruned, dry_run=dry_run)
     return 0
 
 
-def age(text: str) -> timedelta:
-    """A number and its unit, such as 30d.
+def parse_age(text: str) -> timedelta:
+    """Return the time that a number and its unit name, such as 30d.
 
     Raises:
-        RefusedCommand: it is none.
+        RefusedCommand: the text is no age.
     """
-    found = _AGE.fullmatch(text.strip())
-    if not found:
+    parts = _AGE.fullmatch(text.strip())
+    if not parts:
         raise RefusedCommand(f"An age is a number and one of s, m, h, d, w, such as 30d, not '{text}'.")
-    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+    return timedelta(**{_UNITS[parts[2]]: int(parts[1])})
 
 
 def _print(pruned: list[Pruned], *, dry_run: bool) -> None:
     if not pruned:
-        say("No checkpoint is old enough to go.")
+        say("No checkpoint is old enough to be deleted.")
         return
-    total = sum(one.checkpoints for one in pruned)
+    total = sum(run.checkpoints for run in pruned)
     print_table(
         ("workflow id", "checkpoints", "up to #", "in files"),
-        [(one.workflow_id, one.checkpoints, one.up_to_sequence, one.in_files) for one in pruned],
+        [(run.workflow_id, run.checkpoints, run.up_to_sequence, run.in_files) for run in pruned],
         right=("checkpoints", "up to #", "in files"),
     )
     say(f"{total} checkpoints of {len(pruned)} run(s) " + ("would be deleted." if dry_run else "were deleted."))

@@ -1,4 +1,4 @@
-"""`search`: what the documents of a run say about something, and where."""
+"""`search`: find passages in the documents of a run."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from commands.options import AsJson
+from commands.chosen_run import run_command, say_which
+from commands.options import AsJson, RunToRead
 from commands.output import answers, print_json, say
-from orchestration.process_exit import run_main
 from orchestration.queries.search import open_search
 from perdure.services.search import Hit
 
@@ -22,10 +22,7 @@ app = typer.Typer()
 def search(
     *,
     query: Annotated[str, typer.Argument(help='Words, "a phrase", -without, or a question.', show_default=False)],
-    workflow_id: Annotated[
-        str | None,
-        typer.Option("--workflow-id", "-w", metavar="ID", help="Which run; the latest one if not given."),
-    ] = None,
+    workflow_id: RunToRead = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=MAX_RESULTS, help="Passages at the most.")] = (
         DEFAULT_RESULTS
     ),
@@ -36,23 +33,23 @@ def search(
     async def main() -> None:
         async with open_search() as searching:
             run = await searching.run_to_search(workflow_id)
-            found = await searching.service.search(run, query, limit)
+            hits = await searching.service.search(run, query, limit)
+        if workflow_id is None:
+            say_which(run)
         if as_json:
-            print_json({"workflow_id": run, "query": query, "results": [asdict(hit) for hit in found]})
+            print_json({"workflow_id": run, "query": query, "results": [asdict(hit) for hit in hits]})
             return
-        if not workflow_id:
-            say(f"In the run '{run}':")
-        if not found:
+        if not hits:
             say("Nothing was found.")
-        for number, hit in enumerate(found, start=1):
+        for number, hit in enumerate(hits, start=1):
             _print(number, hit)
 
-    run_main(main)
+    run_command(main)
 
 
 def _print(number: int, hit: Hit) -> None:
-    where = f", page {hit.page}" if hit.page else ""
-    answers.print(Text(f"{number:>2}  {hit.document}{where}, at {hit.offset}", style="bold"), soft_wrap=True)
+    page = f", page {hit.page}" if hit.page else ""
+    answers.print(Text(f"{number:>2}  {hit.document}{page}, at {hit.offset}", style="bold"), soft_wrap=True)
     snippet = Text(hit.snippet)
     for start, end in hit.highlights:
         snippet.stylize("reverse", start, end)

@@ -1,19 +1,23 @@
 """`up` and `down`: the embedded servers of the data folder."""
 
 import asyncio
+import logging
 import os
 import signal
+from contextlib import suppress
 from typing import Annotated
 
 import psutil
 import typer
 
-from commands.output import command, say
+from commands.output import say
 from orchestration.embedded.record import ServersRecord
 from orchestration.embedded.stack import EmbeddedStack
+from orchestration.invocation import command_line
 from orchestration.process_exit import run_main
-from orchestration.settings import Settings, data_dir_from
-from orchestration.worker.slot import live_workers
+from orchestration.settings import Settings, data_dir_from, database_from
+from orchestration.worker.signals import signal_worker
+from orchestration.worker.slot import find_live_workers
 from perdure.errors import EmbeddedServersNotRunning, RefusedCommand
 from perdure.stores.postgres.connection import check_connection
 from perdure.stores.postgres.migrations import apply_migrations
@@ -21,20 +25,24 @@ from perdure.stores.postgres.migrations import apply_migrations
 MAX_PORT = 65535
 WORKERS_END_SECONDS = 30.0
 
+log = logging.getLogger("perdure.commands")
+
 app = typer.Typer()
 
-Port = Annotated[int | None, typer.Option(min=1, max=MAX_PORT, help="This port or none; otherwise one is found.")]
+Port = Annotated[
+    int | None, typer.Option(min=1, max=MAX_PORT, help="Use this port and no other; otherwise a free one is found.")
+]
 
 
 @app.command()
 def up(temporal_port: Port = None, ui_port: Port = None) -> None:
-    """Run the embedded servers in the foreground until Ctrl-C or SIGTERM; they are reached at the addresses shown."""
+    """Run the embedded servers in the foreground until Ctrl-C or SIGTERM, and print their addresses."""
     run_main(lambda: _up(temporal_port, ui_port))
 
 
 @app.command()
 def down() -> None:
-    """Stop the embedded servers of this data folder, and its workers before them; refused if none run."""
+    """Stop the workers of this data folder, then its embedded servers; refused if no server runs."""
     run_main(_down)
 
 
@@ -42,31 +50,48 @@ async def ensure_servers() -> None:
     """Start those embedded servers that the environment asks for and that do not run; they stay up.
 
     Raises:
-        RefusedCommand: one of them does not start.
+        RefusedCommand: a server does not start, or the database that the environment names cannot be used.
     """
     stack = EmbeddedStack.from_environment(os.environ, say=say)
+    if not stack.postgres:  # otherwise an embedded Temporal would be started, and left behind, for nothing
+        await check_connection(database_from(os.environ))
     before = stack.status()
     await stack.up()
     if _running(stack.status()) > _running(before):
-        say(f"The embedded servers are up and stay up; stop them with: {command('starter.py', 'down')}")
+        say(f"The embedded servers are up and stay up. Stop them with: {command_line('down')}")
 
 
 async def prepared_settings() -> Settings:
-    """The settings, with the database seen to be there and its migrations applied.
+    """Return the settings, after a look that the database is there and the application of its migrations.
 
     Raises:
         RefusedCommand: the settings or the database cannot be used, or embedded servers are needed and do not run.
     """
     settings = Settings.from_environment()
+    log.debug(
+        "data folder %s, Temporal %s, task queue %s", settings.data_dir, settings.temporal.address, settings.task_queue
+    )
     await check_connection(settings.database_url)
     await apply_migrations(settings.database_url)
     return settings
 
 
+async def stop_workers() -> int:
+    """Send SIGTERM to every worker of this data folder and wait for its end; returns how many workers that were."""
+    stopped = []
+    for worker in find_live_workers(data_dir_from()):
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(worker.pid)
+            if signal_worker(worker, signal.SIGTERM):
+                stopped.append(process)
+    await asyncio.to_thread(psutil.wait_procs, stopped, timeout=WORKERS_END_SECONDS)
+    return len(stopped)
+
+
 async def _up(temporal_port: int | None, ui_port: int | None) -> int:
     stack = EmbeddedStack.from_environment(os.environ, temporal_port=temporal_port, ui_port=ui_port, say=say)
     if not (stack.postgres or stack.temporal):
-        raise RefusedCommand("Nothing is to be started: TEMPORAL_ADDRESS and DATABASE_URL name servers that are there.")
+        raise RefusedCommand("There is nothing to start: TEMPORAL_ADDRESS and DATABASE_URL name servers elsewhere.")
     before = stack.status()
     already = _running(before) == stack.postgres + stack.temporal
     stop = asyncio.Event()
@@ -84,7 +109,7 @@ async def _up(temporal_port: int | None, ui_port: int | None) -> int:
             await asyncio.wait_for(stop.wait(), timeout=1.0)
         except TimeoutError:
             continue
-    say("Stopping the embedded servers." if stop.is_set() else "The embedded servers were stopped by another command.")
+    say("Stopping the embedded servers." if stop.is_set() else "Another command stopped the embedded servers.")
     await stack.down()
     return 0
 
@@ -97,23 +122,8 @@ async def _down() -> int:
     if workers:
         say(f"Stopped {workers} worker(s).")
     await stack.down()
-    say(f"Stopped the embedded servers of {stack.data_dir}; its data stays.")
+    say(f"Stopped the embedded servers of {stack.data_dir}. The data stays.")
     return 0
-
-
-async def stop_workers() -> int:
-    """Ask every worker of this data folder to stop, and wait for it; returns how many there were."""
-    stopped = []
-    for pid in live_workers(data_dir_from()).values():
-        try:
-            process = psutil.Process(pid)
-            if any(part.endswith("worker.py") for part in process.cmdline()):  # the id is of this machine, and ours
-                process.terminate()
-                stopped.append(process)
-        except psutil.Error:
-            continue
-    await asyncio.to_thread(psutil.wait_procs, stopped, timeout=WORKERS_END_SECONDS)
-    return len(stopped)
 
 
 def _running(record: ServersRecord) -> int:
@@ -126,4 +136,4 @@ def _show(record: ServersRecord) -> None:
         say(f"Web UI:       {record.temporal.web_ui}")
     if record.postgres and record.postgres.running:
         say(f"DATABASE_URL: {record.postgres.dsn}")
-    say(f"Start a worker in another terminal with: {command('worker.py')}")
+    say(f"Start a worker in another terminal with: {command_line('worker')}")

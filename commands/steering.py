@@ -1,40 +1,40 @@
-"""The commands that change a run under way: a worker must be alive to answer them, except for `cancel`."""
+"""The commands that change a run in progress: a worker must be alive to answer all of them but `cancel`."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import typer
 
+from commands.chosen_run import run_command
 from commands.following import follow_to_end
 from commands.options import AsJson, Ignore, Include, WorkflowId, chosen
 from commands.output import print_json, say
 from orchestration.client.run_client import RunClient
-from orchestration.process_exit import run_main
 from workflows.messages import MAX_CONCURRENCY
 
 app = typer.Typer()
 
-Wait = Annotated[bool, typer.Option("--wait", help="Return only when it has taken effect.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Return only when the change has taken effect.")]
 
 
 @app.command()
 def pause(*, workflow_id: WorkflowId, as_json: AsJson = False) -> None:
-    """Hand out no more documents for now; those being processed finish."""
+    """Stop handing out documents; those in work finish."""
 
     async def act(client: RunClient) -> str:
         await client.pause(workflow_id)
-        return "The run is paused; documents being processed finish."
+        return "The run is paused. Documents in work finish."
 
     _steer(workflow_id, act, as_json=as_json)
 
 
 @app.command()
 def unpause(*, workflow_id: WorkflowId, as_json: AsJson = False) -> None:
-    """Go on after a pause."""
+    """Continue a paused run."""
 
     async def act(client: RunClient) -> str:
         await client.unpause(workflow_id)
-        return "The run goes on."
+        return "The run continues."
 
     _steer(workflow_id, act, as_json=as_json)
 
@@ -46,7 +46,7 @@ def concurrency(
     workflow_id: WorkflowId,
     as_json: AsJson = False,
 ) -> None:
-    """Change how many batches a run has in flight; fewer are reached as batches finish."""
+    """Change how many batches of a run are in flight; a smaller number is reached as batches finish."""
 
     async def act(client: RunClient) -> str:
         progress = await client.set_concurrency(workflow_id, number)
@@ -69,28 +69,28 @@ def add(
 
     async def act(client: RunClient) -> str:
         added = await client.add_documents(workflow_id, chosen(sources, include, ignore), wait=wait)
-        new = added.end_ordinal - added.first_ordinal
-        if not new:
-            return "The run had them all already: nothing was added."
-        return f"Added {new} document(s)" + (", and a checkpoint covers them." if added.saved else ".")
+        count = added.end_ordinal - added.first_ordinal
+        if not count:
+            return "The run has all of these documents already: nothing was added."
+        return f"Added {count} document(s)" + (", and a checkpoint covers them." if added.saved else ".")
 
     _steer(workflow_id, act, as_json=as_json)
 
 
 @app.command()
 def close(*, workflow_id: WorkflowId, as_json: AsJson = False) -> None:
-    """Let an open run take no more documents: it ends when it is through with those it has."""
+    """Let an open run take no more documents; it ends when all of its documents are done."""
 
     async def act(client: RunClient) -> str:
         await client.close_intake(workflow_id)
-        return "The run takes no more documents, and ends when it is through."
+        return "The run takes no more documents, and ends when all of its documents are done."
 
     _steer(workflow_id, act, as_json=as_json)
 
 
 @app.command()
 def cancel(*, workflow_id: WorkflowId, wait: Wait = False, as_json: AsJson = False) -> None:
-    """Stop a run for good: it hands out nothing more and writes a last checkpoint as soon as a worker is alive."""
+    """End a run early: it hands out nothing more, and writes a last checkpoint as soon as a worker is alive."""
 
     async def main() -> int:
         async with RunClient(own_worker=False) as client:
@@ -105,7 +105,7 @@ def cancel(*, workflow_id: WorkflowId, wait: Wait = False, as_json: AsJson = Fal
                 print_json(ended)
             return 0 if ended.workflow_status == "cancelled" else 1
 
-    run_main(main)
+    run_command(main)
 
 
 def _steer(workflow_id: str, act: Callable[[RunClient], Awaitable[str]], *, as_json: bool) -> None:
@@ -115,4 +115,4 @@ def _steer(workflow_id: str, act: Callable[[RunClient], Awaitable[str]], *, as_j
             if as_json:
                 print_json(await client.status(workflow_id))
 
-    run_main(main)
+    run_command(main)

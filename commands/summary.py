@@ -1,19 +1,23 @@
-"""What people are shown when a run has ended: what came of it, what failed and why, and where to look."""
+"""Print what a run that has ended produced, which documents failed and why, and where to look further."""
 
 import shlex
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from commands.output import COMPLETED, answers, command, readable
+from commands.output import COMPLETED, answers, print_line, readable
 from orchestration.client.orchestrator import PipelineOrchestrator
 from orchestration.client.run_status import RunReport
+from orchestration.connection import ui_list_link
 from orchestration.embedded.postgres import installation
+from orchestration.invocation import command_line
 from orchestration.settings import Settings
 from perdure.errors import DependencyUnavailable
 from perdure.manifest import Changes, Failure
 from perdure.stores.files.json_file import PersistentCheckpointStore
 from perdure.stores.postgres.summary import run_summary
+from workflows.announcements import PIPELINE_STATUS
+from workflows.messages import WORKFLOW_TYPE
 
 FAILURES_AT_MOST = 10
 NAMES = 5
@@ -21,42 +25,49 @@ CHECKPOINTS_SQL = (
     "SELECT sequence, timestamp, workflow_status, processed_documents, services "
     "FROM checkpoint_history WHERE workflow_id = '{}' ORDER BY sequence"
 )
-"""For people to paste."""
 
 
 async def print_summary(orchestrator: PipelineOrchestrator, ended: RunReport, *, seconds: float) -> None:
-    """Print it to stdout; what Postgres cannot tell just now is left out."""
+    """Print a summary to stdout; where Postgres is away, a sentence says so in place of its figures.
+
+    Args:
+        orchestrator: open.
+        ended: the last report of the run.
+        seconds: how long the command took, from the start of the run.
+    """
     colour = "green" if ended.workflow_status == COMPLETED else "yellow"
     answers.print()
     answers.print(f"[bold {colour}]{readable(ended.workflow_status)}[/] in {seconds:.1f} s", soft_wrap=True)
     counts = ended.documents
     left = f", {counts.remaining} not processed" if counts.remaining else ""
-    _line("Documents", f"{counts.processed} processed, {counts.quarantined} quarantined{left}, of {counts.total}")
+    _print_fact("Run", ended.workflow_id)
+    _print_fact("Documents", f"{counts.processed} processed, {counts.quarantined} quarantined{left}, of {counts.total}")
+    failures: Sequence[Failure] = []
     try:
-        if (changes := await orchestrator.stores.manifest.changes(ended.workflow_id)) and (said := since(changes)):
-            _line("Changes", said)
-        found = await run_summary(orchestrator.stores.pool, ended.workflow_id, top=NAMES)
-        names = f": {', '.join(name for name, _, _ in found.top)} …" if found.top else ""
-        _line("Entities", f"{found.identities} in {found.mentions} mentions{names}")
-        _line("Outputs", f"{found.chunks} chunks with embeddings, {found.edges} edges in the graph")
+        changes = await orchestrator.stores.manifest.changes(ended.workflow_id)
+        if changes and (sentence := describe_changes(changes)):
+            _print_fact("Changes", sentence)
+        figures = await run_summary(orchestrator.stores.pool, ended.workflow_id, top=NAMES)
+        names = f": {', '.join(name for name, _, _ in figures.top)} …" if figures.top else ""
+        _print_fact("Entities", f"{figures.identities} in {figures.mentions} mentions{names}")
+        _print_fact("Outputs", f"{figures.chunks} chunks with embeddings, {figures.edges} edges in the graph")
         failures = await orchestrator.failures(ended.workflow_id)
     except DependencyUnavailable as error:
-        _line("Outputs", f"cannot be shown now: {error}")
-        failures = []
-    _line("Quality", f"{ended.quality_score:.2f}")
+        _print_fact("Outputs", f"cannot be shown now: {error}")
+    _print_fact("Quality", f"{ended.quality_score:.2f} of 1, the mean of how well each document could be read")
     mark = ended.latest_checkpoint
-    _line("Checkpoints", f"{mark.sequence}, the last one {mark.checkpoint_id}" if mark else "none")
+    _print_fact("Checkpoints", f"{mark.sequence}, the last one {mark.checkpoint_id}" if mark else "none")
     _print_failures(failures, ended.workflow_id)
     _print_where_to_look(orchestrator.settings, ended)
 
 
-def since(changes: Changes) -> str:
-    """What a run that was started again found; nothing for one that was started once."""
+def describe_changes(changes: Changes) -> str:
+    """Return what a later start of a run found; empty for the first start."""
     counts = {
         "unchanged": changes.unchanged,
         "new": changes.added,
         "changed": changes.changed,
-        "processed by other code": changes.outdated,
+        "processed before by other code": changes.outdated,
         "tried again": changes.retried,
         "gone": changes.removed,
     }
@@ -70,35 +81,38 @@ def _print_failures(failures: Sequence[Failure], workflow_id: str) -> None:
         return
     answers.print("\nQuarantined:")
     for failure in failures[:FAILURES_AT_MOST]:
-        answers.print(f"  {failure.uri}\n    {failure.reason}", markup=False, soft_wrap=True)
+        print_line(f"  {failure.uri}\n    {failure.reason}")
     if len(failures) > FAILURES_AT_MOST:
-        answers.print(f"  and {len(failures) - FAILURES_AT_MOST} more", markup=False)
-    for what in ("failures", "retry-failed"):
-        answers.print(f"  {command('starter.py', what, '--workflow-id', workflow_id)}", markup=False, soft_wrap=True)
+        print_line(f"  and {len(failures) - FAILURES_AT_MOST} more")
+    for name in ("failures", "retry-failed"):
+        print_line(f"  {command_line(name, '--workflow-id', workflow_id)}")
 
 
 def _print_where_to_look(settings: Settings, ended: RunReport) -> None:
     answers.print("\nWhere to look:")
     if ended.web_ui:
-        _line("Web UI", ended.web_ui)
+        _print_fact("Web UI", ended.web_ui)
+    query = f'WorkflowType="{WORKFLOW_TYPE}" AND {PIPELINE_STATUS.name}="{ended.workflow_status}"'
+    if alike := ui_list_link(settings, query):
+        _print_fact("Runs alike", alike)
     quoted = ended.workflow_id.replace("'", "''")
-    _line("SQL", f"{_psql(settings)} -c {_shell_quoted(CHECKPOINTS_SQL.format(quoted))}")
+    _print_fact("SQL", f"{_psql(settings)} -c {_quoted_for_shell(CHECKPOINTS_SQL.format(quoted))}")
     if settings.checkpoint_dir:
-        _line("File", str(PersistentCheckpointStore(settings.checkpoint_dir).path_of(ended.workflow_id)))
+        _print_fact("File", str(PersistentCheckpointStore(settings.checkpoint_dir).path_of(ended.workflow_id)))
 
 
 def _psql(settings: Settings) -> str:
-    """A psql that is there, pointed at the run's database."""
-    here = Path.cwd()
+    """The command line of a psql that is installed, for the run's database."""
     bundled = installation() / "bin" / "psql"
-    program = bundled.relative_to(here) if bundled.is_relative_to(here) else bundled
+    current = Path.cwd()
+    program = bundled.relative_to(current) if bundled.is_relative_to(current) else bundled
     return shlex.join(["psql" if shutil.which("psql") else str(program), settings.database_url])
 
 
-def _shell_quoted(text: str) -> str:
-    """In double quotes if that is safe: SQL is easier to read so."""
+def _quoted_for_shell(text: str) -> str:
+    """The text in double quotes where that is safe, because SQL has single quotes of its own."""
     return shlex.quote(text) if set(text) & set('"$`!\\') else f'"{text}"'
 
 
-def _line(name: str, text: str) -> None:
-    answers.print(f"  {name + ':':<13}{text}", markup=False, soft_wrap=True)
+def _print_fact(name: str, text: str) -> None:
+    print_line(f"  {name + ':':<13}{text}")

@@ -1,41 +1,68 @@
-"""A command line that cannot be understood is refused like everything else: one sentence on stderr, exit code 2."""
+"""Run a command line; one that cannot be understood is refused by one sentence on stderr and exit code 2."""
 
 import logging
 import os
 import sys
-from pathlib import Path
 from typing import NoReturn
 
 import typer
 from typer.main import get_command
 
+from commands.global_options import add_global_options
+from commands.streams import open_standard_streams
+from orchestration.invocation import program_name
+from perdure.errors import PerdureError
+
 REFUSED, INTERRUPTED, OUTPUT_GONE = 2, 130, 141
 
 
 def run_app(app: typer.Typer) -> NoReturn:
-    """Run a command line program; a command that gets as far as its work leaves through `process_exit` itself."""
-    program = f"python {Path(sys.argv[0]).name}"
-    logging.getLogger("temporalio").setLevel(logging.CRITICAL)  # its retries are not for people; we say what matters
+    """Run the command that the command line names and leave with its exit code.
+
+    A command that reaches its work leaves through `orchestration.process_exit` itself.
+    """
+    open_standard_streams()
+    # The client logs each retry of a call. The commands print one sentence when the retries are used up.
+    logging.getLogger("temporalio").setLevel(logging.CRITICAL)
     code = 0
     try:
-        answer = get_command(app).main(prog_name=program, standalone_mode=False)
+        answer = add_global_options(get_command(app)).main(prog_name=program_name(), standalone_mode=False)
         code = answer if isinstance(answer, int) else 0
         sys.stdout.flush()
     except typer.TyperException as error:
-        sys.stderr.write(f"{_sentence(error)} See: {program} {_command(error)}--help\n")
+        sys.stderr.write(f"{_sentence(error)} See: {program_name()} {_command(error)}--help\n")
         code = REFUSED
+    except PerdureError as error:
+        sys.stderr.write(f"{error}\n")
+        code = REFUSED
+        _drop_output()
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
-    except (BrokenPipeError, SystemExit):  # rich makes the one into the other, and is alone in leaving so
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is left to flush when Python ends
+    except SystemExit as error:
+        code = _code_of_exit(error)
+    except BrokenPipeError:
+        _drop_output()
         code = OUTPUT_GONE
     sys.exit(code)
+
+
+def _code_of_exit(error: SystemExit) -> int:
+    """Return 0 for an eager option such as `--install-completion`; rich leaves with 1 when the reader is gone."""
+    if error.code:
+        _drop_output()
+        return OUTPUT_GONE
+    return 0
+
+
+def _drop_output() -> None:
+    """Point stdout at /dev/null, so that Python has nothing to flush, and to fail at, when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _sentence(error: typer.TyperException) -> str:
     text = " ".join(error.format_message().split())
     if "--workflow-id" in text and text.startswith("Missing option"):
-        text = "Say which run is meant with --workflow-id; the command `list` shows them all"
+        text = "Name the run with --workflow-id; the command `list` shows all runs"
     return text if text.endswith((".", "?")) else f"{text}."
 
 

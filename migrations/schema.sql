@@ -1,7 +1,7 @@
--- Everything that the migrations make, as one file. Generated: `python -m perdure.stores.postgres.schema DSN`.
--- Loading it into an empty database equals applying them all, the record of them included.
+-- The result of all migrations, in one file. `python -m perdure.stores.postgres.schema DSN` writes it.
+-- To load it into an empty database gives the same as to apply all migrations, their records included.
 
-SET check_function_bodies = false;  -- functions come before the tables they name
+SET check_function_bodies = false;  -- the functions stand before the tables that they name
 
 DO $$
 DECLARE

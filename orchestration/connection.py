@@ -140,13 +140,24 @@ async def ensure_search_attributes(client: Client, *, say: Callable[[str], None]
     return False
 
 
-def ui_link(settings: Settings, workflow_id: str, run_id: str | None) -> str | None:
-    """Where the Web UI shows a run; None if it is not known where the Web UI is."""
+def ui_link(settings: Settings, workflow_id: str) -> str | None:
+    """Return where the Web UI shows a run; None if the address of the Web UI is not known.
+
+    The link names no execution, so it leads to the latest one also after the run continued as new.
+    """
+    workflows = _ui_workflows(settings)
+    return f"{workflows}/{quote(workflow_id, safe='')}" if workflows else None
+
+
+def ui_list_link(settings: Settings, query: str) -> str | None:
+    """Return where the Web UI lists the runs that a visibility query finds; None if its address is not known."""
+    workflows = _ui_workflows(settings)
+    return f"{workflows}?query={quote(query, safe='')}" if workflows else None
+
+
+def _ui_workflows(settings: Settings) -> str | None:
     base, namespace = settings.temporal.web_ui, settings.temporal.namespace
-    if base is None:
-        return None
-    run = f"/{quote(run_id, safe='')}/history" if run_id else ""
-    return f"{base.rstrip('/')}/namespaces/{quote(namespace, safe='')}/workflows/{quote(workflow_id, safe='')}{run}"
+    return f"{base.rstrip('/')}/namespaces/{quote(namespace, safe='')}/workflows" if base else None
 
 
 async def _usable(client: Client) -> bool:

@@ -14,6 +14,7 @@ closed and flushed, the process leaves through `os._exit`.
 """
 
 import asyncio
+import errno
 import logging
 import os
 import signal
@@ -69,11 +70,16 @@ def run_main(main: Callable[[], Awaitable[int | None]], *, tell: Callable[[str],
 def leave(code: int) -> NoReturn:
     """Flush what has been written and end the process at once."""
     logging.shutdown()
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError):
-            code = code or OUTPUT_GONE
+    try:
+        sys.stdout.flush()
+    except PerdureError as error:  # the disk under a redirected stdout is full, or stdout is closed
+        if code != REFUSED:  # otherwise the same sentence has been written already
+            explain(error)
+        code = code or REFUSED
+    except (OSError, ValueError):
+        code = code or OUTPUT_GONE
+    with suppress(OSError, ValueError):
+        sys.stderr.flush()
     os._exit(code)
 
 
@@ -102,6 +108,9 @@ def _sentence(error: BaseException) -> tuple[str, int]:
         return str(error), REFUSED
     if isinstance(error, RPCError) and error.status in (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED):
         return f"The Temporal server went away: {_one_line(error)}.", REFUSED
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        where = f" for {error.filename}" if error.filename else ""
+        return f"The disk is full{where}: free some space, or set PERDURE_DATA_DIR to a folder elsewhere.", REFUSED
     what = f"{type(error).__name__}: {_one_line(error)}"
     return f"Something unforeseen happened ({what}); the details are in {_write_down(error)}", UNFORESEEN
 

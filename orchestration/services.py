@@ -1,4 +1,4 @@
-"""The services of a run, put together from the settings: what the worker uses and what a resumption compares with."""
+"""Composes the services of a run from the settings."""
 
 from dataclasses import dataclass
 
@@ -13,21 +13,24 @@ from perdure.stores.postgres.connection import PostgresPool, check_answer
 from perdure.stores.postgres.identities import PostgresIdentityStore
 
 HEALTH_TIMEOUT_SECONDS = 3.0
+"""Time limit of one health check."""
 
 
 @dataclass(frozen=True)
 class Services:
+    """The two built-in services and the configured ones."""
+
     identity: IdentityService
     analytics: AnalyticsService
     others: list[Service]
 
     async def capture(self, workflow_id: str) -> dict[str, ServiceState]:
-        """Ask every service at once how it is; never raises."""
+        """Check every service at once and return the states by name; no error of a service is raised."""
         return await capture([self.identity, self.analytics, *self.others], workflow_id, HEALTH_TIMEOUT_SECONDS)
 
 
 def build_services(settings: Settings, pool: PostgresPool) -> Services:
-    """The two services of our own and those added by configuration."""
+    """Return the two built-in services and the configured ones, over this connection pool."""
     return Services(
         IdentityService(PostgresIdentityStore(pool)),
         AnalyticsService(PostgresAnalyticsStore(pool)),

@@ -1,13 +1,14 @@
-"""Everything that is stored, opened together: Postgres, its stores, and the checkpoint files."""
+"""`Stores`: Postgres and the checkpoint stores, opened together."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestration.settings import Settings
-from perdure.checkpoint import CheckpointStore, WorkflowCheckpoint
+from perdure.checkpoint import Auditable, CheckpointStore, Prunable, WorkflowCheckpoint
 from perdure.errors import DependencyUnavailable
 from perdure.manifest import ManifestStore
 from perdure.stores.files.json_file import PersistentCheckpointStore
+from perdure.stores.objects.store import ObjectCheckpointStore
 from perdure.stores.postgres.checkpoints import PostgresCheckpointStore
 from perdure.stores.postgres.connection import PostgresPool
 from perdure.stores.postgres.manifest import PostgresManifestStore
@@ -15,19 +16,39 @@ from perdure.stores.postgres.manifest import PostgresManifestStore
 
 @dataclass(frozen=True)
 class Stores:
-    """`checkpoints` in the order in which they are written: Postgres first, so that the files never run ahead."""
+    """All stores of a run. `checkpoints` is in the order of writing: no follower gets ahead of the leader."""
 
     pool: PostgresPool
     manifest: ManifestStore
     checkpoints: Sequence[CheckpointStore]
 
+    @property
+    def leader(self) -> CheckpointStore:
+        """Return the checkpoint store that is written first: Postgres, where the documents' results are too."""
+        return self.checkpoints[0]
+
+    @property
+    def followers(self) -> Sequence[CheckpointStore]:
+        """Return the other checkpoint stores. A follower may lag behind the leader."""
+        return self.checkpoints[1:]
+
+    @property
+    def auditable(self) -> Sequence[Auditable]:
+        """Return the followers that an audit can examine and repair; the leader's audit is SQL of its own."""
+        return [store for store in self.followers if isinstance(store, Auditable)]
+
+    @property
+    def prunable(self) -> Sequence[Prunable]:
+        """Return the followers that delete the checkpoints which the leader has retired."""
+        return [store for store in self.followers if isinstance(store, Prunable)]
+
     async def latest(self, workflow_id: str) -> WorkflowCheckpoint | None:
-        """The newest checkpoint in any store that answers.
+        """Return the newest checkpoint in all the stores that answer; None if they have none.
 
         Raises:
-            DependencyUnavailable: none of them answers.
+            DependencyUnavailable: no store answers.
         """
-        found: list[WorkflowCheckpoint] = []
+        latest: list[WorkflowCheckpoint] = []
         failures: list[DependencyUnavailable] = []
         for store in self.checkpoints:
             try:
@@ -35,18 +56,22 @@ class Stores:
             except DependencyUnavailable as error:
                 failures.append(error)
             else:
-                found += [checkpoint] if checkpoint else []
+                latest += [checkpoint] if checkpoint else []
         if len(failures) == len(self.checkpoints):
             raise failures[0]
-        return max(found, key=lambda checkpoint: checkpoint.sequence, default=None)
+        return max(latest, key=lambda checkpoint: checkpoint.sequence, default=None)
 
     async def list(self, workflow_id: str) -> Sequence[WorkflowCheckpoint]:
-        """All checkpoints of a workflow id, oldest first, from the first store that has any."""
+        """Return all checkpoints of a workflow id, oldest first, from the first store that has any.
+
+        Raises:
+            DependencyUnavailable: no store that answers has any, and a store does not answer.
+        """
         failure: DependencyUnavailable | None = None
         for store in self.checkpoints:
             try:
-                if found := await store.list(workflow_id):
-                    return found
+                if checkpoints := await store.list(workflow_id):
+                    return checkpoints
             except DependencyUnavailable as error:
                 failure = failure or error
         if failure:
@@ -54,15 +79,18 @@ class Stores:
         return []
 
     async def close(self) -> None:
+        """Close every store and the connections."""
         for store in self.checkpoints:
             await store.close()
         await self.pool.close()
 
 
 def open_stores(settings: Settings) -> Stores:
-    """Open lazily: nothing is connected before it is used."""
+    """Return the stores that the settings name. Nothing is connected before its first use."""
     pool = PostgresPool(settings.database_url)
     checkpoints: list[CheckpointStore] = [PostgresCheckpointStore(pool)]
     if settings.checkpoint_dir:
         checkpoints.append(PersistentCheckpointStore(settings.checkpoint_dir))
+    if settings.checkpoint_url:
+        checkpoints.append(ObjectCheckpointStore(settings.checkpoint_url))
     return Stores(pool, PostgresManifestStore(pool), checkpoints)

@@ -1,12 +1,12 @@
-"""Every error that Perdure raises on purpose, drawn as a tree.
+"""The tree of all errors that Perdure raises on purpose.
 
-The two great branches decide what happens to the work:
+Two branches decide what happens to the work:
 
-* `DocumentError`: the document's own fault. The document is quarantined with the reason; the run goes on.
-* `DependencyUnavailable`: the world's fault. The work waits and is tried again for as long as it takes;
-  nothing is ever quarantined for it.
+* `DocumentError`: the document's own fault. The document is quarantined with the reason, and the run continues.
+* `DependencyUnavailable`: an outage. The work waits and is repeated for as long as the outage lasts. No document is
+  quarantined for it.
 
-The others are neither: `RefusedWrite` protects what is already stored, `RefusedCommand` answers a person.
+The other branches: `RefusedWrite` protects stored data, and `RefusedCommand` answers the user of a command.
 
     PerdureError
     ├── DocumentError
@@ -26,11 +26,11 @@ The others are neither: `RefusedWrite` protects what is already stored, `Refused
 
 
 class PerdureError(Exception):
-    """The root of all; its message is one sentence that a person understands."""
+    """The base class; the message of each error is one sentence for the user."""
 
 
 class DocumentError(PerdureError):
-    """The document's own fault: `str(error)` is the reason shown with the quarantined document."""
+    """The document is at fault: `str(error)` is the reason shown with the quarantined document."""
 
 
 class EmptyDocument(DocumentError):
@@ -38,138 +38,140 @@ class EmptyDocument(DocumentError):
 
 
 class NoTextExtracted(DocumentError):
-    """The file is not empty, but no text came out of it."""
+    """The file is not empty, and extraction found no text in it."""
 
 
 class ImageOnlyDocument(NoTextExtracted):
-    """Its pages are pictures: a scan, which only OCR reads."""
+    """The pages are pictures, such as a scan; only OCR can read them."""
 
 
 class UnsupportedFormat(DocumentError):
-    """The content is of no format that can be read here."""
+    """The content has no format that Perdure reads."""
 
 
 class EncryptedDocument(DocumentError):
-    """The content is protected by a password."""
+    """A password protects the content."""
 
 
 class DamagedDocument(DocumentError):
-    """The content claims a format but breaks its rules beyond repair."""
+    """The content violates the rules of its format, and repair failed."""
 
 
 class UnreadableDocument(DocumentError):
-    """The file exists but this process may not read it, or it is no regular file."""
+    """The file exists, but the worker has no permission to read it, or it is not a regular file."""
 
 
 class VanishedDocument(DocumentError):
-    """The file was there at discovery and is gone, while its source is still there."""
+    """The file existed at discovery and is gone, and its source still exists."""
 
 
 class DocumentTooLarge(DocumentError):
-    """The file, or what it unpacks to, is larger than the limit."""
+    """The file, or its unpacked content, is larger than the limit."""
 
 
 class UnstorableDocument(DocumentError):
-    """The database refuses for good what was found in the document."""
+    """The database refuses the outputs of the document for good."""
 
 
 class ParserFailure(DocumentError):
-    """The isolated process that read the document did not come back; tried a bounded number of times.
+    """The child that processed the document did not complete, in a bounded number of attempts.
 
     Attributes:
-        attempts: how often it was tried.
+        attempts: number of children that processed the document.
     """
 
     attempts: int = 1
 
 
 class ParserCrashed(ParserFailure):
-    """The parser's process died."""
+    """The child crashed."""
 
 
 class ParserKilled(ParserCrashed):
-    """The parser's process was killed from outside, which says little about the document."""
+    """Another process killed the child, so the document is probably not at fault."""
 
 
 class ParserTimedOut(ParserFailure):
-    """The parser used up its time limit and was killed."""
+    """The child reached its time limit and was killed."""
 
 
 class ParserOutOfMemory(ParserFailure):
-    """The parser asked for more memory than its limit."""
+    """The child asked for more memory than its limit."""
 
 
 class DependencyUnavailable(PerdureError):
-    """Something outside, a database, a service, a disk, cannot be used now.
+    """A database, a service, a disk or another dependency cannot be used at present.
 
     Attributes:
-        dependency: its name for people, such as "Postgres".
-        why: what it answered, one line.
+        dependency: display name, such as "Postgres".
+        why: the dependency's answer, one line.
     """
 
     def __init__(self, dependency: str, why: str) -> None:
+        """Compose the message from the name and the answer."""
         super().__init__(f"{dependency} is unavailable: {why}")
         self.dependency = dependency
         self.why = why
 
     def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        """Return the arguments that rebuild the error in another process."""
         return type(self), (self.dependency, self.why)
 
 
 class RefusedWrite(PerdureError):
-    """A write that would contradict what is already stored; the store has changed nothing."""
+    """The write contradicts stored data; the store has changed nothing."""
 
 
 class StaleWriter(RefusedWrite):
-    """The writer was replaced: another run, dispatch or attempt has taken over its work."""
+    """The writer was replaced: another run, dispatch or attempt has taken its work over."""
 
 
 class AlreadyCommitted(RefusedWrite):
-    """The document has its result already; a second one is never stored."""
+    """The document already has a result; the store never keeps a second one."""
 
 
 class CheckpointConflict(RefusedWrite):
-    """A checkpoint of this id exists with other content."""
+    """A checkpoint with this id exists, and its content differs."""
 
 
 class CheckpointGap(RefusedWrite):
-    """The checkpoint is not the one that follows the latest stored, by sequence or by digest."""
+    """The checkpoint does not follow the latest stored one, by sequence or by digest."""
 
 
 class StoreSetBack(RefusedWrite):
-    """The store knows less than the writer left in it: it was restored from a backup, or lost."""
+    """The store holds less than the writer left in it: it was restored from a backup, or lost."""
 
 
 class RefusedCommand(PerdureError):
-    """A command that cannot be carried out as asked; shown as one sentence, exit code 2."""
+    """The command cannot be carried out; the user sees one sentence and exit code 2."""
 
 
 class SourceNotFound(RefusedCommand):
-    """A source names nothing that exists."""
+    """The source does not exist."""
 
 
 class InvalidSource(RefusedCommand):
-    """A source exists but cannot be read, or holds no documents."""
+    """The source exists, but cannot be read or holds no documents."""
 
 
 class InvalidWorkflowId(RefusedCommand):
-    """A workflow id that is empty, too long, or holds control characters."""
+    """The workflow id is empty or too long, or holds control characters."""
 
 
 class UnknownWorkflow(RefusedCommand):
-    """No run of this workflow id is known to Temporal, to Postgres or to the checkpoint files."""
+    """Neither Temporal nor a checkpoint store holds a run with this workflow id."""
 
 
 class UnknownCheckpoint(RefusedCommand):
-    """No checkpoint of this id is stored for the workflow."""
+    """No store holds a checkpoint with this id for the workflow."""
 
 
 class WorkflowAlreadyRunning(RefusedCommand):
-    """A run of this workflow id is open already."""
+    """A run with this workflow id is open."""
 
 
 class WorkflowNotRunning(RefusedCommand):
-    """The command needs an open run, and this one is closed."""
+    """The command needs an open run, and the run is closed."""
 
 
 class ServerUnreachable(RefusedCommand):
@@ -177,11 +179,11 @@ class ServerUnreachable(RefusedCommand):
 
 
 class InvalidConfiguration(RefusedCommand):
-    """An environment variable or option holds a value that cannot be used."""
+    """An environment variable or option has a value that cannot be used."""
 
 
 class PortInUse(RefusedCommand):
-    """The port asked for is taken by another process."""
+    """Another process uses the requested port."""
 
 
 class EmbeddedServersNotRunning(RefusedCommand):

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from pydantic import BaseModel, ConfigDict
+
 from perdure.documents.document import DiscoveredDocument, ProcessedDocument
 from perdure.errors import DocumentError
 
@@ -38,19 +40,26 @@ class ManifestEntry:
     """Whether an earlier attempt has left finished parts of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class ManifestTotals:
-    """Counts over a whole manifest; `queued` is how many ordinals the epoch has so far."""
+class ManifestTotals(BaseModel):
+    """Counts of documents over a whole manifest; also the form in which activities send these counts.
 
-    total: int
-    processed: int
-    quarantined: int
-    cancelled: int
-    pending: int
-    queued: int
-    queued_bytes: int
-    quality_sum: float
-    """Over processed documents."""
+    A count that is not given is 0.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    total: int = 0
+    """Documents in the manifest, without those that were removed from their source."""
+    processed: int = 0
+    quarantined: int = 0
+    cancelled: int = 0
+    pending: int = 0
+    queued: int = 0
+    """Ordinals that the current epoch has handed out so far."""
+    queued_bytes: int = 0
+    """Size in bytes of the documents of the current epoch."""
+    quality_sum: float = 0.0
+    """Sum of the quality scores of the processed documents."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +155,7 @@ class ManifestStore(Protocol):
         """
         ...
 
-    async def take_up_added(self, workflow_id: str, epoch: int) -> Added:
+    async def enqueue_added(self, workflow_id: str, epoch: int) -> Added:
         """Queue what was added since this epoch was taken up; costs what is added, not what there is; idempotent."""
         ...
 
@@ -198,12 +207,12 @@ class ManifestStore(Protocol):
         ...
 
     async def close_run(
-        self, workflow_id: str, epoch: int, status: str, *, through_with: int | None = None
+        self, workflow_id: str, epoch: int, status: str, *, expected_finished: int | None = None
     ) -> ManifestTotals:
         """Record the run's final status; what is still pending becomes cancelled if it was cancelled.
 
         Raises:
-            StoreSetBack: each of `through_with` documents had a result once, and one has none or is unknown now.
+            StoreSetBack: each of `expected_finished` documents had a result once, and one has none or is unknown now.
         """
         ...
 

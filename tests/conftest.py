@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import hypothesis
 import psutil
 import pytest
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -33,8 +34,19 @@ _session_dir = pytest.StashKey[Path]()
 _reaper = pytest.StashKey[subprocess.Popen[bytes]]()
 
 
+# A property is checked however slowly the machine answers; a failure prints what reproduces it.
+hypothesis.settings.register_profile(
+    "perdure",
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("perdure")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
+    """Give this process of the session a mark, a folder and a reaper; under pytest-xdist each worker has its own."""
     os.environ[MARK] = uuid.uuid4().hex
     for name in [name for name in os.environ if name.startswith(("TEMPORAL_", "DATABASE_URL"))]:
         del os.environ[name]  # the tests bring their own servers
@@ -48,6 +60,9 @@ def pytest_configure(config: pytest.Config) -> None:
         [sys.executable, str(reaper), str(folder)], stdin=subprocess.PIPE, start_new_session=True
     )
     signal.signal(signal.SIGTERM, lambda *_: pytest.exit("the session was asked to end", returncode=143))
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell starts a background job with SIGINT ignored, and the processes that tests interrupt inherit it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(trylast=True)

@@ -3,7 +3,14 @@
 from datetime import datetime
 from typing import Any
 
-from perdure.checkpoint import CHECKPOINT_VERSION, ServiceState, WorkflowCheckpoint, checkpoint_id, sealed
+from perdure.checkpoint import (
+    CHECKPOINT_VERSION,
+    ServiceState,
+    StateData,
+    WorkflowCheckpoint,
+    checkpoint_id,
+    sealed,
+)
 from workflows.messages import PipelineInput
 from workflows.state import PipelineState, Range
 
@@ -36,6 +43,8 @@ def next_checkpoint(
         breaker: what it adds to the state data: nothing unless it holds the run back.
     """
     sequence = state.sequence + 1
+    seldom: dict[str, Any] = {"recovered": state.recovered} if state.recovered else {}
+    seldom |= breaker or {}
     options = pipeline.options.model_copy(update={"concurrency": state.concurrency, "open": not state.closed})
     return sealed(
         WorkflowCheckpoint(
@@ -43,21 +52,21 @@ def next_checkpoint(
             workflow_id=workflow_id,
             timestamp=timestamp,
             processed_documents=state.processed,
-            state_data={
-                "workflow_status": status,
-                "documents_total": state.total,
-                "documents_remaining": state.remaining,
-                "documents_quarantined": state.quarantined,
-                "documents_cancelled": state.cancelled,
-                "current_quality_score": state.quality_score,
-                "watermark": state.watermark,
-                "beyond_watermark": [list(one) for one in state.beyond],
-                "finished_since_last": [list(one) for one in finished],
-                "sources": pipeline.sources,
-                "options": options.model_dump(mode="json", exclude_unset=True),  # as its release wrote them
-                **({"recovered": state.recovered} if state.recovered else {}),
-                **(breaker or {}),
-            },
+            # A field that is not given is not written, so that a replay gives the digests of the recorded checkpoints.
+            state_data=StateData(
+                workflow_status=status,
+                documents_total=state.total,
+                documents_remaining=state.remaining,
+                documents_quarantined=state.quarantined,
+                documents_cancelled=state.cancelled,
+                current_quality_score=state.quality_score,
+                watermark=state.watermark,
+                beyond_watermark=[list(item) for item in state.beyond],
+                finished_since_last=[list(item) for item in finished],
+                sources=pipeline.sources,
+                options=options.model_dump(mode="json", exclude_unset=True),
+                **seldom,
+            ),
             service_states=services,
             metadata={
                 "orchestrator_version": pipeline.release,

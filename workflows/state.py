@@ -9,8 +9,8 @@ from datetime import datetime
 from pydantic import BaseModel, Field
 
 from activities.batches import BatchResult
-from activities.manifest import Totals
 from perdure.checkpoint import WorkflowCheckpoint
+from perdure.manifest import ManifestTotals
 
 SMALL_RUN_DOCUMENTS = 500
 """Largest number of queued documents for which each batch is one document, named in the Web UI."""
@@ -88,7 +88,7 @@ class PipelineState(BaseModel):
         """Return the mean quality of the processed documents, rounded to 3 places; 0 without any."""
         return round(self.quality_sum / self.processed, 3) if self.processed else 0.0
 
-    def take_totals(self, totals: Totals) -> None:
+    def take_totals(self, totals: ManifestTotals) -> None:
         """Set every count to the manifest's."""
         self.total = totals.total
         self.processed = totals.processed
@@ -98,7 +98,7 @@ class PipelineState(BaseModel):
         self.queued = totals.queued
         self.queued_bytes = totals.queued_bytes
 
-    def begin_epoch(self, epoch: int, totals: Totals) -> None:
+    def begin_epoch(self, epoch: int, totals: ManifestTotals) -> None:
         """Start at the beginning of the queue of a new epoch."""
         self.epoch = epoch
         self.next_ordinal = 0
@@ -107,7 +107,7 @@ class PipelineState(BaseModel):
         self.unsaved = []
         self.take_totals(totals)
 
-    def grow(self, totals: Totals) -> None:
+    def grow(self, totals: ManifestTotals) -> None:
         """Extend the queue after documents were added.
 
         Counts of finished documents stay as they are: batches report those. Answers of two additions may arrive in

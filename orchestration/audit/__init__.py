@@ -1,4 +1,8 @@
-"""Audit: find every difference between history, mirror, files and outputs, and make the mirror whole again."""
+"""The audit: find every difference between history, checkpoint stores and outputs, and repair the checkpoint stores.
+
+This room may import `orchestration.client` and `orchestration.stores`, and the rooms of `perdure`. Start reading in
+`verification.py`; then `evidence.py` (what is read), `chain.py` (which chain is right) and `rebuild.py`.
+"""
 
 from orchestration.audit.findings import Difference, Verification
 from orchestration.audit.rebuild import Rebuilt, rebuild_mirror

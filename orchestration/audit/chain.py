@@ -1,8 +1,8 @@
-"""The chain of checkpoints as it must be: what history knows, and what is vouched for by the digests that history has.
+"""`Chain`: the checkpoints that every store should hold, derived from history and from intact copies in the stores.
 
-Each checkpoint names the digest of the one before it. So the newest one that history knows, or the one that its latest
-run says it goes on from, vouches for all before it, also where Temporal has forgotten the runs that took them: of a
-checkpoint that only a store still has, the digest tells whether it is the very one.
+Each checkpoint names the digest of the one before it. So the newest checkpoint that history knows confirms every
+earlier one, and so does the checkpoint that the latest run continues. This also holds for the checkpoints of runs that
+Temporal has forgotten: the digest shows whether the copy in a store is the checkpoint that the run took.
 """
 
 from collections import Counter
@@ -10,28 +10,34 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from orchestration.audit.entries import Entry
-from orchestration.client.history import Link, WorkflowHistory, age
-from perdure.checkpoint import WorkflowCheckpoint
+from orchestration.client.history import WorkflowHistory, age
+from perdure.checkpoint import Link, WorkflowCheckpoint, follows
 
 
 @dataclass
 class Chain:
-    """What every store should hold; `tip` is the last sequence, 0 if there is no checkpoint at all."""
+    """The checkpoints that every store should hold; `tip` is the last sequence, 0 without any checkpoint."""
 
     tip: int = 0
     digests: dict[int, str] = field(default_factory=dict)
-    """By sequence, as far as they are known."""
+    """The known digests by sequence."""
     contents: dict[int, WorkflowCheckpoint] = field(default_factory=dict)
-    """By sequence, as far as anybody still has them."""
+    """The checkpoints by sequence of which history or a store has an intact copy."""
     vouched_from: int = 1
-    """From this sequence on, digests hang together up to the tip; below, an intact copy has been taken as it is."""
+    """From this sequence to the tip, each digest confirms the one before; earlier copies are taken as they are."""
     contradicted: set[int] = field(default_factory=set)
-    """Sequences at which two stores hold different intact checkpoints and nobody can say which is right."""
+    """Sequences at which stores hold different intact checkpoints, and no digest decides which one is right."""
 
-    def add(self, one: WorkflowCheckpoint) -> None:
-        self.digests[one.sequence] = one.digest
-        self.contents[one.sequence] = one
-        self.tip = max(self.tip, one.sequence)
+    def add(self, checkpoint: WorkflowCheckpoint) -> None:
+        """Put a checkpoint into its place."""
+        self.digests[checkpoint.sequence] = checkpoint.digest
+        self.contents[checkpoint.sequence] = checkpoint
+        self.tip = max(self.tip, checkpoint.sequence)
+
+    @property
+    def end(self) -> Link:
+        """Return the last place, which the next checkpoint has to follow."""
+        return Link(self.tip, self.digests[self.tip])
 
 
 def expected_chain(
@@ -39,51 +45,54 @@ def expected_chain(
     stores: Sequence[Iterable[Entry]],
     is_ending: Callable[[WorkflowCheckpoint], bool],
 ) -> Chain:
-    """Put together from history and from the intact copies in the stores.
+    """Return the right chain, derived from history and from the intact copies in the stores.
 
     Args:
-        history: may be empty.
-        stores: their entries; the leading one first, whose word counts where nobody vouches.
-        is_ending: whether a checkpoint that is in no history rightly records how a run ended.
+        history: of all runs of the workflow id; may be empty.
+        stores: the entries of each store, the leader first: its copy is taken where no digest decides.
+        is_ending: returns whether a checkpoint that is in no history rightly records how a run ended.
     """
-    intact = [[one.intact for one in entries if one.intact] for entries in stores]
+    intact = [[entry.intact for entry in entries if entry.intact] for entries in stores]
     taken = history.taken
-    known = {one.digest: one for copies in intact for one in copies} | taken
+    known = {checkpoint.digest: checkpoint for copies in intact for checkpoint in copies} | taken
     chain = Chain()
-    told = history_tip(history)
-    top = told or _longest(intact)
+    confirmed = history_tip(history)
+    top = confirmed or _longest(intact)
     if top:
         _walk_back(chain, top, known, history, intact)
-        # What was being written when its run ended may have reached a store or not; both are right.
+        # A checkpoint that was being written when its run ended may or may not be in a store; both are right.
         while following := [
-            one
+            checkpoint
             for copies in intact
-            for one in copies
-            if one.sequence == chain.tip + 1
-            and one.previous_digest == chain.digests[chain.tip]
-            and (one.digest in taken or is_ending(one))
+            for checkpoint in copies
+            if follows(checkpoint, chain.end) and (checkpoint.digest in taken or is_ending(checkpoint))
         ]:
             chain.add(following[0])
-    chain.contradicted |= _contradictions(chain, intact, told=told is not None)
+    chain.contradicted |= _contradictions(chain, intact, has_history=confirmed is not None)
     return chain
 
 
 def history_tip(history: WorkflowHistory) -> Link | None:
-    """The newest place of the chain that history is sure of: acknowledged, or where a later run has joined it."""
+    """Return the newest place of the chain that history confirms: acknowledged, or continued by a later run."""
     newest = history.newest_acknowledged
     tip = Link(newest.sequence, newest.digest) if newest else None
-    seen: str | None = None
+    acknowledged_by: str | None = None
     for run in history.present:
-        if newest and seen is None and newest.digest in run.acknowledged:
-            seen = run.first_run_id
-        elif run.joins and (newest is None or seen not in (None, run.first_run_id)):
-            tip = run.joins  # a run that was reset or continued joins nothing new
+        if newest and acknowledged_by is None and newest.digest in run.acknowledged:
+            acknowledged_by = run.first_run_id
+        elif run.joins and (newest is None or acknowledged_by not in (None, run.first_run_id)):
+            # Only another run: an execution that was reset or continued as new joins its own run's chain.
+            tip = run.joins
     return tip
 
 
 def _longest(stores: Sequence[Sequence[WorkflowCheckpoint]]) -> Link | None:
-    """Without history: the end of the longest that a store holds."""
-    newest = max((one for copies in stores for one in copies), key=lambda one: (one.sequence, age(one)), default=None)
+    """Return the end of the longest chain that a store holds."""
+    newest = max(
+        (checkpoint for copies in stores for checkpoint in copies),
+        key=lambda checkpoint: (checkpoint.sequence, age(checkpoint)),
+        default=None,
+    )
     return Link(newest.sequence, newest.digest) if newest else None
 
 
@@ -94,31 +103,36 @@ def _walk_back(
     history: WorkflowHistory,
     stores: Sequence[Sequence[WorkflowCheckpoint]],
 ) -> None:
-    """From `top` to the first: by digest where the link is known, else by what is there at that place."""
-    recorded = {one.sequence: one for one in history.checkpoints}
+    """Fill the chain from `top` to the first place: by digest where it is known, else with the copy at that place."""
+    recorded = {checkpoint.sequence: checkpoint for checkpoint in history.checkpoints}
     stored: dict[int, WorkflowCheckpoint] = {}
-    for one in (one for copies in stores for one in copies):
-        stored.setdefault(one.sequence, one)
+    for copies in stores:
+        for checkpoint in copies:
+            stored.setdefault(checkpoint.sequence, checkpoint)
     chain.tip = chain.vouched_from = top.sequence
-    digest, vouched = top.digest, True
+    digest = top.digest
+    vouched = True
     for sequence in range(top.sequence, 0, -1):
-        found = known.get(digest) if digest else recorded.get(sequence) or stored.get(sequence)
-        if found and found.sequence == sequence:
-            chain.add(found)
+        copy = known.get(digest) if digest else recorded.get(sequence) or stored.get(sequence)
+        if copy and copy.sequence == sequence:
+            chain.add(copy)
         elif digest:
             chain.digests[sequence] = digest
         vouched = vouched and bool(digest)
         if vouched:
             chain.vouched_from = sequence
-        digest = found.previous_digest if found else ""
+        digest = copy.previous_digest if copy else ""
 
 
-def _contradictions(chain: Chain, stores: Sequence[Sequence[WorkflowCheckpoint]], *, told: bool) -> set[int]:
-    """Where intact copies are not the chain: in two stores alike, or in one and there is no history to decide."""
+def _contradictions(chain: Chain, stores: Sequence[Sequence[WorkflowCheckpoint]], *, has_history: bool) -> set[int]:
+    """Return the places at which intact copies contradict the chain, and history does not decide.
+
+    History decides against a copy in one store. It does not decide against equal copies in two stores.
+    """
     against = Counter(
-        (one.sequence, one.digest)
+        (checkpoint.sequence, checkpoint.digest)
         for copies in stores
-        for one in copies
-        if chain.digests.get(one.sequence) != one.digest
+        for checkpoint in copies
+        if chain.digests.get(checkpoint.sequence) != checkpoint.digest
     )
-    return {sequence for (sequence, _), stores_alike in against.items() if stores_alike > 1 or not told}
+    return {sequence for (sequence, _), stores_alike in against.items() if stores_alike > 1 or not has_history}

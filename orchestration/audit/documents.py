@@ -1,14 +1,13 @@
-"""Compare documents and outputs with each other and with the latest checkpoint, and say what differs."""
+"""Compare documents and outputs with each other and with the latest checkpoint."""
 
 from orchestration.audit.evidence import Evidence
 from orchestration.audit.findings import Difference, counted
 from perdure.checkpoint import TERMINAL_STATUSES, WorkflowCheckpoint
 from perdure.stores.postgres.audit import Offence
-from perdure.stores.postgres.audit_sql import SERVICE_CHECKS
+from perdure.stores.postgres.audit_checks import SERVICE_CHECKS
 
-MADE_AGAIN = "what is missing of documents and outputs is made again by resuming, not by rebuilding"
 QUALITY_TOLERANCE = 0.0011
-"""Both are means rounded to 3 places, summed in different orders."""
+"""Largest difference of two means that are equal: each is rounded to 3 places and summed in another order."""
 
 _SENTENCES = {
     "missing_document": "The row of document {position} is missing: positions count from 0 without a gap.",
@@ -43,20 +42,24 @@ _SENTENCES = {
 
 
 def compare_documents(evidence: Evidence) -> list[Difference]:
-    """Every difference in documents and outputs; what a run in progress may still change is left out."""
+    """Return every difference in documents and outputs, without those that a run in progress may still remove."""
     latest = evidence.latest
     settled = evidence.idle or is_settled(evidence)
     left_out = set() if settled else {"uncovered_document"}
     if not is_settled(evidence):
         left_out |= SERVICE_CHECKS.keys()
-    found = [_difference(one, latest) for one in evidence.offences if {one.kind, one.subject}.isdisjoint(left_out)]
+    differences = [
+        _difference(offence, latest)
+        for offence in evidence.offences
+        if {offence.kind, offence.subject}.isdisjoint(left_out)
+    ]
     if latest:
-        found += _compare_counts(evidence, latest, settled=settled)
-    return found
+        differences += _compare_counts(evidence, latest, settled=settled)
+    return differences
 
 
 def is_settled(evidence: Evidence) -> bool:
-    """Nobody works on the run, and its latest checkpoint says how it ended."""
+    """Return whether no worker works on the run any more, and its latest checkpoint says how it ended."""
     latest, run = evidence.latest, evidence.run
     if latest is None or latest.workflow_status not in TERMINAL_STATUSES:
         return False
@@ -66,39 +69,36 @@ def is_settled(evidence: Evidence) -> bool:
 def _compare_counts(evidence: Evidence, latest: WorkflowCheckpoint, *, settled: bool) -> list[Difference]:
     data, totals, run = latest.state_data, evidence.totals, evidence.run
     total = totals.total if totals else 0
-    found: list[Difference] = []
+    differences: list[Difference] = []
 
     def say(kind: str, sentence: str) -> None:
-        found.append(Difference(kind, f"checkpoint {latest.sequence}", sentence))
+        differences.append(Difference(kind, f"checkpoint {latest.sequence}", sentence))
 
-    claimed_total = int(data.get("documents_total", 0))
+    claimed_total = data.documents_total
     which = f"Checkpoint {latest.sequence}, the latest,"
     if total < claimed_total or (is_settled(evidence) and total != claimed_total):
-        say("wrong_total", f"{which} counts {counted(claimed_total, 'document')} in all, but there are {total} rows.")
+        documents = counted(claimed_total, "document")
+        say("wrong_total", f"{which} counts {documents} in all, but the manifest has {total} rows.")
     if run is None:
         if claimed_total:
-            say("missing_run", f"{which} tells of a run of which the table of runs has no row.")
-        return found
+            say("missing_run", f"{which} belongs to a run that has no row in the table of runs.")
+        return differences
     if not settled or run.epoch != latest.epoch:
-        return found
+        return differences
     processed, quarantined = (totals.processed, totals.quarantined) if totals else (0, 0)
     if processed != latest.processed_documents:
-        say(
-            "wrong_processed_count",
-            f"{which} counts {counted(latest.processed_documents, 'processed document')}, but {processed} are.",
-        )
-    if quarantined != (claimed := int(data.get("documents_quarantined", 0))):
-        say(
-            "wrong_quarantined_count",
-            f"{which} counts {counted(claimed, 'quarantined document')}, but {quarantined} are.",
-        )
+        documents = counted(latest.processed_documents, "processed document")
+        say("wrong_processed_count", f"{which} counts {documents}, but the manifest has {processed}.")
+    if quarantined != (claimed := data.documents_quarantined):
+        documents = counted(claimed, "quarantined document")
+        say("wrong_quarantined_count", f"{which} counts {documents}, but the manifest has {quarantined}.")
     quality = round(totals.quality_sum / processed, 3) if totals and processed else 0.0
-    claimed_quality = float(data.get("current_quality_score", 0.0))
+    claimed_quality = data.current_quality_score
     if processed == latest.processed_documents and abs(quality - claimed_quality) > QUALITY_TOLERANCE:
         say("wrong_quality", f"{which} gives the quality {claimed_quality}, but the documents give {quality}.")
     if is_settled(evidence) and run.status != latest.workflow_status:
         say("wrong_run_status", f"{which} says {latest.workflow_status}, but the run's row says {run.status}.")
-    return found
+    return differences
 
 
 def _difference(offence: Offence, latest: WorkflowCheckpoint | None) -> Difference:

@@ -1,4 +1,4 @@
-"""One stored checkpoint as it really stands in a store, good or bad."""
+"""`Entry`: one stored checkpoint as it stands in a store, intact or damaged."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,23 +13,23 @@ _BRIEF = 12
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A row or an element: `checkpoint` is None if it cannot be read as one; `fault` says what is wrong with it."""
+    """A row, an element or an object; `checkpoint` is None if it cannot be read, and `fault` says what is wrong."""
 
     name: str
     sequence: int | None
     checkpoint: WorkflowCheckpoint | None
     fault: str | None
     kind: str = "edited_checkpoint"
-    """Of the difference that its fault is."""
+    """Kind of the difference that the fault is."""
 
     @property
     def intact(self) -> WorkflowCheckpoint | None:
-        """The checkpoint, if it is what it was when it was taken, by all that it says itself."""
+        """Return the checkpoint if its id, digest and columns agree with its content; else None."""
         return None if self.fault else self.checkpoint
 
 
 def examine(stored: Any, workflow_id: str) -> Entry:
-    """Read one row (with the columns that the database derives) or element, and check it against itself."""
+    """Read one row (with the columns that the database derives), element or object, and check it against itself."""
     if not isinstance(stored, Mapping):
         return Entry("an element", None, None, "is no JSON object", "unreadable_checkpoint")
     name = str(stored.get("checkpoint_id"))
@@ -37,53 +37,53 @@ def examine(stored: Any, workflow_id: str) -> Entry:
     claimed = metadata.get("sequence") if isinstance(metadata, Mapping) else None
     sequence = claimed if isinstance(claimed, int) and not isinstance(claimed, bool) else None
     try:
-        one = upgrade(dict(stored))
-        one_sequence, digest = one.sequence, one.digest
-        _ = (one.epoch, one.previous_digest, one.workflow_status)
+        checkpoint = upgrade(stored)
+        own_sequence, digest = checkpoint.sequence, checkpoint.digest
+        _ = (checkpoint.epoch, checkpoint.previous_digest)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         return Entry(name, sequence, None, f"cannot be read: {_first_line(error)}", "unreadable_checkpoint")
-    wanted_id = checkpoint_id(workflow_id, one_sequence)
-    kind, fault = "edited_checkpoint", None
-    if one.workflow_id != workflow_id:
-        fault = f"says that it belongs to the run '{one.workflow_id}'"
-    elif one.checkpoint_id != wanted_id:
+    wanted_id = checkpoint_id(workflow_id, own_sequence)
+    kind = "edited_checkpoint"
+    fault = None
+    if checkpoint.workflow_id != workflow_id:
+        fault = f"belongs to the run '{checkpoint.workflow_id}' by its own content"
+    elif checkpoint.checkpoint_id != wanted_id:
         kind = "misplaced_checkpoint"
-        fault = f"stands at place {one_sequence}, where its id does not belong: the one of that place is {wanted_id}"
-    elif (computed := compute_digest(one)) != digest:
+        fault = f"stands at place {own_sequence}, where its id does not belong: the id of that place is {wanted_id}"
+    elif (computed := compute_digest(checkpoint)) != digest:
         fault = f"was edited: its content gives the digest {computed[:_BRIEF]}…, and it carries {digest[:_BRIEF]}…"
-    elif unknown := _surplus(stored, one):
+    elif unknown := _surplus(stored, checkpoint):
         fault = f"was edited: {unknown} is not as it was written"
-    return Entry(name, one_sequence, one, fault, kind)
+    return Entry(name, own_sequence, checkpoint, fault, kind)
 
 
-def _surplus(stored: Mapping[str, Any], one: WorkflowCheckpoint) -> str | None:
-    """What the digest does not cover: fields that nobody reads, and columns beside the metadata they repeat."""
-    written = one.model_dump(mode="json")
+def _surplus(stored: Mapping[str, Any], checkpoint: WorkflowCheckpoint) -> str | None:
+    """Return the first difference outside the digest: an unknown field, or a column that contradicts its metadata."""
+    written = checkpoint.model_dump(mode="json")
     for field in _FIELDS:
         if stored[field] != written[field]:
             return field
     for column in _DERIVED:
-        if column in stored and stored[column] != one.metadata[column]:
+        if column in stored and stored[column] != checkpoint.metadata[column]:
             return f"the column {column}"
     unknown = stored.keys() - written.keys() - set(_DERIVED)
     return f"the field {min(unknown)}" if unknown else None
 
 
-def differing_fields(one: WorkflowCheckpoint, other: WorkflowCheckpoint) -> list[str]:
-    """Where two checkpoints differ, by dotted names, digests left out unless nothing else does."""
-    left, right = one.model_dump(mode="json"), other.model_dump(mode="json")
-    found = _differing(left, right, "")
-    content = [name for name in found if name not in ("metadata.digest", "metadata.previous_digest")]
-    return content or found
+def differing_fields(left: WorkflowCheckpoint, right: WorkflowCheckpoint) -> list[str]:
+    """Return the dotted names of the fields in which two checkpoints differ; digests only if nothing else differs."""
+    names = _differing(left.model_dump(mode="json"), right.model_dump(mode="json"), "")
+    content = [name for name in names if name not in ("metadata.digest", "metadata.previous_digest")]
+    return content or names
 
 
 def _differing(left: Any, right: Any, name: str) -> list[str]:
     if isinstance(left, dict) and isinstance(right, dict):
         keys = sorted(left.keys() | right.keys())
         return [
-            found
+            differing
             for key in keys
-            for found in _differing(left.get(key), right.get(key), f"{name}.{key}" if name else key)
+            for differing in _differing(left.get(key), right.get(key), f"{name}.{key}" if name else key)
         ]
     return [] if left == right else [name]
 

@@ -1,11 +1,11 @@
-"""Read everything that an audit compares, in an order that makes a run in progress no source of false alarms.
+"""Read everything that an audit compares, in an order in which a run in progress causes no false difference.
 
-A checkpoint is in history before it is in Postgres, and in Postgres before it is in the file. So history is read
-first, for what must be in the stores; then the file; then Postgres, as of one moment; then history again, for what may
-be there. Whatever happens meanwhile, each thing read later knows all that was read before.
+A checkpoint is in history before it is in Postgres, and in Postgres before it is in a follower. So the audit reads
+history first, for the checkpoints that must be in the stores; then the followers; then Postgres, as of one moment; then
+history again, for the checkpoints that may be in the stores. Each source holds everything that an earlier one held.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,34 +14,39 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from orchestration.audit.entries import Entry, examine
 from orchestration.client.history import WorkflowHistory, read_history
 from orchestration.stores import Stores
-from perdure.checkpoint import WorkflowCheckpoint
+from perdure.checkpoint import Auditable, WorkflowCheckpoint
 from perdure.manifest import ManifestTotals
 from perdure.services.analytics import MAX_IDENTITIES_PER_DOCUMENT
-from perdure.stores.files.json_file import PersistentCheckpointStore
 from perdure.stores.postgres.audit import Coverage, Offence, RunRow, Snapshot, snapshot
 
 Say = Callable[[str], None]
+"""Takes a few words on the current step."""
 
 COMPLETED = frozenset({"completed", "completed_with_failures"})
+"""The statuses in which identities, graph, tables and vectors have been made."""
 
 
 @dataclass
-class FileEvidence:
-    """One directory of checkpoint files."""
+class FollowerEvidence:
+    """The checkpoints of the run in one follower: its file, or its objects in a bucket."""
 
+    store: Auditable
     name: str
+    """The place for messages, such as "the file x_checkpoints.json"."""
     elements: list[Any]
+    """The elements as they are, for `Auditable.replace`."""
     entries: list[Entry]
     damage: str | None
+    """What is wrong with the place as a whole, as a clause."""
 
 
 @dataclass
 class Evidence:
-    """Everything about one run, read once."""
+    """Everything about one run, read once. `before` is history as it was before the stores were read."""
 
     workflow_id: str
     before: WorkflowHistory
-    files: list[FileEvidence]
+    followers: list[FollowerEvidence]
     history: WorkflowHistory
     rows: list[Entry] = field(default_factory=list)
     run: RunRow | None = None
@@ -53,17 +58,18 @@ class Evidence:
 
     @property
     def known(self) -> bool:
-        """Anybody has heard of the run."""
-        return bool(self.history.runs or self.rows or self.run or any(one.entries or one.damage for one in self.files))
+        """Return whether Temporal or any store knows the run."""
+        in_followers = any(follower.entries or follower.damage for follower in self.followers)
+        return bool(self.history.runs or self.rows or self.run or in_followers)
 
     @property
     def latest(self) -> WorkflowCheckpoint | None:
-        """The newest row that can be trusted by what it says itself."""
-        return next((one.intact for one in reversed(self.rows) if one.intact), None)
+        """Return the newest intact checkpoint in Postgres; None if there is none."""
+        return next((entry.intact for entry in reversed(self.rows) if entry.intact), None)
 
     @property
     def closed(self) -> bool:
-        """Temporal knows the run, and that it has ended; also before the first look."""
+        """Return whether Temporal knows the run and says that it had ended before the stores were read."""
         return bool(self.history.runs) and all(
             history.runs and history.runs[-1].status not in (None, WorkflowExecutionStatus.RUNNING)
             for history in (self.before, self.history)
@@ -71,7 +77,7 @@ class Evidence:
 
     @property
     def idle(self) -> bool:
-        """The run is open, and nothing happened in it or was under way while the stores were read."""
+        """Return whether the run is open, but did nothing while the stores were read."""
         if self.closed or not self.history.runs or not self.before.runs:
             return False
         before, after = self.before.runs[-1], self.history.runs[-1]
@@ -79,7 +85,14 @@ class Evidence:
 
 
 async def gather(client: Client, stores: Stores, workflow_id: str, say: Say, *, documents: bool = True) -> Evidence:
-    """Read history, files, database and history again; without `documents`, only checkpoints.
+    """Read history, followers, database, and history again.
+
+    Args:
+        client: any client of the namespace.
+        stores: open.
+        workflow_id: the run.
+        say: is called with a few words before each step.
+        documents: whether documents and outputs are read too.
 
     Raises:
         RPCError: Temporal cannot be asked.
@@ -87,9 +100,11 @@ async def gather(client: Client, stores: Stores, workflow_id: str, say: Say, *, 
     """
     say("reading the history")
     before = await read_history(client, workflow_id)
-    say("reading the files")
-    files = [await _read_file(store, workflow_id) for store in file_stores(stores)]
-    evidence = Evidence(workflow_id, before, files, before)
+    followers = []
+    for store in stores.auditable:
+        say(f"reading the {store.name}")
+        followers.append(await _read_follower(store, workflow_id))
+    evidence = Evidence(workflow_id, before, followers, before)
     async with snapshot(stores.pool, workflow_id) as database:
         await _read_checkpoints(evidence, database, say)
         if documents:
@@ -99,14 +114,10 @@ async def gather(client: Client, stores: Stores, workflow_id: str, say: Say, *, 
     return evidence
 
 
-def file_stores(stores: Stores) -> Sequence[PersistentCheckpointStore]:
-    return [store for store in stores.checkpoints if isinstance(store, PersistentCheckpointStore)]
-
-
-async def _read_file(store: PersistentCheckpointStore, workflow_id: str) -> FileEvidence:
+async def _read_follower(store: Auditable, workflow_id: str) -> FollowerEvidence:
     elements, damage = await store.examine(workflow_id)
-    name = f"the file {store.path_of(workflow_id).name}"
-    return FileEvidence(name, elements, [examine(one, workflow_id) for one in elements], damage)
+    entries = [examine(element, workflow_id) for element in elements]
+    return FollowerEvidence(store, store.place_of(workflow_id), elements, entries, damage)
 
 
 async def _read_checkpoints(evidence: Evidence, database: Snapshot, say: Say) -> None:
@@ -126,10 +137,10 @@ async def _read_documents(evidence: Evidence, database: Snapshot, say: Say) -> N
     evidence.offences = await database.check_documents()
     latest = evidence.latest
     if not latest or not evidence.run or latest.epoch != evidence.run.epoch:
-        return  # a later run has begun, and has not said anything yet
+        return  # a later run has begun, and has taken no checkpoint yet
     data = latest.state_data
-    beyond = [(int(first), int(end)) for first, end in data.get("beyond_watermark", [])]
-    coverage = Coverage(latest.epoch, int(data.get("watermark", 0)), beyond)
+    beyond = [(first, end) for first, end in data.beyond_watermark]
+    coverage = Coverage(latest.epoch, data.watermark, beyond)
     evidence.offences += await database.check_coverage(coverage)
     if latest.workflow_status in COMPLETED:
         say("checking identities, graph, tables and vectors")

@@ -1,4 +1,4 @@
-"""Compare what one store holds with the chain as it must be."""
+"""Compare the checkpoints that one store holds with the right chain."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,30 +13,30 @@ _FIELDS_NAMED = 5
 
 @dataclass(frozen=True)
 class Holding:
-    """What one store has of a workflow id, in the order in which it stands there."""
+    """The checkpoints that one store holds of a workflow id, in the order of the store."""
 
     store: str
-    """For people, such as "Postgres" or "the file x.json"."""
+    """Name of the store for messages, such as "Postgres" or "the file x.json"."""
     entries: Sequence[Entry]
     required: int
-    """Up to this sequence everything must be there: a run in progress may be writing what follows."""
+    """Up to this sequence every checkpoint must be there. A run in progress may be writing the next ones."""
     retired: int = 0
-    """Up to this sequence retention has deleted."""
+    """Up to this sequence, checkpoints were pruned."""
 
 
 def compare(workflow_id: str, holding: Holding, chain: Chain) -> list[Difference]:
-    """Every difference between a store and the chain."""
-    found: list[Difference] = []
+    """Return every difference between a store and the chain."""
+    differences: list[Difference] = []
     present: set[int] = set()
     highest = 0
     for entry in holding.entries:
         if difference := _judge(holding.store, entry, chain, present, highest):
-            found.append(difference)
+            differences.append(difference)
         if entry.sequence is not None:
             present.add(entry.sequence)
             highest = max(highest, entry.sequence)
     absent = [place for place in range(holding.retired + 1, holding.required + 1) if place not in present]
-    return [*found, *(_missing(workflow_id, holding.store, first, last) for first, last in ranges(absent))]
+    return [*differences, *(_missing(workflow_id, holding.store, first, last) for first, last in ranges(absent))]
 
 
 def _judge(store: str, entry: Entry, chain: Chain, present: set[int], highest: int) -> Difference | None:
@@ -47,25 +47,25 @@ def _judge(store: str, entry: Entry, chain: Chain, present: set[int], highest: i
         if entry.checkpoint and place in chain.contents:
             instead = _instead(entry, chain, place)
         return Difference(entry.kind, subject, f"In {store}, checkpoint {place} ({entry.name}) {entry.fault}{instead}.")
-    what = f"checkpoint {place} ({entry.name})"
+    which = f"checkpoint {place} ({entry.name})"
     if place in present:
-        return Difference("duplicate_checkpoint", f"checkpoint {place}", f"In {store}, {what} stands twice.")
+        return Difference("duplicate_checkpoint", f"checkpoint {place}", f"In {store}, {which} stands twice.")
     if place < highest:
         return Difference(
-            "misplaced_checkpoint", f"checkpoint {place}", f"In {store}, {what} stands after checkpoint {highest}."
+            "misplaced_checkpoint", f"checkpoint {place}", f"In {store}, {which} stands after checkpoint {highest}."
         )
     wanted = chain.digests.get(place)
     if wanted is None:
         return Difference(
             "added_checkpoint",
             f"checkpoint {place}",
-            f"In {store}, {what} was added: the run never took it, its chain ends with checkpoint {chain.tip}.",
+            f"In {store}, {which} was added: the run never took it. The chain ends with checkpoint {chain.tip}.",
         )
     if wanted != entry.checkpoint.digest:
         return Difference(
             "edited_checkpoint",
             f"checkpoint {place}",
-            f"In {store}, {what} is not the one that the run took{_instead(entry, chain, place)}.",
+            f"In {store}, {which} is not the one that the run took{_instead(entry, chain, place)}.",
         )
     return None
 

@@ -1,7 +1,7 @@
-"""`rebuild-mirror`: make the mirror in Postgres and the files whole again.
+"""`rebuild_mirror`: make every checkpoint store hold the right chain again.
 
-The right chain comes from history, and where history is gone from whichever copy the digests vouch for. Only
-checkpoints are repaired: documents and outputs that are missing are made again by resuming the run.
+The right chain comes from history. Where history is gone, it comes from the copies that the digests confirm. Only
+checkpoints are repaired: resuming the run makes missing documents and outputs again.
 """
 
 from collections.abc import Sequence
@@ -12,22 +12,21 @@ from temporalio.client import Client
 
 from orchestration.audit.chain import Chain
 from orchestration.audit.entries import Entry
-from orchestration.audit.evidence import Evidence, FileEvidence, Say, file_stores
+from orchestration.audit.evidence import Evidence, FollowerEvidence, Say
 from orchestration.audit.findings import ranges
 from orchestration.audit.verification import look
 from orchestration.stores import Stores
 from perdure.checkpoint import WorkflowCheckpoint
 from perdure.errors import CheckpointGap, RefusedCommand
-from perdure.stores.files.json_file import PersistentCheckpointStore
 from perdure.stores.postgres.rebuild import rebuild_chain
 
 ATTEMPTS = 10
-"""A run that goes on may write while its mirror is being rebuilt: then everything is read again."""
+"""Tries to rebuild. A running run may write meanwhile, and then everything is read again."""
 
 
 @dataclass
 class Repair:
-    """What was done to one store; `replaced` and `removed` count rows or elements, `kept_at` is the damaged file."""
+    """The changes to one store, in checkpoints; `kept_at` names the place of the former content."""
 
     store: str
     appended: int = 0
@@ -37,10 +36,20 @@ class Repair:
 
     @property
     def sentence(self) -> str:
+        """Return the changes as one sentence."""
         done = [f"{number} {what}" for what, number in self._numbers() if number]
-        kept = f"; what was there is kept in {self.kept_at}" if self.kept_at else ""
+        kept = f"; the former content is kept in {self.kept_at}" if self.kept_at else ""
         name = f"{self.store[0].upper()}{self.store[1:]}"
         return f"{name}: checkpoints {', '.join(done)}{kept}." if done or kept else f"{name} was whole already."
+
+    def count(
+        self, entries: Sequence[Entry], missing: Sequence[WorkflowCheckpoint], wrong: Sequence[int | None]
+    ) -> None:
+        """Count the changes that put the missing checkpoints in place of the wrong entries."""
+        present = {entry.sequence for entry in entries}
+        self.replaced = sum(checkpoint.sequence in present for checkpoint in missing)
+        self.appended = len(missing) - self.replaced
+        self.removed = max(0, len(wrong) - self.replaced)
 
     def _numbers(self) -> list[tuple[str, int]]:
         return [("appended", self.appended), ("written anew", self.replaced), ("removed", self.removed)]
@@ -48,33 +57,40 @@ class Repair:
 
 @dataclass
 class Rebuilt:
-    """The answer of `rebuild_mirror`."""
+    """The result of `rebuild_mirror`."""
 
     workflow_id: str
     checkpoints: int
-    """Length of the chain, retired ones included."""
+    """Length of the chain, pruned checkpoints included."""
     repairs: list[Repair] = field(default_factory=list)
 
     @property
     def changed(self) -> bool:
-        return any(one.appended or one.replaced or one.removed or one.kept_at for one in self.repairs)
+        """Return whether any store was changed."""
+        return any(repair.appended or repair.replaced or repair.removed or repair.kept_at for repair in self.repairs)
 
     def as_json(self) -> dict[str, Any]:
-        """The form of `starter.py rebuild-mirror --json`."""
+        """Return the JSON form of `rebuild-mirror --json`."""
         return {
             "workflow_id": self.workflow_id,
             "checkpoints": self.checkpoints,
             "changed": self.changed,
-            "repairs": [asdict(one) for one in self.repairs],
+            "repairs": [asdict(repair) for repair in self.repairs],
         }
 
 
 async def rebuild_mirror(client: Client, stores: Stores, workflow_id: str, say: Say = lambda _: None) -> Rebuilt:
-    """Make every store hold the right chain; doing it again changes nothing. A run in progress is not disturbed.
+    """Make every store hold the right chain. A repeated call changes nothing, and a running run is not disturbed.
+
+    Args:
+        client: any client of the namespace.
+        stores: open.
+        workflow_id: the run.
+        say: is called with a few words before each step.
 
     Raises:
-        UnknownWorkflow: nobody has heard of it.
-        RefusedCommand: it cannot be decided what is right, or nobody has it any more; nothing was changed.
+        UnknownWorkflow: neither Temporal nor a store knows the run.
+        RefusedCommand: no digest decides which copy is right, or no copy is intact; nothing was changed.
         RPCError: Temporal cannot be asked.
         DependencyUnavailable: a store cannot be used.
     """
@@ -85,9 +101,9 @@ async def rebuild_mirror(client: Client, stores: Stores, workflow_id: str, say: 
         try:
             say("writing to Postgres")
             rebuilt.repairs.append(await _rebuild_rows(stores, evidence, chain))
-            for store, file in zip(file_stores(stores), evidence.files, strict=True):
-                say(f"writing {file.name}")
-                rebuilt.repairs.append(await _rebuild_file(store, evidence, file, chain))
+            for follower in evidence.followers:
+                say(f"writing {follower.name}")
+                rebuilt.repairs.append(await _rebuild_follower(evidence, follower, chain))
         except CheckpointGap:
             if attempt == ATTEMPTS:
                 raise
@@ -99,16 +115,16 @@ async def rebuild_mirror(client: Client, stores: Stores, workflow_id: str, say: 
 def _refuse_if_undecided(evidence: Evidence, chain: Chain) -> None:
     if chain.contradicted:
         places = _named(sorted(chain.contradicted))
-        who = "what the stores agree on is not what history says" if evidence.history.runs else "history is gone"
+        why = "the stores agree on a copy that history contradicts" if evidence.history.runs else "history is gone"
         raise RefusedCommand(
-            f"It cannot be decided what is right: intact copies contradict each other at {places}, and {who}. Nothing "
+            f"It cannot be decided what is right: intact copies contradict each other at {places}, and {why}. Nothing "
             "was changed."
         )
     retired = max(evidence.retired, min(chain.contents, default=1) - 1)
     if lost := [place for place in range(retired + 1, chain.tip + 1) if place not in chain.contents]:
         raise RefusedCommand(
-            f"Nobody has an intact copy of {_named(lost)} any more, so the mirror cannot be made whole. Nothing was "
-            "changed."
+            f"No store and no history has an intact copy of {_named(lost)}, so the mirror cannot be made whole. "
+            "Nothing was changed."
         )
 
 
@@ -123,36 +139,28 @@ async def _rebuild_rows(stores: Stores, evidence: Evidence, chain: Chain) -> Rep
     kept, wrong = _agreeing(evidence.rows, wanted)
     missing = wanted[kept:]
     if not wrong:
-        # Only the end is missing, or what the run has written meanwhile: an append like any other.
-        repair.appended = await stores.checkpoints[0].restore(missing)
+        # Only the end of the chain is missing, so that plain appends complete it.
+        repair.appended = await stores.leader.restore(missing)
         return repair
-    first = min(place for place in [*[one.sequence for one in missing], *wrong] if place)
-    there = {one.sequence for one in evidence.rows}
-    repair.replaced = sum(one.sequence in there for one in missing)
-    repair.appended = len(missing) - repair.replaced
-    repair.removed = len(wrong) - repair.replaced if len(wrong) > repair.replaced else 0
-    last_seen = max(one.sequence or 0 for one in evidence.rows)
+    first = min(place for place in [*[checkpoint.sequence for checkpoint in missing], *wrong] if place)
+    repair.count(evidence.rows, missing, wrong)
+    last_seen = max(entry.sequence or 0 for entry in evidence.rows)
     await rebuild_chain(stores.pool, evidence.workflow_id, first, missing, last_seen=last_seen)
     return repair
 
 
-async def _rebuild_file(
-    store: PersistentCheckpointStore, evidence: Evidence, file: FileEvidence, chain: Chain
-) -> Repair:
-    repair, entries = Repair(file.name), file.entries
-    begins = min((one.sequence for one in entries if one.sequence), default=1) - 1
-    wanted = _wanted(chain, min(begins, evidence.retired))
+async def _rebuild_follower(evidence: Evidence, follower: FollowerEvidence, chain: Chain) -> Repair:
+    repair = Repair(follower.name)
+    entries = follower.entries
+    first = min((entry.sequence for entry in entries if entry.sequence), default=1)
+    wanted = _wanted(chain, min(first - 1, evidence.retired))
     kept, wrong = _agreeing(entries, wanted)
     missing = wanted[kept:]
-    if not wrong and not file.damage:
-        repair.appended = await store.restore(missing)
+    if not wrong and not follower.damage:
+        repair.appended = await follower.store.restore(missing)
         return repair
-    there = {one.sequence for one in entries}
-    repair.replaced = sum(one.sequence in there for one in missing)
-    repair.appended = len(missing) - repair.replaced
-    repair.removed = max(0, len(wrong) - repair.replaced)
-    at = await store.replace(evidence.workflow_id, wanted, file.elements)
-    repair.kept_at = at.name if at else None
+    repair.count(entries, missing, wrong)
+    repair.kept_at = await follower.store.replace(evidence.workflow_id, wanted, follower.elements)
     return repair
 
 
@@ -161,7 +169,7 @@ def _wanted(chain: Chain, retired: int) -> list[WorkflowCheckpoint]:
 
 
 def _agreeing(entries: Sequence[Entry], wanted: Sequence[WorkflowCheckpoint]) -> tuple[int, list[int | None]]:
-    """How many of the first entries are as they should be, and the sequences of those behind them."""
+    """Return how many of the first entries are right, and the sequences of the entries behind them."""
     kept = 0
     for entry, right in zip(entries, wanted, strict=False):
         if entry.intact is None or entry.intact.digest != right.digest:

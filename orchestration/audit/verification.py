@@ -1,4 +1,4 @@
-"""`verify`: history, mirror, files, documents and outputs of a run compared with each other."""
+"""`verify`: compare history, checkpoint stores, documents and outputs of a run with each other."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -17,103 +17,123 @@ from perdure.checkpoint import WorkflowCheckpoint
 from perdure.errors import UnknownWorkflow
 
 AGAIN_SECONDS = 0.5
+"""Seconds before a second look at a run in progress that seems to have a difference."""
 UNRECORDED = "unrecorded_end"
+"""Kind of the difference that a run ended in Temporal, and no store records its end."""
 
 
 async def verify(client: Client, stores: Stores, workflow_id: str, say: Say = lambda _: None) -> Verification:
-    """Compare everything that is known of a run; differences of a run in progress are looked at twice.
+    """Compare everything that is known of a run. Of a run in progress, only differences seen twice are returned.
 
     Args:
-        client: any.
+        client: any client of the namespace.
         stores: open.
-        workflow_id: whose.
-        say: told what is being done, a few words at a time.
+        workflow_id: the run.
+        say: is called with a few words before each step.
 
     Raises:
-        UnknownWorkflow: nobody has heard of it.
+        UnknownWorkflow: neither Temporal nor a store knows the run.
         RPCError: Temporal cannot be asked.
         DependencyUnavailable: a store cannot be read.
     """
-    evidence, _, found = await look(client, stores, workflow_id, say)
-    if [one.kind for one in found.differences] == [UNRECORDED]:
-        # All else is in order, so nothing that an audit is after gets lost by recording what is only late.
+    evidence, _, verification = await look(client, stores, workflow_id, say)
+    if [difference.kind for difference in verification.differences] == [UNRECORDED]:
+        # Nothing else differs, so the record of the end covers up no difference.
         await reconcile_run(client, stores, workflow_id)
         return (await look(client, stores, workflow_id, say))[2]
-    if found.differences and not evidence.closed and evidence.history.runs:
+    if verification.differences and not evidence.closed and evidence.history.runs:
         await asyncio.sleep(AGAIN_SECONDS)
         _, _, again = await look(client, stores, workflow_id, say)
-        lasting = {(one.kind, one.subject) for one in found.differences}
-        again.differences = [one for one in again.differences if (one.kind, one.subject) in lasting]
+        seen = {(difference.kind, difference.subject) for difference in verification.differences}
+        again.differences = [
+            difference for difference in again.differences if (difference.kind, difference.subject) in seen
+        ]
         return again
-    return found
+    return verification
 
 
 async def look(
     client: Client, stores: Stores, workflow_id: str, say: Say, *, documents: bool = True
 ) -> tuple[Evidence, Chain, Verification]:
-    """Read everything once and judge it; without `documents`, only checkpoints."""
+    """Read everything once and compare it.
+
+    Args:
+        client: any client of the namespace.
+        stores: open.
+        workflow_id: the run.
+        say: is called with a few words before each step.
+        documents: whether documents and outputs are compared too.
+
+    Raises:
+        UnknownWorkflow: neither Temporal nor a store knows the run.
+    """
     evidence = await gather(client, stores, workflow_id, say, documents=documents)
     if not evidence.known:
         raise UnknownWorkflow(
             f"No run with the workflow id '{workflow_id}' is known to Temporal, Postgres or the files."
         )
-    chain = expected_chain(
-        evidence.history, [evidence.rows, *[one.entries for one in evidence.files]], _ending(evidence)
-    )
+    entries = [evidence.rows, *[follower.entries for follower in evidence.followers]]
+    chain = expected_chain(evidence.history, entries, _ending(evidence))
     return evidence, chain, judge(evidence, chain, documents=documents)
 
 
 def _ending(evidence: Evidence) -> Callable[[WorkflowCheckpoint], bool]:
-    """Whether a checkpoint of the reconciler agrees with what Temporal says of its run."""
+    """Return a function that says whether a checkpoint of the reconciler agrees with Temporal's record of its run."""
     runs = {run.run_id: run for run in evidence.history.runs}
 
-    def is_ending(one: WorkflowCheckpoint) -> bool:
-        run = runs.get(str(one.metadata.get("run_id")))
-        if one.metadata.get("recorded_by") != RECONCILER or run is None:
+    def is_ending(checkpoint: WorkflowCheckpoint) -> bool:
+        run = runs.get(str(checkpoint.metadata.get("run_id")))
+        if checkpoint.metadata.get("recorded_by") != RECONCILER or run is None:
             return False
-        return one.workflow_status == ending_of(run.status) and one.timestamp == run.closed_at
+        return checkpoint.workflow_status == ending_of(run.status) and checkpoint.timestamp == run.closed_at
 
     return is_ending
 
 
 def judge(evidence: Evidence, chain: Chain, *, documents: bool = True) -> Verification:
-    """The differences between all that was read."""
-    found = Verification(evidence.workflow_id)
-    required, settled = _required(evidence, chain), evidence.closed or not evidence.history.runs
+    """Return the differences in the evidence."""
+    verification = Verification(evidence.workflow_id)
     retired = evidence.retired or _begun_later(evidence, chain)
-    # Files are written after Postgres, and were read before it.
-    leading = max([required, *[_highest(file.entries, chain) for file in evidence.files]])
-    found.differences += compare(evidence.workflow_id, Holding("Postgres", evidence.rows, leading, retired), chain)
-    for file in evidence.files:
-        if file.damage:
-            found.differences.append(
-                Difference("damaged_file", file.name, f"{file.name[0].upper()}{file.name[1:]} {file.damage}.")
-            )
-        # A file may lag behind Postgres while its run goes on, and never afterwards.
-        up_to = max(required, _highest(evidence.rows, chain)) if settled else required
-        begins = min((one.sequence for one in file.entries if one.sequence), default=1) - 1
-        found.differences += compare(
-            evidence.workflow_id, Holding(file.name, file.entries, up_to, min(begins, retired)), chain
-        )
+    verification.differences += _compare_stores(evidence, chain, retired)
     if documents:
-        found.differences += compare_documents(evidence)
-    if (late := _unrecorded(evidence)) and not found.differences:
-        found.differences.append(late)
-    _take_notes(found, evidence, chain, retired)
-    found.counts = {
+        verification.differences += compare_documents(evidence)
+    if (unrecorded := _unrecorded(evidence)) and not verification.differences:
+        verification.differences.append(unrecorded)
+    _take_notes(verification, evidence, chain, retired)
+    verification.counts = {
         "runs": len(evidence.history.runs),
         "history_checkpoints": len(evidence.history.checkpoints),
         "mirror_checkpoints": len(evidence.rows),
-        "file_checkpoints": sum(len(one.entries) for one in evidence.files),
+        "file_checkpoints": 0,
+        **{follower.store.count_name: len(follower.entries) for follower in evidence.followers},
         "documents": evidence.totals.total if evidence.totals else 0,
         "processed_documents": evidence.totals.processed if evidence.totals else 0,
         **evidence.outputs,
     }
-    return found
+    return verification
+
+
+def _compare_stores(evidence: Evidence, chain: Chain, retired: int) -> list[Difference]:
+    required = _required(evidence, chain)
+    ended = evidence.closed or not evidence.history.runs
+    # A follower is written after Postgres, and was read before it: Postgres must hold what a follower holds.
+    leading = max([required, *[_highest(follower.entries, chain) for follower in evidence.followers]])
+    differences = compare(evidence.workflow_id, Holding("Postgres", evidence.rows, leading, retired), chain)
+    for follower in evidence.followers:
+        name = follower.name
+        if follower.damage:
+            sentence = f"{name[0].upper()}{name[1:]} {follower.damage}."
+            differences.append(Difference("damaged_file", name, sentence))
+        # A follower may lag behind Postgres while its run goes on, but not after the end of the run.
+        up_to = max(required, _highest(evidence.rows, chain)) if ended else required
+        first = min((entry.sequence for entry in follower.entries if entry.sequence), default=1)
+        holding = Holding(name, follower.entries, up_to, min(first - 1, retired))
+        differences += compare(evidence.workflow_id, holding, chain)
+    return differences
 
 
 def _required(evidence: Evidence, chain: Chain) -> int:
-    """Up to which sequence every store must be: what had been acknowledged before the stores were read."""
+    """Return the sequence that every store must have: the last that was acknowledged before the stores were read."""
     if not evidence.history.runs:
         return chain.tip
     tip = history_tip(evidence.before)
@@ -121,20 +141,20 @@ def _required(evidence: Evidence, chain: Chain) -> int:
 
 
 def _highest(entries: Iterable[Entry], chain: Chain) -> int:
-    intact = (one.intact for one in entries)
-    return max((one.sequence for one in intact if one and chain.digests.get(one.sequence) == one.digest), default=0)
+    intact = [entry.intact for entry in entries if entry.intact]
+    return max((copy.sequence for copy in intact if chain.digests.get(copy.sequence) == copy.digest), default=0)
 
 
 def _begun_later(evidence: Evidence, chain: Chain) -> int:
-    """How many of the first checkpoints nobody has any more, if a second witness confirms what is left."""
+    """Return how many of the first checkpoints no store has, if a second source agrees with Postgres on that."""
     first = min(chain.contents, default=1)
-    rows = min((one.sequence for one in evidence.rows if one.sequence), default=0)
-    witnesses = [one for one in evidence.files if one.entries] or evidence.history.runs
-    return first - 1 if rows == first and witnesses else 0
+    first_row = min((entry.sequence for entry in evidence.rows if entry.sequence), default=0)
+    second_source = any(follower.entries for follower in evidence.followers) or bool(evidence.history.runs)
+    return first - 1 if first_row == first and second_source else 0
 
 
 def _unrecorded(evidence: Evidence) -> Difference | None:
-    """The run has ended in Temporal without a word, and the mirror does not say so."""
+    """Return the difference that the run ended in Temporal and the mirror does not say so; None if it does."""
     run = evidence.history.runs[-1] if evidence.history.runs else None
     ended = ending_of(run.status) if run and evidence.closed else None
     latest = evidence.latest
@@ -142,34 +162,36 @@ def _unrecorded(evidence: Evidence) -> Difference | None:
         return None
     if latest and latest.workflow_status == ended and latest.metadata.get("run_id") == run.run_id:
         return None
-    says = latest.workflow_status if latest else "nothing"
+    recorded = latest.workflow_status if latest else "nothing"
     return Difference(
         UNRECORDED,
         f"run {run.run_id}",
-        f"Temporal says that the run ended {ended} at {run.closed_at:%Y-%m-%d %H:%M:%S} UTC; the mirror says {says}.",
+        f"Temporal says that the run ended {ended} at {run.closed_at:%Y-%m-%d %H:%M:%S} UTC; the mirror says "
+        f"{recorded}.",
     )
 
 
-def _take_notes(found: Verification, evidence: Evidence, chain: Chain, retired: int) -> None:
+def _take_notes(verification: Verification, evidence: Evidence, chain: Chain, retired: int) -> None:
+    notes = verification.notes
     if retired:
-        by = "retention has deleted them" if evidence.retired else "nobody has them any more"
-        found.notes.append(f"The checkpoints 1 to {retired} are not in the mirror: {by}.")
-    recorded = {one.sequence for one in evidence.history.checkpoints}
-    only_stored = [one for one in chain.contents if one not in recorded]
+        why = "they were pruned" if evidence.retired else "no store has them any more"
+        notes.append(f"The checkpoints 1 to {retired} are not in the mirror: {why}.")
+    recorded = {checkpoint.sequence for checkpoint in evidence.history.checkpoints}
+    only_stored = [sequence for sequence in chain.contents if sequence not in recorded]
     if evidence.history.runs and only_stored:
-        found.notes.append(
+        notes.append(
             f"Temporal has forgotten {len(only_stored)} of {chain.tip} checkpoints, or never had them; the digest of "
-            "the next one vouches for each."
+            "the next one confirms each."
             if chain.vouched_from <= min(only_stored)
             else f"Temporal has forgotten {len(only_stored)} of {chain.tip} checkpoints; they were checked against "
             "each other."
         )
     if not evidence.history.runs:
-        found.notes.append("Temporal does not know the run: the stores were checked against each other only.")
+        notes.append("Temporal does not know the run: the stores were checked against each other only.")
     if evidence.disabled_guards:
-        found.notes.append(
-            "The table of checkpoints is not protected any more: somebody has disabled the triggers "
+        notes.append(
+            "The table of checkpoints is not protected: these triggers are disabled: "
             f"{', '.join(evidence.disabled_guards)}."
         )
     if not evidence.closed and evidence.history.runs and not evidence.idle:
-        found.notes.append("The run is in progress: what it is doing just now was left out.")
+        notes.append("The run is in progress: its current work was left out.")

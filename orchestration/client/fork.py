@@ -70,12 +70,12 @@ async def fork(
         f"{copied.pending} are to be processed."
     )
     _say_what_is_not_as_it_was(checkpoint, copied, say)
-    options = PipelineOptions.model_validate(checkpoint.state_data["options"])
+    options = PipelineOptions.model_validate(checkpoint.state_data.options)
     with suppress(WorkflowAlreadyRunning):  # the same command was here a moment ago
         await client.start_workflow(
             target,
             PipelineInput(
-                sources=checkpoint.state_data["sources"],
+                sources=checkpoint.state_data.sources,
                 options=options.model_copy(update={"open": False}),
                 forked_from=source,
             ),
@@ -119,12 +119,12 @@ async def _refuse_if_taken(client: RunClient, target: str, source: ForkOrigin) -
 
 
 def _say_what_is_not_as_it_was(checkpoint: WorkflowCheckpoint, copied: Copied, say: Say) -> None:
-    then = checkpoint.processed_documents + checkpoint.state_data["documents_quarantined"]
+    then = checkpoint.processed_documents + checkpoint.state_data.documents_quarantined
     now = copied.processed + copied.quarantined
     if now < then:
         say(
             f"{then - now} documents that were done at that checkpoint have been processed again since, so what they "
             "gave then is gone: they are processed anew."
         )
-    if copied.processed + copied.quarantined + copied.pending < checkpoint.state_data["documents_total"]:
+    if copied.processed + copied.quarantined + copied.pending < checkpoint.state_data.documents_total:
         say("The database has fewer documents than the checkpoint counts: the sources are looked at again.")

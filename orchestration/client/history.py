@@ -1,7 +1,7 @@
-"""What Temporal remembers of every run of a workflow id: the checkpoints that it took, and the sources added to it.
+"""`read_history`: the checkpoints and added sources in Temporal's histories of every execution of a workflow id.
 
-Which of them form the chain is told by their digests, not by their numbers alone: a run that was terminated may have
-taken a checkpoint that never reached a store, and a run that Temporal reset tells the beginning of another one again.
+Digests tell which of the checkpoints form the chain; sequences alone do not. A terminated run may have taken a
+checkpoint that never reached a store, and a run that Temporal reset repeats the beginning of another execution.
 """
 
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -14,7 +14,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
-from perdure.checkpoint import WorkflowCheckpoint
+from perdure.checkpoint import Link, WorkflowCheckpoint
 from workflows.messages import WORKFLOW_TYPE, AddDocuments, PipelineInput
 
 Shape = TypeVar("Shape")
@@ -23,7 +23,7 @@ _MIRROR, _ADD = "mirror_checkpoint", "add_documents"
 _GONE = (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT)
 _ACTIVITY_CLOSED = tuple(f"activity_task_{how}_event_attributes" for how in ("failed", "timed_out", "canceled"))
 
-# After a failure or a timeout the server tries again without a word in the history.
+# After a failure or a timeout of a workflow task, the server retries it without another event in the history.
 _TASK_DUE = {
     "workflow_task_scheduled_event_attributes": True,
     "workflow_task_completed_event_attributes": False,
@@ -33,16 +33,8 @@ _TASK_DUE = {
 
 
 @dataclass(frozen=True)
-class Link:
-    """One place in a chain of checkpoints: which sequence has which digest."""
-
-    sequence: int
-    digest: str
-
-
-@dataclass(frozen=True)
 class HistoryRun:
-    """One Temporal run: a start, a continue-as-new or a reset."""
+    """One execution: a start, a continue-as-new or a reset."""
 
     run_id: str
     first_run_id: str
@@ -50,21 +42,21 @@ class HistoryRun:
     started_at: datetime
     closed_at: datetime | None
     checkpoints: Sequence[WorkflowCheckpoint]
-    """What it handed to `mirror_checkpoint`, in order, each once."""
+    """The inputs of its activities `mirror_checkpoint`, in order, each once."""
     added_sources: Sequence[str]
-    """Of the updates `add_documents` that it accepted."""
+    """The sources of the updates `add_documents` that it accepted."""
     acknowledged: frozenset[str] = frozenset()
-    """Digests of those that `mirror_checkpoint` has reported as written to every store."""
+    """Digests of the checkpoints whose `mirror_checkpoint` has completed: every store has them."""
     pipeline: PipelineInput | None = None
-    """What it was started with."""
+    """Its input; None for another workflow type."""
     events: int = 0
-    """Length of its history when it was read."""
+    """Length of its history when it was read, in events."""
     at_rest: bool = False
-    """When it was read, no activity was under way and its workflow had taken note of everything."""
+    """Whether no activity and no workflow task was open when it was read."""
 
     @property
     def joins(self) -> Link | None:
-        """The end of the chain that it goes on from, by its input."""
+        """Return the end of the chain that it continues, according to its input; None if it starts a chain."""
         if self.pipeline and self.pipeline.state:
             state = self.pipeline.state
             return Link(state.sequence, state.digest) if state.sequence else None
@@ -73,47 +65,49 @@ class HistoryRun:
 
     @property
     def begins_a_chain(self) -> bool:
-        """It was started where no store had a checkpoint."""
+        """Return whether no store had a checkpoint when it was started."""
         return self.pipeline is not None and self.joins is None
 
 
 @dataclass(frozen=True)
 class WorkflowHistory:
-    """All runs of a workflow id that Temporal still knows, oldest first."""
+    """All executions of a workflow id that Temporal still has, oldest first."""
 
     runs: Sequence[HistoryRun]
 
     @property
     def checkpoints(self) -> list[WorkflowCheckpoint]:
-        """By sequence, each once: the chain that ends with the newest acknowledged one, and what was taken after it."""
+        """Return the chain that ends with the newest acknowledged checkpoint, and the checkpoints taken after it."""
         return chain_of(self)
 
     @property
     def present(self) -> Sequence[HistoryRun]:
-        """The runs since a chain was last begun anew, as it is where every store had been lost."""
-        begun = {run.first_run_id for run in self.runs if run.run_id == run.first_run_id and run.begins_a_chain}
-        first = next((one for one in reversed(self.runs) if one.run_id in begun), None)
+        """Return the executions since the last start of a new chain, as happens when every store was lost."""
+        starts = {run.first_run_id for run in self.runs if run.run_id == run.first_run_id and run.begins_a_chain}
+        first = next((run for run in reversed(self.runs) if run.run_id in starts), None)
         return [run for run in self.runs if first is None or run.started_at >= first.started_at]
 
     @property
     def newest_acknowledged(self) -> WorkflowCheckpoint | None:
-        """The latest that every store has had."""
-        return max((one for run in self.present for one in _acknowledged(run)), key=age, default=None)
+        """Return the latest checkpoint that every store has had; None if there is none."""
+        acknowledged = (checkpoint for run in self.present for checkpoint in _acknowledged(run))
+        return max(acknowledged, key=age, default=None)
 
     @property
     def taken(self) -> dict[str, WorkflowCheckpoint]:
-        """Every checkpoint that any run took, by digest, whether or not a store ever had it."""
-        return {one.digest: one for run in self.runs for one in run.checkpoints}
+        """Return every checkpoint that any execution took, by digest, whether or not it reached a store."""
+        return {checkpoint.digest: checkpoint for run in self.runs for checkpoint in run.checkpoints}
 
     @property
     def added_sources(self) -> list[str]:
+        """Return the sources that updates added, each once."""
         return list(dict.fromkeys(source for run in self.runs for source in run.added_sources))
 
 
 def chain_of(history: WorkflowHistory) -> list[WorkflowCheckpoint]:
-    """The checkpoints that hang together, as far as this history has them; see `WorkflowHistory.checkpoints`."""
+    """Return the checkpoints that form one chain, by sequence; see `WorkflowHistory.checkpoints`."""
     taken = history.taken
-    present = {one.digest: one for run in history.present for one in run.checkpoints}
+    present = {checkpoint.digest: checkpoint for run in history.present for checkpoint in run.checkpoints}
     tip = history.newest_acknowledged or max(present.values(), key=age, default=None)
     if tip is None:
         return []
@@ -121,31 +115,35 @@ def chain_of(history: WorkflowHistory) -> list[WorkflowCheckpoint]:
     chain = {tip.sequence: tip}
     current = tip
     while current.sequence > 1:
-        # A link may be missing: it was made by a run that Temporal has forgotten, or by nobody's (the reconciler).
+        # A link may be missing: a run that Temporal has forgotten took it, or the reconciler, which has no history.
         earlier = taken.get(current.previous_digest) or max(
-            (one for one in present.values() if one.sequence < current.sequence and one.epoch <= current.epoch),
-            key=lambda one: (one.sequence, one.digest in acknowledged, age(one)),
+            (
+                candidate
+                for candidate in present.values()
+                if candidate.sequence < current.sequence and candidate.epoch <= current.epoch
+            ),
+            key=lambda candidate: (candidate.sequence, candidate.digest in acknowledged, age(candidate)),
             default=None,
         )
         if earlier is None:
             break
         chain[earlier.sequence] = current = earlier
-    while following := [one for one in taken.values() if one.previous_digest == tip.digest]:
+    while following := [later for later in taken.values() if later.previous_digest == tip.digest]:
         tip = max(following, key=age)
         chain[tip.sequence] = tip
     return [chain[sequence] for sequence in sorted(chain)]
 
 
 async def read_history(client: Client, workflow_id: str, known: WorkflowHistory | None = None) -> WorkflowHistory:
-    """Read the histories of every run of this workflow id; empty if Temporal knows none.
+    """Read the histories of every execution of a workflow id; the result is empty if Temporal has none.
 
     Args:
-        client: any.
-        workflow_id: whose.
-        known: read before; its closed runs are not read again.
+        client: any client of the namespace.
+        workflow_id: the run.
+        known: an earlier result, whose closed executions are not read again.
 
     Raises:
-        RPCError: the server cannot be asked.
+        RPCError: the server does not answer.
     """
     closed = {run.run_id: run for run in known.runs if run.closed_at} if known else {}
     read: dict[str, HistoryRun] = {}
@@ -159,23 +157,24 @@ async def read_history(client: Client, workflow_id: str, known: WorkflowHistory 
             reading = _Reading(client, execution)
             read[run_id] = await reading.run()
             named |= reading.named
-        # The list lags behind: a run that another one names may not be on it yet, or have been forgotten since.
-        found = [await _describe(client, workflow_id, run_id) for run_id in sorted(named - read.keys() - {""})]
-        wanted = {one.run_id: one for one in found if one}
+        # The list lags behind: it may lack an execution that another one names. The server may have forgotten one too.
+        described = [await _describe(client, workflow_id, run_id) for run_id in sorted(named - read.keys() - {""})]
+        wanted = {execution.run_id: execution for execution in described if execution}
     return WorkflowHistory(sorted(read.values(), key=lambda run: run.started_at))
 
 
 async def find_runs(client: Client, workflow_id: str) -> list[WorkflowExecution]:
-    """Every run of this workflow id that Temporal lists, and the latest, oldest first."""
-    found: dict[str, WorkflowExecution] = {}
+    """Return every execution of this workflow id that Temporal lists, and the latest one, oldest first."""
+    executions: dict[str, WorkflowExecution] = {}
     query = "WorkflowId = '{}'".format(workflow_id.replace("\\", "\\\\").replace("'", "\\'"))
     async for execution in client.list_workflows(query):
-        found[execution.run_id] = execution
-    # The list is behind by a moment: it may lack the latest run, or show as running one that has ended.
-    for run_id in (None, *[one.run_id for one in found.values() if one.status == WorkflowExecutionStatus.RUNNING]):
-        if latest := await _describe(client, workflow_id, run_id):
-            found[latest.run_id] = latest
-    return sorted(found.values(), key=lambda execution: execution.start_time)
+        executions[execution.run_id] = execution
+    # The list lags behind: it may lack the latest execution, or show one as running that has ended.
+    running = [item.run_id for item in executions.values() if item.status == WorkflowExecutionStatus.RUNNING]
+    for run_id in (None, *running):
+        if described := await _describe(client, workflow_id, run_id):
+            executions[described.run_id] = described
+    return sorted(executions.values(), key=lambda execution: execution.start_time)
 
 
 async def _describe(client: Client, workflow_id: str, run_id: str | None) -> WorkflowExecution | None:
@@ -189,23 +188,24 @@ async def _describe(client: Client, workflow_id: str, run_id: str | None) -> Wor
 
 @dataclass
 class _Reading:
-    """One run's events, read once from the first to the last."""
+    """The reading of one execution's events, once from the first to the last."""
 
     client: Client
     execution: WorkflowExecution
     named: set[str] = field(default_factory=set)
-    """Other runs that it names."""
+    """Ids of the other executions that it names."""
     _first_run_id: str = ""
     _pipeline: PipelineInput | None = None
     _checkpoints: dict[str, WorkflowCheckpoint] = field(default_factory=dict)
     _acknowledged: set[str] = field(default_factory=set)
     _added: list[str] = field(default_factory=list)
     _scheduled: dict[int, str] = field(default_factory=dict)
-    """Open activities: the event that scheduled each, to the digest of its checkpoint, if it mirrors one."""
+    """Open activities: id of the event that scheduled each, and the digest of its checkpoint or ""."""
     _task_due: bool = True
     _events: int = 0
 
     async def run(self) -> HistoryRun:
+        """Read all events and return the execution."""
         async for event in self._history():
             self._events += 1
             await self._take(event)
@@ -234,7 +234,7 @@ class _Reading:
             self.named |= {started.first_execution_run_id, started.continued_execution_run_id}
             if started.workflow_type.name == WORKFLOW_TYPE:
                 self._pipeline = await self._decode(started.input.payloads, PipelineInput)
-        elif kind == "workflow_task_failed_event_attributes":  # so a reset shows
+        elif kind == "workflow_task_failed_event_attributes":  # a reset leaves this event
             self.named.add(event.workflow_task_failed_event_attributes.base_run_id)
         elif kind == "workflow_execution_update_accepted_event_attributes":
             update = event.workflow_execution_update_accepted_event_attributes.accepted_request.input
@@ -249,9 +249,10 @@ class _Reading:
             scheduled = event.activity_task_scheduled_event_attributes
             self._scheduled[event.event_id] = ""
             if scheduled.activity_type.name == _MIRROR:
-                one = await self._decode(scheduled.input.payloads, WorkflowCheckpoint)
-                self._scheduled[event.event_id] = one.digest
-                self._checkpoints.setdefault(one.digest, one)  # scheduled again when its quick tries had failed
+                checkpoint = await self._decode(scheduled.input.payloads, WorkflowCheckpoint)
+                self._scheduled[event.event_id] = checkpoint.digest
+                # The workflow schedules the same checkpoint again when the quick attempts have failed.
+                self._checkpoints.setdefault(checkpoint.digest, checkpoint)
         elif kind == "activity_task_completed_event_attributes":
             digest = self._scheduled.pop(event.activity_task_completed_event_attributes.scheduled_event_id, "")
             self._acknowledged |= {digest} if digest else set()
@@ -273,9 +274,9 @@ class _Reading:
 
 
 def _acknowledged(run: HistoryRun) -> Iterable[WorkflowCheckpoint]:
-    return (one for one in run.checkpoints if one.digest in run.acknowledged)
+    return (checkpoint for checkpoint in run.checkpoints if checkpoint.digest in run.acknowledged)
 
 
 def age(checkpoint: WorkflowCheckpoint) -> tuple[int, datetime, int]:
-    """For comparing: later ones compare as greater: epochs only grow, and within one the server's clock decides."""
+    """Return a key that sorts checkpoints by age: epochs only grow, and within one the server's clock decides."""
     return checkpoint.epoch, checkpoint.timestamp, checkpoint.sequence

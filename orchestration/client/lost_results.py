@@ -1,49 +1,55 @@
-"""What a run that is not running has lost: results and checkpoints that were there, and are not there any more."""
+"""Losses of a run that is not running: results and checkpoints that a store had and does not have any more."""
 
 from dataclasses import dataclass
 
 from temporalio.client import WorkflowExecution
 
-from activities.checkpoints import restore_recorded
 from orchestration.client.history import read_history
 from orchestration.client.run_client import RunClient
 from perdure.checkpoint import WorkflowCheckpoint
+from perdure.checkpoint.sync import sync_all
 
 
 @dataclass(frozen=True)
 class Losses:
-    """`latest` is the newest checkpoint of all stores, which have the same again."""
+    """What a run has lost. By now every store has the same checkpoints again."""
 
     latest: WorkflowCheckpoint | None
+    """The newest checkpoint of all stores."""
     checkpoints: int
-    """That came back from history, or from the files."""
+    """Number of checkpoints that Postgres got back from history or from another store."""
     documents: int
-    """That were finished, and have no result now, or are not in the manifest any more."""
+    """Number of finished documents that have no result any more, or are not in the manifest any more."""
     database_is_empty: bool
-    """It knows nothing of the run."""
+    """Whether the database has no document of the run."""
     added_sources: tuple[str, ...] = ()
-    """Sources that history says were added to the run."""
+    """Sources that were added to the open run, according to its history."""
 
     @property
     def sentence(self) -> str:
-        """What was lost, for people; empty if nothing was."""
+        """Return the loss in words for users; empty without a loss."""
         if self.latest is None or not self.documents:
             return ""
-        then = self.latest.processed_documents + int(self.latest.state_data["documents_quarantined"])
+        finished = _count_finished(self.latest)
         if self.database_is_empty:
             return (
-                f"The database knows nothing of this run. Checkpoint {self.latest.sequence} says that {then} of "
-                f"{self.latest.state_data['documents_total']} documents had been finished; what came out of them is "
+                f"The database knows nothing of this run. Checkpoint {self.latest.sequence} says that {finished} of "
+                f"{self.latest.state_data.documents_total} documents had been finished; what came out of them is "
                 "gone with the database, so they are processed again."
             )
         return (
-            f"The database was set back: {self.documents} of {then} finished documents have lost their results and are "
-            f"processed again, and {self.checkpoints} checkpoints came back."
+            f"The database was set back: {self.documents} of {finished} finished documents have lost their results and "
+            f"are processed again, and {self.checkpoints} checkpoints came back."
         )
 
 
 async def find_losses(client: RunClient, workflow_id: str, execution: WorkflowExecution | None) -> Losses:
-    """Give every store the checkpoints that history or another one has, and compare them with the manifest.
+    """Give every store the checkpoints that history or another store has, and compare them with the manifest.
+
+    Args:
+        client: open.
+        workflow_id: the run.
+        execution: the run's latest execution; None if Temporal does not know the run.
 
     Raises:
         DependencyUnavailable: a store cannot be reached.
@@ -51,16 +57,18 @@ async def find_losses(client: RunClient, workflow_id: str, execution: WorkflowEx
     """
     totals = await client.stores.manifest.totals(workflow_id)
     history = await read_history(client.client, workflow_id) if execution else None
-    stores = client.stores.checkpoints
-    recorded = history.checkpoints if history else []
-    restored = [await restore_recorded(store, stores, workflow_id, recorded) for store in stores]
+    restored = await sync_all(client.stores.checkpoints, workflow_id, history.checkpoints if history else [])
     latest = await client.stores.latest(workflow_id)
-    then = latest.processed_documents + int(latest.state_data["documents_quarantined"]) if latest else 0
-    now = totals.processed + totals.quarantined if totals else 0
+    finished = _count_finished(latest) if latest else 0
+    with_result = totals.processed + totals.quarantined if totals else 0
     return Losses(
         latest,
         checkpoints=restored[0] if restored else 0,
-        documents=max(0, then - now),
+        documents=max(0, finished - with_result),
         database_is_empty=totals is None,
         added_sources=tuple(history.added_sources) if history else (),
     )
+
+
+def _count_finished(checkpoint: WorkflowCheckpoint) -> int:
+    return checkpoint.processed_documents + checkpoint.state_data.documents_quarantined

@@ -12,11 +12,11 @@ from datetime import datetime
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
-from activities.checkpoints import bring_up_to_date
 from orchestration.client.history import HistoryRun, WorkflowHistory, read_history
 from orchestration.client.run_status import ENDED_IN_TEMPORAL, find_execution
 from orchestration.stores import Stores
 from perdure.checkpoint import WorkflowCheckpoint, compute_digest, sealed
+from perdure.checkpoint.sync import sync
 from perdure.errors import DependencyUnavailable, RefusedWrite
 from perdure.stores.postgres.endings import EndedRun, Standing, record_ending
 from workflows.checkpoints import next_checkpoint
@@ -83,7 +83,7 @@ async def reconcile_run(
             return None
         if task_queue not in (None, execution.task_queue):
             return None
-        latest = await stores.checkpoints[0].latest(workflow_id)
+        latest = await stores.leader.latest(workflow_id)
         if latest and _says_so(latest, execution):
             await _hand_on(stores, workflow_id, latest)
             return None
@@ -102,7 +102,7 @@ async def _hand_on(stores: Stores, workflow_id: str, latest: WorkflowCheckpoint)
     """Whoever recorded the end may have died before the other stores had it."""
     if latest.metadata.get("recorded_by") != RECONCILER:
         return
-    for store in stores.checkpoints[1:]:
+    for store in stores.followers:
         behind = await store.latest(workflow_id)
         if (behind.digest if behind else "") == latest.previous_digest:
             await store.append(latest)
@@ -131,15 +131,15 @@ async def _record(client: Client, stores: Stores, execution: WorkflowExecution) 
     checkpoint = await record_ending(stores.pool, ended, make, still_ended)
     if checkpoint is None:
         return None
-    for store in stores.checkpoints[1:]:
-        await bring_up_to_date(store, stores.checkpoints, execution.id)
+    for store in stores.followers:
+        await sync(store, stores.checkpoints, execution.id)
     return Recorded(execution.id, execution.run_id, status, checkpoint.checkpoint_id)
 
 
 async def _is_whole(stores: Stores, workflow_id: str, history: WorkflowHistory) -> bool:
     """Whether nothing would be covered up: the mirror ends where history does, and no other store is ahead of it."""
-    newest, latest = history.newest_acknowledged, await stores.checkpoints[0].latest(workflow_id)
-    others = [await store.latest(workflow_id) for store in stores.checkpoints[1:]]
+    newest, latest = history.newest_acknowledged, await stores.leader.latest(workflow_id)
+    others = [await store.latest(workflow_id) for store in stores.followers]
     if latest is None:
         joined = any(run.joins for run in history.runs)
         return newest is None and not joined and not any(others)
@@ -160,7 +160,7 @@ def make_ending(execution: WorkflowExecution, run: HistoryRun, standing: Standin
     pipeline = run.pipeline or PipelineInput(sources=[])
     options = pipeline.options
     if latest and latest.epoch == standing.epoch:
-        options = PipelineOptions.model_validate(latest.state_data["options"])  # what was set while it ran
+        options = PipelineOptions.model_validate(latest.state_data.options)  # what was set while it ran
     watermark = standing.finished[0][1] if standing.finished and standing.finished[0][0] == 0 else 0
     state = PipelineState(
         epoch=standing.epoch,
@@ -199,6 +199,5 @@ def _since(standing: Standing) -> list[Range]:
     state = PipelineState(unsaved=list(standing.finished))
     if latest and latest.epoch == standing.epoch:
         data = latest.state_data
-        beyond = [(int(first), int(end)) for first, end in data["beyond_watermark"]]
-        state.mark_saved([(0, int(data["watermark"])), *beyond])
+        state.mark_saved([(0, data.watermark), *((first, end) for first, end in data.beyond_watermark)])
     return state.unsaved

@@ -91,7 +91,7 @@ def _say_from_where(before: RunReport, checkpoint: WorkflowCheckpoint | None, sa
             f"{checkpoint.timestamp:%Y-%m-%d %H:%M:%S} UTC, {checkpoint.processed_documents} documents processed."
         )
     else:
-        say("No checkpoint had been written yet: the run begins at its first document.")
+        say("No checkpoint of the run is stored yet.")
     say(_where(before, anew=anew))
 
 
@@ -166,8 +166,8 @@ async def _pipeline_to_resume(
 ) -> PipelineInput:
     """The input of the run that goes on: from the checkpoint, else from history, else from the manifest."""
     if checkpoint:
-        sources = checkpoint.state_data["sources"]
-        options = PipelineOptions.model_validate(checkpoint.state_data["options"])
+        sources = checkpoint.state_data.sources
+        options = PipelineOptions.model_validate(checkpoint.state_data.options)
     elif execution:
         first = await client.original_input(workflow_id, execution.run_id)
         sources, options = first.sources, first.options

@@ -1,37 +1,39 @@
-"""Retire old checkpoints of one run or of all, in Postgres and in the files."""
+"""`prune`: retire old checkpoints of one run or of all, in Postgres and then in the followers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from orchestration.stores import Stores
 from perdure.errors import DependencyUnavailable
-from perdure.stores.files.json_file import PersistentCheckpointStore
 from perdure.stores.postgres.retention import retire
 
 
 @dataclass(frozen=True)
 class Pruned:
-    """What was retired of one run, or would be."""
+    """The checkpoints of one run that were retired, or would be in a dry run."""
 
     workflow_id: str
     checkpoints: int
+    """Number of checkpoints retired in Postgres."""
     up_to_sequence: int
     in_files: int
-    """How many of them were taken out of this data folder's file too."""
+    """Number of checkpoints removed from the run's file."""
+    in_stores: dict[str, int] = field(default_factory=dict)
+    """Number of checkpoints removed from each follower, by the name of the store."""
 
 
 async def prune(
     stores: Stores, workflow_ids: Sequence[str], *, keep: int, older_than: datetime | None, dry_run: bool
 ) -> list[Pruned]:
-    """Retire the oldest checkpoints of each run; never its latest, and what is left is a chain without a gap.
+    """Retire the oldest checkpoints of each run. The latest checkpoint stays, and the rest is a chain without a gap.
 
     Args:
-        stores: open; Postgres decides, and the files follow.
-        workflow_ids: which runs.
-        keep: so many of the newest stay.
-        older_than: only what was taken before this moment goes; None for whatever its age.
-        dry_run: change nothing.
+        stores: open. Postgres decides which checkpoints go; the followers remove the same ones.
+        workflow_ids: the runs.
+        keep: the number of newest checkpoints that stay, at least 1.
+        older_than: only checkpoints taken before this moment go; None for any age.
+        dry_run: whether nothing is changed.
 
     Raises:
         RefusedCommand: the database's login may not delete checkpoints.
@@ -39,20 +41,20 @@ async def prune(
     """
     pruned = []
     for workflow_id in workflow_ids:
-        found = await retire(stores.pool, workflow_id, keep=keep, older_than=older_than, dry_run=dry_run)
-        if found.checkpoints:
-            in_files = 0 if dry_run else await _retire_in_files(stores, workflow_id, found.up_to_sequence)
-            pruned.append(Pruned(workflow_id, found.checkpoints, found.up_to_sequence, in_files))
+        retired = await retire(stores.pool, workflow_id, keep=keep, older_than=older_than, dry_run=dry_run)
+        if retired.checkpoints:
+            removed = {} if dry_run else await _retire_in_followers(stores, workflow_id, retired.up_to_sequence)
+            in_files = removed.get("files", 0)
+            pruned.append(Pruned(workflow_id, retired.checkpoints, retired.up_to_sequence, in_files, removed))
     return pruned
 
 
-async def _retire_in_files(stores: Stores, workflow_id: str, up_to_sequence: int) -> int:
-    """A file that cannot be written keeps more than it must, which is no harm."""
-    retired = 0
-    for store in stores.checkpoints:
-        if isinstance(store, PersistentCheckpointStore):
-            try:
-                retired += await store.retire(workflow_id, up_to_sequence)
-            except DependencyUnavailable:
-                continue
-    return retired
+async def _retire_in_followers(stores: Stores, workflow_id: str, up_to_sequence: int) -> dict[str, int]:
+    removed = {}
+    for store in stores.prunable:
+        try:
+            removed[store.name] = await store.retire(workflow_id, up_to_sequence)
+        except DependencyUnavailable:
+            # A follower that cannot be reached keeps old checkpoints, which harms nothing.
+            continue
+    return removed

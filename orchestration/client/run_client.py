@@ -21,17 +21,18 @@ from temporalio.common import SearchAttributePair, TypedSearchAttributes, Workfl
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.checkpoints import bring_up_to_date
 from orchestration.client.reconcile import reconcile_run
 from orchestration.client.run_reader import FOLLOW_EVERY_SECONDS, RunReader
 from orchestration.client.run_status import RunReport, find_execution
 from orchestration.client.workflow_ids import checked_workflow_id
 from orchestration.connection import ensure_search_attributes
+from orchestration.invocation import command_line
 from orchestration.settings import Settings
 from orchestration.worker.process import WorkerProcess
 from orchestration.worker.slot import live_workers
 from perdure import __version__
 from perdure.checkpoint import WorkflowCheckpoint
+from perdure.checkpoint.sync import sync
 from perdure.documents.discovery import check_source, normalise_source
 from perdure.errors import (
     RefusedCommand,
@@ -219,7 +220,7 @@ class RunClient(RunReader):
             DependencyUnavailable: a store cannot be reached.
         """
         for store in self.stores.checkpoints:
-            await bring_up_to_date(store, self.stores.checkpoints, workflow_id)
+            await sync(store, self.stores.checkpoints, workflow_id)
         return await self.stores.latest(workflow_id)
 
     async def _running(self, workflow_id: str) -> WorkflowHandle[Any, Any]:
@@ -267,7 +268,7 @@ class RunClient(RunReader):
             )
         )
         if self.settings.temporal.embedded or not queue.pollers:
-            raise RefusedCommand("No worker is alive to answer; start one with: python worker.py")
+            raise RefusedCommand(f"No worker is alive to answer; start one with: {command_line('worker')}")
 
 
 def resume_point(checkpoint: WorkflowCheckpoint | None) -> ResumePoint | None:

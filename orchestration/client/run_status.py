@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
+from orchestration.client.known_runs import first_start
 from orchestration.connection import ui_link
 from orchestration.settings import Settings
 from orchestration.stores import Stores
@@ -48,6 +49,7 @@ class RunReport(BaseModel):
     held_back_by: str | None = Field(default=None, exclude=True)
     """Which services pause the run by themselves, and why, one sentence; None if none does."""
     started_at: datetime | None = Field(default=None, exclude=True)
+    """When the first execution of the continue-as-new chain started."""
 
     @property
     def status(self) -> str:
@@ -80,7 +82,8 @@ async def report(settings: Settings, client: Client, stores: Stores, workflow_id
         raise UnknownWorkflow(
             f"No run with the workflow id '{workflow_id}' is known to Temporal, Postgres or the files."
         )
-    return combine(settings, workflow_id, execution, totals, checkpoint)
+    started_at = await first_start(client, execution) if execution else None
+    return combine(settings, workflow_id, execution, totals, checkpoint, started_at)
 
 
 async def _stored(
@@ -103,6 +106,7 @@ def combine(
     execution: WorkflowExecution | None,
     totals: ManifestTotals | None,
     checkpoint: WorkflowCheckpoint | None,
+    started_at: datetime | None = None,
 ) -> RunReport:
     """One report out of the three sources: Postgres counts best, then the checkpoint, then the search attributes."""
     shown = execution.typed_search_attributes if execution else None
@@ -117,12 +121,12 @@ def combine(
     elif checkpoint:
         data = checkpoint.state_data
         documents = DocumentCounts(
-            total=data["documents_total"],
+            total=data.documents_total,
             processed=checkpoint.processed_documents,
-            quarantined=data["documents_quarantined"],
-            remaining=data["documents_remaining"],
+            quarantined=data.documents_quarantined,
+            remaining=data.documents_remaining,
         )
-        quality = data["current_quality_score"]
+        quality = data.current_quality_score
     else:
         total = (shown.get(DOCUMENTS_TOTAL) if shown else None) or 0
         processed = (shown.get(DOCUMENTS_PROCESSED) if shown else None) or 0
@@ -139,12 +143,12 @@ def combine(
         documents=documents,
         quality_score=quality,
         latest_checkpoint=_mark(checkpoint),
-        web_ui=ui_link(settings, workflow_id, execution.run_id) if execution else None,
+        web_ui=ui_link(settings, workflow_id) if execution else None,
         waiting=announced == "waiting",
         running=execution is not None and execution.status == WorkflowExecutionStatus.RUNNING,
-        recovered=checkpoint.state_data.get("recovered") if checkpoint else None,
+        recovered=checkpoint.state_data.recovered if checkpoint else None,
         held_back_by=_held_back_by(checkpoint) if checkpoint else None,
-        started_at=execution.start_time if execution else None,
+        started_at=started_at,
     )
 
 
@@ -161,18 +165,15 @@ def _status(execution: WorkflowExecution | None, announced: str | None, checkpoi
 
 
 def _held_back_by(checkpoint: WorkflowCheckpoint) -> str | None:
-    breaker = checkpoint.state_data.get("breaker")
+    breaker = checkpoint.state_data.breaker
     if not breaker:
         return None
     services = [
-        f"{name} has been unhealthy since {one['since'][:19].replace('T', ' ')} UTC{_why(one)}"
-        for name, one in breaker["services"].items()
+        f"{name} has been unhealthy since {service.since[:19].replace('T', ' ')} UTC"
+        + (f" ({service.why})" if service.why else "")
+        for name, service in breaker.services.items()
     ]
     return f"{' and '.join(services)}; the run goes on by itself when that is over."
-
-
-def _why(service: dict[str, str]) -> str:
-    return f" ({service['why']})" if service.get("why") else ""
 
 
 def _mark(checkpoint: WorkflowCheckpoint | None) -> CheckpointMark | None:

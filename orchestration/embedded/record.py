@@ -8,6 +8,7 @@ from typing import Any
 
 from orchestration.embedded.ports import HOST
 from orchestration.embedded.process import ProcessId, is_alive
+from orchestration.invocation import command_line
 from perdure.errors import EmbeddedServersNotRunning
 
 FILE_NAME = "servers.json"
@@ -107,7 +108,7 @@ def not_running(data_dir: Path) -> EmbeddedServersNotRunning:
     """The error, with the way out of it."""
     shown = data_dir.relative_to(Path.cwd()) if data_dir.is_relative_to(Path.cwd()) else data_dir
     return EmbeddedServersNotRunning(
-        f"The embedded servers of {shown}/ are not running; start them with: python starter.py up"
+        f"The embedded servers of {shown}/ are not running; start them with: {command_line('up')}"
     )
 
 

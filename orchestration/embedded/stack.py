@@ -26,6 +26,7 @@ from orchestration.embedded.record import (
     write_record,
 )
 from orchestration.embedded.temporal import DEFAULT_PORT, DEFAULT_UI_PORT, EmbeddedTemporal
+from orchestration.invocation import command_line
 from orchestration.settings import data_dir_from, wanted_servers
 from orchestration.settings.temporal import TemporalSettings
 from perdure.errors import InvalidConfiguration, PortInUse, RefusedCommand
@@ -135,7 +136,7 @@ class EmbeddedStack:
             if wanted is not None and wanted != found:
                 raise PortInUse(
                     f"The servers of {self.data_dir} are running already, on port {found} instead of {wanted}; "
-                    "stop them first with: python starter.py down"
+                    f"stop them first with: {command_line('down')}"
                 )
 
     async def _start(self, before: ServersRecord) -> None:

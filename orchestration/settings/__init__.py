@@ -14,8 +14,10 @@ from urllib.parse import urlsplit
 from orchestration.embedded.record import running_postgres, running_temporal
 from orchestration.settings.temporal import TemporalSettings, configured_temporal
 from orchestration.settings.values import checked_limits, checked_ocr, integer, limit_variable, services, switch
+from perdure.documents.limits import Limits
 from perdure.errors import InvalidConfiguration
-from perdure.sandbox.limits import Limits
+from perdure.stores.objects.address import VARIABLE as CHECKPOINT_URL_VARIABLE
+from perdure.stores.objects.address import check_url
 
 if TYPE_CHECKING:
     from perdure.documents.extraction.ocr import Ocr
@@ -43,6 +45,8 @@ class Settings:
     task_queue: str = DEFAULT_TASK_QUEUE
     checkpoint_dir: Path | None = None
     """Where checkpoint files are written; None to write none."""
+    checkpoint_url: str | None = None
+    """Bucket or folder where checkpoint objects are written; None to write none."""
     pool_workers: int = field(default_factory=lambda: os.cpu_count() or 1)
     limits: Limits = field(default_factory=Limits)
     external_services: Mapping[str, str] = field(default_factory=dict)
@@ -68,6 +72,7 @@ class Settings:
             temporal=configured_temporal(environment) or _embedded_temporal(data_dir, environment),
             task_queue=environment.get("PERDURE_TASK_QUEUE") or DEFAULT_TASK_QUEUE,
             checkpoint_dir=data_dir / "checkpoints" if switch(environment, "PERDURE_FILE_CHECKPOINTS") else None,
+            checkpoint_url=check_url(url) if (url := environment.get(CHECKPOINT_URL_VARIABLE)) else None,
             pool_workers=integer(
                 environment, "PERDURE_POOL_WORKERS", default=os.cpu_count() or 1, most=MAX_POOL_WORKERS
             ),
@@ -87,6 +92,7 @@ class Settings:
             "PERDURE_DATA_DIR": str(self.data_dir),
             "PERDURE_TASK_QUEUE": self.task_queue,
             "PERDURE_FILE_CHECKPOINTS": "1" if self.checkpoint_dir else "0",
+            CHECKPOINT_URL_VARIABLE: self.checkpoint_url or "",
             "PERDURE_POOL_WORKERS": str(self.pool_workers),
             "PERDURE_OCR": self.ocr.languages if self.ocr else "",
             "PERDURE_SERVICES": json.dumps(dict(self.external_services)) if self.external_services else "",

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
+from perdure.documents.limits import Limits
 from perdure.errors import InvalidConfiguration
-from perdure.sandbox.limits import Limits
 from perdure.services.external import external_services
 
 if TYPE_CHECKING:

@@ -1,10 +1,11 @@
-"""A worker as a process of its own, started and stopped by whoever follows a run."""
+"""A worker as a process of its own, started and stopped by the process that follows a run."""
 
 import asyncio
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -13,40 +14,51 @@ from orchestration.settings import Settings
 from orchestration.worker.slot import live_workers
 from perdure.errors import RefusedCommand
 
-WORKER = Path(__file__).resolve().parents[2] / "worker.py"
+PROGRAM = "orchestration.program.launch"
+"""The module that the process runs; named, not imported, because it stands above this room."""
+ROOT = Path(__file__).resolve().parents[2]
+"""The folder from which the module can be imported: of a checkout or of the installed packages."""
 STOP_SECONDS = 30.0
 START_SECONDS = 10.0
 START_POLL_SECONDS = 0.05
+_PATHS = ("TEMPORAL_CONFIG_FILE", "TESSDATA_PREFIX")
 
 
 class WorkerProcess:
-    """One `worker.py`, which stops by itself, gracefully, when the process that started it is gone.
+    """One worker, which stops gracefully by itself when the process that started it is gone.
 
-    A `detached` one goes on without us, so it has a supervisor to bring it back.
+    Args:
+        settings: of the worker.
+        detached: the worker goes on when the process that started it is gone. A supervisor then starts a new worker
+            whenever the worker dies.
     """
 
-    def __init__(self, settings: Settings, script: Path = WORKER, *, detached: bool = False) -> None:
+    def __init__(self, settings: Settings, *, detached: bool = False) -> None:
         log_dir = settings.data_dir / "logs"
         log_dir.mkdir(parents=True, exist_ok=True)
         self.log = log_dir / "worker.log"
         arguments = ["--supervise"] if detached else ["--exit-with-parent", str(os.getpid())]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, str(script), *arguments],
+                [sys.executable, "-m", PROGRAM, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **settings.environment()},
-                cwd=WORKER.parent,
-                start_new_session=True,  # Ctrl-C in the terminal is the starter's to handle
+                env={**_with_absolute_paths(os.environ), **settings.environment()},
+                cwd=ROOT,  # `-m` looks for the module in the current folder first
+                start_new_session=True,  # Ctrl-C in the terminal is for the process that follows the run
             )
 
     @classmethod
     async def start(cls, settings: Settings, *, detached: bool = False) -> Self:
-        """Start one and return when it has taken its slot.
+        """Start a worker and return when it has taken its slot.
+
+        Args:
+            settings: of the worker.
+            detached: as for the class.
 
         Raises:
-            RefusedCommand: it ended at once; its log says why.
+            RefusedCommand: the worker ended at once; its log says why.
         """
         started = await asyncio.to_thread(partial(cls, settings, detached=detached))
         for _ in range(int(START_SECONDS / START_POLL_SECONDS)):
@@ -60,19 +72,21 @@ class WorkerProcess:
 
     @property
     def pid(self) -> int:
+        """Process id of the worker, or of its supervisor if it is detached."""
         return self._process.pid
 
     @property
     def alive(self) -> bool:
+        """Whether the process has not ended."""
         return self._process.poll() is None
 
     def kill(self) -> None:
-        """SIGKILL: no time to say goodbye."""
+        """Send SIGKILL, and wait until the process has ended."""
         self._process.kill()
         self._process.wait()
 
     async def stop(self) -> None:
-        """SIGTERM, and SIGKILL if that takes too long."""
+        """Send SIGTERM, and SIGKILL if the process does not end in time."""
         if not self.alive:
             return
         self._process.send_signal(signal.SIGTERM)
@@ -80,3 +94,14 @@ class WorkerProcess:
             await asyncio.to_thread(self._process.wait, STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self.kill()
+
+
+def _with_absolute_paths(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables with relative paths made absolute: the worker runs in another folder."""
+    return {
+        name: str(Path(value).absolute()) if value and _is_path(name) else value for name, value in environment.items()
+    }
+
+
+def _is_path(name: str) -> bool:
+    return name in _PATHS or (name.startswith("TEMPORAL_TLS_") and name.endswith("_PATH"))

@@ -48,6 +48,7 @@ class WorkerSlot:
     """What the Temporal server knows this life of the worker by."""
     dead: tuple[str, ...]
     """Identities of earlier lives in this slot that nobody has cleared up after yet."""
+    lock_file: Path
     _lock: IO[bytes]
 
     def forget_dead(self) -> None:
@@ -69,28 +70,44 @@ def take_slot(data_dir: Path) -> WorkerSlot:
     directory = data_dir / _DIRECTORY
     directory.mkdir(parents=True, exist_ok=True)
     for number in range(1, MAX_SLOTS + 1):
-        lock = _open(directory / f"worker-{number}.lock")
+        path = directory / f"worker-{number}.lock"
+        lock = _open(path)
         if not _lock(lock, tries=LOCK_TRIES):
             lock.close()
             continue
         before = _proven(lock)
         identity = f"perdure-{number}@{socket.gethostname()}/{secrets.token_hex(6)}"
         _write(lock, [*before, _line(lock, identity)])
-        return WorkerSlot(number, identity, tuple(line.split()[1] for line in before), lock)
+        return WorkerSlot(number, identity, tuple(line.split()[1] for line in before), path, lock)
     raise OSError(f"all {MAX_SLOTS} worker slots of {data_dir} are taken")
 
 
-def live_workers(data_dir: Path) -> dict[int, int]:
-    """Slot number to process id of the workers of this data folder that are alive on this host."""
-    alive: dict[int, int] = {}
+@dataclass(frozen=True)
+class LiveWorker:
+    """A worker whose slot's lock is held now."""
+
+    slot: int
+    pid: int
+    """Process id; 0 if the slot's file names no process of this boot of the machine."""
+    lock_file: Path
+
+
+def find_live_workers(data_dir: Path) -> list[LiveWorker]:
+    """The workers of this data folder whose slots are locked now, in the order of their file names."""
+    alive: list[LiveWorker] = []
     for path in sorted((data_dir / _DIRECTORY).glob(_FILES)):
         with path.open("rb", buffering=0) as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
                 pid = (_lines(lock) or [""])[-1].partition(" ")[0]
-                alive[int(path.stem.removeprefix("worker-"))] = int(pid) if pid.isdigit() else 0
+                alive.append(LiveWorker(int(path.stem.removeprefix("worker-")), int(pid) if pid.isdigit() else 0, path))
     return alive
+
+
+def live_workers(data_dir: Path) -> dict[int, int]:
+    """Slot number to process id of the workers of this data folder that are alive on this host."""
+    return {worker.slot: worker.pid for worker in find_live_workers(data_dir)}
 
 
 @contextmanager

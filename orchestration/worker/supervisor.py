@@ -72,7 +72,7 @@ class Supervisor:
         """Process id of a new worker."""
         self._last_words[:] = bytes(LAST_WORDS_BYTES)
         if not self._zygote.is_alive():
-            self._zygote = Zygote()
+            self._zygote = Zygote(self._zygote.warm_up)
         lent = None
         with suppress(OSError):  # without it the worker starts one of its own
             lent = self._zygote.lend()

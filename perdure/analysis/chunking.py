@@ -1,23 +1,26 @@
-"""Passages for embedding and search: cut where the text itself pauses, never longer than the limit."""
+"""Cuts a text into chunks for embedding and search, at paragraph and sentence ends where possible."""
 
 from functools import cache
 from typing import Any
 
 import semchunk
 
-from perdure.documents.document import Chunk
+from perdure.analysis.annotations import Chunk
 
 MAX_CHUNK_CHARACTERS = 800
 
 
 @cache
-def _chunker() -> Any:
-    return semchunk.chunkerify(len, MAX_CHUNK_CHARACTERS)  # type: ignore[attr-defined] # it is public
+def _load_chunker() -> Any:
+    return semchunk.chunkerify(len, MAX_CHUNK_CHARACTERS)  # type: ignore[attr-defined] # a public function without stubs
 
 
 def chunk(text: str) -> tuple[Chunk, ...]:
-    """Ordered, disjoint chunks that hold everything but the white space between them."""
+    """Return ordered, disjoint chunks of at most `MAX_CHUNK_CHARACTERS`.
+
+    Only white space lies between the chunks.
+    """
     if not text.strip():
         return ()
-    _, offsets = _chunker()(text, offsets=True)
+    _, offsets = _load_chunker()(text, offsets=True)
     return tuple(Chunk(start, end) for start, end in offsets if text[start:end].strip())

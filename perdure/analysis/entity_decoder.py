@@ -1,10 +1,12 @@
-"""Named entities from spaCy's recogniser, decoded for all tokens at once instead of one by one.
+"""Decodes the named entities of spaCy's recogniser for all tokens at once instead of one by one.
 
-spaCy's greedy decoder goes from token to token, and in its compiled form takes and drops Python's global lock at every
-one: half of the time that processing took. But outside of an entity the choice at a token does not depend on what came
-before, so those choices are made for all tokens in a few matrix products, and only the tokens inside of entities are
-gone through one after the other, all entities in step. The weights, the order of the sums and the rules for which move
-is allowed are spaCy's (`ml/parser_model.pyx`, `pipeline/_parser_internals/ner.pyx`), and so are the entities.
+spaCy's greedy decoder goes from token to token. Its compiled form takes and drops Python's global lock at every token,
+which took half of the time of processing. Outside an entity, the best move at a token does not depend on earlier moves.
+So this decoder computes those moves for all tokens in a few matrix products. Only within entities it goes from token to
+token, for all entities in parallel.
+
+The weights, the order of the sums and the rules for allowed moves are spaCy's (`ml/parser_model.pyx` and
+`pipeline/_parser_internals/ner.pyx`), so the entities are the same.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,23 +18,23 @@ from spacy.attrs import IS_SPACE
 from thinc.api import Ragged
 
 Entity = tuple[int, int, str]
-"""First token, token after the last, label."""
+"""Index of the first token, index after the last token, label."""
 _Floats = npt.NDArray[np.float32]
 _Ints = npt.NDArray[np.int64]
 _MIXERS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0x27D4EB2F165667C5], np.uint64)
 _OUT = "O"
 PIECES = 2
-"""Of a hidden unit, the larger of which counts."""
+"""Values of a maxout unit, of which the largest counts."""
 
 
 class EntityDecoder:
-    """Finds the entities that the pipeline's `ner` would find, several times as fast.
+    """Finds the entities that the pipeline's `ner` finds, several times as fast.
 
     Args:
-        ner: a trained `EntityRecognizer` with a `Tok2Vec` of its own, as spaCy's packaged models have it.
+        ner: a trained `EntityRecognizer` with a `Tok2Vec` of its own, as in spaCy's packaged models.
 
     Raises:
-        ValueError: its network is built in another way.
+        ValueError: the network of `ner` is built in another way.
     """
 
     def __init__(self, ner: Any) -> None:
@@ -47,89 +49,100 @@ class EntityDecoder:
             raise ValueError("This recogniser's network is not the one that the decoder knows.") from error
         if not known or ner.model.attrs["unseen_classes"]:
             raise ValueError("This recogniser's network is not the one that the decoder knows.")
-        self._bias, self._weights = self._lower.get_param("b").reshape(-1), upper.get_param("W").T
+        self._bias = self._lower.get_param("b").reshape(-1)
+        self._weights = upper.get_param("W").T
         self._out_bias = upper.get_param("b")
         moves = [ner.moves.get_class_name(number) for number in range(ner.moves.n_moves)]
         self._labels = [move.partition("-")[2] for move in moves]
         self._starts = np.array([move[0] == "B" for move in moves])
         self._units = np.array([move[0] == "U" and move != "U-" for move in moves])
-        # For each move that opens an entity, those that go on with it and that end it.
-        self._inside = np.array([_index(moves, f"I-{label}") for label in self._labels])
-        self._last = np.array([_index(moves, f"L-{label}") for label in self._labels])
+        # For each move that opens an entity: the moves that continue and that end an entity of the same label.
+        self._inside = np.array([_find_move(moves, f"I-{label}") for label in self._labels])
+        self._last = np.array([_find_move(moves, f"L-{label}") for label in self._labels])
         self._outside = moves.index(_OUT)
 
     def decode(self, documents: Sequence[Any]) -> Iterator[list[Entity]]:
-        """The entities of each tokenised document (`spacy.tokens.Doc`), in order; the documents stay as they are."""
+        """Yield the entities of each document, in order.
+
+        Args:
+            documents: tokenised (`spacy.tokens.Doc`); they are not changed.
+        """
         lengths = [len(document) for document in documents]
         if not sum(lengths):
             yield from ([] for _ in documents)
             return
-        features = self._features(documents, lengths)
+        features = self._compute_features(documents, lengths)
         ends = np.cumsum(lengths)
         is_last = np.zeros(len(features) - 1, bool)
         is_last[ends[ends > 0] - 1] = True
         is_space = np.concatenate([document.to_array([IS_SPACE]) for document in documents]) > 0
-        found = self._entities(features, is_last, is_space)
+        entities = self._decode_entities(features, is_last, is_space)
         position = 0
         for end, length in zip(ends, lengths, strict=True):
-            own = []
-            while position < len(found) and found[position][0] < end:
-                first, after, label = found[position]
-                own.append((first - int(end) + length, after - int(end) + length, label))
+            in_document = []
+            while position < len(entities) and entities[position][0] < end:
+                first, after, label = entities[position]
+                in_document.append((first - int(end) + length, after - int(end) + length, label))
                 position += 1
-            yield own
+            yield in_document
 
-    def _features(self, documents: Sequence[Any], lengths: Sequence[int]) -> _Floats:
-        """What each token adds to a state: (tokens + 1, places in the state, pieces of hidden units); 0: no token."""
+    def _compute_features(self, documents: Sequence[Any], lengths: Sequence[int]) -> _Floats:
+        """Return what each token adds to a state.
+
+        The shape is (tokens + 1, places in the state, values of the hidden units). Row 0 stands for "no token".
+        """
         attributes = np.concatenate([document.to_array(self._columns) for document in documents])
-        # The first layers look at one token alone, so each different token goes through them once.
-        _, first, which = np.unique((attributes * _MIXERS).sum(axis=1), return_index=True, return_inverse=True)
-        different = Ragged(attributes[first], np.array([len(first)], "i"))  # type: ignore[arg-type] # of NumPy, too
-        embedded = self._mix.predict(self._hash.predict(different)).data[which]
+        # The first layers see one token alone, so each distinct token goes through them once.
+        _, first, index = np.unique((attributes * _MIXERS).sum(axis=1), return_index=True, return_inverse=True)
+        distinct = Ragged(attributes[first], np.array([len(first)], "i"))  # type: ignore[arg-type] # NumPy arrays work
+        embedded = self._mix.predict(self._hash.predict(distinct)).data[index]
         pieces = np.split(embedded, np.cumsum(lengths)[:-1])
         encoded = self._reduce.predict(self._to_array.predict(self._encode.predict(pieces)))
         features = self._lower.predict(encoded)
         return features.reshape(len(features), features.shape[1], -1)  # type: ignore[no-any-return]
 
-    def _scores(self, sums: _Floats) -> _Floats:
-        """(states, moves), of summed features."""
+    def _score_moves(self, sums: _Floats) -> _Floats:
+        """Return the score of each move, shape (states, moves), from the summed features."""
         sums = sums + self._bias
         hidden = np.maximum(sums[:, ::PIECES], sums[:, 1::PIECES])
         return hidden @ self._weights + self._out_bias  # type: ignore[no-any-return]
 
-    def _entities(
+    def _decode_entities(
         self, features: _Floats, is_last: npt.NDArray[np.bool_], is_space: npt.NDArray[np.bool_]
     ) -> list[Entity]:
-        scores = self._scores(features[1:, 0] + features[0, 1] + features[0, 2])
+        """Return the entities of all documents, as indices into all tokens."""
+        scores = self._score_moves(features[1:, 0] + features[0, 1] + features[0, 2])
         allowed = np.zeros_like(scores, bool)
         allowed[:, self._units] = ~is_space[:, None]
         allowed[:, self._starts] = ~(is_space | is_last)[:, None]
         allowed[:, self._outside] = True
         chosen = np.where(allowed, scores, -np.inf).argmax(axis=1)
         starting = np.flatnonzero(self._starts[chosen])
-        after = dict(zip(starting.tolist(), self._ends(features, starting, chosen, is_last).tolist(), strict=True))
-        found: list[Entity] = []
+        after = dict(zip(starting.tolist(), self._find_ends(features, starting, chosen, is_last).tolist(), strict=True))
+        entities: list[Entity] = []
         reached = 0
         for token in np.flatnonzero(chosen != self._outside).tolist():
-            if token >= reached:  # else it is inside of the entity before
+            if token >= reached:  # otherwise the token is inside the previous entity
                 reached = after.get(token, token + 1)
-                found.append((token, reached, self._labels[chosen[token]]))
-        return found
+                entities.append((token, reached, self._labels[chosen[token]]))
+        return entities
 
-    def _ends(self, features: _Floats, starting: _Ints, chosen: _Ints, is_last: npt.NDArray[np.bool_]) -> _Ints:
-        """The token after the last of each entity that would start at these tokens."""
+    def _find_ends(self, features: _Floats, starting: _Ints, chosen: _Ints, is_last: npt.NDArray[np.bool_]) -> _Ints:
+        """Return the index after the last token of each entity, given the index of its first token."""
         ends = np.zeros_like(starting)
-        open_ones = np.arange(len(starting))
+        unfinished = np.arange(len(starting))
         token = starting + 1
-        while len(open_ones):
-            first = starting[open_ones]
-            scores = self._scores(features[token + 1, 0] + features[first + 1, 1] + features[token, 2])
-            rows, move = np.arange(len(token)), chosen[first]
-            goes_on = (scores[rows, self._inside[move]] >= scores[rows, self._last[move]]) & ~is_last[token]
-            ends[open_ones[~goes_on]] = token[~goes_on] + 1
-            open_ones, token = open_ones[goes_on], token[goes_on] + 1
+        while len(unfinished):
+            first = starting[unfinished]
+            scores = self._score_moves(features[token + 1, 0] + features[first + 1, 1] + features[token, 2])
+            rows = np.arange(len(token))
+            move = chosen[first]
+            continues = (scores[rows, self._inside[move]] >= scores[rows, self._last[move]]) & ~is_last[token]
+            ends[unfinished[~continues]] = token[~continues] + 1
+            unfinished = unfinished[continues]
+            token = token[continues] + 1
         return ends
 
 
-def _index(moves: Sequence[str], name: str) -> int:
+def _find_move(moves: Sequence[str], name: str) -> int:
     return moves.index(name) if name in moves else -1

@@ -1,7 +1,7 @@
-"""The language of a document, ISO 639-1: what it declares, else what its words look like.
+"""The language of a text as an ISO 639-1 code: the language that it declares, else the detected one.
 
-Detection is Kreuzberg's (whatlang): it costs nothing to load, where py3langid's model takes 0.8 s of the start of every
-parser process, which a recovery of two seconds does not have.
+Kreuzberg's whatlang detects the language, since it loads at once. The model of py3langid takes 0.8 s to load, which is
+too long for a worker that must recover within two seconds.
 """
 
 import re
@@ -12,7 +12,7 @@ import kreuzberg
 
 _SAMPLE_CHARACTERS = 4_000
 _MIN_LETTERS = 60
-"""In less, languages of the same script cannot be told apart."""
+"""Fewer letters do not tell languages of the same script apart."""
 _MIN_CONFIDENCE = 0.8
 _DECLARED = re.compile(r"([a-z]{2,3})(?:[-_].*)?", re.IGNORECASE | re.DOTALL)
 _LETTERS = re.compile(r"[^\W\d_]+")
@@ -33,7 +33,11 @@ _TWO_LETTERS = frozenset(_BY_THREE_LETTERS.values()) | frozenset(_ONLY_TWO_LETTE
 
 
 def iso_language(declared: str) -> str | None:
-    """`en` of `en-GB`, `EN_us` or `eng`; None of what names no language, such as `und` or `x-none`."""
+    """Return the two-letter code of a declared language; None if it names no language.
+
+    Args:
+        declared: such as `en-GB`, `EN_us` or `eng` (each gives `en`), `und` or `x-none` (each gives None).
+    """
     match = _DECLARED.fullmatch(declared.strip())
     if match is None:
         return None
@@ -42,15 +46,15 @@ def iso_language(declared: str) -> str | None:
 
 
 def detected_language(text: str) -> str | None:
-    """The language of a text's beginning; None if there is too little of it, or it is of none in particular."""
+    """Return the language of the text's beginning; None if it is uncertain."""
     sample = " ".join(_LETTERS.findall(text[:_SAMPLE_CHARACTERS]))
     if len(sample) < _MIN_LETTERS:
         return None
-    found = kreuzberg.extract_bytes_sync(sample.encode(), "text/plain", config=_config()).detected_languages
-    return _BY_THREE_LETTERS.get(found[0]) if found else None
+    languages = kreuzberg.extract_bytes_sync(sample.encode(), "text/plain", config=_make_config()).detected_languages
+    return _BY_THREE_LETTERS.get(languages[0]) if languages else None
 
 
 @cache
-def _config() -> Any:
+def _make_config() -> Any:
     detection = kreuzberg.LanguageDetectionConfig(enabled=True, min_confidence=_MIN_CONFIDENCE, detect_multiple=False)
     return kreuzberg.ExtractionConfig(use_cache=False, disable_ocr=True, language_detection=detection)  # type: ignore[call-arg] # its stubs lag

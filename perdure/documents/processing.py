@@ -1,21 +1,22 @@
-"""From an open file to a `ProcessedDocument`: a pure function of the file's bytes, its name and this code.
+"""Processes one document, from an open file to a `ProcessedDocument`.
 
-The heavy libraries are imported when the first document is processed, or by `warm_up`: the worker's own process
-imports this module and never needs them.
+The result is a pure function of the file's bytes, its name and this code. The first document imports the heavy
+libraries, unless `perdure.documents.warm_up` has imported them: the worker imports this module and never needs them.
 """
 
 import hashlib
 import math
 from typing import TYPE_CHECKING, Any
 
-from perdure.documents import formats
 from perdure.documents.citation import locate
 from perdure.documents.document import ProcessedDocument
+from perdure.documents.limits import Limits
 from perdure.documents.opened import content_of
 from perdure.documents.sniffing import sniff
 from perdure.errors import DamagedDocument, DependencyUnavailable, DocumentError, ParserCrashed, ParserOutOfMemory
-from perdure.sandbox.limits import AllowCpu, Limits
-from perdure.sandbox.parts import Parts, current
+from perdure.sandbox.job import AllowCpu
+from perdure.sandbox.limits import MEGABYTE
+from perdure.sandbox.parts import Parts, current_parts
 
 if TYPE_CHECKING:
     from perdure.documents.extraction import Extracted, ReadPicture
@@ -23,37 +24,37 @@ if TYPE_CHECKING:
 
 MAX_TITLE_CHARACTERS = 500
 PAGE_CPU_SECONDS = 60.0
-"""For the OCR of one page; a dense one takes three."""
+"""CPU time for the OCR of one page. A dense page takes three seconds."""
 _LONE_SURROGATES = dict.fromkeys(range(0xD800, 0xE000), "�")
 _UNSTORABLE = str.maketrans({**_LONE_SURROGATES, 0: " "})
 
 
 def process_document(
-    uri: str,  # noqa: ARG001 - for those who wrap this
+    uri: str,  # noqa: ARG001 - functions that wrap this one need it
     name: str,
     descriptor: int,
-    limits: Limits = Limits(),  # noqa: B008 - frozen
+    limits: Limits = Limits(),  # noqa: B008 - the default is frozen
     allow_cpu: AllowCpu = lambda _: None,
     ocr: "Ocr | None" = None,
 ) -> ProcessedDocument:
-    """Read, sniff, extract, chunk, recognise, embed, score.
+    """Return the text of a document, its structure, and the analysis of its text.
 
     Args:
-        uri: of the document; nothing is opened by it.
-        name: as people call it; only its extension matters, and only between kinds of plain text.
+        uri: of the document; it is not opened.
+        name: path within the source. Only its extension matters, and only between kinds of plain text.
         descriptor: of the document's bytes, seekable; stays open.
-        limits: on size here; on time and memory by whoever runs this in isolation.
-        allow_cpu: told at the beginning of each stage how many CPU seconds it may take.
-        ocr: reads the pages that are pictures, if it was asked for.
+        limits: this function checks the size, and passes CPU times to `allow_cpu`; the pool enforces the others.
+        allow_cpu: called at the start of each stage with the CPU seconds that the stage may take.
+        ocr: reads the pages that are pictures; None leaves them unread.
 
     Raises:
-        DocumentError: the document's own fault.
-        DependencyUnavailable: the disk's.
+        DocumentError: the document is at fault.
+        DependencyUnavailable: the disk failed.
     """
     from perdure.analysis.chunking import chunk  # noqa: PLC0415 - heavy
     from perdure.analysis.embeddings import WordLlamaEmbedder  # noqa: PLC0415 - heavy
-    from perdure.analysis.mentions import mentions  # noqa: PLC0415 - heavy
-    from perdure.analysis.resumable_mentions import SliceBySlice  # noqa: PLC0415 - heavy
+    from perdure.analysis.mentions import find_mentions  # noqa: PLC0415 - heavy
+    from perdure.analysis.resumable_recogniser import ResumableRecogniser  # noqa: PLC0415 - heavy
     from perdure.documents.extraction.metadata import metadata_of  # noqa: PLC0415 - heavy
     from perdure.documents.extraction.structure import bounded_sections, bounded_tables  # noqa: PLC0415 - heavy
     from perdure.documents.quality import quality_score  # noqa: PLC0415 - heavy
@@ -63,16 +64,17 @@ def process_document(
         content = content_of(descriptor, limits.max_file_bytes)
     except OSError as error:
         raise DependencyUnavailable("the disk", str(error.strerror or error).lower()) from error
-    sha256, parts = hashlib.sha256(content).hexdigest(), current()
+    sha256 = hashlib.sha256(content).hexdigest()
+    parts = current_parts()
     parts.begin(f"{sha256} {ocr}")
-    media_type, extracted = _extracted(content, name, limits, _picture_reader(ocr, limits, allow_cpu), parts)
+    media_type, extracted = _extract(content, name, limits, _make_picture_reader(ocr, limits, allow_cpu), parts)
     text = storable(extracted.text)
     allow_cpu(limits.analysis_seconds(len(text)))
     chunks = chunk(text)
 
-    def said(done: int) -> str:
-        page = locate(max(0, done - 1), extracted.page_offsets, ()).page
-        return f"names on page {page} of {len(extracted.page_offsets)}" if page else f"names in {done:,} characters"
+    def describe(end: int) -> str:
+        page = locate(max(0, end - 1), extracted.page_offsets, ()).page
+        return f"names on page {page} of {len(extracted.page_offsets)}" if page else f"names in {end:,} characters"
 
     metadata = metadata_of(storable(extracted.properties), text)
     return ProcessedDocument(
@@ -80,12 +82,12 @@ def process_document(
         size_bytes=len(content),
         media_type=media_type,
         text=text,
-        title=_title(extracted.title),
+        title=_clean_title(extracted.title),
         page_offsets=extracted.page_offsets,
         properties=storable(extracted.properties),
         chunks=chunks,
-        embeddings=WordLlamaEmbedder().embed([text[one.start : one.end] for one in chunks]),
-        mentions=mentions(text, SliceBySlice(parts, said)),
+        embeddings=WordLlamaEmbedder().embed([text[each.start : each.end] for each in chunks]),
+        mentions=find_mentions(text, ResumableRecogniser(parts, describe)),
         quality_score=quality_score(extracted),
         warnings=tuple(storable(warning) for warning in extracted.warnings),
         sections=bounded_sections(extracted.sections, storable),
@@ -97,24 +99,24 @@ def process_document(
     )
 
 
-def _picture_reader(ocr: "Ocr | None", limits: Limits, allow_cpu: AllowCpu) -> "ReadPicture | None":
-    """OCR with time of its own for each page, and after it as much as ever for the pages that follow."""
+def _make_picture_reader(ocr: "Ocr | None", limits: Limits, allow_cpu: AllowCpu) -> "ReadPicture | None":
+    """Return OCR that allows itself CPU time for each page."""
     if ocr is None:
         return None
 
     def read(page: Any) -> str:
         allow_cpu(PAGE_CPU_SECONDS)
         text = ocr.read(page)
-        allow_cpu(limits.extraction_cpu_seconds)
+        allow_cpu(limits.extraction_cpu_seconds)  # for the pages that follow
         return text
 
     return read
 
 
-def _extracted(
+def _extract(
     content: bytes, name: str, limits: Limits, read_picture: "ReadPicture | None", parts: Parts
 ) -> "tuple[str, Extracted]":
-    """Media type and what its extractor found; every error that a hostile file can provoke becomes a reason."""
+    """Return media type and extracted content; any exception becomes a `DocumentError`."""
     from perdure.documents.extraction import extract  # noqa: PLC0415 - heavy
 
     try:
@@ -123,30 +125,19 @@ def _extracted(
     except DocumentError as error:
         raise type(error)(storable(str(error))) from error
     except RecursionError as error:
-        raise DamagedDocument("The document is nested beyond any sense.") from error
+        raise DamagedDocument("The document is nested too deeply to be read.") from error
     except MemoryError as error:
-        limit = limits.memory_bytes // 2**20
+        limit = limits.memory_bytes // MEGABYTE
         raise ParserOutOfMemory(f"The parser needed more than its limit of {limit} MB of memory.") from error
     except Exception as error:
         raise ParserCrashed(f"The parser failed with an unexpected error ({type(error).__name__}).") from error
 
 
-def warm_up() -> None:
-    """Load every library and model, so that the first document does not wait for them."""
-    from perdure.analysis.chunking import chunk  # noqa: PLC0415 - heavy
-    from perdure.analysis.embeddings import WordLlamaEmbedder  # noqa: PLC0415 - heavy
-    from perdure.analysis.mentions import mentions  # noqa: PLC0415 - heavy
-    from perdure.documents.extraction import metadata  # noqa: F401, PLC0415 - heavy
-
-    formats.warm_up()
-    sample = "Ada Lovelace met Charles Babbage in London on 5 June 1833."
-    chunk(sample)
-    mentions(sample)
-    WordLlamaEmbedder().embed([sample])
-
-
 def storable(value: Any) -> Any:
-    """The same JSON value without what Postgres cannot store: NUL, lone surrogates, NaN; texts keep their length."""
+    """Return the JSON value without NUL, lone surrogates and NaN, which Postgres cannot store.
+
+    Texts keep their length.
+    """
     if isinstance(value, str):
         return value.translate(_UNSTORABLE)
     if isinstance(value, dict):
@@ -158,6 +149,6 @@ def storable(value: Any) -> Any:
     return value if isinstance(value, int | float | bool) or value is None else storable(str(value))
 
 
-def _title(title: str | None) -> str | None:
-    """On one line, of a bearable length; None if nothing is left."""
+def _clean_title(title: str | None) -> str | None:
+    """Return the title on one line, cut to `MAX_TITLE_CHARACTERS`; None if it is empty."""
     return " ".join(storable(title or "").split())[:MAX_TITLE_CHARACTERS] or None

@@ -1,0 +1,5 @@
+"""Runs one function on untrusted bytes in a confined process: bytes and a descriptor in, bytes out.
+
+Imports `perdure.errors` only. The caller injects the function, the opener, the warm-up and the codec (`job.py`).
+Start with `pool.py`; docs/safety.md lists the bounds. `computation/` runs trusted computations in a process each.
+"""

@@ -1,66 +1,60 @@
-"""What runs in the children of the isolated pool: limits first, then one document after another."""
+"""Runs in the children of the pool: sets limits first, then reads one document after another."""
 
 import math
 import os
 import pickle
 import resource
 import socket
-import struct
 import sys
 import time
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from perdure.documents.document import ProcessedDocument
 from perdure.errors import DependencyUnavailable, DocumentError, ParserCrashed, ParserOutOfMemory
+from perdure.sandbox.child_exit import out_of_memory
+from perdure.sandbox.child_lifetime import prefer_as_oom_victim
 from perdure.sandbox.confinement import confine
-from perdure.sandbox.limits import AllowCpu, Limits
-from perdure.sandbox.parentage import die_before_parent
-from perdure.sandbox.parts import Parts, kept
-
-ProcessFunction = Callable[[str, str, int, Limits, AllowCpu], ProcessedDocument]
-"""Of URI, name, descriptor of the content, limits, and whom to ask for processor time."""
-
-LENGTH = struct.Struct("!Q")
-"""Goes before every message between the pool and a child: how many bytes of pickle follow."""
+from perdure.sandbox.job import AnswerCodec, Parser
+from perdure.sandbox.limits import MEGABYTE, ProcessLimits
+from perdure.sandbox.messages import ANSWER, FAILURE, HEADER, PARTS, encode_failure, encode_parts, frame
+from perdure.sandbox.parts import Parts, use_parts
 
 _PAGE_BYTES = resource.getpagesize()
-_MAX_WRITTEN_BYTES = 256 * 1024 * 1024
-"""Into memory files and what it says on standard error: it may open no other file for writing."""
+_MAX_WRITTEN_BYTES = 256 * MEGABYTE
+"""Size of a memory file and of standard error. A child can open no other file for writing."""
 _MAX_OPEN_FILES = 128
+_RECEIVED_BYTES = MEGABYTE
 
 
 def serve(connection: socket.socket) -> None:
-    """Answer requests `(confined, process, uri, name, limits)` with `(succeeded, document or error)` until the end.
+    """Read documents on request until the connection closes.
 
-    Each comes with the parts of its document that were finished before, and with a descriptor of the document's bytes.
+    The content of a request is `(earlier parts, (parser, codec, URI, name, limits))`. It is pickled, since it comes
+    from the trusted side; `perdure.sandbox.messages` describes what is sent back.
     """
-    bounded = False
-    while (received := _receive(connection)) is not None:
-        message, descriptor = received
-        earlier, request = pickle.loads(message)  # noqa: S301 - from the pool's owner
-        confined, process, uri, name, limits = pickle.loads(request)  # noqa: S301 - from the pool's owner
-        if not bounded:
-            _bound(limits)
-            if confined:
-                confine()
-            bounded = True
-        with kept(Parts(earlier, partial(_send_parts, connection))):
-            answer = _pickled(_answer(process, uri, name, descriptor, limits))
+    is_restricted = False
+    while (received := _receive_request(connection)) is not None:
+        content, descriptor = received
+        earlier, reading = pickle.loads(content)  # noqa: S301 - from the pool's process
+        parser, codec, uri, name, limits = pickle.loads(reading)  # noqa: S301 - from the pool's process
+        if not is_restricted:
+            _set_limits(limits)
+            confine()
+            is_restricted = True
+        with use_parts(Parts(earlier, partial(_send_parts, connection))):
+            kind, answer = _parse(parser, uri, name, descriptor, limits)
+            reply = _encode(kind, answer, codec)
         os.close(descriptor)
-        connection.sendall(LENGTH.pack(len(answer)) + answer)
+        connection.sendall(reply)
 
 
-def _send_parts(connection: socket.socket, said: str, parts: bytes) -> None:
-    """Between request and answer: `(None, (what to say, parts))`."""
-    message = pickle.dumps((None, (said, parts)), pickle.HIGHEST_PROTOCOL)
-    connection.sendall(LENGTH.pack(len(message)) + message)
+def _send_parts(connection: socket.socket, progress: str, parts: bytes) -> None:
+    connection.sendall(frame(PARTS, encode_parts(progress, parts)))
 
 
-def _bound(limits: Limits) -> None:
-    """No core dumps, no endless files, few open ones, and so much memory on top of what the models take."""
-    die_before_parent()
+def _set_limits(limits: ProcessLimits) -> None:
+    """Limit address space, core dumps, written bytes and open files, for good."""
+    prefer_as_oom_victim()
     if sys.platform == "linux":
         _lower(resource.RLIMIT_AS, _address_space_bytes() + limits.memory_bytes)
     _lower(resource.RLIMIT_CORE, 0)
@@ -74,30 +68,30 @@ def _lower(limit: int, value: int) -> None:
     resource.setrlimit(limit, (allowed, allowed))
 
 
-def _answer(process: ProcessFunction, uri: str, name: str, descriptor: int, limits: Limits) -> tuple[bool, Any]:
-    """The document, or the error; time is limited while it works, and SIGXCPU ends the whole child."""
+def _parse(parser: Parser[Any], uri: str, name: str, descriptor: int, limits: ProcessLimits) -> tuple[bytes, Any]:
+    """Return the kind of the reply, and the answer or the error.
+
+    When the allowed CPU time runs out, SIGXCPU ends the process.
+    """
     try:
-        return True, process(uri, name, descriptor, limits, _allow_cpu)
+        return ANSWER, parser(uri, name, descriptor, _allow_cpu)
     except (DocumentError, DependencyUnavailable) as error:
-        return False, error
+        return FAILURE, error
     except MemoryError:
-        return False, _too_much(limits)
-    except Exception as error:  # noqa: BLE001 - whatever a parser may raise, the document has its reason
-        return False, ParserCrashed(f"The parser failed with an unexpected error ({type(error).__name__}).")
+        return FAILURE, out_of_memory(limits)
+    except Exception as error:  # noqa: BLE001 - a parser can raise any exception; the document gets a reason
+        return FAILURE, ParserCrashed(f"The parser failed with an unexpected error ({type(error).__name__}).")
     finally:
-        # Not while the answer is on its way: a child killed then would have worked in vain.
+        # Sending the answer must not count: a child that is killed then has read its document in vain.
         _limit_cpu(resource.RLIM_INFINITY)
 
 
-def _pickled(answer: tuple[bool, Any]) -> bytes:
+def _encode(kind: bytes, answer: Any, codec: AnswerCodec[Any]) -> bytes:
     try:
-        return pickle.dumps(answer, pickle.HIGHEST_PROTOCOL)
+        return frame(kind, codec.encode(answer) if kind == ANSWER else encode_failure(answer))
     except MemoryError:
-        return pickle.dumps((False, ParserOutOfMemory("What the parser found is larger than the memory it may use.")))
-
-
-def _too_much(limits: Limits) -> ParserOutOfMemory:
-    return ParserOutOfMemory(f"The parser needed more than its limit of {limits.memory_bytes // 2**20} MB of memory.")
+        error = ParserOutOfMemory("What the parser found is larger than the memory it may use.")
+        return frame(FAILURE, encode_failure(error))
 
 
 def _allow_cpu(seconds: float) -> None:
@@ -111,19 +105,21 @@ def _limit_cpu(soft: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
 
 
-def _receive(connection: socket.socket) -> tuple[bytes, int] | None:
-    header, descriptors, *_ = socket.recv_fds(connection, LENGTH.size, 1)
-    rest = _exactly(connection, LENGTH.size - len(header)) if header else None
+def _receive_request(connection: socket.socket) -> tuple[bytes, int] | None:
+    """Return the content and the descriptor of the next request; None when the socket is closed."""
+    header, descriptors, *_ = socket.recv_fds(connection, HEADER.size, 1)
+    rest = _receive(connection, HEADER.size - len(header)) if header else None
     if rest is None or not descriptors:
         return None
-    request = _exactly(connection, LENGTH.unpack(header + rest)[0])
-    return None if request is None else (request, descriptors[0])
+    content = _receive(connection, HEADER.unpack(header + rest)[1])
+    return None if content is None else (content, descriptors[0])
 
 
-def _exactly(connection: socket.socket, count: int) -> bytes | None:
+def _receive(connection: socket.socket, count: int) -> bytes | None:
+    """Return exactly `count` bytes; None when the connection is closed before."""
     received = bytearray()
     while len(received) < count:
-        piece = connection.recv(min(count - len(received), 1024 * 1024))
+        piece = connection.recv(min(count - len(received), _RECEIVED_BYTES))
         if not piece:
             return None
         received += piece
@@ -131,5 +127,5 @@ def _exactly(connection: socket.socket, count: int) -> bytes | None:
 
 
 def _address_space_bytes() -> int:
-    with open("/proc/self/statm") as statm:  # noqa: PTH123 - as light as it can be
+    with open("/proc/self/statm") as statm:  # noqa: PTH123 - pathlib costs more at every fork
         return int(statm.read().split()[0]) * _PAGE_BYTES

@@ -1,9 +1,10 @@
-"""What a process that reads hostile documents may do besides: next to nothing.
+"""Confines a process that reads hostile documents to its document, its libraries and its answer.
 
-No network, no programs, no other processes, no change to any file, no file to read but the libraries' own, no secrets
-in its environment: its document comes as an open descriptor. On Linux the kernel holds it to that, without root:
-seccomp denies the system calls, Landlock the file system, each as far as the kernel has it; docs/safety.md says what is
-lost where it has not. Elsewhere only the limits of `resource` hold.
+A confined process has no network, starts no programs and no processes, changes no file, and reads no file but those of
+the libraries. Its environment holds no secrets. It receives its document as an open descriptor.
+
+On Linux the kernel enforces this, without root: seccomp denies system calls, and Landlock denies access to files.
+docs/safety.md says what is lost on kernels without one of them. On other systems only the limits of `resource` hold.
 """
 
 import ctypes
@@ -14,26 +15,37 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from perdure.sandbox.system_calls import deny_what_no_parser_needs
+from perdure.sandbox.system_calls import deny_system_calls
 
 _PACKAGE = Path(__file__).resolve().parents[1]
-_KEPT = ("PATH", "LANG", "LANGUAGE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "PYTHONHOME", "PYTHONHASHSEED",
-         "PYTHONDONTWRITEBYTECODE", "TESSDATA_PREFIX")  # fmt: skip
+_KEPT_VARIABLES = ("PATH", "LANG", "LANGUAGE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "PYTHONHOME",
+                   "PYTHONHASHSEED", "PYTHONDONTWRITEBYTECODE", "TESSDATA_PREFIX")  # fmt: skip
+"""Where programs and data lie, and how to write text."""
 _PR_SET_NO_NEW_PRIVS = 38
-# landlock(7): numbers are the same on every architecture.
-_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
-_VERSION_FLAG, _PATH_BENEATH = 1, 1
-_EXECUTE, _READ_FILE, _READ_FOLDER = 1 << 0, 1 << 2, 1 << 3
-"""Of these, "execute" is what mapping a library asks for."""
+
+# landlock(7): the numbers of these system calls are the same on every architecture.
+_CREATE_RULESET = 444
+_ADD_RULE = 445
+_RESTRICT_SELF = 446
+_VERSION_FLAG = 1
+_PATH_BENEATH = 1
+_EXECUTE = 1 << 0
+"""Right to execute a file, which mapping a library into memory needs too."""
+_READ_FILE = 1 << 2
+_READ_FOLDER = 1 << 3
 _RIGHTS_BY_ABI = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}
-"""How many rights over the file system this version knows of."""
-_TCP_FROM_ABI, _ALL_TCP = 4, 0b11
-_SCOPES_FROM_ABI, _ALL_SCOPES = 6, 0b11
+"""Number of rights over the file system that each version of Landlock knows."""
+_TCP_FROM_ABI = 4
+"""The first version that restricts TCP."""
+_ALL_TCP = 0b11
+_SCOPES_FROM_ABI = 6
+"""The first version that restricts signals and abstract Unix sockets."""
+_ALL_SCOPES = 0b11
 _CAPABILITY_VERSION = 0x20080522
-_OF_THE_SYSTEM = ("/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime", "/etc/mime.types", "/dev/null",
-                  "/dev/zero", "/dev/urandom", "/proc/self", "/proc/cpuinfo", "/proc/meminfo",
-                  "/sys/devices/system/cpu", "/sys/fs/cgroup")  # fmt: skip
-"""What libraries read while they work: other libraries, data such as time zones, the machine's size."""
+_SYSTEM_PATHS = ("/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime", "/etc/mime.types", "/dev/null",
+                 "/dev/zero", "/dev/urandom", "/proc/self", "/proc/cpuinfo", "/proc/meminfo",
+                 "/sys/devices/system/cpu", "/sys/fs/cgroup")  # fmt: skip
+"""Paths that libraries read while they work: other libraries, data such as time zones, the machine's size."""
 
 
 class _Ruleset(ctypes.Structure):
@@ -45,24 +57,33 @@ class _PathBeneath(ctypes.Structure):
     _fields_ = [("rights", ctypes.c_uint64), ("folder", ctypes.c_int32)]
 
 
-def harmless(environment: Mapping[str, str]) -> dict[str, str]:
-    """What of an environment such a process gets: where things are and how to write, no password and no address."""
-    return {name: value for name, value in environment.items() if name in _KEPT or name.startswith("LC_")}
+def filter_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that a confined process may see: paths and locale, no secrets."""
+    return {name: value for name, value in environment.items() if name in _KEPT_VARIABLES or name.startswith("LC_")}
 
 
 def confine() -> None:
-    """Give up, for good and for every thread to come, what no parser needs; to be called with one thread running."""
+    """Give up everything that no parser needs, for good and for every later thread.
+
+    Call it while the process has one thread. It does nothing on other systems than Linux.
+    """
     if sys.platform != "linux":
         return
     ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     libraries = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
-    _restrict_files([*_OF_THE_SYSTEM, sys.prefix, sys.base_prefix, str(_PACKAGE), *libraries])
-    _give_up_rights_of_root()
-    deny_what_no_parser_needs()
+    _restrict_files([*_SYSTEM_PATHS, sys.prefix, sys.base_prefix, str(_PACKAGE), *libraries])
+    _drop_capabilities()
+    deny_system_calls()
 
 
 def _restrict_files(readable: Iterable[str]) -> bool:
-    """Reading only, and only there; no TCP, no signals nor abstract sockets across the border. Whether it is so now."""
+    """Allow reading beneath these paths only, and deny TCP.
+
+    Signals and abstract sockets to processes outside the sandbox are denied, too.
+
+    Returns:
+        Whether the kernel enforces it from now on.
+    """
     call = ctypes.CDLL(None, use_errno=True).syscall
     abi = call(_CREATE_RULESET, None, 0, _VERSION_FLAG)
     if abi < 1:
@@ -78,22 +99,22 @@ def _restrict_files(readable: Iterable[str]) -> bool:
         return False
     try:
         for path in readable:
-            with suppress(OSError):  # not every system has all of them
-                _allow(call, ruleset, os.open(path, os.O_PATH | os.O_CLOEXEC))
+            with suppress(OSError):  # some systems lack some of these paths
+                _allow_reading(call, ruleset, os.open(path, os.O_PATH | os.O_CLOEXEC))
         return bool(call(_RESTRICT_SELF, ruleset, 0) == 0)
     finally:
         os.close(ruleset)
 
 
-def _allow(call: Callable[..., int], ruleset: int, place: int) -> None:
-    """Have the file, or everything beneath the folder, read."""
-    folder = stat.S_ISDIR(os.fstat(place).st_mode)
-    rule = _PathBeneath(_EXECUTE | _READ_FILE | (_READ_FOLDER if folder else 0), place)
+def _allow_reading(call: Callable[..., int], ruleset: int, descriptor: int) -> None:
+    """Allow reading of a file, or of everything beneath a folder; closes the descriptor."""
+    is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+    rule = _PathBeneath(_EXECUTE | _READ_FILE | (_READ_FOLDER if is_folder else 0), descriptor)
     call(_ADD_RULE, ruleset, _PATH_BENEATH, ctypes.byref(rule), 0)
-    os.close(place)
+    os.close(descriptor)
 
 
-def _give_up_rights_of_root() -> None:
-    """Of a worker that runs as root: without capabilities nothing can be raised, mounted or looked into again."""
+def _drop_capabilities() -> None:
+    """Drop the capabilities of root, so that a child of a root worker cannot raise its limits."""
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
     ctypes.CDLL(None).capset(header, (ctypes.c_uint32 * 6)())

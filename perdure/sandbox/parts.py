@@ -1,7 +1,8 @@
-"""Parts of a long document's result, so that a process that takes over from a killed one goes on where that one stood.
+"""Finished parts of a long document: a child that replaces a killed one continues where that one stopped.
 
-A part is a pure function of the document's bytes, as the whole is: with or without parts from before, the result is the
-same to the last bit. Parts are told to whoever keeps them at most every half second, so a short document has none.
+A part is a pure function of the document's bytes, as the whole result is. So the result is the same to the last bit,
+with and without parts from earlier processes. A child sends parts at most every half second, so a short document has
+none. Parts hold plain values only: no class is loaded from them.
 """
 
 import io
@@ -11,54 +12,84 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NoReturn
+
+from perdure.sandbox.limits import MEGABYTE
 
 SEND_EVERY_SECONDS = 0.5
-MAX_KEPT_BYTES = 256 * 1024 * 1024
-"""More of one document's parts are not kept: they would be computed again."""
-_IN_MEMORY_BYTES = 4 * 1024 * 1024
+MAX_KEPT_BYTES = 256 * MEGABYTE
+"""Parts of one document beyond this are dropped; a later process computes them again."""
+_IN_MEMORY_BYTES = 4 * MEGABYTE
 
 Send = Callable[[str, bytes], None]
-"""Takes what to say of the progress, and parts as bytes."""
+"""Takes a progress text for users, and the parts that were finished since the last call, as bytes."""
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    """Loads numbers, texts, bytes and collections of them; refuses classes and functions."""
+
+    def find_class(self, module: str, name: str) -> NoReturn:
+        """Refuse a class or function.
+
+        Raises:
+            pickle.UnpicklingError: always.
+        """
+        raise pickle.UnpicklingError(f"Parts may not hold {module}.{name}.")
 
 
 class Parts:
-    """What earlier processes had finished of one document, and the way for what this one finishes.
+    """The finished parts of one document, of earlier processes and of this one.
 
     Args:
-        earlier: bytes as they were sent, one after another; of another content they are of no use, and not used.
-        send: where to send parts; None keeps none.
+        earlier: parts as they were sent, one after another. Parts of other content are skipped.
+        send: receives new parts; None drops them.
     """
 
     def __init__(self, earlier: bytes = b"", send: Send | None = None) -> None:
         self._earlier = earlier
         self._send = send
         self._content = ""
-        self._waiting: dict[str, list[Any]] = {}
+        self._unsent: dict[str, list[Any]] = {}
         self._sent_at = time.monotonic()
 
-    def begin(self, sha256: str) -> None:
-        """Name the content that parts are of, and that they are wanted of."""
-        self._content = sha256
+    def begin(self, content: str) -> None:
+        """Name the content that the parts belong to, such as by its hash.
+
+        Call this before `of` and `add`.
+        """
+        self._content = content
 
     def of(self, kind: str) -> list[Any]:
-        """What is finished already of this kind, in the order in which it was added."""
-        found: list[Any] = []
+        """Return the parts of a kind that earlier processes finished, in the order of their `add`.
+
+        Parts after the first unreadable one are left out. Release 0.3.0 stored parts that hold classes, so stored
+        parts may be unreadable for good; the process computes them again.
+        """
+        finished: list[Any] = []
         file = io.BytesIO(self._earlier)
         while file.tell() < len(self._earlier):
-            content, parts = pickle.load(file)  # noqa: S301 - from a process of our own
-            if content == self._content:
-                found += parts.get(kind, ())
-        return found
+            try:
+                content, parts = _PlainUnpickler(file).load()
+                if content == self._content:
+                    finished += parts.get(kind, ())
+            except Exception:  # noqa: BLE001 - damaged bytes can make `pickle` raise any exception
+                break
+        return finished
 
-    def add(self, kind: str, part: Any, said: str) -> None:
-        """Something more is finished; `said` tells people how far the document is by now."""
+    def add(self, kind: str, part: Any, progress: str) -> None:
+        """Add a finished part, and send the parts that are due.
+
+        Args:
+            kind: names the stage that made the part.
+            part: plain values only.
+            progress: tells users how far the document is.
+        """
         if self._send is None:
             return
-        self._waiting.setdefault(kind, []).append(part)
+        self._unsent.setdefault(kind, []).append(part)
         if time.monotonic() - self._sent_at >= SEND_EVERY_SECONDS:
-            self._send(said, pickle.dumps((self._content, self._waiting), pickle.HIGHEST_PROTOCOL))
-            self._waiting = {}
+            self._send(progress, pickle.dumps((self._content, self._unsent), pickle.HIGHEST_PROTOCOL))
+            self._unsent = {}
             self._sent_at = time.monotonic()
 
 
@@ -66,8 +97,8 @@ _current: ContextVar[Parts | None] = ContextVar("parts", default=None)
 
 
 @contextmanager
-def kept(parts: Parts) -> Iterator[None]:
-    """Have whatever is processed within go on from these parts, and add to them."""
+def use_parts(parts: Parts) -> Iterator[None]:
+    """Make `current_parts` return these parts within the body."""
     token = _current.set(parts)
     try:
         yield
@@ -75,29 +106,32 @@ def kept(parts: Parts) -> Iterator[None]:
         _current.reset(token)
 
 
-def current() -> Parts:
-    """Those of the document being processed; without a keeper, parts that nobody keeps."""
+def current_parts() -> Parts:
+    """Return the parts of the document that is being processed.
+
+    Outside `use_parts`, the returned object has no earlier parts and drops new ones.
+    """
     return _current.get() or Parts()
 
 
 class KeptParts:
-    """Parts of one document in the parent: in memory while they are few, then in a file that has no name."""
+    """The parts of one document in the pool's process, in memory or in an unnamed file."""
 
     def __init__(self) -> None:
-        self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - closed by `close`
+        self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - `close` closes it
         self._size = 0
 
     def add(self, parts: bytes) -> None:
-        """Keep them, unless there are too many already."""
+        """Keep these parts, unless the document would have more than `MAX_KEPT_BYTES` of them."""
         if self._size + len(parts) <= MAX_KEPT_BYTES:
             self._file.write(parts)
             self._size += len(parts)
 
-    def all(self) -> bytes:
-        """Everything kept, for the next process."""
+    def read_all(self) -> bytes:
+        """Return all parts, for the next child."""
         self._file.seek(0)
         return self._file.read()
 
     def close(self) -> None:
-        """Let go of it."""
+        """Drop the parts."""
         self._file.close()

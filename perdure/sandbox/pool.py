@@ -1,80 +1,57 @@
-"""The isolated pool: documents are read in processes of their own, which may crash, hang or bloat and hurt nobody.
+"""The pool: reads documents in processes that may crash, hang or run out of memory without harm to the others.
 
-A fork server of our own and one socket a child, instead of Pebble's ProcessPool, for what was seen of it (5.2): one
-SIGKILL to an idle child broke the whole pool for good, and a child that dies before its acknowledgement is read leaves
-its document hanging until the time limit. Here, whatever ends a child shows as the end of its own socket, at once, and
-touches no other. Nothing heavy is imported into the process that owns the pool.
+It uses a fork server of its own, and one socket a child. Pebble's ProcessPool (5.2) has two defects that this avoids:
+SIGKILL to one idle child breaks the whole pool for good, and a child that dies before its acknowledgement is read
+leaves its document waiting until the time limit. Here the end of a child shows at once as the end of its own socket.
+The process that owns the pool imports no parser library.
 """
 
 import asyncio
 import pickle
-import socket
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Generic
 
-from perdure.documents.document import ProcessedDocument
-from perdure.documents.opened import OpenedDocument
-from perdure.documents.processing import process_document
-from perdure.documents.sources import open_document
-from perdure.errors import DependencyUnavailable, ParserCrashed, ParserFailure, ParserKilled, ParserTimedOut
-from perdure.sandbox.answers import loaded
-from perdure.sandbox.child import LENGTH, ProcessFunction
-from perdure.sandbox.child_endings import failure_of
-from perdure.sandbox.fork_server import POOL, Child, ForkServer
-from perdure.sandbox.idleness import unless_idle
-from perdure.sandbox.limits import Limits
+from perdure.errors import DependencyUnavailable, DocumentError, ParserFailure, ParserKilled, ParserTimedOut
+from perdure.sandbox.child_client import ChildEnded, read_document
+from perdure.sandbox.child_exit import explain_exit
+from perdure.sandbox.fork_server import ForkServer, Zygote
+from perdure.sandbox.forked_child import POOL, Child
+from perdure.sandbox.idle_watch import stop_when_idle
+from perdure.sandbox.job import Answer, Job, OpenedDocument
+from perdure.sandbox.limits import ProcessLimits
 from perdure.sandbox.parts import KeptParts, Send
 
-__all__ = ["IsolatedPool", "Limits", "Outcome"]
-
 _MAX_SERVED = 200
-"""Documents for one child: its memory limit counts from its start, and memory fragments."""
-_BORNE_KILLS = 5
-"""Tries of a document whose parser is killed from outside: more often the machine's doing than the document's."""
-_LARGE_BYTES = 1024 * 1024
+"""Documents a child: its memory limit counts from its start, and memory fragments."""
+_MAX_KILLED_ATTEMPTS = 5
+"""Attempts at a document whose parser is killed from outside, which is more often the machine's fault."""
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """A processed document, and how many tries it took."""
+class Outcome(Generic[Answer]):
+    """The result of one document."""
 
-    document: ProcessedDocument
+    document: Answer
+    """The parser's answer."""
     attempts: int
+    """Children that read the document."""
     version: str = ""
-    """What was seen of the document when it was opened, in the form in which discovery gives it."""
+    """Version of the bytes that were opened, as the opener gave it."""
 
 
-Opener = Callable[[str, str, int], OpenedDocument]
-"""Of URI, source, and how many bytes are too many."""
-
-
-class IsolatedPool:
-    """Processes documents away from this process; belongs to one event loop.
+class IsolatedPool(Generic[Answer]):
+    """Reads documents in confined child processes. Belongs to one event loop.
 
     Args:
-        workers: children at once.
+        workers: children that work at the same time.
         limits: on each document.
-        process: what the children do; importable by them.
-        opener: gives an open descriptor to each document; called in a thread.
-        server: a fork server that was started, or lent, before; if it ends it is replaced by one of the pool's own.
-        confined: whether the children give up network, programs, other processes and writing; only tests need more.
+        job: what the children run.
+        server: a fork server that was started or lent before. If it ends, the pool starts one of its own.
     """
 
-    def __init__(
-        self,
-        workers: int,
-        limits: Limits,
-        process: ProcessFunction = process_document,
-        server: ForkServer | None = None,
-        opener: Opener = open_document,
-        *,
-        confined: bool = True,
-    ) -> None:
-        self._opener = opener
+    def __init__(self, workers: int, limits: ProcessLimits, job: Job[Answer], server: ForkServer | None = None) -> None:
+        self._job = job
         self._limits = limits
-        self._process = process
-        self._confined = confined
         self._slots = asyncio.Semaphore(workers)
         self._server = server
         self._idle: list[Child] = []
@@ -83,82 +60,141 @@ class IsolatedPool:
         self._closed = False
 
     def start(self) -> None:
-        """Start the fork server; returns at once, it loads its libraries meanwhile.
+        """Start a fork server unless one runs. Returns at once: the zygote warms up meanwhile.
 
         Raises:
             DependencyUnavailable: no process can be started.
         """
         if self._server is None or not self._server.is_alive():
             self._stop()
-            self._server = ForkServer()
+            self._server = ForkServer(Zygote(self._job.warm_up))
 
     async def process(
-        self, entry_uri: str, name: str, source: str, *, earlier: bytes = b"", on_progress: Send | None = None
-    ) -> Outcome:
-        """Process one document; cancelling the caller kills the child that works on it.
+        self, uri: str, name: str, source: str, *, earlier: bytes = b"", on_progress: Send | None = None
+    ) -> Outcome[Answer]:
+        """Read one document. Cancelling the call kills the child that reads it.
 
-        A child that takes over from one that was killed goes on from the parts that that one had finished.
+        A child that replaces a killed one continues after the parts that the killed one finished.
 
         Args:
-            entry_uri: of the document.
+            uri: of the document.
             name: of the document.
-            source: that it was found under.
-            earlier: parts of the document that were finished before, as `on_progress` was given them.
-            on_progress: given, now and then, how far a long document is, and the parts that were finished since.
+            source: that discovery listed the document under; the opener needs it.
+            earlier: parts that were finished before, as `on_progress` received them, one after another.
+            on_progress: called now and then with a progress text and the parts that were finished since.
 
         Raises:
-            DocumentError: the document's own fault; of a `ParserFailure`, `attempts` says how often it was tried.
-            DependencyUnavailable: the disk, or the pool itself, cannot be used now.
+            DocumentError: the document is at fault. On a `ParserFailure`, `attempts` counts the attempts.
+            DependencyUnavailable: the disk or the pool itself cannot be used now.
         """
-        request = pickle.dumps((self._confined, self._process, entry_uri, name, self._limits), pickle.HIGHEST_PROTOCOL)
+        job = self._job
+        reading = pickle.dumps((job.parser, job.codec, uri, name, self._limits), pickle.HIGHEST_PROTOCOL)
         parts = KeptParts()
         parts.add(earlier)
 
-        def keep(said: str, finished: bytes) -> None:
+        def keep(progress: str, finished: bytes) -> None:
             parts.add(finished)
             if on_progress:
-                on_progress(said, finished)
+                on_progress(progress, finished)
 
         try:
             async with self._slots:
-                opened = await self._opened(entry_uri, source)
+                opened = await self._open(uri, source)
             try:
-                return await self._tried(request, opened, parts, keep)
+                return await self._attempt_until_read(reading, opened, parts, keep)
             finally:
                 opened.close()
         finally:
             parts.close()
 
-    async def _opened(self, uri: str, source: str) -> OpenedDocument:
-        opening = asyncio.ensure_future(asyncio.to_thread(self._opener, uri, source, self._limits.max_file_bytes))
+    async def _open(self, uri: str, source: str) -> OpenedDocument:
+        opening = asyncio.ensure_future(asyncio.to_thread(self._job.opener, uri, source, self._limits.max_file_bytes))
         try:
             return await asyncio.shield(opening)
         except asyncio.CancelledError:
             opening.add_done_callback(_close_unclaimed)
             raise
 
-    async def _tried(self, request: bytes, opened: OpenedDocument, parts: KeptParts, keep: Send) -> Outcome:
+    async def _attempt_until_read(
+        self, reading: bytes, opened: OpenedDocument, parts: KeptParts, keep: Send
+    ) -> Outcome[Answer]:
         attempt = own_failures = 0
         while True:
             attempt += 1
             try:
                 async with self._slots:
-                    message = pickle.dumps((parts.all(), request))
-                    return Outcome(await self._once(message, opened.descriptor, keep), attempt, opened.version)
+                    request = pickle.dumps((parts.read_all(), reading))
+                    return Outcome(await self._attempt(request, opened.descriptor, keep), attempt, opened.version)
             except ParserFailure as failure:
                 failure.attempts = attempt
                 own_failures += not isinstance(failure, ParserKilled)
-                if own_failures >= self._limits.attempts or attempt >= max(_BORNE_KILLS, self._limits.attempts):
+                if own_failures >= self._limits.attempts or attempt >= max(_MAX_KILLED_ATTEMPTS, self._limits.attempts):
                     raise
 
+    async def _attempt(self, request: bytes, descriptor: int, keep: Send) -> Answer:
+        child = await self._take_child()
+        self._busy.add(child)
+        limits = self._limits
+        is_usable = False
+        try:
+            async with asyncio.timeout(limits.wall_seconds), stop_when_idle(child.pid, limits.idle_seconds):
+                answer = await read_document(
+                    child.connection, request, descriptor, self._job.codec, keep, limits.memory_bytes
+                )
+        except (DocumentError, DependencyUnavailable) as error:
+            # After a lack of memory or an unexpected exception, the next attempt needs a new child.
+            is_usable = not isinstance(error, ParserFailure)
+            raise
+        except TimeoutError as error:
+            raise ParserTimedOut(f"The parser was stopped after {limits.wall_seconds:g} seconds.") from error
+        except ChildEnded:
+            pass  # the exit code tells why
+        else:
+            is_usable = True
+            return answer
+        finally:
+            ending = self._release(child, is_usable=is_usable)
+        assert ending  # a child that did not answer is never used again
+        raise explain_exit(*await ending, limits)
+
+    async def _take_child(self) -> Child:
+        if self._closed:
+            raise DependencyUnavailable(POOL, "it is closed")
+        self.start()
+        while self._idle:
+            child = self._idle.pop()
+            if child.is_waiting():
+                child.clear_errors()
+                return child
+            self._release(child, is_usable=False)
+        assert self._server
+        return await self._server.fork()
+
+    def _release(self, child: Child, *, is_usable: bool) -> "asyncio.Task[tuple[int | None, str]] | None":
+        """Keep the child for another document, or kill it.
+
+        Returns:
+            None for a kept child; else a task that returns the exit code and the standard error of the child.
+        """
+        self._busy.discard(child)
+        child.served += 1
+        if is_usable and child.served < _MAX_SERVED and child.server is self._server:
+            self._idle.append(child)
+            return None
+        child.kill()
+        ending = asyncio.ensure_future(_end(child))
+        self._ending.add(ending)
+        ending.add_done_callback(self._ending.discard)
+        return ending
+
     def close(self) -> None:
-        """Stop the children, whatever they are doing; documents in hand end as `DependencyUnavailable`."""
+        """Kill the children. Documents that they read end with `DependencyUnavailable`."""
         self._closed = True
         if server := self._stop():
             server.wait()
 
     async def aclose(self) -> None:
-        """The same, without holding up the event loop."""
+        """Kill the children, as `close` does, without blocking the event loop."""
         self._closed = True
         if server := self._stop():
             await asyncio.to_thread(server.wait)
@@ -166,69 +202,22 @@ class IsolatedPool:
 
     def _stop(self) -> ForkServer | None:
         for child in self._busy:
-            child.kill()  # closed by whoever waits for it
+            child.kill()  # `_attempt` closes it
         for child in self._idle:
             child.kill()
             child.close()
         self._idle.clear()
-        server, self._server = self._server, None
+        server = self._server
+        self._server = None
         if server:
             server.stop()
         return server
 
-    async def _once(self, request: bytes, descriptor: int, keep: Send) -> ProcessedDocument:
-        child = await self._take()
-        self._busy.add(child)
-        answer, usable = None, False
-        try:
-            async with asyncio.timeout(self._limits.wall_seconds), unless_idle(child.pid, self._limits.idle_seconds):
-                answer = await _ask(child.connection, request, descriptor, keep, self._limits.memory_bytes)
-            if answer is not None:
-                succeeded, result = answer
-                if succeeded:
-                    usable = True
-                    return result  # type: ignore[no-any-return] # what `child.serve` sends
-                # After a lack of memory, or an error nobody foresaw, the next try gets a fresh child.
-                usable = not isinstance(result, ParserFailure)
-                raise result
-        except TimeoutError as error:
-            raise ParserTimedOut(f"The parser was stopped after {self._limits.wall_seconds:g} seconds.") from error
-        finally:
-            end = self._release(child, usable=usable)
-        assert end  # a child without an answer is of no more use
-        raise failure_of(*await end, self._limits)
-
-    async def _take(self) -> Child:
-        if self._closed:
-            raise DependencyUnavailable(POOL, "it is closed")
-        self.start()
-        while self._idle:
-            child = self._idle.pop()
-            if child.is_waiting():
-                child.forget_said()
-                return child
-            self._release(child, usable=False)
-        assert self._server
-        return await self._server.fork()
-
-    def _release(self, child: Child, *, usable: bool) -> "asyncio.Task[tuple[int | None, str]] | None":
-        """Keep the child for the next document, or end it: the task tells how it ended and what it said."""
-        self._busy.discard(child)
-        child.served += 1
-        if usable and child.served < _MAX_SERVED and child.server is self._server:
-            self._idle.append(child)
-            return None
-        child.kill()
-        task = asyncio.ensure_future(_end(child))
-        self._ending.add(task)
-        task.add_done_callback(self._ending.discard)
-        return task
-
 
 async def _end(child: Child) -> tuple[int | None, str]:
-    """How the child ended, None if nobody knows, and the last that it wrote to standard error."""
+    """Return the child's exit code, None if it is lost, and the end of its standard error."""
     try:
-        return await child.ended(), child.said()
+        return await child.wait_for_end(), child.read_errors()
     except DependencyUnavailable:
         return None, ""
     finally:
@@ -238,42 +227,3 @@ async def _end(child: Child) -> tuple[int | None, str]:
 def _close_unclaimed(opening: asyncio.Future[OpenedDocument]) -> None:
     if not opening.cancelled() and opening.exception() is None:
         opening.result().close()
-
-
-async def _ask(connection: Any, request: bytes, descriptor: int, keep: Send, max_bytes: int) -> tuple[bool, Any] | None:
-    """The child's answer, None if it ended without one; the parts that it sends before are kept."""
-    loop = asyncio.get_running_loop()
-    try:
-        # An idle socket takes so little at once.
-        socket.send_fds(connection, [LENGTH.pack(len(request))], [descriptor])
-        await loop.sock_sendall(connection, request)
-        while header := await _exactly(connection, LENGTH.size):
-            length = LENGTH.unpack(header)[0]
-            if length > max_bytes:
-                raise ParserCrashed("The parser's answer is longer than the memory that it may use.")
-            message = await _exactly(connection, length)
-            if message is None:
-                return None
-            succeeded, result = await _unpickled(message)
-            if succeeded is not None:
-                return succeeded, result
-            keep(*result)
-    except (BrokenPipeError, ConnectionResetError):
-        pass
-    return None
-
-
-async def _exactly(connection: Any, count: int) -> bytearray | None:
-    received = bytearray(count)
-    rest = memoryview(received)
-    while rest:
-        length = await asyncio.get_running_loop().sock_recv_into(connection, rest)
-        if length == 0:
-            return None
-        rest = rest[length:]
-    return received
-
-
-async def _unpickled(answer: bytearray) -> tuple[bool | None, Any]:
-    # A book's worth of chunks and mentions would hold up the event loop.
-    return await asyncio.to_thread(loaded, answer) if len(answer) > _LARGE_BYTES else loaded(answer)

@@ -1,8 +1,8 @@
-"""A filter for the system calls of a process that reads hostile documents, in the kernel's own language (seccomp BPF).
+"""A seccomp filter (BPF) for the system calls of a process that reads hostile documents.
 
-It denies what no parser needs: sockets, programs, other processes, changes to the file system, the kernel's own levers.
-Written out rather than taken from libseccomp, which not every machine has. Numbers: `asm/unistd.h`; instructions:
-`linux/bpf_common.h`; see seccomp(2).
+It denies the calls that no parser needs: sockets, programs, other processes, changes to the file system, and
+administration of the kernel. The filter is written out here, because not every machine has libseccomp. The numbers come
+from `asm/unistd.h`, the instructions from `linux/bpf_common.h`; see seccomp(2).
 """
 
 import ctypes
@@ -11,15 +11,31 @@ import os
 import platform
 from collections.abc import Iterable, Mapping
 
-_LOAD, _JUMP_EQUAL, _JUMP_SET, _JUMP_FROM, _AND, _RETURN = 0x20, 0x15, 0x45, 0x35, 0x54, 0x06
-_NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
-"""Offsets in `struct seccomp_data`; an argument has 8 bytes, of which the lower 4 come first."""
-_ALLOW, _KILL, _ERROR = 0x7FFF0000, 0x80000000, 0x00050000
+# Codes of BPF instructions.
+_LOAD = 0x20
+_JUMP_EQUAL = 0x15
+_JUMP_SET = 0x45
+_JUMP_FROM = 0x35
+_RETURN = 0x06
+
+# Offsets in `struct seccomp_data`. An argument has 8 bytes; the lower 4 come first.
+_NUMBER = 0
+_ARCHITECTURE = 4
+_ARGUMENTS = 16
+
+# Results of the filter. An error number is added to `_ERROR`.
+_ALLOW = 0x7FFF0000
+_KILL = 0x80000000
+_ERROR = 0x00050000
+
 _X32 = 0x40000000
+"""Calls from this number on belong to the x32 interface, which numbers its calls differently."""
 _CLONE_THREAD = 0x00010000
 _O_ACCMODE_CREAT_TRUNC = 0o1 | 0o2 | 0o100 | 0o1000
-_PR_SET_SECCOMP, _FILTER = 22, 2
+_PR_SET_SECCOMP = 22
+_SECCOMP_MODE_FILTER = 2
 
+# The architecture's number, as `linux/audit.h` defines it.
 _AUDIT = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _X86_64 = {
     "socket": 41, "connect": 42, "accept": 43, "bind": 49, "listen": 50, "accept4": 288,
@@ -54,34 +70,54 @@ _AARCH64 = {
 }  # fmt: skip
 _NUMBERS = {"x86_64": _X86_64, "aarch64": _AARCH64}
 _FLAGS_ARGUMENT = {"open": 1, "openat": 2}
-_OWN_ONLY = ("kill", "tgkill")
-_NOT_THERE = ("clone3", "openat2")
-"""Answered as an old kernel would, so that the C library takes its older sister, whose flags the filter can read."""
+"""Index of the argument that holds the flags. A call that can write or create a file is denied."""
+_OWN_PROCESS_ONLY = ("kill", "tgkill")
+"""Calls allowed if their first argument is the process's own id."""
+_ABSENT = ("clone3", "openat2")
+"""Calls answered as by an old kernel, so that the C library falls back to `clone` and `openat`.
+
+The filter can read the flags of the older calls only: the newer ones pass them in memory.
+"""
 
 
 class _Instruction(ctypes.Structure):
+    """`struct sock_filter`: `yes` and `no` are how many instructions a jump skips."""
+
     _fields_ = [("code", ctypes.c_uint16), ("yes", ctypes.c_uint8), ("no", ctypes.c_uint8), ("value", ctypes.c_uint32)]
 
 
 class _Program(ctypes.Structure):
+    """`struct sock_fprog`."""
+
     _fields_ = [("length", ctypes.c_uint16), ("instructions", ctypes.POINTER(_Instruction))]
 
 
-def deny_what_no_parser_needs() -> bool:
-    """For this process from now on, and its threads; they get "permission denied". Whether the kernel agreed.
+def deny_system_calls() -> bool:
+    """Install the filter in this process and its later threads.
 
-    Needs `no_new_privs`, or the right to administer the system.
+    A denied call fails with `EACCES`. The installation needs `no_new_privs`, or the capability `CAP_SYS_ADMIN`.
+
+    Returns:
+        Whether the kernel enforces the filter from now on.
     """
     machine = platform.machine()
     if machine not in _NUMBERS:
         return False
     instructions = list(_instructions(_AUDIT[machine], _NUMBERS[machine], os.getpid()))
     program = _Program(len(instructions), (_Instruction * len(instructions))(*instructions))
-    return bool(ctypes.CDLL(None).prctl(_PR_SET_SECCOMP, _FILTER, ctypes.byref(program)) == 0)
+    return bool(ctypes.CDLL(None).prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(program)) == 0)
 
 
 def _instructions(audit: int, numbers: Mapping[str, int], pid: int) -> Iterable[_Instruction]:
-    denied, absent = _ERROR | errno.EACCES, _ERROR | errno.ENOSYS
+    """Yield the filter.
+
+    Args:
+        audit: number of the architecture; a call of another architecture kills the process.
+        numbers: of the denied calls.
+        pid: the process's own id.
+    """
+    denied = _ERROR | errno.EACCES
+    absent = _ERROR | errno.ENOSYS
     yield _Instruction(_LOAD, 0, 0, _ARCHITECTURE)
     yield _Instruction(_JUMP_EQUAL, 1, 0, audit)
     yield _Instruction(_RETURN, 0, 0, _KILL)
@@ -91,21 +127,28 @@ def _instructions(audit: int, numbers: Mapping[str, int], pid: int) -> Iterable[
     for name, number in numbers.items():
         if name in _FLAGS_ARGUMENT:
             argument = _FLAGS_ARGUMENT[name]
-            yield from _if(number, argument, _Instruction(_JUMP_SET, 0, 1, _O_ACCMODE_CREAT_TRUNC), denied)
+            yield from _deny_if(number, argument, _Instruction(_JUMP_SET, 0, 1, _O_ACCMODE_CREAT_TRUNC), denied)
         elif name == "clone":
-            yield from _if(number, 0, _Instruction(_JUMP_SET, 1, 0, _CLONE_THREAD), denied)
-        elif name in _OWN_ONLY:
-            yield from _if(number, 0, _Instruction(_JUMP_EQUAL, 1, 0, pid), denied)
+            yield from _deny_if(number, 0, _Instruction(_JUMP_SET, 1, 0, _CLONE_THREAD), denied)
+        elif name in _OWN_PROCESS_ONLY:
+            yield from _deny_if(number, 0, _Instruction(_JUMP_EQUAL, 1, 0, pid), denied)
         else:
             yield _Instruction(_JUMP_EQUAL, 0, 1, number)
-            yield _Instruction(_RETURN, 0, 0, absent if name in _NOT_THERE else denied)
+            yield _Instruction(_RETURN, 0, 0, absent if name in _ABSENT else denied)
     yield _Instruction(_RETURN, 0, 0, _ALLOW)
 
 
-def _if(number: int, argument: int, test: _Instruction, answer: int) -> Iterable[_Instruction]:
-    """For this call: `answer` where the test of an argument leads to the next instruction, else it is allowed."""
+def _deny_if(number: int, argument: int, test: _Instruction, result: int) -> Iterable[_Instruction]:
+    """Yield the instructions for a call that depends on an argument.
+
+    Args:
+        number: of the call.
+        argument: index of the argument, which is loaded for the test.
+        test: jumps over no instruction to return `result`, and over one instruction to allow the call.
+        result: of a call that the test denies.
+    """
     yield _Instruction(_JUMP_EQUAL, 0, 4, number)
     yield _Instruction(_LOAD, 0, 0, _ARGUMENTS + 8 * argument)
     yield test
-    yield _Instruction(_RETURN, 0, 0, answer)
+    yield _Instruction(_RETURN, 0, 0, result)
     yield _Instruction(_RETURN, 0, 0, _ALLOW)

@@ -1,72 +1,66 @@
-"""The process that the pool's children are forked from, run as `python -m perdure.sandbox.zygote SOCKET PARENT`.
+"""The zygote: the process that children are forked from. `python -m perdure.sandbox.zygote SOCKET PARENT WARM_UP`.
 
-It loads every library and model once and shares that memory with its children, so one that was killed is replaced in
-milliseconds. It opens no document and has one thread only, which is what makes forking safe. On its socket it takes
-one request at a time: `FORK` with the child's socket and standard error attached, answered by the process id; `WAIT`
-with a process id, answered by the exit code once that process has ended; `LEND`, which has no answer, with a socket
-attached on which it then takes the same requests, of one borrower at a time: when that socket closes, the borrower's
-children are killed.
+It loads libraries and models once and shares their memory with its children, so a killed child is replaced within
+milliseconds. It opens no document. It has one thread, since forking is not safe with several. It takes one request at a
+time from its socket (`fork_protocol`):
+
+* `FORK`, with the child's socket and standard error attached: replies the process id of a new child.
+* `WAIT`, with a process id: replies the exit code when that process has ended.
+* `LEND`, with a socket attached: takes the same requests from that socket too, of one borrower at a time. There is no
+  reply. When the borrower's socket closes, the zygote kills the borrower's children.
 """
 
 import gc
+import importlib
 import logging
 import os
 import select
 import signal
 import socket
 import sys
-from types import ModuleType
 
 from perdure.sandbox.child import serve
+from perdure.sandbox.child_lifetime import die_with_parent, ignore_stop_signals
 from perdure.sandbox.fork_protocol import FORK, LEND, REPLY, REQUEST
-from perdure.sandbox.parentage import die_with_parent, leave_signals_to_parent
 
 
 def main() -> None:
-    """Fork and wait on request until the socket closes."""
-    control, parent = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2])
-    leave_signals_to_parent()
-    die_with_parent(parent)
-
-    from perdure.documents.processing import warm_up  # noqa: PLC0415 - heavy, and only once its end is sure
-
-    logging.disable(logging.INFO)  # libraries greet each other there
-    _leave_out_spacys_command_line()
-    warm_up()
+    """Warm up, then serve requests until the socket closes."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    ignore_stop_signals()
+    die_with_parent(int(sys.argv[2]))
+    logging.disable(logging.INFO)  # some libraries log a greeting at this level
+    module, _, function = sys.argv[3].partition(":")
+    getattr(importlib.import_module(module), function)()
     gc.collect()
     gc.freeze()  # the collector would write to, and so copy, every page that the children share
     _Server(control).serve()
     _reap_all()
 
 
-def _leave_out_spacys_command_line() -> None:
-    """It is imported for one function that nobody calls, web client and all: a seventh of the time to load."""
-    info = ModuleType("spacy.cli.info")
-    info.info = None  # type: ignore[attr-defined]  # all that is asked of it
-    sys.modules |= {"spacy.cli": ModuleType("spacy.cli"), info.__name__: info}
-
-
 class _Server:
-    """Answers its owner, and the borrower to whom the owner has lent it."""
+    """Answers the owner of the zygote, and the borrower that the owner has lent it to."""
 
     def __init__(self, owner: socket.socket) -> None:
         self._owner = owner
         self._borrower: socket.socket | None = None
         self._children: set[int] = set()
-        """Those forked for the borrower."""
+        """Process ids of the borrower's children."""
 
     def serve(self) -> None:
-        """Until the owner's socket closes."""
+        """Answer requests until the owner's socket closes."""
         while True:
-            open_sockets = [self._owner, *([self._borrower] if self._borrower else [])]
-            for ready in select.select(open_sockets, [], [])[0]:
+            for ready in select.select(self._sockets(), [], [])[0]:
                 if ready is self._borrower and not self._answer(ready):
                     self._end_loan()
                 elif ready is self._owner and not self._answer(ready):
                     return
 
+    def _sockets(self) -> list[socket.socket]:
+        return [self._owner, self._borrower] if self._borrower else [self._owner]
+
     def _answer(self, client: socket.socket) -> bool:
-        """Whether there was a request."""
+        """Answer one request; return False if the client's socket is closed."""
         try:
             request, descriptors, *_ = socket.recv_fds(client, REQUEST.size, 2)
         except ConnectionResetError:
@@ -79,14 +73,14 @@ class _Server:
             self._borrower = socket.socket(fileno=descriptors[0])
             return True
         if action == FORK:
-            answer = _fork(descriptors, [one for one in (self._owner, self._borrower) if one])
-            if client is self._borrower and answer > 0:
-                self._children.add(answer)
+            reply = _fork(descriptors, self._sockets())
+            if client is self._borrower and reply > 0:
+                self._children.add(reply)
         else:
-            answer = _exit_code(pid)
+            reply = _exit_code(pid)
             self._children.discard(pid)
         try:
-            client.sendall(REPLY.pack(answer))
+            client.sendall(REPLY.pack(reply))
         except OSError:
             return False
         return True
@@ -102,7 +96,12 @@ class _Server:
 
 
 def _fork(descriptors: list[int], controls: list[socket.socket]) -> int:
-    """The child's process id, or an error number below zero."""
+    """Fork a child that serves documents; return its process id, or a negative error number.
+
+    Args:
+        descriptors: the child's socket and its standard error.
+        controls: sockets that the child must not keep open.
+    """
     parent = os.getpid()
     try:
         pid = os.fork()
@@ -120,11 +119,11 @@ def _fork(descriptors: list[int], controls: list[socket.socket]) -> int:
         os.dup2(errors, 2)
         serve(socket.socket(fileno=connection))
     finally:
-        os._exit(0)  # whatever happened: two processes must never return from one fork
+        os._exit(0)  # after any exception too: the child must never return into the zygote's loop
 
 
 def _exit_code(pid: int) -> int:
-    """As `subprocess` gives it: the negative number of the signal that ended the process."""
+    """Wait for a child's end and return its exit code; a negative number names a signal."""
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 

@@ -1,4 +1,4 @@
-"""What an error says, in one sentence that may be stored for everybody to read."""
+"""The message of an error as one sentence without credentials, fit to be stored in a checkpoint."""
 
 import os
 import re
@@ -6,11 +6,11 @@ import socket
 
 MAX_CHARACTERS = 300
 _READ_CHARACTERS = 4_000
-"""Of a longer message the rest is not looked at, and an address that it cuts through is left out."""
+"""Longest message that is read; an address that the cut divides is left out, because it may hold a password."""
 
 _TRACEBACK = "Traceback (most recent call last)"
 _ERROR_NUMBER = re.compile(r"^\[Errno -?\d+\] ")
-# A password may hold an unescaped "/" or "@": up to the last "@" before a space, too much rather than too little.
+# A password may hold an unescaped "/" or "@". The match runs to the last "@" before a space: it may hide too much.
 _USER_IN_ADDRESS = re.compile(r"://[^\s'\"<>]*@")
 _AUTHORISATION = re.compile(r"\b(bearer|basic|digest|negotiate)\s+[^\s,;'\"]+", re.IGNORECASE)
 _NAMED_SECRET = re.compile(
@@ -21,35 +21,35 @@ _NAMED_SECRET = re.compile(
 
 
 def sentence(error: BaseException) -> str:
-    """The error's message: one line, at most `MAX_CHARACTERS`, without credentials, ending with a full stop."""
-    said = _said(error)
-    if _TRACEBACK in said:
-        said = said.strip().splitlines()[-1]  # the line that says what was wrong
-    if len(said) > _READ_CHARACTERS:
-        said = said[:_READ_CHARACTERS].rpartition("://")[0] or said[:_READ_CHARACTERS]
-    # What Postgres or UTF-8 cannot hold is replaced.
-    said = " ".join(said.replace("\0", " ").encode(errors="replace").decode().split()) or type(error).__name__
-    said = without_credentials(said)
-    if len(said) >= MAX_CHARACTERS:
-        said = said[: MAX_CHARACTERS - 1] + "…"
-    return said if said.endswith((".", "…")) else f"{said}."
+    """Return the error's message on one line of at most `MAX_CHARACTERS`, without credentials, with a full stop."""
+    message = _message_of(error)
+    if _TRACEBACK in message:
+        message = message.strip().splitlines()[-1]  # the last line of a traceback has the error's message
+    if len(message) > _READ_CHARACTERS:
+        message = message[:_READ_CHARACTERS].rpartition("://")[0] or message[:_READ_CHARACTERS]
+    # Postgres cannot store NUL, and UTF-8 cannot encode lone surrogates.
+    message = " ".join(message.replace("\0", " ").encode(errors="replace").decode().split()) or type(error).__name__
+    message = without_credentials(message)
+    if len(message) >= MAX_CHARACTERS:
+        message = message[: MAX_CHARACTERS - 1] + "…"
+    return message if message.endswith((".", "…")) else f"{message}."
 
 
 def without_credentials(text: str) -> str:
-    """The text with what looks like a password, token or key replaced by `***`."""
+    """Return the text with everything that looks like a password, token or key replaced by `***`."""
     text = _USER_IN_ADDRESS.sub("://***@", text)
     text = _AUTHORISATION.sub(r"\1 ***", text)
     return _NAMED_SECRET.sub(r"\1***", text)
 
 
-def _said(error: BaseException) -> str:
+def _message_of(error: BaseException) -> str:
     if isinstance(error, socket.gaierror):
-        return error.strerror or str(error)  # its numbers are not those of the operating system
+        return error.strerror or str(error)  # its error numbers are not those of the operating system
     if isinstance(error, TimeoutError) and not str(error):
         return "It did not answer in time"
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno)
     try:
         return _ERROR_NUMBER.sub("", str(error))
-    except Exception:  # noqa: BLE001 - a class of others, whose message may itself be broken
+    except Exception:  # noqa: BLE001 - `__str__` of a foreign class may raise anything
         return ""

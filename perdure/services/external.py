@@ -1,4 +1,4 @@
-"""Services added to the capture by configuration: an HTTP(S) URL, a gRPC health check, a TCP port, a Postgres DSN."""
+"""Configured services: an HTTP(S) URL, a gRPC health check, a TCP port, or a Postgres address."""
 
 import asyncio
 import ssl
@@ -15,13 +15,13 @@ from perdure.services.health import Service
 from perdure.services.identity import IdentityService
 
 PostgresCheck = Callable[[str], Awaitable[None]]
-"""Raises when the database at a DSN cannot be used."""
+"""Takes a database address; raises an error if the database cannot be used."""
 
 _OWN_NAMES = frozenset({IdentityService.name, AnalyticsService.name})
 
 
 class NotServing(PerdureError):
-    """The service answered that it does not serve."""
+    """The service answered that it does not serve requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +31,20 @@ class HttpService:
     name: str
     url: str = field(repr=False)
 
-    async def health(self, workflow_id: str) -> dict[str, Any]:  # noqa: ARG002 - asked of the service, not of a run
-        import httpx  # noqa: PLC0415 - only runs that have such a service pay for it
+    async def health(self, workflow_id: str) -> dict[str, Any]:  # noqa: ARG002 - the protocol's argument
+        """Send a GET and return the status code.
 
-        # The service itself is asked: no proxy or password file that the environment names comes between.
+        Raises:
+            NotServing: the status is 400 or above.
+        """
+        import httpx  # noqa: PLC0415 - only runs with such a service load it
+
+        # `trust_env` is off so that no proxy or password file of the environment is used.
         client = httpx.AsyncClient(
             follow_redirects=False,
-            timeout=None,  # noqa: S113 - the probe limits it
+            timeout=None,  # noqa: S113 - `probe` sets the time limit
             trust_env=False,
-            verify=_authorities() if self.url.lower().startswith("https:") else False,  # plain HTTP verifies nobody
+            verify=_authorities() if self.url.lower().startswith("https:") else False,  # no certificate in HTTP
         )
         async with client, client.stream("GET", self.url) as answer:
             if answer.status_code >= httpx.codes.BAD_REQUEST:
@@ -49,80 +54,91 @@ class HttpService:
 
 @dataclass(frozen=True, slots=True)
 class GrpcService:
-    """Asks the standard gRPC health service of `host:port`, for the service named in the path, if any."""
+    """Healthy when the standard gRPC health service of `host:port` says SERVING for the service in the path."""
 
     name: str
     address: str
     service: str
 
-    async def health(self, workflow_id: str) -> dict[str, Any]:  # noqa: ARG002 - as above
-        import grpc.aio  # noqa: PLC0415 - as above
-        from grpc_health.v1 import health_pb2, health_pb2_grpc  # noqa: PLC0415 - as above
+    async def health(self, workflow_id: str) -> dict[str, Any]:  # noqa: ARG002 - the protocol's argument
+        """Ask the health service and return its answer.
 
-        direct = [("grpc.enable_http_proxy", 0)]  # as above
+        Raises:
+            NotServing: the health service cannot be asked, or does not say SERVING.
+        """
+        import grpc.aio  # noqa: PLC0415 - only runs with such a service load it
+        from grpc_health.v1 import health_pb2, health_pb2_grpc  # noqa: PLC0415 - only runs with such a service load it
+
+        direct = [("grpc.enable_http_proxy", 0)]  # no proxy of the environment is used
         async with grpc.aio.insecure_channel(self.address, options=direct) as channel:
             try:
                 stub = health_pb2_grpc.HealthStub(channel)
                 answer = await stub.Check(health_pb2.HealthCheckRequest(service=self.service))
             except grpc.aio.AioRpcError as error:
-                raise NotServing(self._why(error.code().name, error.details() or "no reason given")) from error
+                raise NotServing(self._reason(error.code().name, error.details() or "no reason given")) from error
         status = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
         if status != "SERVING":
             raise NotServing(f"The gRPC health check says {status}.")
         return {"grpc_status": status}
 
-    def _why(self, code: str, details: str) -> str:
+    def _reason(self, code: str, details: str) -> str:
         if code == "UNIMPLEMENTED":
             return "It speaks gRPC, but does not offer the standard health check grpc.health.v1 (UNIMPLEMENTED)."
         if code == "NOT_FOUND":
-            return f"Its gRPC health check knows no service '{self.service}' (NOT_FOUND)."
+            return f"Its gRPC health check does not know the service '{self.service}' (NOT_FOUND)."
         return f"The gRPC health check failed: {code}, {details.rstrip('.')}."
 
 
 @dataclass(frozen=True, slots=True)
 class TcpService:
-    """Healthy when the port takes a connection."""
+    """Healthy when the port accepts a connection."""
 
     name: str
     host: str
     port: int
 
-    async def health(self, workflow_id: str) -> dict[str, Any]:  # noqa: ARG002 - as above
+    async def health(self, workflow_id: str) -> dict[str, Any]:  # noqa: ARG002 - the protocol's argument
+        """Open and close a connection, and return the address.
+
+        Raises:
+            NotServing: the port accepts no connection.
+        """
         address = f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
         try:
             _, writer = await asyncio.open_connection(self.host, self.port)
         except OSError as error:
-            raise NotServing(f"{address} takes no connection: {sentence(error)}") from error
+            raise NotServing(f"{address} accepts no connection: {sentence(error)}") from error
         writer.close()
         return {"address": address}
 
 
 @dataclass(frozen=True, slots=True)
 class PostgresService:
-    """Healthy when the database can be connected to and asked."""
+    """Healthy when the database accepts a connection and answers a query."""
 
     name: str
     dsn: str = field(repr=False)
     check: PostgresCheck = field(repr=False)
 
-    async def health(self, workflow_id: str) -> dict[str, Any]:  # noqa: ARG002 - as above
+    async def health(self, workflow_id: str) -> dict[str, Any]:  # noqa: ARG002 - the protocol's argument
+        """Connect and query the database; return no figures."""
         await self.check(self.dsn)
         return {}
 
 
 def external_services(configured: Mapping[str, str], check_postgres: PostgresCheck) -> list[Service]:
-    """One service for each name and address, by name.
+    """Return one service for each name and address, sorted by name.
 
     Raises:
-        InvalidConfiguration: a name cannot be used, or an address is of none of the four kinds, or incomplete; the
-            message shows no part of an address but its scheme.
+        InvalidConfiguration: a name cannot be used, or an address is incomplete or of none of the four kinds. The
+            message shows no part of an address except its scheme, because an address may hold a password.
     """
     return [_service(name, address, check_postgres) for name, address in sorted(configured.items())]
 
 
 def _service(name: str, address: str, check_postgres: PostgresCheck) -> Service:
     _check_name(name)
-    parts, host, port = _parsed(name, address)
+    parts, host, port = _parse_address(name, address)
     match parts.scheme:
         case "http" | "https":
             return HttpService(name, address)
@@ -146,14 +162,16 @@ def _check_name(name: str) -> None:
     if not name.strip() or not name.isprintable():
         raise InvalidConfiguration(f"A service cannot be named {name!r}: a name holds visible characters.")
     if name in _OWN_NAMES:
-        raise InvalidConfiguration(f"The service '{name}' has the name of one that every run has; choose another.")
+        raise InvalidConfiguration(f"The service '{name}' has the name of a built-in service; choose another name.")
 
 
-def _parsed(name: str, address: str) -> tuple[SplitResult, str, int | None]:
+def _parse_address(name: str, address: str) -> tuple[SplitResult, str, int | None]:
     try:
         parts = urlsplit(address)
-        host, port = parts.hostname, parts.port
-    except ValueError as error:  # whose message may quote a password
+        host = parts.hostname
+        port = parts.port
+    except ValueError as error:
+        # The message of urllib's error may quote a password, so this message replaces it.
         raise InvalidConfiguration(f"The service '{name}' has an address with a malformed host or port.") from error
     if not host:
         raise InvalidConfiguration(f"The service '{name}' has an address without a host.")
@@ -164,8 +182,11 @@ def _parsed(name: str, address: str) -> tuple[SplitResult, str, int | None]:
 
 @cache
 def _authorities() -> ssl.SSLContext:
-    """Whom HTTPS probes trust: the public authorities and the machine's own; loading them takes 20 ms."""
-    import httpx  # noqa: PLC0415 - as above
+    """Return the certificate authorities that HTTPS checks trust: public ones and the machine's.
+
+    The result is cached, because loading them takes 20 ms.
+    """
+    import httpx  # noqa: PLC0415 - only runs with such a service load it
 
     context = httpx.create_ssl_context(trust_env=False)
     context.load_default_certs()

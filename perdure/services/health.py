@@ -1,4 +1,4 @@
-"""How a service is asked whether it is well: really, with a time limit, and without ever failing the one who asks."""
+"""Health checks of services, with a time limit; a failing check never raises an error in the caller."""
 
 import asyncio
 import time
@@ -11,60 +11,61 @@ from perdure.services.explanation import sentence
 
 
 class Service(Protocol):
-    """Something whose health a checkpoint records."""
+    """A component whose health a checkpoint records."""
 
     @property
     def name(self) -> str:
-        """Under which a checkpoint records it."""
+        """Return the name under which a checkpoint records the service."""
         ...
 
     async def health(self, workflow_id: str) -> dict[str, Any]:
-        """What it reports of itself as JSON values; raises when it is not well, saying why."""
+        """Return the service's figures as JSON values; raise an error with the reason if it is not healthy."""
         ...
 
 
 async def probe(service: Service, workflow_id: str, timeout_seconds: float) -> ServiceState:
-    """Ask one service; whatever it does, a `ServiceState` comes back.
+    """Check one service and return its state; no error of the service reaches the caller.
 
-    Its metadata holds what the service reports and `round_trip_ms` (float, milliseconds); for an unhealthy one also
-    `why` (one sentence, without credentials). `last_check` is the time of the answer.
+    The metadata hold the service's figures and `round_trip_ms` (float, milliseconds). For an unhealthy service they
+    also hold `why` (one sentence, without credentials). `last_check` is the time of the answer.
     """
-    began = time.perf_counter()
-    asking = asyncio.ensure_future(_asked(service, workflow_id))
+    started = time.perf_counter()
+    check = asyncio.ensure_future(_check_health(service, workflow_id))
     try:
-        # Waited for rather than awaited: a probe that ignores its cancellation must not hold up the checkpoint.
-        done, _ = await asyncio.wait({asking}, timeout=timeout_seconds)
+        # `asyncio.wait` returns at the limit even if the check ignores its cancellation. `wait_for` would not.
+        done, _ = await asyncio.wait({check}, timeout=timeout_seconds)
     except asyncio.CancelledError:
-        _abandon(asking)
+        _abandon(check)
         raise
-    metadata: dict[str, Any] = {"round_trip_ms": round((time.perf_counter() - began) * 1000, 2)}
+    metadata: dict[str, Any] = {"round_trip_ms": round((time.perf_counter() - started) * 1000, 2)}
     if not done:
-        _abandon(asking)
-        return _unhealthy(metadata, f"It did not answer within {timeout_seconds:g} s.")
-    if asking.cancelled():
-        return _unhealthy(metadata, "It gave up before it answered.")
-    if error := asking.exception():
+        _abandon(check)
+        return _unhealthy(metadata, f"The service did not answer within {timeout_seconds:g} s.")
+    if check.cancelled():
+        return _unhealthy(metadata, "The check was cancelled before the service answered.")
+    if error := check.exception():
         return _unhealthy(metadata, sentence(error))
     try:
-        return ServiceState(status="healthy", last_check=datetime.now(UTC), metadata={**asking.result(), **metadata})
+        return ServiceState(status="healthy", last_check=datetime.now(UTC), metadata={**check.result(), **metadata})
     except (TypeError, ValueError):  # pydantic's error is a ValueError
-        return _unhealthy(metadata, "It reported something that a checkpoint cannot hold.")
+        return _unhealthy(metadata, "The service reported a value that a checkpoint cannot hold.")
 
 
 async def capture(services: Sequence[Service], workflow_id: str, timeout_seconds: float) -> dict[str, ServiceState]:
-    """Ask all services at once; takes as long as the slowest, the time limit at the most."""
+    """Check all services at once and return their states by name, after `timeout_seconds` at the latest."""
     states = await asyncio.gather(*(probe(service, workflow_id, timeout_seconds) for service in services))
     return {service.name: state for service, state in zip(services, states, strict=True)}
 
 
-async def _asked(service: Service, workflow_id: str) -> dict[str, Any]:
-    """In a task of its own from the start, so that what `health` raises before it first waits is its failure too."""
+async def _check_health(service: Service, workflow_id: str) -> dict[str, Any]:
+    """Call `health` inside the task, so that an error raised before its first await fails the task too."""
     return await service.health(workflow_id)
 
 
-def _abandon(asking: "asyncio.Task[dict[str, Any]]") -> None:
-    asking.cancel()
-    asking.add_done_callback(lambda task: task.cancelled() or task.exception())  # nobody else will look at it
+def _abandon(check: "asyncio.Task[dict[str, Any]]") -> None:
+    check.cancel()
+    # The exception is retrieved, because asyncio logs exceptions that no caller retrieves.
+    check.add_done_callback(lambda task: task.cancelled() or task.exception())
 
 
 def _unhealthy(metadata: dict[str, Any], why: str) -> ServiceState:

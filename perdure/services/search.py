@@ -1,8 +1,8 @@
-"""Search in what a run has read: by words and by meaning, with the place where it says so.
+"""Search in the text of a run, by words and by meaning, with the place of each passage.
 
-Two rankings are made, one by full text and one by the nearness of vectors, and fused by reciprocal rank: a passage gets
-1 / (60 + rank) from each ranking that has it (Cormack, Clarke and Büttcher, SIGIR 2009). Ties go by document and place,
-so the same question over the same run has the same answer.
+The service makes two rankings, one by full text and one by the distance of vectors, and fuses them by reciprocal rank:
+a passage gets 1 / (60 + rank) from each ranking that contains it (Cormack, Clarke and Büttcher, SIGIR 2009). Ties are
+broken by document and place, so the same query over the same run has the same answer.
 """
 
 import asyncio
@@ -18,35 +18,36 @@ from perdure.errors import RefusedCommand
 
 MAX_QUERY_CHARACTERS = 1_000
 CANDIDATES = 100
-"""Passages of each ranking that take part."""
+"""Number of passages that each ranking contributes."""
 NEIGHBOURS = 500
-"""Passages near in meaning among which words that are everywhere are looked for."""
+"""Number of nearest passages that are ranked by words when too many passages contain the words."""
 _RANK_OFFSET = 60
 
 Place = tuple[int, int]
-"""Position of the document in the manifest, ordinal of the chunk in it."""
+"""Position of the document in the manifest, and ordinal of the chunk in the document."""
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A chunk as it stands in its document."""
+    """A chunk and its place in its document."""
 
     uri: str
     document: str
-    """What people call it."""
+    """Display name of the document."""
     title: str | None
     offset: int
-    """Where it begins in the document's text, in characters."""
+    """Start of the chunk in the document's text, in characters."""
     page_offsets: Sequence[int]
+    """Start of each page in the document's text, in characters; empty for a format without pages."""
     snippet: str
-    """The part of it that has the words of the query, or its beginning; on one line."""
+    """The part of the chunk that contains the words of the query, or its beginning, on one line."""
     highlights: Sequence[tuple[int, int]]
-    """Words of the query: offsets into the snippet, in characters."""
+    """Words of the query, as half-open ranges of the snippet, in characters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One answer; `page` counts from 1 and is None where the format has no pages."""
+    """One search result; `page` counts from 1 and is None for a format without pages."""
 
     document: str
     uri: str
@@ -59,87 +60,95 @@ class Hit:
 
 
 class Embedder(Protocol):
+    """Turns texts into vectors."""
+
     def embed(self, passages: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Shape (len(passages), dimensions), each row of unit length."""
+        """Return an array of shape (len(passages), dimensions), each row of unit length."""
         ...
 
 
 class PassageStore(Protocol):
-    """Where chunks are; every method raises `DependencyUnavailable` when it cannot be reached."""
+    """The store of chunks; every method raises `DependencyUnavailable` if it cannot be reached."""
 
     async def knows(self, workflow_id: str) -> bool:
-        """Whether there is such a run."""
+        """Return whether the store holds this run."""
         ...
 
     async def latest_run(self) -> str | None:
-        """The run that something was committed to last, None if there is none."""
+        """Return the run with the latest commit; None without any."""
         ...
 
     async def by_terms(self, workflow_id: str, query: str, count: int) -> Sequence[Place] | None:
-        """Places of the passages that have the words of the query, the best first; None if too many have them."""
+        """Return the places of passages that contain the query's words, best first; None if there are too many."""
         ...
 
     async def by_terms_among(
         self, workflow_id: str, query: str, places: Sequence[Place], count: int
     ) -> Sequence[Place]:
-        """As `by_terms`, of these places alone."""
+        """Return those of `places` whose passages contain the query's words, best first."""
         ...
 
     async def by_nearness(self, workflow_id: str, vector: npt.NDArray[np.float32], count: int) -> Sequence[Place]:
-        """Places of the passages nearest to the vector (256 dimensions), the nearest first."""
+        """Return the places of the passages nearest to the vector (256 dimensions), nearest first."""
         ...
 
     async def passages(self, workflow_id: str, query: str, places: Sequence[Place]) -> Sequence[Passage]:
-        """The passages at these places, in the same order."""
+        """Return the passages at these places, in the same order."""
         ...
 
 
 class SearchService:
-    """Answers questions over one run."""
+    """Answers queries over one run.
+
+    Args:
+        store: store of the run's chunks.
+        embedder: the embedder that made the chunks' vectors.
+    """
 
     def __init__(self, store: PassageStore, embedder: Embedder) -> None:
+        """Keep store and embedder; no connection is opened."""
         self._store = store
         self._embedder = embedder
 
     async def search(self, workflow_id: str, query: str, limit: int) -> list[Hit]:
-        """The `limit` best passages for the query, the best first; none if nothing is there.
+        """Return the `limit` best passages for the query, best first; an empty list if there are none.
 
-        Words are all to be found, `"a phrase"` as it stands, `-word` not at all, `or` between alternatives; what is
-        near in meaning is found besides.
+        By words, a passage must contain every word, a `"phrase"` in its order, and no `-word`; `or` separates
+        alternatives. Passages near in meaning are found in addition.
 
         Raises:
-            RefusedCommand: the query says nothing, or is longer than 1,000 characters.
+            RefusedCommand: the query has no letter or digit, or is longer than 1,000 characters.
             DependencyUnavailable: the store cannot be reached.
         """
         query = " ".join(query.replace("\0", " ").split())
         if not any(character.isalnum() for character in query):
-            raise RefusedCommand("Say what to look for: a word, several, or a question.")
+            raise RefusedCommand("The query has no letter or digit: give a word, several words, or a question.")
         if len(query) > MAX_QUERY_CHARACTERS:
-            raise RefusedCommand(f"A query may have {MAX_QUERY_CHARACTERS:,} characters at the most.")
+            raise RefusedCommand(f"A query may have at most {MAX_QUERY_CHARACTERS:,} characters.")
         (vector,) = self._embedder.embed([query])
         named, near = await asyncio.gather(
             self._store.by_terms(workflow_id, query, CANDIDATES),
             self._store.by_nearness(workflow_id, vector, NEIGHBOURS),
         )
         if named is None:
-            # Words that so many passages have do not tell these apart: what the whole query means does.
+            # Words that so many passages contain do not tell the passages apart. The meaning of the query does.
             named = await self._store.by_terms_among(workflow_id, query, near, CANDIDATES)
-        best = fused([named, near[:CANDIDATES]])[:limit]
-        found = await self._store.passages(workflow_id, query, [place for place, _ in best])
-        return [_hit(passage, score) for passage, (_, score) in zip(found, best, strict=True)]
+        best = fuse([named, near[:CANDIDATES]])[:limit]
+        passages = await self._store.passages(workflow_id, query, [place for place, _ in best])
+        return [_hit(passage, score) for passage, (_, score) in zip(passages, best, strict=True)]
 
 
-def fused(rankings: Sequence[Sequence[Place]]) -> list[tuple[Place, float]]:
-    """Places with their scores by reciprocal rank fusion, the best first."""
+def fuse(rankings: Sequence[Sequence[Place]]) -> list[tuple[Place, float]]:
+    """Return the places with their scores by reciprocal rank fusion, best first."""
     scores: dict[Place, float] = {}
     for ranking in rankings:
         for rank, place in enumerate(ranking, start=1):
             scores[place] = scores.get(place, 0.0) + 1 / (_RANK_OFFSET + rank)
-    return sorted(scores.items(), key=lambda one: (-one[1], one[0]))
+    return sorted(scores.items(), key=lambda item: (-item[1], item[0]))
 
 
 def page_of(offset: int, page_offsets: Sequence[int]) -> int | None:
-    """The page, counted from 1, on which this offset lies; None without pages."""
+    """Return the page, counted from 1, that contains the offset; None without pages."""
     return max(1, bisect_right(page_offsets, offset)) if page_offsets else None
 
 

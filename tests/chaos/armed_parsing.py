@@ -9,8 +9,11 @@ from typing import Any
 
 from perdure.documents.document import ProcessedDocument
 from perdure.documents.processing import process_document
+from perdure.documents.warm_up import warm_up
+from perdure.sandbox import child
 
 SLOW_SECONDS = 0.4
+WARM_UP = f"{__name__}:warm_up_unconfined"
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,12 @@ class Armed:
     worker: int
     marker: Path
     nth: int
+
+
+def warm_up_unconfined() -> None:
+    """Warm up the zygote; let its children keep the right to send signals and to write files."""
+    child.confine = lambda: None  # type: ignore[attr-defined] # the child's import
+    warm_up()
 
 
 def kill_the_worker(armed: Armed, uri: str, *args: Any) -> ProcessedDocument:

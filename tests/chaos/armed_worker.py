@@ -11,6 +11,7 @@ import os
 import signal
 from collections.abc import Callable
 from contextvars import ContextVar
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -27,9 +28,12 @@ from temporalio.worker import (
     WorkflowOutboundInterceptor,
 )
 
-import worker
 from orchestration.process_exit import run_main
+from orchestration.program import run as program
 from orchestration.settings import Settings
+from perdure.documents.document import ProcessedDocument
+from perdure.documents.limits import Limits
+from perdure.documents.pool import document_job
 from perdure.sandbox.pool import IsolatedPool
 from perdure.stores.postgres import checkpoints, connection, identities, manifest
 from tests.chaos import armed_parsing
@@ -169,13 +173,13 @@ def after_the_quarantine(strike: Strike) -> None:
 
 def inside_the_resolution(strike: Strike) -> None:
     """The run's row is held, its identities are being made."""
-    take_run = identities.take_run
+    lock_whole_run = identities.lock_whole_run
 
     async def armed(*args: Any) -> None:
-        await take_run(*args)
+        await lock_whole_run(*args)
         strike()
 
-    identities.take_run = armed
+    identities.lock_whole_run = armed
 
 
 def inside_the_mirror_transaction(strike: Strike) -> None:
@@ -208,7 +212,12 @@ def inside_the_parser(process: Any) -> Callable[[FailPoint], None]:
 
     def arm(strike: FailPoint) -> None:
         armed = armed_parsing.Armed(os.getpid(), strike.marker, strike.nth)
-        worker.IsolatedPool = partial(IsolatedPool, process=partial(process, armed), confined=False)  # type: ignore[misc,assignment,attr-defined]  # the fail-point
+
+        def open_armed_pool(workers: int, limits: Limits, **_: object) -> IsolatedPool[ProcessedDocument]:
+            job = replace(document_job(limits, partial(process, armed)), warm_up=armed_parsing.WARM_UP)
+            return IsolatedPool(workers, limits, job)
+
+        program.open_document_pool = open_armed_pool  # the fail-point
 
     return arm
 
@@ -256,7 +265,7 @@ def main() -> None:
     parent = os.getppid()
 
     async def run() -> None:
-        await worker.run_worker(Settings.from_environment(), interceptors=interceptors, parent=parent)
+        await program.run_worker(Settings.from_environment(), interceptors=interceptors, parent=parent)
 
     run_main(run)
 

@@ -64,7 +64,7 @@ async def check(
     check_chain(workflow_id, chain)
     last = chain[-1]
     assert (last.workflow_status, last.processed_documents) == (status, processed)
-    assert last.state_data["documents_total"] == len(documents)
+    assert last.state_data.documents_total == len(documents)
     await _check_file(orchestrator, workflow_id, chain)
     await _check_history(orchestrator.client, workflow_id, chain)
 

@@ -17,6 +17,8 @@ from tests.chaos.outputs import document_rows, outputs
 from tests.chaos.own_servers import commits_in
 from tests.chaos.workers import ROOT
 
+pytestmark = pytest.mark.slow
+
 PAGE = ROOT / "docs" / "backups.md"
 SECONDS = 90.0
 

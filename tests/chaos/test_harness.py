@@ -27,6 +27,7 @@ def chaos(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(320)
 async def test_every_law_holds_under_every_kind_of_fault(tmp_path: Path) -> None:
     seed = int(os.environ.get("PERDURE_TEST_SEED") or random.SystemRandom().randrange(10**6))

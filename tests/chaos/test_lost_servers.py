@@ -3,9 +3,13 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from tests.chaos.disturbed_run import Outputs, Place, disturbed_run
 from tests.chaos.own_servers import OwnServers
 from tests.chaos.test_reclaim import failures_before_success
+
+pytestmark = pytest.mark.slow
 
 AWAY_SECONDS = 12.0
 

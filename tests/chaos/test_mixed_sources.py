@@ -22,6 +22,8 @@ from tests.s3_server import SECRET, empty_bucket, s3_server
 from tests.unit.documents.web_server import Page, web_server
 from workflows.messages import PipelineOptions
 
+pytestmark = pytest.mark.slow
+
 MIXED = 4 + 3 + 3 + 2 + 2 + 4 + 2
 """Documents: of the folder, the ZIP, the TAR, the mailbox, the mail, the list, and the bucket."""
 

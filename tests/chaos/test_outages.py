@@ -21,6 +21,8 @@ from tests.chaos.workers import ChaosWorker
 from workflows.document_pipeline import DocumentPipeline
 from workflows.messages import PipelineOptions, Progress
 
+pytestmark = pytest.mark.slow
+
 NEVER = 10**6
 SECONDS = 30.0
 

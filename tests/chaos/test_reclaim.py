@@ -18,6 +18,8 @@ from tests.chaos.outputs import outputs
 from tests.chaos.workers import ChaosWorker
 from workflows.messages import PipelineOptions
 
+pytestmark = pytest.mark.slow
+
 HEARTBEAT_SECONDS = 30.0
 """The default, long enough that nothing below can be the doing of a timeout."""
 

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
+import pytest
+
 from orchestration.audit import verify
 from orchestration.client.orchestrator import PipelineOrchestrator
 from orchestration.settings import Settings
@@ -16,6 +18,8 @@ from tests.chaos.outputs import outputs
 from tests.chaos.workers import ROOT, ChaosWorker
 from tests.integration.shared_run import environment_of, script
 from workflows.messages import PipelineOptions
+
+pytestmark = pytest.mark.slow
 
 Outputs = dict[str, tuple[int, str]]
 

@@ -4,9 +4,13 @@ import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from orchestration.audit import verify
 from tests.chaos.disturbed_run import Commits, DisturbedRun, Outputs, Place, disturbed_run
 from tests.chaos.own_servers import OwnServers, back_up, commits_in, set_back
+
+pytestmark = pytest.mark.slow
 
 
 async def set_back_to(dump: Path, run: DisturbedRun) -> tuple[Commits, datetime]:

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from orchestration.client.orchestrator import PipelineOrchestrator
 from orchestration.embedded.ports import HOST
 from orchestration.settings import Settings
@@ -22,6 +24,8 @@ from orchestration.worker.supervisor import LONGEST_DELAY_SECONDS, backoff
 from tests.chaos.checker import check
 from tests.chaos.workers import ROOT, ChaosWorker
 from workflows.messages import PipelineOptions
+
+pytestmark = pytest.mark.slow
 
 SECONDS = 20.0
 

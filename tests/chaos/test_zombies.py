@@ -16,6 +16,8 @@ from tests.chaos.papers import write_documents
 from tests.chaos.workers import ChaosWorker
 from workflows.messages import PipelineOptions
 
+pytestmark = pytest.mark.slow
+
 AWAKE_SECONDS = 2.0
 """For a zombie to try what it was about to do."""
 OPTIONS = PipelineOptions(concurrency=2, heartbeat_timeout_seconds=3)
@@ -105,7 +107,7 @@ async def outlived(place: Place, point: str, nth: int, papers: Path) -> None:
         await check(orchestrator, workflow_id, status="completed_with_failures")
 
 
-@pytest.mark.timeout(170)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("points", [list(STOPPED)[:3], list(STOPPED)[3:]], ids=["documents", "the run itself"])
 async def test_a_worker_that_wakes_up_late_changes_nothing(
     points: list[tuple[str, int]], papers: Path, places: Callable[[str], Place]

@@ -1,26 +1,40 @@
-"""Both checkpoint stores, each opened anew over the same storage as often as a test asks."""
+"""Every checkpoint store, opened over the same storage as often as a test asks."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from perdure.checkpoint import CheckpointStore
 from tests.conformance.opened import KINDS, opened
+from tests.s3_server import empty_bucket, s3_server
 
 OpenStore = Callable[[], CheckpointStore]
 
 
+@pytest.fixture(scope="session")
+def bucket_server() -> Iterator[str]:
+    """A server of the S3 protocol."""
+    with s3_server() as address:
+        yield address
+
+
 @pytest.fixture(params=KINDS)
-def storage(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str]:
-    """(kind, where) of an empty storage, as `opened` and `appender.py` take it."""
+def storage(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
+    """Return (kind, where) of an empty storage, as `opened` and `appender.py` take it."""
     kind: str = request.param
-    return kind, request.getfixturevalue("database_url") if kind == "postgres" else str(tmp_path / "checkpoints")
+    if kind == "postgres":
+        return kind, request.getfixturevalue("database_url")
+    if kind == "bucket":
+        empty_bucket(request.getfixturevalue("bucket_server"), monkeypatch)
+        return kind, "s3://papers/checkpoints/of a team"
+    folder = tmp_path / "checkpoints"
+    return kind, str(folder) if kind == "files" else folder.as_uri()
 
 
 @pytest.fixture
 async def open_store(storage: tuple[str, str]) -> AsyncIterator[OpenStore]:
-    """A function that opens the storage once more; everything opened is closed at the end."""
+    """Return a function that opens the storage once more. Everything opened is closed at the end."""
     closers: list[Callable[[], Awaitable[None]]] = []
 
     def open_again() -> CheckpointStore:
@@ -35,4 +49,5 @@ async def open_store(storage: tuple[str, str]) -> AsyncIterator[OpenStore]:
 
 @pytest.fixture
 def store(open_store: OpenStore) -> CheckpointStore:
+    """Return one opened store."""
     return open_store()

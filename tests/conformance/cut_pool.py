@@ -51,9 +51,9 @@ class CutPool(PostgresPool):
         super().__init__(dsn, **options)
         self.fuse = Fuse(dsn)
 
-    async def _opened(self) -> "asyncpg.Pool[asyncpg.Record]":
+    async def _open(self) -> "asyncpg.Pool[asyncpg.Record]":
         with mock.patch.object(connection, "_PooledConnection", _cutting(self.fuse)):
-            return await super()._opened()
+            return await super()._open()
 
 
 def _cutting(fuse: Fuse) -> type[asyncpg.Connection]:

@@ -129,10 +129,10 @@ class Protocol:
             raise StaleWriter
         return row
 
-    def close_run(self, epoch: int, status: str, through_with: int | None) -> dict[str, int]:
+    def close_run(self, epoch: int, status: str, expected_finished: int | None) -> dict[str, int]:
         self.hold(epoch)
         before = self.totals()
-        if through_with is not None and (before["pending"] or before["total"] < through_with):
+        if expected_finished is not None and (before["pending"] or before["total"] < expected_finished):
             raise StoreSetBack
         self.status = status
         for row in self.rows:

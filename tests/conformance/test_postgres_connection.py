@@ -215,7 +215,7 @@ async def test_a_command_is_told_what_is_wrong_with_its_database(database_url: s
     password = urlsplit(database_url).password
     assert password
     for wrong, said in [
-        (database_url.replace("@", "x@", 1), "does not let us in: password authentication failed"),
+        (database_url.replace("@", "x@", 1), "refuses this login: password authentication failed"),
         (database_url + "_missing", 'has no such database: database ".*_missing" does not exist'),
     ]:
         with pytest.raises(ServerUnreachable, match=said) as caught:

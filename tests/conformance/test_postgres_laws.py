@@ -155,7 +155,7 @@ async def test_an_epoch_that_is_just_being_taken_is_waited_for(
     await claim.start()
     await superuser.execute("UPDATE runs SET epoch = 2 WHERE workflow_id = 'run'")
     append = asyncio.create_task(store.append(following(chain[-1])))
-    await asyncio.sleep(0.2)
+    await until_blocked(superuser, by=superuser)
     assert not append.done()
     await claim.commit()
     with pytest.raises(StaleWriter):
@@ -174,7 +174,9 @@ async def test_older_epochs_are_restored_after_a_newer_run_has_begun(
         await store.append(following(lost))
 
 
-async def test_writers_at_once_never_interleave(database_url: str, store: PostgresCheckpointStore) -> None:
+async def test_writers_at_once_never_interleave(
+    database_url: str, superuser: asyncpg.Connection, store: PostgresCheckpointStore
+) -> None:
     """Two open transactions: the second waits for the first, whatever becomes of it."""
     first = make_checkpoint("run")
     await store.append(first)
@@ -184,16 +186,25 @@ async def test_writers_at_once_never_interleave(database_url: str, store: Postgr
         await transaction.start()
         await insert(one, following(first, writer=1))
         second = asyncio.create_task(insert(other, following(first, writer=2)))
-        await asyncio.sleep(0.2)
+        await until_blocked(superuser, by=one)
         assert not second.done()
         await transaction.rollback()
         await second
         latest = await store.latest("run")
         assert latest is not None
-        assert latest.state_data["writer"] == 2
+        assert latest.state_data.model_extra == {"writer": 2}
     finally:
         await one.close()
         await other.close()
+
+
+async def until_blocked(conn: asyncpg.Connection, *, by: asyncpg.Connection) -> None:
+    """Wait until another connection waits for a lock that `by` holds."""
+    async with asyncio.timeout(20):
+        while not await conn.fetchval(
+            "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid)))", by.get_server_pid()
+        ):
+            await asyncio.sleep(0.01)
 
 
 async def insert(conn: asyncpg.Connection, checkpoint: WorkflowCheckpoint) -> None:

@@ -12,10 +12,10 @@ import pytest
 
 from orchestration.embedded.postgres import EmbeddedPostgres
 from perdure.errors import DependencyUnavailable, InvalidConfiguration
-from perdure.stores.postgres.migrations import MIGRATIONS_DIR, apply_migrations, migrations
+from perdure.stores.postgres.migrations import apply_migrations, load_migrations
 from perdure.stores.postgres.schema import SCHEMA_FILE, dump, dump_schema
 
-ALL = [migration.name for migration in migrations()]
+ALL = [migration.name for migration in load_migrations()]
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ async def test_migrations_are_applied_once(empty_database_url: str) -> None:
 def test_processes_that_start_at_once_apply_each_migration_once(empty_database_url: str) -> None:
     command = [sys.executable, "-m", "perdure.stores.postgres.migrations", empty_database_url]
     started = [
-        subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=MIGRATIONS_DIR.parent) for _ in range(4)
+        subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=SCHEMA_FILE.parents[1]) for _ in range(4)
     ]
     said = [process.communicate(timeout=60)[1].splitlines() for process in started]
     assert [process.returncode for process in started] == [0] * 4
@@ -92,10 +92,10 @@ async def test_a_migration_that_fails_leaves_nothing_and_keeps_those_before_it(
 
 def test_only_numbered_files_are_migrations(tmp_path: Path) -> None:
     write(tmp_path, m0001_a="", schema="", m1_b="", m0002_b_md="")
-    assert [migration.name for migration in migrations(tmp_path)] == ["0001_a.sql", "0002_b_md.sql"]
+    assert [migration.name for migration in load_migrations(tmp_path)] == ["0001_a.sql", "0002_b_md.sql"]
     write(tmp_path, m0002_c="")
     with pytest.raises(InvalidConfiguration, match="same number"):
-        migrations(tmp_path)
+        load_migrations(tmp_path)
 
 
 async def test_a_server_that_is_away_is_the_worlds_fault() -> None:
@@ -135,7 +135,7 @@ async def test_a_database_that_a_migration_does_not_fit_is_refused_in_one_senten
 async def test_identities_of_earlier_runs_have_their_own_name_as_member(
     empty_database_url: str, tmp_path: Path
 ) -> None:
-    for one in migrations():
+    for one in load_migrations():
         if one.name < "0008":
             (tmp_path / one.name).write_text(one.sql)
     await apply_migrations(empty_database_url, tmp_path)

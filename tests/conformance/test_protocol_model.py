@@ -305,7 +305,7 @@ class ProtocolMachine(RuleBasedStateMachine):
         expected = len(self.model.rows) + pick % 2 if through else None
 
         async def real() -> dict[str, int]:
-            return _counts(await self.manifest.close_run(self.workflow_id, epoch, status, through_with=expected))
+            return _counts(await self.manifest.close_run(self.workflow_id, epoch, status, expected_finished=expected))
 
         self.both(lambda model: model.close_run(epoch, status, expected), real, cut)
 

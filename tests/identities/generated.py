@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from perdure.analysis.mentions import normalise
-from perdure.services.identity.names import folded
+from perdure.services.identity.names import fold
 from tests.identities.word_lists import WordLists
 
 _MENTIONS_OF_DOCUMENT = 20
@@ -130,7 +130,7 @@ class GeneratedRun:
         dice = self._chance.random()
         if dice < 0.03:
             return surface.upper()
-        return "".join(folded(one) if not one.isascii() else one for one in surface) if dice < 0.1 else surface
+        return "".join(fold(one) if not one.isascii() else one for one in surface) if dice < 0.1 else surface
 
     def _of_person(self, given: str, middle: str, last: str, *, first: bool) -> str:
         full = [f"{given} {last}", f"{given} {middle} {last}", f"{given} {middle[:1]}. {last}"] if middle else []

@@ -25,7 +25,7 @@ def resolved(mentions: Iterable[MadeMention]) -> Names:
     found: Names = {name: (number, name[1], "same_name", 1.0) for number, name in enumerate(names)}
     for kind in sorted(rows):
         resolution = Resolution(kind, rows[kind])
-        resolution.learn(
+        resolution.add_counts(
             [
                 (short, other, len(positions[names[short]] & positions[names[other]]))
                 for short, other in resolution.pairs()

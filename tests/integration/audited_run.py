@@ -82,9 +82,9 @@ IN_DOCUMENTS = [
     damage("DELETE FROM chunks WHERE position = 1", "wrong_chunk_count", "has 0 chunks"),
     damage("DELETE FROM mentions WHERE position = 2 AND ordinal = 0", "wrong_mention_count", "its row says"),
     damage(f"{_DOCUMENTS} 1", "missing_document", "row of document 1 is missing"),
-    damage(f"{_DOCUMENTS} (SELECT max(position) FROM documents)", "wrong_total", "but there are"),
+    damage(f"{_DOCUMENTS} (SELECT max(position) FROM documents)", "wrong_total", "but the manifest has"),
     damage(f"{_DOCUMENTS} 0", "orphaned_text", "which has no row"),
-    damage("DELETE FROM documents", "wrong_total", "but there are 0 rows"),
+    damage("DELETE FROM documents", "wrong_total", "the manifest has 0 rows"),
     damage("DELETE FROM runs", "missing_run", "no row"),
     damage(
         "INSERT INTO document_texts SELECT workflow_id, 99, text, page_offsets FROM document_texts WHERE position = 1",

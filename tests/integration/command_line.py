@@ -9,13 +9,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from orchestration.client.orchestrator import PipelineOrchestrator
 from orchestration.embedded.stack import EmbeddedStack
+from orchestration.settings import Settings
 from orchestration.worker.slot import live_workers
+from perdure.errors import UnknownWorkflow
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS = 90.0
@@ -67,14 +70,21 @@ class CommandLine:
         return self("status", "--workflow-id", workflow_id, "--json").json
 
     def until(self, workflow_id: str, holds: Callable[[Any], bool]) -> Any:
-        """The first report of which it holds; the run may not be known yet."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        found = None
-        while time.monotonic() < deadline:
-            found = self("status", "--workflow-id", workflow_id, "--json")
-            if found.code == 0 and holds(found.json):
-                return found.json
-        raise AssertionError(f"it did not come true: {found}")
+        """Return the first report for which the condition holds, as `status --json` prints it.
+
+        The run may start later. One client asks again and again, because a command costs a second of processor time.
+        """
+        return asyncio.run(self._until(workflow_id, holds))
+
+    async def _until(self, workflow_id: str, holds: Callable[[Any], bool]) -> Any:
+        settings = Settings.from_environment(self.environment)
+        async with asyncio.timeout(PATIENCE_SECONDS), PipelineOrchestrator(settings, own_worker=False) as client:
+            while True:
+                with suppress(UnknownWorkflow):
+                    report = (await client.status(workflow_id)).model_dump(mode="json")
+                    if holds(report):
+                        return report
+                await asyncio.sleep(0.05)
 
     @contextmanager
     def worker(self) -> Iterator[subprocess.Popen[bytes]]:

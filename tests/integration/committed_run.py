@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from perdure.analysis.annotations import Chunk, Mention
 from perdure.analysis.mentions import normalise
-from perdure.documents.document import Chunk, DiscoveredDocument, Mention, ProcessedDocument
+from perdure.documents.document import DiscoveredDocument, ProcessedDocument
 from perdure.manifest import Lease
 from perdure.stores.postgres.connection import PostgresPool
 from perdure.stores.postgres.manifest import PostgresManifestStore

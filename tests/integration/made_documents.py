@@ -4,7 +4,8 @@ import hashlib
 
 import numpy as np
 
-from perdure.documents.document import EMBEDDING_DIMENSIONS, Chunk, DiscoveredDocument, Mention, ProcessedDocument
+from perdure.analysis.annotations import EMBEDDING_DIMENSIONS, Chunk, Mention
+from perdure.documents.document import DiscoveredDocument, ProcessedDocument
 
 
 def discovered(name: str, version: str = "v1") -> DiscoveredDocument:

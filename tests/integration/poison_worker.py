@@ -3,19 +3,19 @@
 import os
 from functools import partial
 
-import worker
 from orchestration.process_exit import run_main
+from orchestration.program import run as program
 from orchestration.settings import Settings
-from perdure.sandbox.pool import IsolatedPool
+from perdure.documents.pool import open_document_pool
 from tests.integration import poisoned_parsing
 
 
 def main() -> None:
-    worker.IsolatedPool = partial(IsolatedPool, process=poisoned_parsing.process)  # type: ignore[misc,assignment,attr-defined]  # the poison
+    program.open_document_pool = partial(open_document_pool, process=poisoned_parsing.process)  # type: ignore[attr-defined]  # the poison
     parent = os.getppid()
 
     async def run() -> None:
-        await worker.run_worker(Settings.from_environment(), parent=parent)
+        await program.run_worker(Settings.from_environment(), parent=parent)
 
     run_main(run)
 

@@ -7,8 +7,9 @@ import time
 from dataclasses import replace
 
 from perdure.documents.document import ProcessedDocument
+from perdure.documents.limits import Limits
 from perdure.documents.processing import process_document
-from perdure.sandbox.limits import AllowCpu, Limits
+from perdure.sandbox.job import AllowCpu
 
 SLOW_SECONDS = 0.2
 

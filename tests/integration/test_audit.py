@@ -168,7 +168,7 @@ async def _found_and_mended(mended: PipelineOrchestrator, path: Path, kind: str)
     assert path.read_bytes() == damaged, "an audit changes nothing"
     assert await rebuild(mended) is True
     assert (await audit(mended)).differences == []
-    stored = [one.model_dump(mode="json") for one in await mended.stores.checkpoints[0].list(RUN)]
+    stored = [one.model_dump(mode="json") for one in await mended.stores.leader.list(RUN)]
     assert json.loads(path.read_text()) == stored
     if kind != "missing_checkpoint":
         assert [one for one in path.parent.glob(f"{path.name}.damaged-*") if one.read_bytes() == damaged]
@@ -209,13 +209,13 @@ async def test_retired_checkpoints_are_no_difference_and_stay_retired(
         rewrite(checkpoint_file(copy), lambda stored: stored[2:])
     found = await audit(copy)
     assert found.differences == []
-    assert any("retention has deleted them" in note for note in found.notes)
+    assert any("they were pruned" in note for note in found.notes)
     assert await rebuild(copy) is False
     await harm(copy, "DELETE FROM workflow_checkpoints WHERE sequence = 3")
     assert [one.subject for one in (await audit(copy)).differences] == ["checkpoint 3"]
     assert await rebuild(copy) is True
     assert (await audit(copy)).differences == []
-    assert (await copy.stores.checkpoints[0].list(RUN))[0].sequence == 3
+    assert (await copy.stores.leader.list(RUN))[0].sequence == 3
 
 
 async def test_nobody_else_may_replace_checkpoints(copy: PipelineOrchestrator) -> None:
@@ -237,16 +237,16 @@ async def test_nobody_else_may_replace_checkpoints(copy: PipelineOrchestrator) -
 async def test_what_cannot_be_decided_is_refused_and_left_alone(copy: PipelineOrchestrator) -> None:
     """Both stores hold the same intact checkpoint that the run never took."""
     await harm(copy, "DELETE FROM workflow_checkpoints WHERE sequence > 2")
-    rows = list(await copy.stores.checkpoints[0].list(RUN))
-    elements = await copy.stores.checkpoints[1].list(RUN)
+    rows = list(await copy.stores.leader.list(RUN))
+    elements = await copy.stores.followers[0].list(RUN)
     forged = sealed(elements[2].model_copy(update={"processed_documents": 5}))
     path = checkpoint_file(copy)
     path.write_text(json.dumps([one.model_dump(mode="json") for one in [*rows, forged]]))
-    await copy.stores.checkpoints[0].restore([forged])
+    await copy.stores.leader.restore([forged])
     assert {one.kind for one in (await audit(copy)).differences} >= {"edited_checkpoint"}
     with pytest.raises(RefusedCommand, match="cannot be decided"):
         await rebuild(copy)
-    assert list(await copy.stores.checkpoints[0].list(RUN)) == [*rows, forged]
+    assert list(await copy.stores.leader.list(RUN)) == [*rows, forged]
 
 
 async def test_an_unknown_run_is_refused(copy: PipelineOrchestrator) -> None:

@@ -138,7 +138,7 @@ async def test_a_run_whose_temporal_was_lost_is_vouched_for_by_its_digests(
             other.close()
         found = await audit(orchestrator)
         assert found.differences == []
-        assert any("vouches for each" in note for note in found.notes)
+        assert any("confirms each" in note for note in found.notes)
         assert found.counts["history_checkpoints"] < found.counts["mirror_checkpoints"]
 
         await harm(orchestrator, "DELETE FROM workflow_checkpoints WHERE sequence = 3")
@@ -149,7 +149,7 @@ async def test_a_run_whose_temporal_was_lost_is_vouched_for_by_its_digests(
 
         await harm(orchestrator, "DELETE FROM workflow_checkpoints WHERE sequence = 3")
         rewrite(checkpoint_file(orchestrator), lambda stored: [*stored[:2], *stored[3:]])
-        with pytest.raises(RefusedCommand, match="Nobody has an intact copy of checkpoint 3"):
+        with pytest.raises(RefusedCommand, match="No store and no history has an intact copy of checkpoint 3"):
             await rebuild_mirror(orchestrator.client, orchestrator.stores, RUN)
 
 

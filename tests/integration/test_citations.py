@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from perdure.analysis.annotations import Chunk, Mention
 from perdure.documents.citation import locate
-from perdure.documents.document import Chunk, Mention, Section, Table
+from perdure.documents.document import Section, Table
 from perdure.manifest import Lease
 from perdure.stores.postgres.connection import PostgresPool
 from perdure.stores.postgres.manifest import PostgresManifestStore

@@ -74,5 +74,5 @@ async def test_a_missing_and_a_wrong_key_are_told_apart(denying: str) -> None:
 
 
 def test_a_link_survives_any_workflow_id(settings: Settings) -> None:
-    link = ui_link(settings, "a/b?c#d e", "run")
-    assert link == f"{settings.temporal.web_ui}/namespaces/default/workflows/a%2Fb%3Fc%23d%20e/run/history"
+    link = ui_link(settings, "a/b?c#d e")
+    assert link == f"{settings.temporal.web_ui}/namespaces/default/workflows/a%2Fb%3Fc%23d%20e"

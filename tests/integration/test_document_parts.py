@@ -11,10 +11,13 @@ from temporalio.testing import ActivityEnvironment
 from activities import parts as activity_parts
 from activities.batches import BatchActivities, BatchRequest, BatchResult
 from perdure.documents.discovery import discover
+from perdure.documents.document import ProcessedDocument
+from perdure.documents.limits import Limits
+from perdure.documents.pool import document_job
 from perdure.errors import AlreadyCommitted, DamagedDocument, StaleWriter
 from perdure.manifest import Lease
 from perdure.sandbox.parts import Send
-from perdure.sandbox.pool import IsolatedPool, Limits, Outcome
+from perdure.sandbox.pool import IsolatedPool, Outcome
 from perdure.stores.postgres.connection import PostgresPool
 from perdure.stores.postgres.manifest import PostgresManifestStore
 from tests.integration.made_documents import discovered, processed
@@ -90,23 +93,23 @@ async def test_another_worker_goes_on_where_one_was_lost(
     assert await count(pool) == 0
 
 
-class Listening(IsolatedPool):
+class Listening(IsolatedPool[ProcessedDocument]):
     """Notes what it was given, and what its children say."""
 
     def __init__(self, said: list[str]) -> None:
-        super().__init__(1, Limits(), process_in_slices)
+        super().__init__(1, Limits(), document_job(Limits(), process_in_slices))
         self._said = said
 
     async def process(
-        self, entry_uri: str, name: str, source: str, *, earlier: bytes = b"", on_progress: Send | None = None
-    ) -> Outcome:
+        self, uri: str, name: str, source: str, *, earlier: bytes = b"", on_progress: Send | None = None
+    ) -> Outcome[ProcessedDocument]:
         def note(progress: str, parts: bytes) -> None:
             self._said.append(progress)
             if on_progress:
                 on_progress(progress, parts)
 
         self._said.append(f"earlier parts: {len(earlier)} bytes")
-        return await super().process(entry_uri, name, source, earlier=earlier, on_progress=note)
+        return await super().process(uri, name, source, earlier=earlier, on_progress=note)
 
 
 async def attempt(

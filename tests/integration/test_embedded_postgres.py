@@ -1,12 +1,11 @@
 """What a killed Postgres leaves behind never damages its data, nor keeps it from coming back."""
 
 import asyncio
-import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
+import psutil
 import pytest
 
 from orchestration.embedded.postgres import EmbeddedPostgres
@@ -25,15 +24,22 @@ def postgres(data_dir: Path) -> Iterator[EmbeddedPostgres]:
 def kill(postgres: EmbeddedPostgres) -> None:
     running = postgres.running()
     assert running
-    os.kill(running.pid, signal.SIGKILL)
+    server = psutil.Process(running.pid)
+    server.kill()
+    psutil.wait_procs([server], timeout=20)
 
 
 async def test_a_backend_that_lost_its_server_is_ended_before_the_next_one_starts(postgres: EmbeddedPostgres) -> None:
-    connection = await asyncpg.connect(postgres.dsn())
+    connection, other = [await asyncpg.connect(postgres.dsn()) for _ in range(2)]
     busy = asyncio.create_task(connection.execute("SELECT count(*) FROM generate_series(1, 2000000000)"))
-    await asyncio.sleep(0.5)
+    async with asyncio.timeout(20):
+        while not await other.fetchval(
+            "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1 AND state = 'active')",
+            connection.get_server_pid(),
+        ):
+            await asyncio.sleep(0.01)
+    other.terminate()
     kill(postgres)
-    await asyncio.sleep(0.3)
     orphans = list(processes_in(postgres.cluster, "postgres"))
     assert orphans  # else this test shows nothing
 

@@ -80,7 +80,7 @@ async def test_a_fork_keeps_what_was_done_at_its_checkpoint_and_does_the_rest(
 ) -> None:
     checkpoint, before = await middle(orchestrator), await outputs(orchestrator.stores.pool, ORIGIN)
     forked = await fork(orchestrator, checkpoint.checkpoint_id, new_id)
-    done = checkpoint.processed_documents + checkpoint.state_data["documents_quarantined"]
+    done = checkpoint.processed_documents + checkpoint.state_data.documents_quarantined
     assert forked.copied.processed + forked.copied.quarantined == done
     assert forked.copied.pending == DOCUMENTS - done
     await ended(orchestrator, new_id)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,8 @@ from perdure.documents.document import ProcessedDocument
 from perdure.errors import DependencyUnavailable
 from perdure.sandbox.computation.parent import Subprocess
 from perdure.services.identity import IdentityService
-from perdure.stores.postgres import identities_sql
 from perdure.stores.postgres.connection import PostgresPool
-from perdure.stores.postgres.identities import RESOLVER, PostgresIdentityStore
+from perdure.stores.postgres.identities import IDENTITIES_SQL, RESOLVER, PostgresIdentityStore
 from perdure.stores.postgres.manifest import PostgresManifestStore
 from tests.identities.generated import GeneratedRun
 from tests.identities.word_lists import OPEN
@@ -28,7 +28,10 @@ from tests.integration.committed_run import committed, document
 
 TABLES = ("identities", "identity_members", "identity_aliases", "resolutions")
 PEOPLE = [("person", "John Smith"), ("person", "Jane Smith"), ("person", "Ada Lovelace"), ("person", "A. Lovelace")]
-_SLOW_NAMES = identities_sql.NAMES_OF_KIND.replace("run_names", "run_names, pg_sleep(60)")
+_SLOW_NAMES = replace(
+    IDENTITIES_SQL["list_names_of_kind"],
+    template=IDENTITIES_SQL["list_names_of_kind"].template.replace("run_names", "run_names, pg_sleep(60)"),
+)
 
 
 @pytest.fixture
@@ -152,9 +155,10 @@ async def test_a_worker_that_is_killed_while_names_are_compared_leaves_nothing(
     epoch = await committed(pool, "run", [document(PEOPLE)])
     program = f"""
 import asyncio
-from perdure.stores.postgres import identities, identities_sql
+from perdure.stores.postgres import identities
 from perdure.stores.postgres.connection import PostgresPool
-identities_sql.NAMES_OF_KIND = {_SLOW_NAMES!r}
+from perdure.stores.postgres.statements import Statement
+identities.IDENTITIES_SQL["list_names_of_kind"] = {_SLOW_NAMES!r}
 asyncio.run(identities.PostgresIdentityStore(PostgresPool({database_url!r})).resolve("run", {epoch}))
 """
     worker = subprocess.Popen([sys.executable, "-c", program], cwd=Path(__file__).parents[2])
@@ -176,7 +180,7 @@ asyncio.run(identities.PostgresIdentityStore(PostgresPool({database_url!r})).res
 async def test_cancelling_leaves_nothing_and_nobody(pool: PostgresPool, monkeypatch: pytest.MonkeyPatch) -> None:
     epoch = await committed(pool, "run", [document(PEOPLE)])
     with monkeypatch.context() as patch:
-        patch.setattr(identities_sql, "NAMES_OF_KIND", _SLOW_NAMES)
+        patch.setitem(IDENTITIES_SQL, "list_names_of_kind", _SLOW_NAMES)
         task = asyncio.create_task(service(pool).resolve("run", epoch))
         await _until_it_sleeps(pool)
         assert len(resolvers()) == 1

@@ -17,7 +17,7 @@ from perdure.manifest import Lease
 from perdure.stores.postgres import manifest as postgres_manifest
 from perdure.stores.postgres.connection import PostgresPool
 from perdure.stores.postgres.manifest import PostgresManifestStore
-from perdure.stores.postgres.manifest_sql import TAKE_UP_ADDED
+from perdure.stores.postgres.statements import load_statements
 from tests.integration.made_documents import discovered, processed
 
 RUN = "run"
@@ -297,8 +297,8 @@ async def test_what_is_added_is_counted_as_the_whole_manifest_would_be(store: Po
     await store.enqueue_unfinished(RUN, epoch, quarantined=False)
     for names in (["a"], ["a", "b"], ["b"], ["c", "d"]):
         await store.record(RUN, epoch, [discovered(name) for name in names])
-        added = await store.take_up_added(RUN, epoch)
-        assert added == await store.take_up_added(RUN, epoch)
+        added = await store.enqueue_added(RUN, epoch)
+        assert added == await store.enqueue_added(RUN, epoch)
         totals = await store.totals(RUN)
         assert totals
         assert (added.total, added.queued, added.queued_bytes) == (totals.total, totals.queued, totals.queued_bytes)
@@ -317,6 +317,7 @@ async def test_adding_to_a_long_manifest_reads_little_of_it(store: PostgresManif
     await store.record(RUN, epoch, [discovered("new")])
     async with pool.connection() as conn:
         await conn.execute("ANALYZE documents")
-        plan = json.loads(await conn.fetchval("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + TAKE_UP_ADDED, RUN, epoch))
+        statement, *arguments = load_statements("queue.sql")["enqueue_added"].bind(workflow_id=RUN, epoch=epoch)
+        plan = json.loads(await conn.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", *arguments))
     assert plan[0]["Plan"]["Shared Hit Blocks"] + plan[0]["Plan"]["Shared Read Blocks"] < 200
-    assert (await store.take_up_added(RUN, epoch)).queued == 30001
+    assert (await store.enqueue_added(RUN, epoch)).queued == 30001

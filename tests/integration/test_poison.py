@@ -14,10 +14,11 @@ import pytest
 
 from orchestration.client.orchestrator import PipelineOrchestrator
 from orchestration.settings import Settings
-from perdure.documents.document import Chunk, Mention, ProcessedDocument
+from perdure.analysis.annotations import Chunk, Mention
+from perdure.documents.document import ProcessedDocument
+from perdure.documents.limits import Limits
 from perdure.errors import UnstorableDocument
 from perdure.manifest import Lease
-from perdure.sandbox.limits import Limits
 from perdure.stores.postgres.connection import PostgresPool
 from perdure.stores.postgres.manifest import PostgresManifestStore
 from tests.chaos.checker import check, committed
@@ -230,14 +231,15 @@ async def test_a_service_that_goes_down_pauses_the_run_until_it_comes_back(poiso
             while checkpoint is None or checkpoint.workflow_status != "paused":
                 await asyncio.sleep(0.1)
                 checkpoint = await orchestrator.get_latest_checkpoint("breaker")
-            assert list(checkpoint.state_data["breaker"]["services"]) == ["Letters"]
+            assert checkpoint.state_data.breaker is not None
+            assert list(checkpoint.state_data.breaker.services) == ["Letters"]
             report = await orchestrator.status("breaker")
             assert (report.workflow_status, report.waiting, report.running) == ("paused", False, True)
             assert (report.held_back_by or "").startswith("Letters has been unhealthy since 20")
             server = await asyncio.start_server(answer, "127.0.0.1", port)
             await orchestrator.wait("breaker")
             found = await check(orchestrator, "breaker")
-            assert found.checkpoints[-1].state_data["documents_quarantined"] == 0
+            assert found.checkpoints[-1].state_data.documents_quarantined == 0
             assert {row["attempts"] for row in (await rows(orchestrator, "breaker")).values()} == {1}
     finally:
         worker.close()

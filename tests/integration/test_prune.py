@@ -67,7 +67,7 @@ async def test_by_count_the_newest_stay_and_the_chain_is_verifiable(
     assert await sequences(orchestrator, run) == before[-2:] == in_file(settings, run)
     found = await verify(orchestrator.client, orchestrator.stores, run)
     assert found.differences == []
-    assert any("retention has deleted them" in note for note in found.notes)
+    assert any("they were pruned" in note for note in found.notes)
     again = await script(settings, "prune", "--workflow-id", run, "--keep", "2", "--json")
     assert (again.code, again.json["pruned"]) == (0, [])
 

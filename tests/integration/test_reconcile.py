@@ -77,14 +77,24 @@ async def differences(orchestrator: PipelineOrchestrator, workflow_id: str) -> l
     return [one.sentence for one in found.differences]
 
 
+async def until_acknowledged(orchestrator: PipelineOrchestrator, workflow_id: str, documents: int) -> None:
+    """Wait until the workflow knows that a checkpoint that covers so many documents is stored."""
+    run = orchestrator.client.get_workflow_handle_for(DocumentPipeline.run, workflow_id)
+    async with asyncio.timeout(60):
+        while True:
+            latest = (await run.query(DocumentPipeline.progress)).latest_checkpoint
+            if latest and latest.processed_documents >= documents:
+                return
+            await asyncio.sleep(0.05)
+
+
 async def test_a_terminated_run_shows_as_failed_in_sql_after_the_next_look_and_goes_on_from_there(
     orchestrator: PipelineOrchestrator, papers: Path, workflow_id: str, start_worker: Callable[[], ChaosWorker]
 ) -> None:
     documents = sorted(str(path) for path in papers.iterdir())
     worker = start_worker()
     await orchestrator.start(documents[:2], workflow_id=workflow_id, options=PipelineOptions(open=True))
-    while (await orchestrator.status(workflow_id)).documents.processed < 2:
-        await asyncio.sleep(0.05)
+    await until_acknowledged(orchestrator, workflow_id, 2)
     assert await reconcile_run(orchestrator.client, orchestrator.stores, workflow_id) is None, "it is running"
     worker.kill()
     await terminate(orchestrator, workflow_id)
@@ -169,8 +179,8 @@ async def test_the_end_of_a_run_takes_its_leases_away(
         await manifest.commit(workflow_id, lease, 1, processed(), attempts=1)
     (only,) = await mirrors(orchestrator, workflow_id)
     data = only.state_data
-    assert (only.processed_documents, data["documents_remaining"]) == (1, 1)
-    assert (data["watermark"], data["beyond_watermark"], data["finished_since_last"]) == (1, [], [[0, 1]])
+    assert (only.processed_documents, data.documents_remaining) == (1, 1)
+    assert (data.watermark, data.beyond_watermark, data.finished_since_last) == (1, [], [[0, 1]])
     assert await differences(orchestrator, workflow_id) == []
 
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
-from temporalio.api.namespace.v1 import NamespaceConfig
-from temporalio.api.workflowservice.v1 import UpdateNamespaceRequest
+from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 
 from orchestration.audit import verify
 from orchestration.client.orchestrator import PipelineOrchestrator
@@ -19,34 +18,55 @@ from orchestration.embedded.stack import EmbeddedStack
 from orchestration.embedded.temporal import DYNAMIC_CONFIG
 from orchestration.settings import Settings
 from orchestration.settings.temporal import TemporalSettings
+from perdure.errors import ServerUnreachable
 from tests.chaos.outputs import document_rows
 from tests.chaos.papers import write_documents
 from tests.chaos.workers import ChaosWorker
 from tests.integration.shared_run import script
 from workflows.messages import PipelineOptions
 
+NAMESPACE = "forgetful"
 SHORTEST = timedelta(seconds=1)
 FORGET_SECONDS = 60.0
 
 
 @pytest.fixture
 async def forgetful(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Settings]:
-    """A server whose namespace keeps closed runs for a second; its own least would be an hour."""
+    """Return settings of a server with a namespace that keeps closed runs for a second.
+
+    By default the server accepts no retention below an hour. The namespace is made with that retention, because a
+    change of another namespace's retention reaches the server's cache only after some seconds: a run that ends before
+    that keeps the retention of a day.
+    """
     monkeypatch.setitem(DYNAMIC_CONFIG, "system.namespaceMinRetentionLocal", "1s")
     monkeypatch.setitem(DYNAMIC_CONFIG, "history.retentionTimerJitterDuration", "1s")
     stack = EmbeddedStack(tmp_path / "forgetful", postgres=False, default_ports=False)
     record = (await stack.up()).temporal
     assert record
     try:
-        temporal = TemporalSettings(record.address)
+        client = await connect_to(TemporalSettings(record.address))
         retention = Duration()
         retention.FromTimedelta(SHORTEST)
-        config = NamespaceConfig(workflow_execution_retention_ttl=retention)
-        client = await connect_to(temporal)
-        await client.workflow_service.update_namespace(UpdateNamespaceRequest(namespace="default", config=config))
+        await client.workflow_service.register_namespace(
+            RegisterNamespaceRequest(namespace=NAMESPACE, workflow_execution_retention_period=retention)
+        )
+        temporal = TemporalSettings(record.address, namespace=NAMESPACE)
+        await until_known(temporal)
         yield replace(settings, temporal=temporal)
     finally:
         await stack.down()
+
+
+async def until_known(temporal: TemporalSettings) -> None:
+    """Wait until the server's cache has the new namespace."""
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                await connect_to(temporal)
+            except ServerUnreachable:
+                await asyncio.sleep(0.1)
+            else:
+                return
 
 
 async def until_forgotten(orchestrator: PipelineOrchestrator, workflow_id: str) -> None:

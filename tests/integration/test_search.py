@@ -10,9 +10,10 @@ import pytest
 
 from orchestration.settings import Settings
 from orchestration.settings.temporal import TemporalSettings
+from perdure.analysis.annotations import EMBEDDING_DIMENSIONS, Chunk
 from perdure.analysis.chunking import chunk
 from perdure.analysis.embeddings import WordLlamaEmbedder
-from perdure.documents.document import EMBEDDING_DIMENSIONS, Chunk, DiscoveredDocument, ProcessedDocument
+from perdure.documents.document import DiscoveredDocument, ProcessedDocument
 from perdure.errors import RefusedCommand
 from perdure.manifest import Lease
 from perdure.services.search import Hit, SearchService

@@ -144,7 +144,7 @@ async def test_a_port_that_listens_is_healthy_and_a_closed_one_is_not() -> None:
         port = listening.getsockname()[1]
         assert (await asked(f"tcp://127.0.0.1:{port}")).status == "healthy"
     why = (await asked(f"tcp://127.0.0.1:{port}")).metadata["why"]
-    assert why == f"127.0.0.1:{port} takes no connection: Connection refused."
+    assert why == f"127.0.0.1:{port} accepts no connection: Connection refused."
 
 
 @pytest.mark.parametrize("scheme", ["http", "grpc", "postgresql"])
@@ -153,7 +153,7 @@ async def test_a_server_that_takes_connections_and_never_answers_is_unhealthy_in
         began = time.monotonic()
         state = await asked(f"{scheme}://127.0.0.1:{silent.getsockname()[1]}", timeout_seconds=0.5)
     assert time.monotonic() - began < 1.5
-    assert state.metadata["why"] == "It did not answer within 0.5 s."
+    assert state.metadata["why"] == "The service did not answer within 0.5 s."
 
 
 async def test_a_host_that_swallows_connections_is_unhealthy_in_time() -> None:
@@ -168,7 +168,7 @@ async def test_a_host_that_swallows_connections_is_unhealthy_in_time() -> None:
         began = time.monotonic()
         state = await asked(f"tcp://127.0.0.1:{full.getsockname()[1]}", timeout_seconds=0.5)
     assert time.monotonic() - began < 1.5
-    assert state.metadata["why"] == "It did not answer within 0.5 s."
+    assert state.metadata["why"] == "The service did not answer within 0.5 s."
 
 
 async def test_a_database_of_others_needs_nothing_of_ours(database_url: str) -> None:

@@ -1,4 +1,4 @@
-"""Histories with crashes in the middle: what is left of a run by kills, servers set back, services away and forks."""
+"""Scenarios with kills, set-back servers, service outages and forks, recorded for replay."""
 
 import asyncio
 import random
@@ -16,7 +16,7 @@ FEW_AT_A_TIME = PipelineOptions(concurrency=3)
 
 
 async def killed_often(client: PipelineOrchestrator, folder: Path) -> str:
-    """The worker dies again and again: in documents, in checkpoints, in workflow tasks, while it starts."""
+    """Kill the worker repeatedly: in documents, in checkpoints, in workflow tasks and at its start."""
     chance = random.Random(1)
     run = await client.start([str(papers(folder, 60))], workflow_id="killed-often", options=FEW_AT_A_TIME)
     for kill in range(KILLS):
@@ -30,7 +30,7 @@ async def killed_often(client: PipelineOrchestrator, folder: Path) -> str:
 
 
 async def set_back(client: PipelineOrchestrator, folder: Path) -> str:
-    """The database is restored from a dump of a third of the run, while the run goes on."""
+    """Restore the database from a dump of a third of the run while the run continues."""
     run = await client.start([str(papers(folder, 40))], workflow_id="set-back", options=ONE_AT_A_TIME)
     dump, dsn, tools = folder.with_suffix(".sql"), client.settings.database_url, installation() / "bin"
     await some_are_done(client, run.workflow_id, 8)
@@ -52,7 +52,7 @@ async def forked(client: PipelineOrchestrator, folder: Path) -> str:
 
 
 async def terminated(client: PipelineOrchestrator, folder: Path) -> str:
-    """Terminated in the middle, and begun anew from its latest checkpoint."""
+    """Terminate a run in the middle and resume it from its latest checkpoint."""
     run = await client.start([str(papers(folder, 30))], workflow_id="terminated", options=ONE_AT_A_TIME)
     await some_are_done(client, run.workflow_id, 6)
     await client.client.get_workflow_handle(run.workflow_id).terminate("for the record")
@@ -61,7 +61,7 @@ async def terminated(client: PipelineOrchestrator, folder: Path) -> str:
 
 
 async def breaker(client: PipelineOrchestrator, folder: Path) -> str:
-    """A service is away for so long that the run pauses itself; then it comes back."""
+    """Stop a service until the breaker pauses the run, then start the service again."""
     options = PipelineOptions(concurrency=1, breaker_seconds=1.0)
     run = await client.start([str(papers(folder, 80))], workflow_id="breaker", options=options)
     while (await client.status(run.workflow_id)).workflow_status != "paused":

@@ -1,4 +1,4 @@
-"""What is recorded for replay: runs of every kind, over small documents, with real servers and workers."""
+"""Scenarios recorded for replay: runs of every kind over small documents, with real servers and workers."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -17,7 +17,7 @@ Scenario = Callable[[PipelineOrchestrator, Path], Awaitable[str]]
 
 
 def papers(folder: Path, count: int, *, empty: int = 0) -> Path:
-    """A folder of small documents, some of them empty."""
+    """Write a folder of small documents, some of them empty, and return it."""
     folder.mkdir()
     for number in range(count):
         (folder / f"{number:02}.txt").write_text(f"Ada Lovelace met Charles Babbage on {number + 1} June 1833.")
@@ -51,7 +51,7 @@ async def refreshed(client: PipelineOrchestrator, folder: Path) -> str:
 
 
 async def failure(client: PipelineOrchestrator, folder: Path) -> str:
-    """Its source is an address that no activity can read, so that it fails at its first step."""
+    """Start a run whose source no activity can read, so that it fails at its first step."""
     run = await client.start([str(papers(folder, 1))], workflow_id="failure-template")
     pipeline = await client.original_input(run.workflow_id, run.run_id or "")
     await client.start_workflow("failure", pipeline.model_copy(update={"sources": ["gopher://nowhere"]}))
@@ -95,12 +95,12 @@ async def crash(client: PipelineOrchestrator, folder: Path) -> str:
     await some_are_done(client, run.workflow_id)
     assert client.worker
     client.worker.kill()
-    await client.wait(run.workflow_id)  # brings a worker back
+    await client.wait(run.workflow_id)  # starts a worker if none is alive
     return run.workflow_id
 
 
 async def outage(client: PipelineOrchestrator, folder: Path) -> str:
-    """Postgres goes away in the middle: quick tries, then a patient one."""
+    """Stop Postgres in the middle of a run: quick attempts, then attempts without a limit."""
     run = await client.start([str(papers(folder, 20))], workflow_id="outage", options=ONE_AT_A_TIME)
     await some_are_done(client, run.workflow_id)
     stack = EmbeddedStack(client.settings.data_dir, default_ports=False)
@@ -120,7 +120,7 @@ async def batches(client: PipelineOrchestrator, folder: Path) -> str:
 
 
 async def continued(client: PipelineOrchestrator, folder: Path) -> str:
-    """On a server that suggests to continue as new after few events."""
+    """Run on a server that suggests continue-as-new after few events."""
     run = await client.start([str(papers(folder, 30))], workflow_id="continued", options=ONE_AT_A_TIME)
     await client.wait(run.workflow_id)
     return run.workflow_id

@@ -1,4 +1,4 @@
-"""Every recorded history replays with the present workflow, inside the sandbox and with the real data converter."""
+"""Every recorded history replays with the present workflow, in the SDK's sandbox and with the real data converter."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -60,12 +60,12 @@ def history_of(path: Path) -> WorkflowHistory:
 
 
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: f"{path.parent.name}-{path.stem}")
-async def test_a_recorded_history_replays(path: Path) -> None:
+async def test_recorded_history_replays(path: Path) -> None:
     await replayer(DocumentPipeline).replay_workflow(history_of(path))
 
 
 class Computed(Interceptor):
-    """The checkpoints that a replay computes, in the order in which it hands them to the mirror."""
+    """Records the checkpoints that a replay computes, in their order."""
 
     def __init__(self) -> None:
         self.checkpoints: list[WorkflowCheckpoint] = []
@@ -87,14 +87,14 @@ class Computed(Interceptor):
 
 
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: f"{path.parent.name}-{path.stem}")
-async def test_a_replay_computes_the_very_checkpoints_that_its_history_has(path: Path) -> None:
-    """Else the next one would name a predecessor that no store has: a release is replaced in the middle of a run."""
+async def test_replay_computes_the_checkpoints_of_its_history(path: Path) -> None:
+    """A release may be replaced during a run: a differing checkpoint would name a predecessor that no store has."""
     history, computed = history_of(path), Computed()
     scheduled = [event.activity_task_scheduled_event_attributes for event in history.events]
     recorded = [
-        WorkflowCheckpoint.model_validate_json(one.input.payloads[0].data)
-        for one in scheduled
-        if one.activity_type.name == "mirror_checkpoint"
+        WorkflowCheckpoint.model_validate_json(scheduled_activity.input.payloads[0].data)
+        for scheduled_activity in scheduled
+        if scheduled_activity.activity_type.name == "mirror_checkpoint"
     ]
     plain = Replayer(
         workflows=[DocumentPipeline],
@@ -102,18 +102,18 @@ async def test_a_replay_computes_the_very_checkpoints_that_its_history_has(path:
         workflow_runner=UnsandboxedWorkflowRunner(),
         interceptors=[computed],
     )
-    whose = recorded[0].workflow_id if recorded else path.stem
-    await plain.replay_workflow(WorkflowHistory(whose, history.events))
-    assert [one.digest for one in computed.checkpoints] == [one.digest for one in recorded]
+    workflow_id = recorded[0].workflow_id if recorded else path.stem
+    await plain.replay_workflow(WorkflowHistory(workflow_id, history.events))
+    assert [checkpoint.digest for checkpoint in computed.checkpoints] == [checkpoint.digest for checkpoint in recorded]
 
 
-def test_no_recorded_history_has_gone() -> None:
+def test_no_recorded_history_was_removed() -> None:
     assert {path.stem for path in HISTORIES} >= SCENARIOS
 
 
 @workflow.defn(name=WORKFLOW_TYPE, sandboxed=False)
 class WaitsFirst:
-    """What an ungated change would be: a timer before everything else."""
+    """A workflow with an ungated change: a timer before its first activity."""
 
     @workflow.run
     async def run(self, pipeline: PipelineInput) -> Progress:
@@ -121,7 +121,7 @@ class WaitsFirst:
         raise AssertionError(pipeline)
 
 
-async def test_a_change_that_alters_commands_is_noticed() -> None:
+async def test_ungated_change_of_commands_fails_the_replay() -> None:
     happy = next(path for path in HISTORIES if path.stem == "happy")
     with pytest.raises(workflow.NondeterminismError):
         await replayer(WaitsFirst).replay_workflow(history_of(happy))

@@ -161,7 +161,7 @@ def test_workers_can_be_scaled() -> None:
 
 
 def test_a_worker_is_given_longer_to_stop_than_it_takes() -> None:
-    tree = ast.parse((ROOT / "worker.py").read_text(encoding="utf-8"))
+    tree = ast.parse((ROOT / "orchestration" / "program" / "wiring.py").read_text(encoding="utf-8"))
     grace = next(
         node.value.keywords[0].value
         for node in tree.body

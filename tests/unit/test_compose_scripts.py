@@ -7,10 +7,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -34,6 +35,19 @@ def run(script: str, environment: dict[str, str]) -> subprocess.CompletedProcess
         timeout=60,
         check=False,
     )
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait until the condition holds."""
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def status(process: subprocess.Popen[bytes]) -> str:
+    """Return the state in which the kernel has the process."""
+    return str(psutil.Process(process.pid).status())
 
 
 @contextmanager
@@ -136,14 +150,12 @@ def test_the_health_check_tells_a_live_worker_from_a_stopped_and_a_dead_one(tmp_
 
     assert health() == (1, f"no process holds a worker's slot in {slots.resolve()}\n")
     with process(sys.executable, "-c", HOLDER, slots / "worker-1.lock", folder=tmp_path) as worker:
-        deadline = time.monotonic() + 10
-        while not (tmp_path / "output").read_text() and time.monotonic() < deadline:
-            time.sleep(0.02)
+        until(lambda: bool((tmp_path / "output").read_text()))
         assert health() == (0, "")
         worker.send_signal(signal.SIGSTOP)
-        time.sleep(0.05)
+        until(lambda: status(worker) == psutil.STATUS_STOPPED)
         assert health() == (1, f"the worker, process {worker.pid}, is in state T\n")
         worker.send_signal(signal.SIGCONT)
-        time.sleep(0.05)
+        until(lambda: status(worker) != psutil.STATUS_STOPPED)
         assert health() == (0, "")
     assert health()[0] == 1

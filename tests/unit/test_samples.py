@@ -52,7 +52,7 @@ def story() -> str:
 
 
 def spellings() -> Iterator[str]:
-    truth = (ROOT / "docs/samples.md").read_text(encoding="utf-8").split("## Who is who")[1]
+    truth = (ROOT / "docs/samples.md").read_text(encoding="utf-8").split("## The ground truth of identities")[1]
     for row in truth.splitlines():
         if row.startswith("|"):
             yield from re.findall(r"`([^`]+)`", row)

@@ -10,8 +10,8 @@ import pytest
 from orchestration.settings import Settings, data_dir_from, wanted_servers
 from orchestration.settings.temporal import TemporalSettings
 from orchestration.settings.values import limit_variable
+from perdure.documents.limits import Limits
 from perdure.errors import EmbeddedServersNotRunning, InvalidConfiguration
-from perdure.sandbox.limits import Limits
 
 EXTERNAL = {
     "DATABASE_URL": "postgresql://me:secret@db.example:5432/perdure",

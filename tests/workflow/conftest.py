@@ -1,4 +1,4 @@
-"""Runs of `DocumentPipeline` in a scripted world, inside the sandbox."""
+"""Fixtures that run `DocumentPipeline` with scripted activities, inside the SDK's sandbox."""
 
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -23,7 +23,7 @@ PASSED_THROUGH = ("activities", "perdure", "pydantic", "numpy", "workflows.messa
 
 
 def worker_for(client: Client, world: World, task_queue: str, *, cached: bool = True) -> Worker:
-    """A worker for one world; uncached, every task replays the history, and what is not deterministic shows."""
+    """Return a worker for one world; without a cache every task replays the history and shows nondeterminism."""
     return Worker(
         client,
         task_queue=task_queue,
@@ -37,11 +37,23 @@ def worker_for(client: Client, world: World, task_queue: str, *, cached: bool = 
     )
 
 
+async def scheduled_batches(run: Handle) -> int:
+    """Return how many batches the workflow has handed out by the end of one more workflow task, as its history says.
+
+    The update changes nothing; whatever the workflow wants to hand out, it does in the task that carries the update.
+    """
+    concurrency = (await run.query(DocumentPipeline.progress)).concurrency
+    await run.execute_update(DocumentPipeline.set_concurrency, concurrency)
+    events = (await run.fetch_history()).events
+    scheduled = (event.activity_task_scheduled_event_attributes.activity_type.name for event in events)
+    return sum(name == "process_batch" for name in scheduled)
+
+
 @pytest.fixture
 async def begin(temporal_server: TemporalSettings) -> AsyncIterator[Begin]:
-    """Starts a run in a world: `begin(world, concurrency=…, open=…)`.
+    """Return a function that starts a run in a world: `begin(world, concurrency=…, open=…)`.
 
-    On the real server: the time-skipping one refuses to cancel an activity that has just ended, and stalls.
+    The runs use the real server: the time-skipping one refuses to cancel an activity that has just ended, and stalls.
     """
     client = await connect_to(temporal_server)
     async with AsyncExitStack() as stack:

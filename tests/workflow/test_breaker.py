@@ -1,4 +1,4 @@
-"""A service that stays unhealthy pauses the run, visibly, and its recovery lifts that; a person's pause is another."""
+"""The breaker: a service that stays unhealthy pauses the run; a user's pause is independent of it."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ import pytest
 
 from tests.replay.test_replay import replayer
 from tests.workflow.chains import check_chain
-from tests.workflow.conftest import Begin, Handle
+from tests.workflow.conftest import Begin, Handle, scheduled_batches
 from tests.workflow.test_waiting import until_waiting
 from tests.workflow.world import World, until
 from workflows.document_pipeline import DocumentPipeline
@@ -16,19 +16,25 @@ SICK = {"Letters": WHY}
 
 
 async def tripped(begin: Begin, world: World, *, seconds: float = 0.5) -> Handle:
-    """A run that the breaker has just paused, with documents left."""
+    """Start a run and wait until the breaker has paused it, with documents left."""
     world.unwell = dict(SICK)
     world.delay = lambda: 0.1
     run = await begin(world, concurrency=1, breaker_seconds=seconds)
     await until_waiting(run)
-    await until(lambda: bool(world.mirror) and world.mirror[-1].workflow_status == "paused", "a checkpoint says so")
+    await until(lambda: bool(world.mirror) and world.mirror[-1].workflow_status == "paused", "the pause is recorded")
     return run
 
 
-async def test_an_unhealthy_service_pauses_the_run_visibly_until_it_is_well_again(begin: Begin) -> None:
+async def until_captured(world: World, times: int) -> None:
+    """Wait until the run has asked for the services' states `times` more times."""
+    captures = len(world.requests_of("capture_service_states")) + times
+    await until(lambda: len(world.requests_of("capture_service_states")) >= captures, "services are asked again")
+
+
+async def test_unhealthy_service_pauses_the_run_until_it_is_healthy(begin: Begin) -> None:
     world = World(60)
     run = await tripped(begin, world)
-    await until(lambda: world.in_flight == 0, "what was in flight has finished")
+    await until(lambda: world.in_flight == 0, "the batches in flight have finished")
     progress = await run.query(DocumentPipeline.progress)
     assert progress.workflow_status == "paused"
     assert progress.waiting_for
@@ -36,29 +42,30 @@ async def test_an_unhealthy_service_pauses_the_run_visibly_until_it_is_well_agai
     assert "UTC (Connection refused); the run is paused" in progress.waiting_for
     shown = (await run.describe()).typed_search_attributes
     assert [pair.value for pair in shown if pair.key.name == "PipelineStatus"] == ["paused"]
-    breaker = world.mirror[-1].state_data["breaker"]
-    assert list(breaker["services"]) == ["Letters"]
-    done = len(world.done)
-    assert done < 60
-    await asyncio.sleep(1.5)
-    assert len(world.done) == done, "nothing is handed out"
+    breaker = world.mirror[-1].state_data.breaker
+    assert breaker is not None
+    assert list(breaker.services) == ["Letters"]
+    handed_out = await scheduled_batches(run)
+    assert handed_out == len(world.done) < 60
+    await until_captured(world, 2)
+    assert await scheduled_batches(run) == handed_out
     world.unwell.clear()
     world.delay = lambda: 0.0
     final = await run.result()
     assert (final.workflow_status, final.waiting_for, final.documents.quarantined) == ("completed", None, 0)
     chain = check_chain(world, run.id, status="completed")
-    statuses = [one.workflow_status for one in chain]
+    statuses = [checkpoint.workflow_status for checkpoint in chain]
     assert "paused" in statuses
     assert "in_progress" in statuses[statuses.index("paused") :]
-    assert all(("breaker" in one.state_data) == (one.workflow_status == "paused") for one in chain)
+    assert all((c.state_data.breaker is not None) == (c.workflow_status == "paused") for c in chain)
 
 
-async def test_it_trips_and_lifts_although_no_document_finishes(begin: Begin) -> None:
+async def test_breaker_trips_and_closes_while_no_document_finishes(begin: Begin) -> None:
     world = World(6)
     world.unwell = dict(SICK)
     world.hold(1, 2)
     run = await begin(world, concurrency=2, breaker_seconds=1.5)
-    await until(lambda: world.waiting[2] > 0, "two documents are in hand")
+    await until(lambda: world.waiting[2] > 0, "two documents are in flight")
     await until_waiting(run)
     assert len(world.done) == 1
     world.unwell.clear()
@@ -69,78 +76,78 @@ async def test_it_trips_and_lifts_although_no_document_finishes(begin: Begin) ->
     check_chain(world, run.id, status="completed")
 
 
-async def test_a_short_illness_pauses_nothing(begin: Begin) -> None:
+async def test_short_outage_of_a_service_does_not_pause_the_run(begin: Begin) -> None:
     world = World(30)
     world.unwell = dict(SICK)
     world.delay = lambda: 0.02
     run = await begin(world, concurrency=2, breaker_seconds=30)
-    await until(lambda: len(world.done) > 3, "it goes on")
+    await until(lambda: len(world.done) > 3, "further documents finish")
     world.unwell.clear()
     await run.result()
     chain = check_chain(world, run.id, status="completed")
-    assert {one.workflow_status for one in chain} == {"in_progress", "completed"}
+    assert {checkpoint.workflow_status for checkpoint in chain} == {"in_progress", "completed"}
 
 
 @pytest.mark.parametrize("service", ["Letters", "IdentityService"])
-async def test_a_run_without_a_breaker_never_pauses_itself(begin: Begin, service: str) -> None:
+async def test_run_without_a_breaker_never_pauses_itself(begin: Begin, service: str) -> None:
     world = World(8)
     world.unwell = {service: WHY}
     world.delay = lambda: 0.05
     run = await begin(world, concurrency=2)
     await run.result()
-    assert "paused" not in {one.workflow_status for one in check_chain(world, run.id, status="completed")}
+    assert "paused" not in {checkpoint.workflow_status for checkpoint in check_chain(world, run.id, status="completed")}
     assert len(world.requests_of("capture_service_states")) == len(world.mirror)
 
 
-async def test_lifting_the_breaker_leaves_a_persons_pause(begin: Begin) -> None:
+async def test_closing_the_breaker_keeps_a_users_pause(begin: Begin) -> None:
     world = World(60)
     run = await tripped(begin, world)
     await run.execute_update(DocumentPipeline.pause)
-    done = len(world.done) + world.in_flight
+    handed_out = await scheduled_batches(run)
     world.unwell.clear()
     await until_waiting(run, waiting=False)
     progress = await run.query(DocumentPipeline.progress)
     assert (progress.workflow_status, progress.waiting_for) == ("paused", None)
-    await asyncio.sleep(0.5)
-    assert len(world.done) <= done
+    assert await scheduled_batches(run) == handed_out
     world.delay = lambda: 0.0
     await run.execute_update(DocumentPipeline.unpause)
     await run.result()
     check_chain(world, run.id, status="completed")
 
 
-async def test_a_persons_unpause_does_not_lift_the_breaker(begin: Begin) -> None:
+async def test_users_unpause_does_not_close_the_breaker(begin: Begin) -> None:
     world = World(40)
     run = await tripped(begin, world)
-    await until(lambda: world.in_flight == 0, "what was in flight has finished")
+    await until(lambda: world.in_flight == 0, "the batches in flight have finished")
     progress = await run.execute_update(DocumentPipeline.unpause)
     assert progress.waiting_for
-    done = len(world.done)
-    await asyncio.sleep(0.5)
-    assert len(world.done) == done
+    handed_out = await scheduled_batches(run)
+    assert handed_out == len(world.done)
+    await until_captured(world, 1)
+    assert await scheduled_batches(run) == handed_out
     world.unwell.clear()
     world.delay = lambda: 0.0
     await run.result()
 
 
-async def test_while_the_run_waits_for_postgres_its_own_services_trip_nothing(begin: Begin) -> None:
+async def test_outage_of_postgres_does_not_trip_the_breaker(begin: Begin) -> None:
     world = World(6)
     world.hold(2)
-    run = await begin(world, concurrency=2, breaker_seconds=1)
+    run = await begin(world, concurrency=2, breaker_seconds=0.3)
     await world.until_held(2)
     world.away = {"process_batch", "mirror_checkpoint"}
     world.unwell = {"IdentityService": "Postgres is unavailable."}
     world.release()
     await until_waiting(run)
-    await asyncio.sleep(2.5)
+    await asyncio.sleep(1.5)  # five times as long as an illness may last
     assert "unhealthy" not in ((await run.query(DocumentPipeline.progress)).waiting_for or "")
     world.unwell.clear()
     world.away.clear()
     await run.result()
-    assert "paused" not in {one.workflow_status for one in check_chain(world, run.id, status="completed")}
+    assert "paused" not in {checkpoint.workflow_status for checkpoint in check_chain(world, run.id, status="completed")}
 
 
-async def test_a_run_held_back_can_be_cancelled(begin: Begin) -> None:
+async def test_run_paused_by_the_breaker_can_be_cancelled(begin: Begin) -> None:
     world = World(60)
     run = await tripped(begin, world)
     await run.cancel()
@@ -149,7 +156,7 @@ async def test_a_run_held_back_can_be_cancelled(begin: Begin) -> None:
     check_chain(world, run.id, status="cancelled")
 
 
-async def test_what_the_breaker_did_replays(begin: Begin) -> None:
+async def test_history_with_a_tripped_breaker_replays(begin: Begin) -> None:
     world = World(20)
     run = await tripped(begin, world)
     world.unwell.clear()

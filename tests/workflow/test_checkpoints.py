@@ -1,4 +1,4 @@
-"""P3 and the form of a checkpoint: gapless, chained, shared by a flood and one a document without one."""
+"""P3 and the content of checkpoints: no gap, one chain, one checkpoint a document or shared ones."""
 
 import json
 
@@ -10,7 +10,7 @@ from workflows.document_pipeline import DocumentPipeline
 from workflows.messages import ResumePoint
 
 
-async def test_one_document_at_a_time_gives_one_checkpoint_a_document(begin: Begin) -> None:
+async def test_documents_that_finish_one_at_a_time_get_one_checkpoint_each(begin: Begin) -> None:
     world = World(4)
     world.hold(0, 1, 2, 3)
     run = await begin(world, concurrency=1)
@@ -20,10 +20,10 @@ async def test_one_document_at_a_time_gives_one_checkpoint_a_document(begin: Beg
         await until(lambda done=ordinal: len(world.mirror) == done + 1, "its checkpoint is written")  # type: ignore[misc]  # bound now
     await run.result()
     chain = check_chain(world, run.id, status="completed")
-    assert [one.processed_documents for one in chain] == [1, 2, 3, 4, 4]
+    assert [checkpoint.processed_documents for checkpoint in chain] == [1, 2, 3, 4, 4]
 
 
-async def test_a_flood_of_documents_shares_checkpoints(begin: Begin) -> None:
+async def test_documents_that_finish_together_share_checkpoints(begin: Begin) -> None:
     world = World(30)
     world.hold("mirror_checkpoint")
     run = await begin(world, concurrency=30)
@@ -36,7 +36,7 @@ async def test_a_flood_of_documents_shares_checkpoints(begin: Begin) -> None:
     assert chain[-2].processed_documents == 30
 
 
-async def test_a_checkpoint_says_where_the_run_stands(begin: Begin) -> None:
+async def test_checkpoint_records_counts_position_and_services(begin: Begin) -> None:
     world = World(3)
     world.bad = {1}
     run = await begin(world, concurrency=1)
@@ -44,17 +44,17 @@ async def test_a_checkpoint_says_where_the_run_stands(begin: Begin) -> None:
     chain = check_chain(world, run.id, status="completed_with_failures")
     last = chain[-1]
     data = last.state_data
-    assert (data["documents_total"], data["documents_remaining"], data["documents_quarantined"]) == (3, 0, 1)
-    assert data["current_quality_score"] == QUALITY
-    assert data["watermark"] == 3
-    assert data["sources"] == ["file:///papers"]
+    assert (data.documents_total, data.documents_remaining, data.documents_quarantined) == (3, 0, 1)
+    assert data.current_quality_score == QUALITY
+    assert data.watermark == 3
+    assert data.sources == ["file:///papers"]
     assert last.metadata["run_id"] == run.result_run_id
-    events = [one.metadata["event_id"] for one in chain]
+    events = [checkpoint.metadata["event_id"] for checkpoint in chain]
     assert events == sorted(set(events))
     assert last.service_states["IdentityService"].status == "healthy"
 
 
-async def test_a_resumed_run_goes_on_with_the_chain(begin: Begin) -> None:
+async def test_resumed_run_continues_the_chain(begin: Begin) -> None:
     world = World(2)
     resume = ResumePoint(checkpoint_id="chk_x", sequence=7, digest="d7", epoch=3)
     run = await begin(world, resume=resume)
@@ -62,38 +62,41 @@ async def test_a_resumed_run_goes_on_with_the_chain(begin: Begin) -> None:
     chain = check_chain(world, run.id, status="completed", first=8)
     assert chain[0].previous_digest == "d7"
     assert chain[0].checkpoint_id == checkpoint_id(run.id, 8)
-    assert {one.epoch for one in chain} == {4}
+    assert {checkpoint.epoch for checkpoint in chain} == {4}
 
 
-async def test_a_resumed_run_covers_what_was_done_after_the_last_checkpoint(begin: Begin) -> None:
-    """Two documents were committed before the kill, and no checkpoint had been written."""
+async def test_resumed_run_covers_documents_committed_after_the_last_checkpoint(begin: Begin) -> None:
+    """An earlier run committed two documents, and the second run has no checkpoint yet."""
     world = World(2)
     run = await begin(world, open=True)
-    await until(lambda: len(world.mirror) > 0 and world.mirror[-1].processed_documents == 2, "both are covered")
+    await until(
+        lambda: len(world.mirror) > 0 and world.mirror[-1].processed_documents == 2,
+        "the checkpoint covers both",
+    )
     await run.execute_update(DocumentPipeline.close)
     await run.result()
 
     again = World(0)
     again.documents, again.done = world.documents, world.done
     resumed = await begin(again, open=True)
-    await until(lambda: len(again.mirror) == 1, "a checkpoint at once")
+    await until(lambda: len(again.mirror) == 1, "the resumed run writes a checkpoint")
     assert again.mirror[0].processed_documents == 2
     await resumed.execute_update(DocumentPipeline.close)
     await resumed.result()
 
 
-async def test_nothing_in_a_checkpoint_grows_with_the_number_of_documents(begin: Begin) -> None:
+async def test_size_of_a_checkpoint_does_not_depend_on_the_number_of_documents(begin: Begin) -> None:
     sizes = []
     for documents in (20, 2000):
         world = World(documents)
         run = await begin(world, batch_size=documents // 10)
         await run.result()
         chain = check_chain(world, run.id, status="completed")
-        sizes.append(max(len(json.dumps(one.model_dump(mode="json"))) for one in chain))
+        sizes.append(max(len(json.dumps(checkpoint.model_dump(mode="json"))) for checkpoint in chain))
     assert abs(sizes[1] - sizes[0]) < 100
 
 
-async def test_the_queries_answer_what_the_stores_have(begin: Begin) -> None:
+async def test_queries_return_the_checkpoint_that_the_stores_have(begin: Begin) -> None:
     world = World(2)
     world.hold(1)
     run = await begin(world, concurrency=1)

@@ -1,4 +1,4 @@
-"""A long run changes its history for a fresh one: nothing is lost or doubled, and what it carries stays small."""
+"""Continue-as-new: nothing is lost or repeated, and the state that is handed over stays small."""
 
 import asyncio
 import uuid
@@ -12,7 +12,7 @@ from orchestration.connection import connect_to
 from tests.chaos.short_histories import ShortHistories
 from tests.workflow.chains import check_chain
 from tests.workflow.conftest import Handle, worker_for
-from tests.workflow.world import World
+from tests.workflow.world import World, until
 from workflows.document_pipeline import DocumentPipeline
 from workflows.messages import AddDocuments, PipelineInput, PipelineOptions
 
@@ -39,20 +39,20 @@ async def start(client: Client, queue: str, **options: float) -> Handle:
 
 
 async def carried(client: Client, workflow_id: str, world: World) -> list[tuple[int, PipelineInput]]:
-    """Size in bytes and content of what each generation but the first began with, in order."""
-    found = []
-    for run_id in dict.fromkeys(str(one.metadata["run_id"]) for one in world.mirror):
+    """Return size in bytes and content of the input of each execution but the first, in order."""
+    inputs = []
+    for run_id in dict.fromkeys(str(checkpoint.metadata["run_id"]) for checkpoint in world.mirror):
         async for event in client.get_workflow_handle(workflow_id, run_id=run_id).fetch_history_events(page_size=1):
             payloads = event.workflow_execution_started_event_attributes.input.payloads
             (pipeline,) = await client.data_converter.decode(payloads, [PipelineInput])
             if pipeline.state:
-                found.append((len(payloads[0].data), pipeline))
+                inputs.append((len(payloads[0].data), pipeline))
             break
-    return found
+    return inputs
 
 
 @pytest.mark.timeout(120)
-async def test_what_is_carried_over_does_not_grow_with_documents(client: Client) -> None:
+async def test_state_at_continue_as_new_does_not_grow_with_documents(client: Client) -> None:
     largest = []
     for documents, batch_size in ((100, 1), (5000, 50)):
         world, queue = World(documents), uuid.uuid4().hex[:8]
@@ -62,12 +62,12 @@ async def test_what_is_carried_over_does_not_grow_with_documents(client: Client)
         assert final.documents.processed == documents
         check_chain(world, run.id, status="completed")
         inputs = await carried(client, run.id, world)
-        assert len(inputs) >= 3, "several generations, or this proves nothing"
+        assert len(inputs) >= 3, "several executions are needed for this test"
         largest.append(max(size for size, _ in inputs))
     assert largest[1] - largest[0] < 200, largest
 
 
-async def test_nothing_is_in_flight_or_uncovered_when_a_run_continues_as_new(client: Client) -> None:
+async def test_run_continues_as_new_with_nothing_in_flight_or_uncovered(client: Client) -> None:
     world, queue = World(60), uuid.uuid4().hex[:8]
     async with worker_for(client, world, queue):
         run = await start(client, queue, concurrency=4)
@@ -82,15 +82,15 @@ async def test_nothing_is_in_flight_or_uncovered_when_a_run_continues_as_new(cli
         assert state.latest
         assert state.latest.processed_documents == state.processed
     dispatches = [request.dispatch for request in world.requests_of("process_batch")]
-    assert len(dispatches) == len(set(dispatches)), "a fence is never used twice"
+    assert len(dispatches) == len(set(dispatches)), "a dispatch number is never used twice"
 
 
-async def test_an_open_run_takes_documents_through_many_generations(client: Client) -> None:
-    """`add_documents` that waits is told to ask again when the history changes, and adds nothing twice."""
+async def test_open_run_accepts_documents_across_continue_as_new(client: Client) -> None:
+    """A waiting `add_documents` answers `saved` false at continue-as-new, and a repeated one adds nothing twice."""
     world, queue = World(), uuid.uuid4().hex[:8]
     async with worker_for(client, world, queue):
         run = await start(client, queue, open=True)
-        handle = client.get_workflow_handle_for(DocumentPipeline.run, run.id)  # whichever generation there is
+        handle = client.get_workflow_handle_for(DocumentPipeline.run, run.id)  # the current execution
 
         async def add(name: str) -> None:
             request = AddDocuments(sources=[name], wait=True)
@@ -106,29 +106,31 @@ async def test_an_open_run_takes_documents_through_many_generations(client: Clie
     assert len(await carried(client, run.id, world)) >= 2
 
 
-async def test_a_pause_outlives_the_change_of_history(client: Client) -> None:
-    world, queue = World(40), uuid.uuid4().hex[:8]
+async def test_pause_survives_continue_as_new(client: Client) -> None:
+    world, queue, stops = World(40), uuid.uuid4().hex[:8], (8, 16, 24, 32)
+    world.hold(*stops)
     async with worker_for(client, world, queue):
         run = await start(client, queue, concurrency=3)
         handle = client.get_workflow_handle_for(DocumentPipeline.run, run.id)
-        for _ in range(4):
+        for stop in stops:
+            await world.until_held(stop)
             await handle.execute_update(DocumentPipeline.pause)
-            async with asyncio.timeout(20):
-                while not world.mirror or world.mirror[-1].workflow_status != "paused":
-                    await asyncio.sleep(0.01)
-            await asyncio.sleep(0.05)
+            world.release(stop)
+            await until(lambda: world.in_flight == 0, "batches in flight have finished")
+            await until(lambda: world.mirror[-1].workflow_status == "paused", "a checkpoint records the pause")
             handed_out = len(world.requests_of("process_batch"))
-            await asyncio.sleep(0.1)
+            for _ in range(2):  # workflow tasks in which a run that is not paused hands out batches
+                await handle.execute_update(DocumentPipeline.set_concurrency, 3)
             assert len(world.requests_of("process_batch")) == handed_out
             await handle.execute_update(DocumentPipeline.unpause)
-            await asyncio.sleep(0.1)
         await run.result()
     check_chain(world, run.id, status="completed")
+    assert len(await carried(client, run.id, world)) >= 1, "the history changed at least once"
 
 
 @pytest.mark.timeout(120)
-async def test_a_service_down_for_long_fills_no_history(client: Client) -> None:
-    """The breaker stays open over several histories, each of which asks on and is no longer than any other."""
+async def test_long_outage_of_a_service_does_not_lengthen_the_history(client: Client) -> None:
+    """The breaker stays tripped over several executions; each captures the services and stays short."""
     world, queue = World(30), uuid.uuid4().hex[:8]
     world.unwell = {"Letters": "Connection refused."}
     world.delay = lambda: 0.1
@@ -136,9 +138,10 @@ async def test_a_service_down_for_long_fills_no_history(client: Client) -> None:
         run = await start(client, queue, concurrency=1, breaker_seconds=0.5)
         first = (await run.describe()).run_id
         async with asyncio.timeout(60):
-            while not (world.mirror and world.mirror[-1].workflow_status == "paused"):
+            while not (world.mirror and world.mirror[-1].workflow_status == "paused" and world.in_flight == 0):
                 await asyncio.sleep(0.05)
-            await asyncio.sleep(1.0)  # what was in flight has its checkpoint as well
+            while world.mirror[-1].processed_documents < len(world.done):
+                await asyncio.sleep(0.05)
             held = len(world.mirror)
             while (await run.describe()).run_id == first:
                 await asyncio.sleep(0.2)

@@ -1,4 +1,4 @@
-"""However a run ends, its last checkpoint says how, and nothing comes after it."""
+"""The last checkpoint of every run records its final status, and no checkpoint follows."""
 
 import asyncio
 
@@ -34,7 +34,7 @@ async def outcome(run: Handle) -> BaseException | None:
 
 @pytest.mark.parametrize("heeded", [True, False], ids=["activity stops", "activity answers all the same"])
 @pytest.mark.parametrize("held", PHASES.values(), ids=PHASES.keys())
-async def test_a_run_cancelled_in_any_phase_ends_with_one_checkpoint_that_says_so(
+async def test_run_cancelled_in_any_phase_records_one_cancelled_checkpoint(
     begin: Begin, held: str, heeded: bool
 ) -> None:
     world = World(101 if held == "name_documents" else 6)  # names come in pages of 100
@@ -48,13 +48,13 @@ async def test_a_run_cancelled_in_any_phase_ends_with_one_checkpoint_that_says_s
     world.release()
     assert isinstance(await outcome(run), CancelledError)
     chain = check_chain(world, run.id, status="cancelled")
-    assert [one.workflow_status for one in chain].count("cancelled") == 1
+    assert [checkpoint.workflow_status for checkpoint in chain].count("cancelled") == 1
     assert len(world.requests_of("process_batch")) == dispatched, "nothing more is handed out"
     data = chain[-1].state_data
-    assert chain[-1].processed_documents + data["documents_cancelled"] == (data["documents_total"] or 0)
+    assert chain[-1].processed_documents + data.documents_cancelled == (data.documents_total or 0)
 
 
-async def test_cancelling_while_the_last_checkpoint_is_written_comes_too_late(begin: Begin) -> None:
+async def test_cancellation_during_the_last_checkpoint_has_no_effect(begin: Begin) -> None:
     for held in ("close_run", "capture_service_states", "mirror_checkpoint"):
         world = World(1)
         world.hold("build_analytics")
@@ -70,21 +70,21 @@ async def test_cancelling_while_the_last_checkpoint_is_written_comes_too_late(be
         check_chain(world, run.id, status="completed")
 
 
-async def test_a_paused_run_can_be_cancelled(begin: Begin) -> None:
+async def test_paused_run_can_be_cancelled(begin: Begin) -> None:
     world = World(3)
     world.hold(0)
     run = await begin(world, concurrency=1)
     await world.until_held(0)
     await run.execute_update(DocumentPipeline.pause)
     world.release()
-    await until(lambda: len(world.done) == 1, "what was in flight is done")
+    await until(lambda: len(world.done) == 1, "the batch in flight has finished")
     await run.cancel()
     assert isinstance(await outcome(run), CancelledError)
     chain = check_chain(world, run.id, status="cancelled")
-    assert chain[-1].state_data["documents_cancelled"] == 2
+    assert chain[-1].state_data.documents_cancelled == 2
 
 
-async def test_whoever_is_adding_when_a_run_is_cancelled_gets_an_answer(begin: Begin) -> None:
+async def test_addition_in_flight_at_a_cancellation_gets_an_answer(begin: Begin) -> None:
     world = World()
     world.hold("process_batch")
     run = await begin(world, open=True)
@@ -110,17 +110,17 @@ async def test_whoever_is_adding_when_a_run_is_cancelled_gets_an_answer(begin: B
     assert not (await adding.result()).saved
     assert isinstance(await outcome(run), CancelledError)
     chain = check_chain(world, run.id, status="cancelled")
-    assert chain[-1].state_data["documents_total"] == 2
-    assert chain[-1].state_data["documents_cancelled"] == 2, "what was added meanwhile is not forgotten"
+    assert chain[-1].state_data.documents_total == 2
+    assert chain[-1].state_data.documents_cancelled == 2, "what was added meanwhile is not forgotten"
 
 
-async def test_a_run_whose_sources_are_unusable_fails_with_the_reason(begin: Begin) -> None:
+async def test_run_with_unusable_sources_fails_with_the_reason(begin: Begin) -> None:
     world = World(2)
     world.refuse["discover"] = "The source /papers is a socket."
     run = await begin(world)
 
     async def mend_once_asked_again() -> None:
-        await until(lambda: len(world.requests_of("discover")) == 1, "it was refused")
+        await until(lambda: len(world.requests_of("discover")) == 1, "the first request was refused")
         world.refuse.clear()
 
     mending = asyncio.create_task(mend_once_asked_again())
@@ -135,8 +135,8 @@ async def test_a_run_whose_sources_are_unusable_fails_with_the_reason(begin: Beg
 
 
 @pytest.mark.parametrize("refused", ["mirror_checkpoint", "process_batch", "close_run", "build_analytics"])
-async def test_a_run_that_was_replaced_leaves_quietly_with_the_reason(begin: Begin, refused: str) -> None:
-    """Everything of it is refused from then on; it must neither hang nor write."""
+async def test_replaced_run_ends_with_the_reason_and_writes_nothing(begin: Begin, refused: str) -> None:
+    """The stores refuse every write of a replaced run; the run must neither hang nor write."""
     world = World(3)
     world.refuse = {
         name: "The run was taken over by a later one."
@@ -151,7 +151,7 @@ async def test_a_run_that_was_replaced_leaves_quietly_with_the_reason(begin: Beg
     assert world.mirror == []
 
 
-async def test_quarantined_documents_end_the_run_with_failures(begin: Begin) -> None:
+async def test_run_with_quarantined_documents_completes_with_failures(begin: Begin) -> None:
     world = World(4)
     world.bad = {0, 3}
     run = await begin(world)

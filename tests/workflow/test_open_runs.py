@@ -1,4 +1,4 @@
-"""An open run takes documents until it is closed, answers when they are covered, and refuses what comes too late."""
+"""An open run accepts documents until it is closed, and answers when a checkpoint covers them."""
 
 import asyncio
 
@@ -21,7 +21,7 @@ async def close(run: Handle) -> None:
     assert not progress.open
 
 
-async def test_adding_answers_when_a_checkpoint_covers_the_documents(begin: Begin) -> None:
+async def test_waiting_addition_answers_when_a_checkpoint_covers_it(begin: Begin) -> None:
     world = World()
     run = await begin(world, open=True)
     for number in (1, 2):
@@ -35,7 +35,7 @@ async def test_adding_answers_when_a_checkpoint_covers_the_documents(begin: Begi
     assert len(check_chain(world, run.id, status="completed")) == 3
 
 
-async def test_adding_waits_for_its_own_documents_only(begin: Begin) -> None:
+async def test_waiting_addition_waits_for_its_own_documents_only(begin: Begin) -> None:
     world = World(2)
     world.hold(0, 1)
     run = await begin(world, open=True, concurrency=4)
@@ -47,7 +47,7 @@ async def test_adding_waits_for_its_own_documents_only(begin: Begin) -> None:
     check_chain(world, run.id, status="completed")
 
 
-async def test_adding_without_waiting_answers_at_once(begin: Begin) -> None:
+async def test_addition_without_wait_answers_at_once(begin: Begin) -> None:
     world = World()
     world.hold("process_batch")
     run = await begin(world, open=True)
@@ -60,7 +60,7 @@ async def test_adding_without_waiting_answers_at_once(begin: Begin) -> None:
     check_chain(world, run.id, status="completed")
 
 
-async def test_adding_what_is_known_and_done_answers_at_once(begin: Begin) -> None:
+async def test_addition_of_finished_documents_answers_at_once(begin: Begin) -> None:
     world = World()
     run = await begin(world, open=True)
     first = await add(run, "a.txt")
@@ -72,7 +72,7 @@ async def test_adding_what_is_known_and_done_answers_at_once(begin: Begin) -> No
     check_chain(world, run.id, status="completed")
 
 
-async def test_adding_what_an_earlier_run_finished_answers_once_a_checkpoint_covers_it(begin: Begin) -> None:
+async def test_addition_of_an_earlier_runs_documents_waits_for_a_checkpoint(begin: Begin) -> None:
     world = World(1)
     world.done = {0: "processed"}
     run = await begin(world, open=True)
@@ -83,7 +83,7 @@ async def test_adding_what_an_earlier_run_finished_answers_once_a_checkpoint_cov
     await run.result()
 
 
-async def test_many_may_add_at_once(begin: Begin) -> None:
+async def test_concurrent_additions_all_succeed(begin: Begin) -> None:
     world = World()
     run = await begin(world, open=True, concurrency=3)
     answers = await asyncio.gather(*[add(run, f"{number}.txt") for number in range(12)])
@@ -95,7 +95,7 @@ async def test_many_may_add_at_once(begin: Begin) -> None:
     check_chain(world, run.id, status="completed")
 
 
-async def test_a_closed_run_ends_only_when_what_is_being_added_is_done(begin: Begin) -> None:
+async def test_closed_run_ends_after_additions_in_flight_have_finished(begin: Begin) -> None:
     world = World()
     world.hold("add_documents")
     run = await begin(world, open=True)
@@ -113,7 +113,7 @@ async def test_a_closed_run_ends_only_when_what_is_being_added_is_done(begin: Be
 
 
 @pytest.mark.parametrize("opened", [True, False])
-async def test_a_run_that_is_closed_takes_no_more(begin: Begin, opened: bool) -> None:
+async def test_closed_run_refuses_additions(begin: Begin, opened: bool) -> None:
     world = World(1)
     world.hold(0)
     run = await begin(world, open=opened)
@@ -128,7 +128,7 @@ async def test_a_run_that_is_closed_takes_no_more(begin: Begin, opened: bool) ->
     assert world.requests_of("add_documents") == []
 
 
-async def test_adding_nothing_is_refused(begin: Begin) -> None:
+async def test_empty_addition_is_refused(begin: Begin) -> None:
     world = World()
     run = await begin(world, open=True)
     with pytest.raises(WorkflowUpdateFailedError) as refused:
@@ -138,19 +138,19 @@ async def test_adding_nothing_is_refused(begin: Begin) -> None:
     await run.result()
 
 
-async def test_an_open_run_waits_for_more_when_all_is_done(begin: Begin) -> None:
+async def test_open_run_waits_for_additions_when_all_documents_are_finished(begin: Begin) -> None:
     world = World(1)
     run = await begin(world, open=True)
-    await until(lambda: bool(world.mirror), "its document is covered")
+    await until(lambda: bool(world.mirror), "a checkpoint covers the document")
     progress = await run.query(DocumentPipeline.progress)
     assert (progress.workflow_status, progress.open, progress.documents.remaining) == ("in_progress", True, 0)
-    await until(lambda: world.mirror[-1].state_data["options"]["open"] is True, "a resumption would be open as well")
+    await until(lambda: world.mirror[-1].state_data.options["open"] is True, "a resumption would be open too")
     await close(run)
     await run.result()
-    assert world.mirror[-1].state_data["options"]["open"] is False
+    assert world.mirror[-1].state_data.options["open"] is False
 
 
-async def test_an_addition_that_is_refused_says_why_and_the_run_goes_on(begin: Begin) -> None:
+async def test_refused_addition_gives_the_reason_and_the_run_continues(begin: Begin) -> None:
     world = World(1)
     world.refuse["add_documents"] = "The source is a socket."
     world.refuse_as = "InvalidSource"

@@ -1,4 +1,4 @@
-"""Postgres set back to an older backup: the run notices, says so, and does again exactly what was lost."""
+"""A database restored from an older backup: the run reports the loss and repeats exactly the lost documents."""
 
 import asyncio
 from collections import Counter
@@ -16,7 +16,7 @@ COUNT = 8
 
 
 def times_processed(world: World) -> Counter[tuple[int, int]]:
-    """How often each ordinal of each epoch was processed to its end or tried."""
+    """Return how often each ordinal of each epoch was processed."""
     return Counter((request.epoch, request.first) for request in world.requests_of("process_batch"))
 
 
@@ -27,19 +27,19 @@ async def settled(world: World, run: Handle) -> list[WorkflowCheckpoint]:
     assert final.recovered.startswith("The database was set back: ")
     assert len(world.done) == len(world.documents)
     chain = world.mirror
-    assert [one.sequence for one in chain] == list(range(1, len(chain) + 1))
+    assert [checkpoint.sequence for checkpoint in chain] == list(range(1, len(chain) + 1))
     assert chain[-1].processed_documents == len(world.documents)
-    told = [one.metadata["recovered"] for one in chain if "recovered" in one.metadata]
-    assert told == [final.recovered], "one checkpoint tells of the loss"
+    recorded = [checkpoint.metadata["recovered"] for checkpoint in chain if "recovered" in checkpoint.metadata]
+    assert recorded == [final.recovered], "exactly one checkpoint marks the loss"
     return chain
 
 
 @pytest.mark.parametrize("cached", [True, False], ids=["cached", "replayed at each task"])
-async def test_a_run_whose_database_was_set_back_does_again_exactly_what_was_lost(begin: Begin, cached: bool) -> None:
+async def test_run_with_a_set_back_database_repeats_exactly_the_lost_documents(begin: Begin, cached: bool) -> None:
     world = World(COUNT)
     world.hold(5)
     run = await begin(world, cached=cached, concurrency=1)
-    await until(lambda: bool(world.mirror) and world.mirror[-1].processed_documents == 5, "five are saved")
+    await until(lambda: bool(world.mirror) and world.mirror[-1].processed_documents == 5, "the checkpoint covers five")
     world.set_back(documents=3, checkpoints=1)
     world.release()
     await settled(world, run)
@@ -51,13 +51,13 @@ async def test_a_run_whose_database_was_set_back_does_again_exactly_what_was_los
     assert world.mirror[-1].epoch == 2
 
 
-async def test_batches_in_flight_at_that_moment_are_refused_and_done_again(begin: Begin) -> None:
+async def test_batches_in_flight_at_a_set_back_are_refused_and_repeated(begin: Begin) -> None:
     world = World(COUNT)
     world.hold(4, 5, 6)
     run = await begin(world, concurrency=3)
     for ordinal in (4, 5, 6):
         await world.until_held(ordinal)
-    await until(lambda: bool(world.mirror) and world.mirror[-1].processed_documents == 4, "four are saved")
+    await until(lambda: bool(world.mirror) and world.mirror[-1].processed_documents == 4, "the checkpoint covers four")
     world.set_back(documents=1, checkpoints=0)
     world.release()
     await settled(world, run)
@@ -65,7 +65,7 @@ async def test_batches_in_flight_at_that_moment_are_refused_and_done_again(begin
 
 
 @pytest.mark.parametrize("at", ["resolve_identities", "build_analytics", "close_run"])
-async def test_a_loss_at_the_very_end_is_noticed_too(begin: Begin, at: str) -> None:
+async def test_set_back_during_the_last_steps_is_detected(begin: Begin, at: str) -> None:
     world = World(4)
     world.hold(at)
     run = await begin(world)
@@ -75,11 +75,11 @@ async def test_a_loss_at_the_very_end_is_noticed_too(begin: Begin, at: str) -> N
     await settled(world, run)
 
 
-async def test_documents_added_at_that_moment_are_added_once_it_has_recovered(begin: Begin) -> None:
+async def test_addition_during_a_set_back_succeeds_after_the_recovery(begin: Begin) -> None:
     world = World(2)
     world.hold("add_documents")
     run = await begin(world, open=True)
-    await until(lambda: bool(world.mirror) and world.mirror[-1].processed_documents == 2, "both are saved")
+    await until(lambda: bool(world.mirror) and world.mirror[-1].processed_documents == 2, "the checkpoint covers both")
     adding = asyncio.create_task(
         run.execute_update(DocumentPipeline.add_documents, AddDocuments(sources=["new"], wait=True))
     )
@@ -93,7 +93,7 @@ async def test_documents_added_at_that_moment_are_added_once_it_has_recovered(be
     assert world.documents.count("new") == 1
 
 
-async def test_a_run_that_cannot_be_brought_together_with_its_stores_gives_up_and_says_why(begin: Begin) -> None:
+async def test_run_fails_with_the_reason_after_three_recoveries_in_vain(begin: Begin) -> None:
     world = World(2)
     world.refuse = {"process_batch": "Something is wrong for good."}
     run = await begin(world)

@@ -1,4 +1,4 @@
-"""P8, second half: while something is away a run waits, says what for, quarantines nothing, and costs no history."""
+"""P8, second half: during an outage a run waits, shows the reason, quarantines nothing, and adds no history."""
 
 import asyncio
 
@@ -17,13 +17,18 @@ async def until_waiting(run: Handle, *, waiting: bool = True) -> None:
 
 
 ACTIVITIES = [
-    *("discover", "process_batch", "capture_service_states", "mirror_checkpoint"),
-    *("resolve_identities", "build_analytics", "close_run"),
+    "discover",
+    "process_batch",
+    "capture_service_states",
+    "mirror_checkpoint",
+    "resolve_identities",
+    "build_analytics",
+    "close_run",
 ]
 
 
 @pytest.mark.parametrize("away", ACTIVITIES)
-async def test_a_run_waits_for_what_is_away_says_so_and_goes_on(begin: Begin, away: str) -> None:
+async def test_run_waits_for_a_dependency_shows_the_reason_and_continues(begin: Begin, away: str) -> None:
     world = World(3)
     world.away = {away}
     run = await begin(world, concurrency=2)
@@ -39,28 +44,28 @@ async def test_a_run_waits_for_what_is_away_says_so_and_goes_on(begin: Begin, aw
     check_chain(world, run.id, status="completed")
 
 
-async def test_an_outage_however_long_costs_a_constant_number_of_events(begin: Begin) -> None:
+async def test_outage_of_any_length_costs_a_constant_number_of_events(begin: Begin) -> None:
     world = World(4)
     world.away = {"process_batch"}
     run = await begin(world, concurrency=2)
-    await until(lambda: len(world.requests_of("process_batch")) >= 8, "every batch is tried patiently")
+    await until(lambda: len(world.requests_of("process_batch")) >= 8, "the attempts without a limit have begun")
     await until_waiting(run)
     before = (await run.describe()).history_length
     tried = len(world.requests_of("process_batch"))
-    await until(lambda: len(world.requests_of("process_batch")) >= tried + 4, "it goes on trying")
+    await until(lambda: len(world.requests_of("process_batch")) >= tried + 4, "further attempts follow")
     assert (await run.describe()).history_length == before
     world.away.clear()
     await run.result()
     check_chain(world, run.id, status="completed")
 
 
-async def test_a_run_says_what_it_waits_for_while_other_documents_go_on(begin: Begin) -> None:
-    """One file's disk is away: the others finish, and their success does not hide that."""
+async def test_reason_for_waiting_stays_while_other_documents_finish(begin: Begin) -> None:
+    """One document's disk is away; the other documents finish, and their success does not hide the reason."""
     world = World(6)
     world.away = {0}
     run = await begin(world, concurrency=2)
-    await until(lambda: len(world.done) == 5, "all others are done")
-    await until(lambda: world.mirror[-1].processed_documents == 5, "and covered")
+    await until(lambda: len(world.done) == 5, "the other documents are finished")
+    await until(lambda: world.mirror[-1].processed_documents == 5, "the checkpoint covers five")
     await until_waiting(run)
     assert (await run.query(DocumentPipeline.progress)).waiting_for == AWAY
     world.away.clear()
@@ -68,7 +73,7 @@ async def test_a_run_says_what_it_waits_for_while_other_documents_go_on(begin: B
     check_chain(world, run.id, status="completed")
 
 
-async def test_a_batch_tried_anew_has_a_later_fence(begin: Begin) -> None:
+async def test_batch_scheduled_again_has_a_later_dispatch(begin: Begin) -> None:
     world = World(1)
     world.away = {"process_batch"}
     run = await begin(world)
@@ -81,7 +86,7 @@ async def test_a_batch_tried_anew_has_a_later_fence(begin: Begin) -> None:
     assert dispatches == sorted(dispatches)
 
 
-async def test_a_waiting_run_can_be_paused_and_cancelled(begin: Begin) -> None:
+async def test_waiting_run_can_be_paused_and_cancelled(begin: Begin) -> None:
     world = World(2)
     world.away = {"process_batch"}
     run = await begin(world)
@@ -91,4 +96,4 @@ async def test_a_waiting_run_can_be_paused_and_cancelled(begin: Begin) -> None:
     with pytest.raises(Exception, match="Workflow execution failed"):
         await run.result()
     chain = check_chain(world, run.id, status="cancelled")
-    assert chain[-1].state_data["documents_cancelled"] == 2
+    assert chain[-1].state_data.documents_cancelled == 2

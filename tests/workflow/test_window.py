@@ -1,4 +1,4 @@
-"""The window: never wider than asked, changed and paused while the run goes on, and indifferent to order."""
+"""The window: its width, its changes and pauses during a run, and completion in any order."""
 
 import pytest
 from temporalio.client import WorkflowUpdateFailedError
@@ -11,7 +11,7 @@ from workflows.messages import MAX_CONCURRENCY
 
 
 @pytest.mark.parametrize("concurrency", [1, 3, 7])
-async def test_never_more_batches_are_in_flight_than_asked(begin: Begin, concurrency: int) -> None:
+async def test_window_never_exceeds_the_requested_concurrency(begin: Begin, concurrency: int) -> None:
     world = World(10)
     world.hold("process_batch")
     run = await begin(world, concurrency=concurrency)
@@ -22,7 +22,7 @@ async def test_never_more_batches_are_in_flight_than_asked(begin: Begin, concurr
     check_chain(world, run.id, status="completed")
 
 
-async def test_the_width_changes_while_the_run_goes_on(begin: Begin) -> None:
+async def test_window_width_changes_while_the_run_works(begin: Begin) -> None:
     world = World(12)
     world.hold(*range(12))
     run = await begin(world, concurrency=2)
@@ -32,7 +32,7 @@ async def test_the_width_changes_while_the_run_goes_on(begin: Begin) -> None:
     await until(lambda: world.in_flight == 5, "five in flight")
     await run.execute_update(DocumentPipeline.set_concurrency, 1)
     world.release(0, 1, 2, 3)
-    await until(lambda: len(world.done) == 4, "four are done")
+    await until(lambda: len(world.done) == 4, "four documents are finished")
     world.release(4)
     await until(lambda: world.in_flight == 1 and len(world.done) == 5, "one in flight")
     world.widest = 0
@@ -40,11 +40,11 @@ async def test_the_width_changes_while_the_run_goes_on(begin: Begin) -> None:
     await run.result()
     assert world.widest == 1
     chain = check_chain(world, run.id, status="completed")
-    assert chain[-1].state_data["options"]["concurrency"] == 1, "a resumption keeps the width"
+    assert chain[-1].state_data.options["concurrency"] == 1, "a resumption keeps the width"
 
 
 @pytest.mark.parametrize("wrong", [0, -1, MAX_CONCURRENCY + 1])
-async def test_an_impossible_width_is_refused_with_a_sentence(begin: Begin, wrong: int) -> None:
+async def test_impossible_concurrency_is_refused_with_one_sentence(begin: Begin, wrong: int) -> None:
     world = World(1)
     world.hold(0)
     run = await begin(world)
@@ -55,41 +55,41 @@ async def test_an_impossible_width_is_refused_with_a_sentence(begin: Begin, wron
     await run.result()
 
 
-async def test_completion_out_of_order_is_a_watermark_and_a_few_ranges(begin: Begin) -> None:
+async def test_completion_out_of_order_gives_a_watermark_and_ranges(begin: Begin) -> None:
     world = World(6)
     world.hold(0, 2)
     run = await begin(world, concurrency=6)
-    await until(lambda: bool(world.mirror) and world.mirror[-1].processed_documents == 4, "four are covered")
+    await until(lambda: bool(world.mirror) and world.mirror[-1].processed_documents == 4, "the checkpoint covers four")
     data = world.mirror[-1].state_data
-    assert (data["watermark"], data["beyond_watermark"]) == (0, [[1, 2], [3, 6]])
+    assert (data.watermark, data.beyond_watermark) == (0, [[1, 2], [3, 6]])
     world.release(0)
-    await until(lambda: world.mirror[-1].processed_documents == 5, "five are covered")
+    await until(lambda: world.mirror[-1].processed_documents == 5, "the checkpoint covers five")
     data = world.mirror[-1].state_data
-    assert (data["watermark"], data["beyond_watermark"]) == (2, [[3, 6]])
+    assert (data.watermark, data.beyond_watermark) == (2, [[3, 6]])
     world.release()
     await run.result()
     chain = check_chain(world, run.id, status="completed")
-    assert (chain[-1].state_data["watermark"], chain[-1].state_data["beyond_watermark"]) == (6, [])
+    assert (chain[-1].state_data.watermark, chain[-1].state_data.beyond_watermark) == (6, [])
 
 
-async def test_a_paused_run_hands_out_nothing_and_says_so(begin: Begin) -> None:
+async def test_paused_run_hands_out_no_batch_and_records_the_pause(begin: Begin) -> None:
     world = World(6)
     world.hold(0, 1)
     run = await begin(world, concurrency=2)
     await until(lambda: world.in_flight == 2, "two in flight")
     assert (await run.execute_update(DocumentPipeline.pause)).workflow_status == "paused"
-    await until(lambda: bool(world.mirror), "a checkpoint says paused")
+    await until(lambda: bool(world.mirror), "the pause is recorded")
     assert world.mirror[-1].workflow_status == "paused"
     world.release()
-    await until(lambda: world.mirror[-1].processed_documents == 2, "what was in flight finished")
+    await until(lambda: world.mirror[-1].processed_documents == 2, "a checkpoint covers the batches in flight")
     assert len(world.requests_of("process_batch")) == 2
     assert (await run.execute_update(DocumentPipeline.unpause)).workflow_status == "in_progress"
     await run.result()
     chain = check_chain(world, run.id, status="completed")
-    assert [one.workflow_status for one in chain][:2] == ["paused", "paused"]
+    assert [checkpoint.workflow_status for checkpoint in chain][:2] == ["paused", "paused"]
 
 
-async def test_pausing_twice_is_pausing_once(begin: Begin) -> None:
+async def test_repeated_pause_equals_one_pause(begin: Begin) -> None:
     world = World(2)
     world.hold(0)
     run = await begin(world, concurrency=1)
@@ -102,10 +102,10 @@ async def test_pausing_twice_is_pausing_once(begin: Begin) -> None:
     world.release()
     await run.result()
     chain = check_chain(world, run.id, status="completed")
-    assert [one.workflow_status for one in chain].count("paused") == 1
+    assert [checkpoint.workflow_status for checkpoint in chain].count("paused") == 1
 
 
-async def test_batches_of_a_size_that_was_asked_cover_the_queue(begin: Begin) -> None:
+async def test_batches_of_a_requested_size_cover_the_queue(begin: Begin) -> None:
     world = World(10)
     run = await begin(world, batch_size=4)
     await run.result()
@@ -114,7 +114,7 @@ async def test_batches_of_a_size_that_was_asked_cover_the_queue(begin: Begin) ->
     check_chain(world, run.id, status="completed")
 
 
-async def test_each_batch_has_a_fence_of_its_own(begin: Begin) -> None:
+async def test_each_batch_has_its_own_dispatch(begin: Begin) -> None:
     world = World(10)
     run = await begin(world, concurrency=3)
     await run.result()
@@ -122,7 +122,7 @@ async def test_each_batch_has_a_fence_of_its_own(begin: Begin) -> None:
     assert sorted(dispatches) == list(range(1, 11))
 
 
-async def test_an_empty_manifest_completes(begin: Begin) -> None:
+async def test_run_over_an_empty_manifest_completes(begin: Begin) -> None:
     world = World(0)
     run = await begin(world)
     final = await run.result()

@@ -1,6 +1,6 @@
-"""A world for workflow tests: activities of the product's names whose every move the test decides.
+"""Scripted activities for workflow tests, under the names of the product's activities.
 
-What the product's own activities do is tested with them; here it is only what the workflow makes of their answers.
+Other tests check the product's activities. These tests check how the workflow reacts to the answers of activities.
 """
 
 import asyncio
@@ -21,14 +21,14 @@ from activities.manifest import (
     DiscoverRequest,
     DiscoverResult,
     NamesRequest,
-    Totals,
 )
 from activities.recovery import RecoverRequest, RecoverResult
 from activities.services import AnalyticsResult, IdentityResult, ServiceRequest
 from perdure.checkpoint import ServiceState, WorkflowCheckpoint
+from perdure.manifest import ManifestTotals
 
 QUALITY = 0.5
-SECONDS = 20.0
+SECONDS = 60.0
 SET_BACK = "The database was restored or replaced."
 AWAY = "Postgres is unavailable: connection refused"
 
@@ -36,8 +36,8 @@ AWAY = "Postgres is unavailable: connection refused"
 class World:
     """In-memory documents and mirror, with a gate before each kind of activity.
 
-    `hold` makes activities wait until they are `release`d, `away` makes them fail as if Postgres were gone, `refuse`
-    makes them fail for good. A key is an activity's name, or for batches the first ordinal of one.
+    `hold` makes activities wait until `release`. `away` makes them fail as if Postgres were away. `refuse` makes them
+    fail for good. A key is an activity's name, or the first ordinal of a batch.
     """
 
     def __init__(self, documents: int = 0) -> None:
@@ -56,13 +56,13 @@ class World:
         self.refuse: dict[str | int, str] = {}
         self.refuse_as = "StaleWriter"
         self.epoch = 1
-        """The latest that was given out; whoever comes with an older one is refused."""
+        """The latest epoch that was given out; requests of an older epoch are refused."""
         self.unwell: dict[str, str] = {}
-        """Services that are unhealthy, and why."""
+        """Unhealthy services by name, with the reason."""
         self.waiting: Counter[str | int] = Counter()
         self.closed_as: list[str] = []
         self.stubborn = False
-        """Activities answer although they are cancelled."""
+        """Whether activities complete although they are cancelled."""
         self.delay: Callable[[], float] = lambda: 0.0
         self._held: set[str | int] = set()
 
@@ -70,11 +70,11 @@ class World:
         self._held.update(keys)
 
     def release(self, *keys: str | int) -> None:
-        """Let go what is named, or everything."""
+        """Let the named activities continue, or all of them."""
         self._held.difference_update(keys or list(self._held))
 
     async def until_held(self, key: str | int) -> None:
-        """An activity of this key waits to be released."""
+        """Wait until an activity of this key is held."""
         await until(lambda: self.waiting[key] > 0, f"{key} is held")
 
     def requests_of(self, name: str) -> list[Any]:
@@ -83,8 +83,15 @@ class World:
     @property
     def activities(self) -> list[Callable[..., Any]]:
         return [
-            *(self.discover, self.add_documents, self.name_documents, self.close_run, self.process_batch),
-            *(self.capture_service_states, self.mirror_checkpoint, self.resolve_identities, self.build_analytics),
+            self.discover,
+            self.add_documents,
+            self.name_documents,
+            self.close_run,
+            self.process_batch,
+            self.capture_service_states,
+            self.mirror_checkpoint,
+            self.resolve_identities,
+            self.build_analytics,
             self.recover,
         ]
 
@@ -111,8 +118,7 @@ class World:
             raise ApplicationError(SET_BACK, type="StoreSetBack", non_retryable=True)
 
     def set_back(self, documents: int, checkpoints: int) -> None:
-        """As a database that is restored from a backup: the first so many documents have results, checkpoints are
-        there, and the epoch is unknown."""
+        """Act as a database restored from a backup: keep the first documents and checkpoints, and forget the epoch."""
         self.done = {position: self.done[position] for position in range(documents) if position in self.done}
         del self.mirror[checkpoints:]
         self.epoch = 0
@@ -120,10 +126,10 @@ class World:
     def _names(self, first: int, end: int) -> list[str]:
         return [self.documents[position] for position in self.queue[first:end]]
 
-    def _totals(self) -> Totals:
+    def _totals(self) -> ManifestTotals:
         processed = sum(status == "processed" for status in self.done.values())
         pending = len(self.documents) - len(self.done) - self.cancelled
-        return Totals(
+        return ManifestTotals(
             total=len(self.documents),
             processed=processed,
             quarantined=len(self.done) - processed,
@@ -158,12 +164,12 @@ class World:
     @activity.defn(name="recover")
     async def recover(self, request: RecoverRequest) -> RecoverResult:
         await self._gate("recover", request)
-        if self.epoch == request.epoch + 1:  # an earlier attempt had claimed it already
+        if self.epoch == request.epoch + 1:  # an earlier attempt of this recovery has claimed it
             pass
         elif self.epoch > request.epoch:
             raise ApplicationError("The run was taken over by a later one.", type="StaleWriter", non_retryable=True)
         self.epoch = request.epoch + 1
-        sent = {one.sequence: one for one in self.requests_of("mirror_checkpoint")}
+        sent = {request.sequence: request for request in self.requests_of("mirror_checkpoint")}
         known = len(self.mirror)
         self.mirror += [sent[sequence] for sequence in sorted(sent) if sequence > known]
         self.queue = [position for position in range(len(self.documents)) if position not in self.done]
@@ -224,7 +230,7 @@ class World:
         return AnalyticsResult(nodes=1, edges=0)
 
     @activity.defn(name="close_run")
-    async def close_run(self, request: CloseRequest) -> Totals:
+    async def close_run(self, request: CloseRequest) -> ManifestTotals:
         await self._gate("close_run", request)
         self.closed_as.append(request.status)
         if request.status == "cancelled":

@@ -1,1 +1,5 @@
-"""Computations that take long or much memory, each in a process of its own that ends with its worker."""
+"""Runs a trusted computation that takes long or much memory in a process of its own, which ends with its worker.
+
+Imports `perdure.errors` and `perdure.sandbox.child_lifetime` only. Rows of plain values go in and out.
+Start with `parent.py` (the worker's side); `child.py` is the other side.
+"""

@@ -1,6 +1,6 @@
-"""How a worker and its subprocess talk: blocks of rows, each run of them ended by an empty one.
+"""The messages between a worker and its computation: sequences of blocks of rows, each ended by an empty block.
 
-Only plain tuples travel, a block at a time; between runs of them a string may say what the next is about.
+A row is a tuple of plain values. Between sequences, a text may name the kind of the next one.
 """
 
 import marshal
@@ -10,39 +10,39 @@ from itertools import islice
 from typing import Any, BinaryIO
 
 LENGTH = struct.Struct("!I")
-"""Goes before every block: how many bytes follow."""
+"""Precedes every block: the number of bytes that follow."""
 ROWS = 1000
-"""Rows of a block."""
+"""Rows a block."""
 
 Row = tuple[Any, ...]
 
 
-def packed(rows: list[Row] | str) -> bytes:
-    """One block, or what the next run is about, as it travels."""
-    content = marshal.dumps(rows)
+def pack(block: list[Row] | str) -> bytes:
+    """Return a block, or the name of a kind, as it is sent."""
+    content = marshal.dumps(block)
     return LENGTH.pack(len(content)) + content
 
 
-def unpacked(content: bytes) -> Any:
-    """The inverse of `packed`, without the length."""
+def unpack(content: bytes) -> Any:
+    """Return the block that `pack` was given, from the bytes that follow its length."""
     return marshal.loads(content)  # noqa: S302 - between a process and its own child, of one Python
 
 
-def blocks(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    """Rows in blocks, the last of them empty."""
-    waiting = iter(rows)
-    while block := list(islice(waiting, ROWS)):
+def split_into_blocks(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """Yield the rows in blocks; the last block is empty."""
+    remaining = iter(rows)
+    while block := list(islice(remaining, ROWS)):
         yield block
     yield []
 
 
-def read(stream: BinaryIO) -> Any:
-    """The next block, None at the end of the stream."""
+def read_block(stream: BinaryIO) -> Any:
+    """Return the next block or name; None at the end of the stream."""
     header = stream.read(LENGTH.size)
-    return unpacked(stream.read(LENGTH.unpack(header)[0])) if header else None
+    return unpack(stream.read(LENGTH.unpack(header)[0])) if header else None
 
 
 def read_rows(stream: BinaryIO) -> Iterator[Row]:
-    """All rows up to the empty block."""
-    while block := read(stream):
+    """Yield all rows up to the empty block."""
+    while block := read_block(stream):
         yield from block

@@ -1,9 +1,11 @@
-"""`AnalyticsService`: what a run's results look like as a graph, as tables and as vectors.
+"""`AnalyticsService`: a run's results as a graph, as tables and as vectors.
 
-* graph: nodes are identities, edges join those that occur in the same documents, weighted by how many; each node
-  has a PageRank and a community.
-* table: one row of statistics a document.
-* vector: one vector a document, the mean of its chunks' embeddings at unit length.
+* graph: the nodes are identities. An edge joins two identities that occur in the same documents; its weight is the
+  number of these documents. Each node has a PageRank and a community.
+* table: one row of statistics for each document.
+* vector: one vector for each document, the mean of its chunks' embeddings at unit length.
+
+This room may import `perdure.sandbox`, `perdure.documents` and below. Start reading here, then in `ranking.py`.
 """
 
 from dataclasses import dataclass
@@ -11,11 +13,13 @@ from typing import Any, Protocol
 
 ANALYSIS_MODES = ("graph", "table", "vector")
 MAX_IDENTITIES_PER_DOCUMENT = 50
-"""A document's most mentioned identities take part in edges; a long list of names would make a clique of thousands."""
+"""Only a document's most mentioned identities get edges: a long list of names would make a clique of thousands."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnalyticsSummary:
+    """The sizes of the outputs of one run."""
+
     nodes: int
     edges: int
     table_rows: int
@@ -23,42 +27,47 @@ class AnalyticsSummary:
 
 
 class AnalyticsStore(Protocol):
-    """Storage of analytics; every method raises `DependencyUnavailable` when it cannot be reached."""
+    """The store of analytics; every method raises `DependencyUnavailable` if it cannot be reached."""
 
     async def graphs(self) -> int:
-        """How many runs have a graph."""
+        """Return the number of runs that have a graph."""
         ...
 
     async def modes(self) -> list[str]:
-        """Which of `ANALYSIS_MODES` the database can carry out, in that order."""
+        """Return those of `ANALYSIS_MODES` that the database supports, in that order."""
         ...
 
     async def build(self, workflow_id: str, epoch: int, max_identities: int) -> AnalyticsSummary:
         """Replace the run's graph, table and vectors, in one transaction.
 
         Raises:
-            StaleWriter: a later run has taken over.
+            StaleWriter: a later run has replaced this one.
             DependencyUnavailable: the ranking process cannot be started, or has ended.
         """
         ...
 
 
 class AnalyticsService:
-    """Builds the outputs over a whole run; its health is that of its store."""
+    """Builds the outputs of a whole run; the service is healthy when its store is.
+
+    Args:
+        store: store of the outputs.
+    """
 
     name = "AnalyticsService"
 
     def __init__(self, store: AnalyticsStore) -> None:
+        """Keep the store; no connection is opened."""
         self._store = store
 
-    async def health(self, workflow_id: str) -> dict[str, Any]:  # noqa: ARG002 - it reports on all runs
-        """`graphs_generated`: runs that have a graph; `analysis_modes`: those the database can carry out."""
+    async def health(self, workflow_id: str) -> dict[str, Any]:  # noqa: ARG002 - the protocol's argument; the figures cover all runs
+        """Return `graphs_generated`, the runs with a graph, and `analysis_modes`, those that the database supports."""
         return {"graphs_generated": await self._store.graphs(), "analysis_modes": await self._store.modes()}
 
     async def build(self, workflow_id: str, epoch: int) -> AnalyticsSummary:
-        """Build all three outputs from the identities and chunks as they are; running it again gives the same.
+        """Build all three outputs from the stored identities and chunks; a repeated call gives the same outputs.
 
         Raises:
-            StaleWriter: a later run has taken over; nothing has changed.
+            StaleWriter: a later run has replaced this one; nothing has changed.
         """
         return await self._store.build(workflow_id, epoch, MAX_IDENTITIES_PER_DOCUMENT)

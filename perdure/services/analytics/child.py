@@ -1,20 +1,21 @@
-"""The ranking process, run as `python -m perdure.services.analytics.child PARENT`: a graph in, its nodes out.
+"""The ranking process, run as `python -m perdure.services.analytics.child PARENT`: a graph in, ranked nodes out.
 
-Away from the worker it may compute for as long as it takes, and its memory goes with it. It is sent the nodes, then the
-edges, and answers the ranked nodes, all in blocks as `perdure.sandbox.computation.exchange` has them.
+It computes outside the worker, so it may take long, and the system frees its memory when it ends. The worker sends the
+nodes, then the edges. The process sends the ranked nodes. `perdure.sandbox.computation.exchange` defines the blocks.
 """
 
 from typing import BinaryIO
 
 from perdure.sandbox.computation.child import serve_parent
-from perdure.sandbox.computation.exchange import blocks, packed, read_rows
-from perdure.services.analytics.ranking import ranked
+from perdure.sandbox.computation.exchange import pack, read_rows, split_into_blocks
+from perdure.services.analytics.ranking import rank_graph
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     """Rank one graph."""
     nodes = [name for (name,) in read_rows(requests)]
-    answers.writelines(map(packed, blocks(ranked(nodes, ((s, t, w) for s, t, w in read_rows(requests))))))
+    edges = ((source, target, weight) for source, target, weight in read_rows(requests))
+    answers.writelines(map(pack, split_into_blocks(rank_graph(nodes, edges))))
     answers.flush()
 
 

@@ -1,11 +1,11 @@
-"""What is known of the people, organisations and other things that a run's documents name."""
+"""Records of the people, organisations and other things that a run's documents name."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """An identity and its place in the graph; `pagerank` and `community` are None where the graph has no nodes."""
+    """An identity and its place in the graph; `pagerank` and `community` are None if the run has no graph."""
 
     identity_id: str
     kind: str
@@ -19,7 +19,7 @@ class Entity:
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """A spelling, how often it occurs, and the rule that joined it to its identity."""
+    """A spelling, its number of mentions, and the rule that joined it to its identity."""
 
     surface: str
     mentions: int
@@ -38,7 +38,7 @@ class Relation:
 
 @dataclass(frozen=True, slots=True)
 class CitedMention:
-    """One place of a mention; it stands in `snippet` from `start` to before `end`, in characters."""
+    """One place of a mention; it covers `snippet[start:end]`, in characters."""
 
     document: str
     uri: str

@@ -1,4 +1,4 @@
-"""How central the nodes of a graph are, and which of them belong together; the order of the rows decides nothing."""
+"""PageRank and communities of a graph's nodes; the result does not depend on the order of the rows."""
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
@@ -7,7 +7,7 @@ import graspologic_native
 import rustworkx
 
 DECIMALS = 12
-"""Of a PageRank: far above what the order of additions may change, far below what a node of a million has."""
+"""Decimals of a PageRank: coarser than rounding errors, and finer than the rank of a node among a million."""
 _DAMPING = 0.85
 _TOLERANCE = 1e-12
 _MAX_ITERATIONS = 1000
@@ -17,15 +17,21 @@ _RANDOMNESS = 0.001
 _RESOLUTION = 1.0
 
 Edge = tuple[str, str, int]
+"""Source, target and weight."""
 Ranked = tuple[str, float, int]
+"""Node, PageRank and community."""
 
 
-def ranked(nodes: Iterable[str], edges: Iterable[Edge]) -> Iterator[Ranked]:
-    """Every node by name, with its PageRank (all sum up to 1) and its community.
+def rank_graph(nodes: Iterable[str], edges: Iterable[Edge]) -> Iterator[Ranked]:
+    """Yield every node in the order of names, with its PageRank and its community.
 
-    Edges are undirected, name nodes of the graph and weigh more than 0. Communities are found by Leiden's algorithm
-    over modularity and count from 0, the largest first, of equals the one with the smallest name; a node without edges
-    is one of its own.
+    The PageRanks sum to 1. Communities come from Leiden's algorithm over modularity. They are numbered from 0 by size,
+    the largest first; of equal ones the one with the smallest name comes first. A node without edges is a community of
+    its own.
+
+    Args:
+        nodes: names of the nodes, each once.
+        edges: undirected edges between these nodes, with weights above 0.
     """
     names = sorted(nodes)
     place = {name: index for index, name in enumerate(names)}
@@ -43,23 +49,23 @@ def _pagerank(count: int, edges: list[tuple[int, int, int]]) -> list[float]:
     graph.add_nodes_from(range(count))
     graph.add_edges_from(edges)
     graph.add_edges_from([(target, source, weight) for source, target, weight in edges])
-    found = rustworkx.pagerank(graph, alpha=_DAMPING, weight_fn=float, tol=_TOLERANCE, max_iter=_MAX_ITERATIONS)
-    return [found[index] for index in range(count)]
+    scores = rustworkx.pagerank(graph, alpha=_DAMPING, weight_fn=float, tol=_TOLERANCE, max_iter=_MAX_ITERATIONS)
+    return [scores[index] for index in range(count)]
 
 
 def _communities(count: int, edges: list[tuple[int, int, int]]) -> list[int]:
-    found: dict[str, int] = {}
+    community_of: dict[str, int] = {}
     if edges:
         named = [(str(source), str(target), float(weight)) for source, target, weight in edges]
-        _, found = graspologic_native.leiden(
+        _, community_of = graspologic_native.leiden(
             named, resolution=_RESOLUTION, randomness=_RANDOMNESS, iterations=_CYCLES, seed=_SEED
         )
-    # A stable sort, so that the members of each community stay in the order of their names.
-    alone = len(found)
-    of_node = [found.get(str(index), alone + index) for index in range(count)]
-    together = groupby(sorted(range(count), key=of_node.__getitem__), key=of_node.__getitem__)
+    # The sort is stable, so the members of each community stay in the order of their names.
+    next_community = len(community_of)
+    of_node = [community_of.get(str(index), next_community + index) for index in range(count)]
+    groups = groupby(sorted(range(count), key=of_node.__getitem__), key=of_node.__getitem__)
     numbered = [0] * count
-    members = sorted((list(group) for _, group in together), key=lambda group: (-len(group), group[0]))
+    members = sorted((list(group) for _, group in groups), key=lambda group: (-len(group), group[0]))
     for number, group in enumerate(members):
         for index in group:
             numbered[index] = number

@@ -1,4 +1,7 @@
-"""`IdentityService`: who and what the mentions of a run are, across all of its documents."""
+"""`IdentityService`: resolves the mentions of a run into people, organisations and places.
+
+This room may import `perdure.sandbox` and below. Start reading in `service.py`, then `resolution.py`.
+"""
 
 from perdure.services.identity.service import IdentityCounts, IdentityService, IdentityStore, IdentitySummary
 

@@ -1,25 +1,28 @@
 """The resolver process, run as `python -m perdure.services.identity.child PARENT`: names in, identities out.
 
-Away from the worker it may compute for as long as it takes, and its memory goes with it. It is sent a kind and the
-names of that kind, sends pairs of names, is answered how many documents each pair shares, and sends what became of the
-names. Then comes the next kind.
+It computes outside the worker, so it may take long, and the system frees its memory when it ends. For each kind:
+
+1. The worker sends the kind and the names of that kind.
+2. The process sends pairs of names.
+3. The worker sends how many documents each pair shares.
+4. The process sends the names that belong to the identity of another name.
 """
 
 from typing import BinaryIO
 
 from perdure.sandbox.computation.child import serve_parent
-from perdure.sandbox.computation.exchange import blocks, packed, read, read_rows
+from perdure.sandbox.computation.exchange import pack, read_block, read_rows, split_into_blocks
 from perdure.services.identity.resolution import Resolution
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     """Resolve one kind after the other until the requests end."""
-    while kind := read(requests):
+    while kind := read_block(requests):
         resolution = Resolution(kind, read_rows(requests))
-        answers.writelines(map(packed, blocks(resolution.pairs())))
+        answers.writelines(map(pack, split_into_blocks(resolution.pairs())))
         answers.flush()
-        resolution.learn(read_rows(requests))
-        answers.writelines(map(packed, blocks(resolution.joins())))
+        resolution.add_counts(read_rows(requests))
+        answers.writelines(map(pack, split_into_blocks(resolution.joins())))
         answers.flush()
 
 

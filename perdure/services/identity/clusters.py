@@ -1,60 +1,64 @@
-"""Disjoint sets of names that refuse to grow into a contradiction."""
+"""Disjoint sets of names that never join contradicting names."""
 
 from collections.abc import Callable, Iterator, Sequence
 
 MAX_MEMBERS = 1000
-"""Of a set; with more names than anybody has, whoever made them up shall not make others wait."""
+"""Most members of a set: it caps the cluster size, so that hostile names cannot make joins quadratic."""
 
 
 class Clusters:
-    """Union-find over the numbers 0 to `count` - 1; the smallest member stands for its set.
+    """Union-find over the numbers 0 to `count` - 1; the smallest member of a set is its root.
 
     Args:
-        count: how many there are.
-        compatible: whether two members may be in one set; asked of every pair before two sets become one.
+        count: number of members.
+        compatible: returns whether two members may be in one set; called for every pair before two sets are joined.
     """
 
     def __init__(self, count: int, compatible: Callable[[int, int], bool]) -> None:
+        """Start with every member in a set of its own."""
         self._parents = list(range(count))
         self._members: dict[int, list[int]] = {}
         self._compatible = compatible
 
-    def find(self, one: int) -> int:
-        """The member that stands for the set of this one."""
+    def find(self, member: int) -> int:
+        """Return the root of the member's set."""
         parents = self._parents
-        while parents[one] != one:
-            parents[one] = parents[parents[one]]
-            one = parents[one]
-        return one
+        while parents[member] != member:
+            parents[member] = parents[parents[member]]
+            member = parents[member]
+        return member
 
-    def members(self, one: int) -> Sequence[int]:
-        """All of its set, in the order in which they came to it."""
-        root = self.find(one)
+    def members(self, member: int) -> Sequence[int]:
+        """Return all members of the member's set, in the order in which they were joined."""
+        root = self.find(member)
         return self._members.get(root, (root,))
 
-    def admits(self, one: int, other: int) -> bool:
-        """Whether no member of either set contradicts one of the other."""
-        return all(self._compatible(mine, theirs) for mine in self.members(one) for theirs in self.members(other))
+    def admits(self, first: int, second: int) -> bool:
+        """Return whether every pair of members of the two sets is compatible."""
+        return all(self._compatible(a, b) for a in self.members(first) for b in self.members(second))
 
-    def join(self, one: int, other: int, *, alike: bool = False) -> bool:
-        """Make the two sets one, unless that would bring strangers together; whether they are one now.
+    def join(self, first: int, second: int, *, alike: bool = False) -> bool:
+        """Join the sets of two members if they are compatible; return whether they are in one set.
 
-        With `alike` the two say the same of whom they mean, and nobody is asked.
+        Args:
+            first: a member.
+            second: another member.
+            alike: whether the two are known to be compatible, so that no pair needs a check.
         """
-        one, other = sorted((self.find(one), self.find(other)))
-        if one == other:
+        root, absorbed = sorted((self.find(first), self.find(second)))
+        if root == absorbed:
             return True
-        if len(self.members(one)) + len(self.members(other)) > MAX_MEMBERS:
+        if len(self.members(root)) + len(self.members(absorbed)) > MAX_MEMBERS:
             return False
-        if not alike and not self.admits(one, other):
+        if not alike and not self.admits(root, absorbed):
             return False
-        self._members[one] = [*self.members(one), *self.members(other)]
-        self._members.pop(other, None)
-        self._parents[other] = one
+        self._members[root] = [*self.members(root), *self.members(absorbed)]
+        self._members.pop(absorbed, None)
+        self._parents[absorbed] = root
         return True
 
     def sets(self) -> Iterator[Sequence[int]]:
-        """Every set, by its smallest member."""
-        for one, parent in enumerate(self._parents):
-            if one == parent:
-                yield self.members(one)
+        """Yield every set, in the order of the roots."""
+        for member, parent in enumerate(self._parents):
+            if member == parent:
+                yield self.members(member)

@@ -1,42 +1,44 @@
-"""Evidence by company: in which documents a short name stands together with the longer ones it may mean."""
+"""Co-occurrence: the number of documents in which a short name stands with the longer names that it may mean."""
 
 from collections.abc import Iterable
 
 MAX_CANDIDATES = 50
-"""A short name that may mean more than that is not asked about: it stays ambiguous."""
-_OTHERS_SHARE = 2
+"""Most candidates of a short name that are counted; a name with more stays ambiguous."""
+_LEAD = 2
+"""Factor by which the best candidate must lead the second."""
 
 
-class Together:
-    """How many documents two names share; asked all at once, because only the database can count them."""
+class Cooccurrence:
+    """Numbers of documents that pairs of names share; the database counts all pairs in one request."""
 
     def __init__(self) -> None:
+        """Start with no pair."""
         self.pairs: set[tuple[int, int]] = set()
-        """Numbers of a short name and one that it may mean; of a name and itself for all of its documents."""
+        """Pairs to count: a short name and a candidate, and a name with itself for the number of its documents."""
         self.documents: dict[tuple[int, int], int] = {}
+        """Number of documents of each counted pair."""
 
-    def ask(self, short: int, candidates: Iterable[int]) -> None:
-        """Have the documents counted that a name shares with each candidate."""
-        wanted = set(candidates)
-        if 0 < len(wanted) <= MAX_CANDIDATES:
-            self.pairs |= {(short, one) for one in wanted} | {(short, short)}
+    def request(self, short: int, candidates: Iterable[int]) -> None:
+        """Request the count of the documents that a name shares with each candidate."""
+        numbers = set(candidates)
+        if 0 < len(numbers) <= MAX_CANDIDATES:
+            self.pairs |= {(short, number) for number in numbers} | {(short, short)}
 
-    def shared(self, short: int, others: Iterable[int]) -> int:
-        """Documents that a name shares with the one of `others` that it is most often with."""
+    def count_shared(self, short: int, others: Iterable[int]) -> int:
+        """Return the largest number of documents that a name shares with one of `others`."""
         return max((self.documents.get((short, other), 0) for other in others), default=0)
 
-    def choice(self, short: int, candidates: Iterable[tuple[int, Iterable[int]]]) -> int | None:
-        """The candidate in whose company the name is in half of its documents, twice as often as with any other.
-
-        None if there is none.
+    def choose(self, short: int, candidates: Iterable[tuple[int, Iterable[int]]]) -> int | None:
+        """Return the candidate that shares half of the name's documents, twice as many as any other; else None.
 
         Args:
-            short: the name.
-            candidates: each with the numbers of its names.
+            short: number of the name.
+            candidates: each candidate with the numbers of its names.
         """
-        ranked = sorted(((self.shared(short, names), one) for one, names in candidates), key=lambda pair: -pair[0])
+        counts = ((self.count_shared(short, names), candidate) for candidate, names in candidates)
+        ranked = sorted(counts, key=lambda pair: -pair[0])
         if not ranked or not ranked[0][0] or 2 * ranked[0][0] < self.documents.get((short, short), 0):
             return None
-        if len(ranked) > 1 and _OTHERS_SHARE * ranked[1][0] > ranked[0][0]:
+        if len(ranked) > 1 and _LEAD * ranked[1][0] > ranked[0][0]:
             return None
         return ranked[0][1]

@@ -1,5 +1,5 @@
-"""Given names that are real, so that one is never taken for the misspelling of another; whatever they are, folded."""
+"""A list of real given names, folded, so that one is never taken for a misspelling of another."""
 
-from pathlib import Path
+from importlib import resources
 
-GIVEN_NAMES = frozenset(Path(__file__).with_suffix(".txt").read_text("ascii").split())
+GIVEN_NAMES = frozenset(resources.files(__package__).joinpath("given_names.txt").read_text("ascii").split())

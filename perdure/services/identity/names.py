@@ -1,4 +1,4 @@
-"""The distinct names of a run, and the forms in which they are compared."""
+"""The distinct names of a run, and the forms in which the rules compare them."""
 
 import re
 import unicodedata
@@ -7,20 +7,20 @@ from dataclasses import dataclass
 from functools import cache
 
 COMPARED_KINDS = ("organisation", "person", "place")
-"""Names of other kinds (dates, sums, addresses, identifiers) are the same only when they are equal."""
+"""Kinds whose names are compared by rules; names of other kinds are one identity only if they are equal."""
 MAX_CHARACTERS = 120
 MAX_TOKENS = 10
-"""Whatever is longer is no name that a person would misspell: it is compared with nothing."""
+"""Most characters and words of a name that is compared: longer ones are not misspellings of each other."""
 
-# Letters that decompose into nothing plainer.
+# NFKD leaves these letters unchanged.
 _PLAIN = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "æ": "ae", "œ": "oe", "þ": "th", "ı": "i"})  # noqa: RUF001 - a Turkish letter
-_JOINERS = re.compile(r"[-'’‘`´.·‐‑]")  # noqa: RUF001 - as documents have them
+_JOINERS = re.compile(r"[-'’‘`´.·‐‑]")  # noqa: RUF001 - documents contain these characters
 _BREAKS = re.compile(r"[^\w&+]+|_")
 
 
 @dataclass(slots=True, frozen=True)
 class Name:
-    """One distinct name of a kind: its number in the byte order of all of them, and how often it is mentioned."""
+    """A distinct name of a kind: its number in the byte order of all names, and its number of mentions."""
 
     number: int
     normalised: str
@@ -29,15 +29,15 @@ class Name:
 
     @property
     def weight(self) -> tuple[int, str]:
-        """Sorts the most mentioned first, ties by bytes."""
+        """Return a sort key: most mentioned first, ties by bytes."""
         return -self.mentions, self.normalised
 
 
 @dataclass(slots=True, frozen=True)
 class Joined:
-    """That a name belongs to the identity of another, `canonical`, by which rule, and how sure that is (0 to 1).
+    """The join of a name to the identity of the name `canonical`, with the rule and its score (0 to 1).
 
-    A name left alone because it could mean several has itself as canonical and the rule `AMBIGUOUS`.
+    An ambiguous name has its own number as `canonical`, and the rule `AMBIGUOUS`.
     """
 
     number: int
@@ -61,39 +61,42 @@ SCORES = {
     "first_name": 0.75,
     AMBIGUOUS: 0.5,
 }
-"""Rule to how sure a join by it is; what the rules are stands in docs/services.md."""
+"""Score of each rule; docs/services.md describes the rules."""
 
 
 @cache
-def _folded_character(character: str) -> str:
+def _fold_character(character: str) -> str:
     plain = unicodedata.normalize("NFKD", character)
-    return "".join(one for one in plain if not unicodedata.combining(one)).translate(_PLAIN)
+    return "".join(letter for letter in plain if not unicodedata.combining(letter)).translate(_PLAIN)
 
 
-def folded(text: str) -> str:
-    """Without case and accents."""
+def fold(text: str) -> str:
+    """Return the text without case and accents."""
     text = text.casefold()
-    return text if text.isascii() else "".join(map(_folded_character, text)).casefold()
+    return text if text.isascii() else "".join(map(_fold_character, text)).casefold()
 
 
-def tokens(text: str) -> list[str]:
-    """The words of a name, folded; what a hyphen or an apostrophe joins is one word. Empty if it is not comparable."""
+def split_words(text: str) -> list[str]:
+    """Return the folded words of a name; empty if the name is too long to compare.
+
+    A hyphen or an apostrophe joins two words into one.
+    """
     if len(text) > MAX_CHARACTERS:
         return []
-    words = _BREAKS.sub(" ", _JOINERS.sub("", folded(text))).split()
+    words = _BREAKS.sub(" ", _JOINERS.sub("", fold(text))).split()
     return words if len(words) <= MAX_TOKENS else []
 
 
-def joined(
+def join_names(
     head: int, members: Sequence[int], names: Sequence[Sequence[Name]], rules: Sequence[str]
 ) -> Iterator[Joined]:
-    """What became of all names of one identity.
+    """Yield the joins of all names of one identity.
 
     Args:
-        head: the member that the identity is known by.
-        members: all of them.
-        names: of every member, those that read the same, the most mentioned first.
-        rules: by which each member came to the identity.
+        head: the member by which the identity is known.
+        members: all members of the identity.
+        names: for every member, the names with its reading, most mentioned first.
+        rules: for every member, the rule that joined it to the identity.
     """
     canonical = names[head][0].number
     for member in members:
@@ -101,9 +104,9 @@ def joined(
         if member == head:
             if rule == AMBIGUOUS:
                 yield Joined(canonical, canonical, rule, SCORES[rule])
-            spelt = names[head][1:]
+            spellings = names[head][1:]
             rule = "spelling"
         else:
-            spelt = names[member]
-        for name in spelt:
+            spellings = names[member]
+        for name in spellings:
             yield Joined(name.number, canonical, rule, SCORES[rule])

@@ -1,4 +1,4 @@
-"""Which organisations of a run are one: legal forms and spellings apart, misspelt, shortened, or as an acronym."""
+"""Resolves organisations: spellings, legal forms, misspellings, short forms and acronyms of one organisation."""
 
 import re
 from collections import defaultdict
@@ -6,14 +6,36 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from functools import cache
 
 from perdure.services.identity.clusters import Clusters
-from perdure.services.identity.cooccurrence import MAX_CANDIDATES, Together
-from perdure.services.identity.names import AMBIGUOUS, Joined, Name, joined, tokens
-from perdure.services.identity.spelling import ends, misspellings, slip
+from perdure.services.identity.cooccurrence import MAX_CANDIDATES, Cooccurrence
+from perdure.services.identity.names import AMBIGUOUS, Joined, Name, join_names, split_words
+from perdure.services.identity.spelling import count_edits, end_blocks, find_misspellings
 
 _LINKS = frozenset(
     (
-        *("and", "&", "of", "the", "for", "in", "on", "at", "de", "des", "du", "la", "le", "les", "der", "die", "das"),
-        *("und", "fur", "et", "y", "del", "di", "e"),
+        "and",
+        "&",
+        "of",
+        "the",
+        "for",
+        "in",
+        "on",
+        "at",
+        "de",
+        "des",
+        "du",
+        "la",
+        "le",
+        "les",
+        "der",
+        "die",
+        "das",
+        "und",
+        "fur",
+        "et",
+        "y",
+        "del",
+        "di",
+        "e",
     )
 )
 _SAME_WORDS = {
@@ -26,14 +48,30 @@ _SAME_WORDS = {
 }  # fmt: skip
 _GENERIC = frozenset(
     (
-        *("company", "companies", "corporation", "group", "holding", "holdings", "industries", "industry"),
-        *("international", "incorporated", "limited", "systems", "technology", "solutions", "services", "enterprises"),
-        *("partners", "global", "worldwide"),
+        "company",
+        "companies",
+        "corporation",
+        "group",
+        "holding",
+        "holdings",
+        "industries",
+        "industry",
+        "international",
+        "incorporated",
+        "limited",
+        "systems",
+        "technology",
+        "solutions",
+        "services",
+        "enterprises",
+        "partners",
+        "global",
+        "worldwide",
     )
 )
-"""Words that a name is often left without."""
+"""Words that writers often leave out of a name."""
 _ESTABLISHED = 3
-"""A word of so many names is a word, not a slip of the pen."""
+"""Number of names from which on a word counts as correct, not as a misspelling."""
 _ACRONYM = re.compile(r"[A-Z](?:[.&]?[A-Z]){1,6}\.?")
 _LONG_ACRONYM = 4
 _SHORTEST_STEM = 3
@@ -43,15 +81,16 @@ class Organisations:
     """Resolves the organisations of a run.
 
     Args:
-        names: all of them, in any order.
+        names: all names of organisations, in any order.
     """
 
     def __init__(self, names: Iterable[Name]) -> None:
+        """Join misspellings, and request the counts that short forms and acronyms need."""
         groups: dict[str, list[Name]] = defaultdict(list)
         words: dict[str, tuple[str, ...]] = {}
         for name in sorted(names, key=lambda name: name.weight):
             if parts := words_of(name.normalised):
-                key = "".join(parts)  # "micro soft" is "microsoft"
+                key = "".join(parts)  # "micro soft" equals "microsoft"
                 words.setdefault(key, parts)
                 groups[key].append(name)
         ranked = sorted(
@@ -63,34 +102,34 @@ class Organisations:
         self._rules = ["same_name"] * len(ranked)
         self._heads: dict[int, int] = {}
         self._clusters = Clusters(len(ranked), self._compatible)
-        for rare, right in self._misspelt():
+        for rare, right in self._find_misspellings():
             self._join(rare, right, "typing_error")
-        self._acronyms = self._acronyms_with_candidates()
-        self.together = Together()
+        self._acronyms = self._find_acronyms()
+        self.cooccurrence = Cooccurrence()
         for one, candidates in self._acronyms.items():
-            self.together.ask(self._number(one), map(self._number, candidates))
-        self._shorts = self._short_forms()
+            self.cooccurrence.request(self._number(one), map(self._number, candidates))
+        self._shorts = self._find_short_forms()
         for one, candidates in self._shorts.items():
             if len(candidates) > 1:
-                self.together.ask(self._number(one), map(self._number, candidates))
+                self.cooccurrence.request(self._number(one), map(self._number, candidates))
 
     def joins(self) -> Iterator[Joined]:
-        """Every name that is not an identity by itself, and every one that stays alone because it is ambiguous."""
+        """Yield every name that joins another name's identity, and every ambiguous name."""
         for one, candidates in self._shorts.items():
             self._settle(one, candidates, "short_form", "same_documents", alone=True)
         for one, candidates in self._acronyms.items():
             if self._rules[one] == "same_name":
                 self._settle(one, candidates, "acronym", "acronym_in_document", alone=self._is_long(one))
         for members in self._clusters.sets():
-            yield from joined(self._head(members), members, self._names, self._rules)
+            yield from join_names(self._head(members), members, self._names, self._rules)
 
     def _settle(self, one: int, candidates: list[int], rule: str, together: str, *, alone: bool) -> None:
-        """Join a name to the one that it can mean, or that its documents speak for.
+        """Join a name to its only candidate, or to the candidate that its documents support.
 
-        With `alone` a single candidate is enough, also without a document that has both.
+        With `alone` a single candidate is enough, even if no document contains both names.
         """
         roots = dict.fromkeys(map(self._clusters.find, candidates))
-        chosen = self.together.choice(self._number(one), [(root, self._numbers(root)) for root in roots])
+        chosen = self.cooccurrence.choose(self._number(one), [(root, self._numbers(root)) for root in roots])
         if chosen is not None:
             self._join(one, chosen, together)
         elif len(roots) == 1 and alone:
@@ -104,14 +143,15 @@ class Organisations:
             self._rules[one] = rule
 
     def _compatible(self, one: int, other: int) -> bool:
-        """Two full names never meet through a third: one of them must be a lesser form of the other."""
-        mine, theirs = self._heads.get(one, one), self._heads.get(other, other)
+        """Return whether one name is a lesser form of the other; two full names never join through a third."""
+        mine = self._heads.get(one, one)
+        theirs = self._heads.get(other, other)
         return self._heads.get(mine, mine) == self._heads.get(theirs, theirs)
 
     def _head(self, members: Sequence[int]) -> int:
         return min(members, key=lambda one: (one in self._heads, one))
 
-    def _misspelt(self) -> list[tuple[int, int]]:
+    def _find_misspellings(self) -> list[tuple[int, int]]:
         uses: dict[str, int] = defaultdict(int)
         for words in self._words:
             for word in words:
@@ -119,19 +159,21 @@ class Organisations:
 
         def blocks(one: int) -> Sequence[Hashable]:
             words = self._words[one]
-            return [hash((words[:at], end, words[at + 1 :])) for at in range(len(words)) for end in ends(words[at])]
+            return [
+                hash((words[:at], end, words[at + 1 :])) for at in range(len(words)) for end in end_blocks(words[at])
+            ]
 
         def distance(rare: int, frequent: int) -> int:
             one, other = self._words[rare], self._words[frequent]
             differing = [(mine, theirs) for mine, theirs in zip(one, other, strict=False) if mine != theirs]
             if len(one) != len(other) or len(differing) != 1:
                 return 0
-            return slip(*differing[0]) if uses[differing[0][0]] < _ESTABLISHED else 0
+            return count_edits(*differing[0]) if uses[differing[0][0]] < _ESTABLISHED else 0
 
-        return misspellings(range(len(self._words)), blocks, self._mentions.__getitem__, distance)
+        return find_misspellings(range(len(self._words)), blocks, self._mentions.__getitem__, distance)
 
-    def _short_forms(self) -> dict[int, list[int]]:
-        """Names to those that are the same with a generic word or two after them."""
+    def _find_short_forms(self) -> dict[int, list[int]]:
+        """Return each name with the names that add generic words after it."""
         stems = {words: one for one, words in enumerate(self._words) if one not in self._heads}
         longer: dict[int, list[int]] = defaultdict(list)
         for one, words in enumerate(self._words):
@@ -144,7 +186,7 @@ class Organisations:
         ordered = sorted(longer, key=lambda one: (-len(self._words[one]), one))
         return {one: longer[one][:MAX_CANDIDATES] for one in ordered}
 
-    def _acronyms_with_candidates(self) -> dict[int, list[int]]:
+    def _find_acronyms(self) -> dict[int, list[int]]:
         wanted = {
             "".join(words): one
             for one, words in enumerate(self._words)
@@ -157,7 +199,7 @@ class Organisations:
                     short = wanted.get(acronym)
                     if short is not None and len(meant[short]) <= MAX_CANDIDATES:
                         meant[short].append(one)
-        return {one: found for one, found in sorted(meant.items()) if len(found) <= MAX_CANDIDATES}
+        return {one: candidates for one, candidates in sorted(meant.items()) if len(candidates) <= MAX_CANDIDATES}
 
     def _is_long(self, one: int) -> bool:
         return len("".join(self._words[one])) >= _LONG_ACRONYM
@@ -170,10 +212,10 @@ class Organisations:
 
 
 def words_of(normalised: str) -> tuple[str, ...]:
-    """The words that tell an organisation apart: without legal forms, links, and in one spelling."""
-    words = [_SAME_WORDS.get(word, word) for word in tokens(normalised)]
+    """Return the distinguishing words of an organisation: without legal forms and links, in one spelling."""
+    words = [_SAME_WORDS.get(word, word) for word in split_words(normalised)]
     if len(words) > 1 and words[-1] in _legal_endings():
-        from cleanco import basename  # noqa: PLC0415 - the names of few need it
+        from cleanco import basename  # noqa: PLC0415 - few names need it
 
         words = basename(" ".join(words)).split() or words
     return tuple(word for word in words if word not in {"and", "&", "the", "+"}) or tuple(words)
@@ -181,16 +223,16 @@ def words_of(normalised: str) -> tuple[str, ...]:
 
 @cache
 def _legal_endings() -> frozenset[str]:
-    """Last words of the legal forms of all countries."""
-    from cleanco import prepare_default_terms  # noqa: PLC0415 - as above
+    """Return the last words of the legal forms of all countries."""
+    from cleanco import prepare_default_terms  # noqa: PLC0415 - few names need it
 
     return frozenset("".join(term[1][-1].split(".")) for term in prepare_default_terms() if term[1])
 
 
 def acronyms(words: Sequence[str]) -> set[str]:
-    """The first letters of all words, of all but links, and of all but a generic end."""
+    """Return the acronyms of all words, of all words but links, and of these without a generic end."""
     core = [word for word in words if word not in _LINKS]
     cut = len(core)
-    while cut > 2 and core[cut - 1] in _GENERIC:  # noqa: PLR2004 - one letter is no acronym
+    while cut > 2 and core[cut - 1] in _GENERIC:  # noqa: PLR2004 - an acronym has two letters
         cut -= 1
     return {"".join(word[0] for word in form) for form in (words, core, core[:cut]) if len(form) > 1}

@@ -1,8 +1,8 @@
-"""Who is who among the people of a run.
+"""Resolves the people of a run.
 
-First every misspelling goes to what it misspells. Then names are placed one after the other, the fullest first: each
-goes to the one person whom it can mean, or begins a new one; if it can mean several, the documents in which it stands
-decide, or it stays alone. A name never joins a person one of whose names contradicts it.
+First, each misspelling joins the name that it misspells. Then names are placed one after another, the fullest first. A
+name joins the only person whom it can mean, or starts a new person. If it can mean several people, the documents that
+contain it decide, or the name stays alone. A name never joins a person if it contradicts one of that person's names.
 """
 
 from collections import defaultdict
@@ -10,26 +10,27 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from perdure.services.identity.clusters import Clusters
-from perdure.services.identity.cooccurrence import MAX_CANDIDATES, Together
-from perdure.services.identity.names import AMBIGUOUS, Joined, Name, joined
-from perdure.services.identity.person import Person, compatible, parsed
-from perdure.services.identity.person_spelling import misspelt_last_names, misspelt_people
+from perdure.services.identity.cooccurrence import MAX_CANDIDATES, Cooccurrence
+from perdure.services.identity.names import AMBIGUOUS, Joined, Name, join_names
+from perdure.services.identity.person import Person, compatible, parse_person
+from perdure.services.identity.person_spelling import find_misspelt_last_names, find_misspelt_people
 
 _MAX_PLACED = 100
-"""Names of one initial and last name that a shorter one is compared with: the first placed."""
+"""Number of placed names, of one initial and last name, with which a shorter name is compared."""
 
 
 class People:
     """Resolves the people of a run.
 
     Args:
-        names: all of them, in any order.
+        names: all names of people, in any order.
     """
 
     def __init__(self, names: Iterable[Name]) -> None:
+        """Join misspellings, and request the counts that short names need."""
         groups: dict[Person, list[Name]] = defaultdict(list)
         for name in names:
-            if person := parsed(name.normalised):
+            if person := parse_person(name.normalised):
                 groups[person].append(name)
         ranked = sorted(
             (-sum(name.mentions for name in group), min(name.normalised for name in group), person)
@@ -41,11 +42,11 @@ class People:
         self._meant = list(self._people)
         self._clusters = Clusters(len(ranked), lambda one, other: compatible(self._meant[one], self._meant[other]))
         mentions = [-mentions for mentions, _, _ in ranked]
-        self._last_names = misspelt_last_names(self._people, mentions)
+        self._last_names = find_misspelt_last_names(self._people, mentions)
         for one, person in enumerate(self._people):
             if right_last := self._last_names.get(person.last):
                 self._meant[one] = replace(person, last=right_last)
-        for rare, right in misspelt_people(self._people, mentions):
+        for rare, right in find_misspelt_people(self._people, mentions):
             self._meant[rare] = self._people[right]
             if self._clusters.join(right, rare, alike=True):
                 self._rules[rare] = "typing_error"
@@ -54,12 +55,12 @@ class People:
             key=lambda one: (*(-part for part in self._people[one].fullness), one),
         )
         self._bearers: dict[str, list[int]] = defaultdict(list)
-        """First name to the fullest names of those who have it, as far as it matters whether they are many."""
-        self.together = Together()
-        self._ask()
+        """First name to the fullest names of the people with it; at most one more than `MAX_CANDIDATES`."""
+        self.cooccurrence = Cooccurrence()
+        self._request_counts()
 
     def joins(self) -> Iterator[Joined]:
-        """Every name that is not an identity by itself, and every one that stays alone because it is ambiguous."""
+        """Yield every name that joins another name's identity, and every ambiguous name."""
         placed: dict[tuple[str, ...], list[int]] = defaultdict(list)
         for one in self._order:
             self._place(one, placed)
@@ -67,39 +68,39 @@ class People:
             head = min(
                 members, key=lambda one: (self._rules[one] == "typing_error", *_least_full(self._people[one]), one)
             )
-            yield from joined(head, members, self._names, self._rules)
+            yield from join_names(head, members, self._names, self._rules)
 
-    def _ask(self) -> None:
-        """Which names might mean several people; a cheaper and wider question than `_place` asks."""
+    def _request_counts(self) -> None:
+        """Request the counts for names that may mean several people; a cheaper and wider test than that of `_place`."""
         placed: dict[tuple[str, ...], list[int]] = defaultdict(list)
         for one in self._order:
             person = self._meant[one]
-            found = [other for other in self._fuller(one, placed) if compatible(person, self._meant[other])]
-            if not person.first and not found:
-                found = self._bearers.get(person.last, [])
-                found = found if len(found) <= MAX_CANDIDATES else []
-            elif len(found) == 1:
-                found = []
-            self.together.ask(self._number(one), map(self._number, found))
+            candidates = [other for other in self._fuller(one, placed) if compatible(person, self._meant[other])]
+            if not person.first and not candidates:
+                candidates = self._bearers.get(person.last, [])
+                candidates = candidates if len(candidates) <= MAX_CANDIDATES else []
+            elif len(candidates) == 1:
+                candidates = []
+            self.cooccurrence.request(self._number(one), map(self._number, candidates))
             self._record(one, placed)
             if len(person.first) > 1 and len(bearers := self._bearers[person.first]) <= MAX_CANDIDATES:
                 bearers.append(one)
 
     def _place(self, one: int, placed: dict[tuple[str, ...], list[int]]) -> None:
         person = self._meant[one]
-        found = dict.fromkeys(map(self._clusters.find, self._fuller(one, placed)))
-        candidates = [root for root in found if self._clusters.admits(one, root)]
+        fuller = dict.fromkeys(map(self._clusters.find, self._fuller(one, placed)))
+        candidates = [root for root in fuller if self._clusters.admits(one, root)]
         if len(candidates) == 1:
             self._join(one, candidates[0], "typing_error" if self._people[one] != person else _rule(person))
         elif candidates:
-            chosen = self.together.choice(self._number(one), [(root, self._numbers(root)) for root in candidates])
+            chosen = self.cooccurrence.choose(self._number(one), [(root, self._numbers(root)) for root in candidates])
             if chosen is None:
                 self._rules[one] = AMBIGUOUS
             else:
                 self._join(one, chosen, "same_documents")
         elif not person.first and 0 < len(bearers := self._bearers.get(person.last, [])) <= MAX_CANDIDATES:
             roots = dict.fromkeys(map(self._clusters.find, bearers))
-            chosen = self.together.choice(self._number(one), [(root, self._numbers(root)) for root in roots])
+            chosen = self.cooccurrence.choose(self._number(one), [(root, self._numbers(root)) for root in roots])
             if chosen is not None:
                 self._meant[one] = self._people[chosen]
                 self._join(one, chosen, "first_name")
@@ -110,7 +111,7 @@ class People:
             self._rules[one] = rule
 
     def _fuller(self, one: int, placed: dict[tuple[str, ...], list[int]]) -> list[int]:
-        """Names placed before, fuller therefore, of the same last name and as much of the first as is known."""
+        """Return the placed, and therefore fuller, names with the same last name and the known part of the first."""
         return placed.get(_block(self._meant[one]), [])
 
     def _record(self, one: int, placed: dict[tuple[str, ...], list[int]]) -> None:

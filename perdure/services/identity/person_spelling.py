@@ -1,8 +1,8 @@
-"""Misspelt names of people.
+"""Finds misspelt names of people.
 
-That two first names differ means two people, unless one of them cannot be a name: it is rare, one edit away from the
-other, and neither a known given name nor that of anybody of another last name in the run. The same holds for last
-names. So a run brings its own lists of names, whatever language they are of.
+Two different first names mean two people, unless one of them cannot be a name: it is rare, one edit away from the
+other, not a known given name, and not used with another last name in the run. The same holds for last names. The run
+itself supplies the lists of names, so the rule works for every language.
 """
 
 from collections import defaultdict
@@ -10,21 +10,22 @@ from collections.abc import Callable, Iterable, Sequence
 
 from perdure.services.identity.given_names import GIVEN_NAMES
 from perdure.services.identity.person import Person, compatible
-from perdure.services.identity.spelling import MAX_COMPARED, RARER, ends, misspellings, slip
+from perdure.services.identity.spelling import MAX_COMPARED, RARER, count_edits, end_blocks, find_misspellings
 
 _SHORTEST_FIRST = 4
 _SHORTEST_LONE = 6
 _ENDINGS = frozenset("aeiouy")
 
 
-def misspelt_people(people: Sequence[Person], mentions: Sequence[int]) -> list[tuple[int, int]]:
-    """Pairs of a misspelt name and the right one, as places in `people`.
+def find_misspelt_people(people: Sequence[Person], mentions: Sequence[int]) -> list[tuple[int, int]]:
+    """Return pairs of a misspelt name and the correct one, as indexes into `people`.
 
     Args:
         people: each once, the most mentioned first, ties by bytes.
-        mentions: of each.
+        mentions: number of mentions of each.
     """
-    lasts_of, firsts_of = defaultdict(set), defaultdict(set)
+    lasts_of: dict[str, set[str]] = defaultdict(set)
+    firsts_of: dict[str, set[str]] = defaultdict(set)
     for person in people:
         if len(person.first) > 1:
             lasts_of[person.first].add(person.last)
@@ -36,30 +37,30 @@ def misspelt_people(people: Sequence[Person], mentions: Sequence[int]) -> list[t
         one, other = people[rare], people[frequent]
         if one.first in given or one.first in GIVEN_NAMES or not _rest_agrees(one, other):
             return 0
-        return 0 if _other_ending(one.first, other.first) else slip(one.first, other.first, _SHORTEST_FIRST)
+        return 0 if _other_ending(one.first, other.first) else count_edits(one.first, other.first, _SHORTEST_FIRST)
 
     def last_slip(rare: int, frequent: int) -> int:
         one, other = people[rare], people[frequent]
-        return 0 if one.last in family or not _rest_agrees(one, other) else slip(one.last, other.last)
+        return 0 if one.last in family or not _rest_agrees(one, other) else count_edits(one.last, other.last)
 
     whole = [one for one, person in enumerate(people) if len(person.first) > 1]
     wrong: dict[int, int] = {}
     for group in _grouped(whole, lambda one: people[one].last):
-        wrong |= misspellings(group, lambda one: ends(people[one].first), mentions.__getitem__, first_slip)
+        wrong |= find_misspellings(group, lambda one: end_blocks(people[one].first), mentions.__getitem__, first_slip)
     rest = (one for one in whole if one not in wrong)
     for group in _grouped(rest, lambda one: people[one].first):
-        wrong |= misspellings(group, lambda one: ends(people[one].last), mentions.__getitem__, last_slip)
+        wrong |= find_misspellings(group, lambda one: end_blocks(people[one].last), mentions.__getitem__, last_slip)
     return [(one, wrong.get(right, right)) for one, right in sorted(wrong.items())]
 
 
-def misspelt_last_names(people: Sequence[Person], mentions: Sequence[int]) -> dict[str, str]:
-    """Last names that stand only alone or after initials, to the one known last name of which each is a slip.
+def find_misspelt_last_names(people: Sequence[Person], mentions: Sequence[int]) -> dict[str, str]:
+    """Return misspelt last names that stand only alone or after initials, with the known last name of each.
 
-    Known is what somebody has whose first name is known. A slip that could be of two of them is left as it is.
+    A last name is known if it occurs with a whole first name. A misspelling of two known names is left out.
 
     Args:
         people: each once, the most mentioned first, ties by bytes.
-        mentions: of each.
+        mentions: number of mentions of each.
     """
     weights: dict[str, int] = defaultdict(int)
     for person, count in zip(people, mentions, strict=True):
@@ -67,20 +68,20 @@ def misspelt_last_names(people: Sequence[Person], mentions: Sequence[int]) -> di
     known = dict.fromkeys(person.last for person in people if len(person.first) > 1)
     blocks: dict[str, list[str]] = defaultdict(list)
     for last in sorted(known, key=lambda last: (-weights[last], last)):
-        for end in ends(last):
+        for end in end_blocks(last):
             if len(blocks[end]) < MAX_COMPARED:
                 blocks[end].append(last)
-    found = {}
+    corrections = {}
     for last in dict.fromkeys(person.last for person in people if person.last not in known):
         near: dict[int, set[str]] = defaultdict(set)
-        for other in (other for end in ends(last) for other in blocks.get(end, ())):
+        for other in (other for end in end_blocks(last) for other in blocks.get(end, ())):
             if weights[other] >= RARER * weights[last] and not _other_ending(last, other):
-                near[slip(last, other, _SHORTEST_LONE)].add(other)
+                near[count_edits(last, other, _SHORTEST_LONE)].add(other)
         near.pop(0, None)
         nearest = near[min(near)] if near else set()
         if len(nearest) == 1:
-            found[last] = nearest.pop()
-    return found
+            corrections[last] = nearest.pop()
+    return corrections
 
 
 def _grouped(numbers: Iterable[int], key: Callable[[int], str]) -> Iterable[list[int]]:
@@ -95,5 +96,5 @@ def _rest_agrees(one: Person, other: Person) -> bool:
 
 
 def _other_ending(one: str, other: str) -> bool:
-    """Whether they differ in a last vowel only: "mario" and "maria" are two names, not one and its misspelling."""
+    """Return whether two names differ in a last vowel only: "mario" and "maria" are two names."""
     return one[:-1] == other[:-1] and one[-1] in _ENDINGS and other[-1] in _ENDINGS

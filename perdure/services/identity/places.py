@@ -1,12 +1,12 @@
-"""Which places of a run are one: in one spelling, or misspelt."""
+"""Resolves places: spellings and misspellings of one place."""
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 
 from perdure.services.identity.clusters import Clusters
-from perdure.services.identity.cooccurrence import Together
-from perdure.services.identity.names import Joined, Name, joined, tokens
-from perdure.services.identity.spelling import ends, misspellings, slip
+from perdure.services.identity.cooccurrence import Cooccurrence
+from perdure.services.identity.names import Joined, Name, join_names, split_words
+from perdure.services.identity.spelling import count_edits, end_blocks, find_misspellings
 
 _SAME_WORDS = {"st": "saint", "ste": "sainte", "mt": "mount", "ft": "fort", "is": "island", "mtns": "mountains"}
 _SAME_PLACES = {
@@ -25,10 +25,11 @@ class Places:
     """Resolves the places of a run.
 
     Args:
-        names: all of them, in any order.
+        names: all names of places, in any order.
     """
 
     def __init__(self, names: Iterable[Name]) -> None:
+        """Group the names by their words."""
         groups: dict[tuple[str, ...], list[Name]] = defaultdict(list)
         for name in sorted(names, key=lambda name: name.weight):
             if words := words_of(name.normalised):
@@ -39,34 +40,36 @@ class Places:
         self._words = [words for _, _, words in ranked]
         self._names = [groups[words] for words in self._words]
         self._mentions = [-mentions for mentions, _, _ in ranked]
-        self.together = Together()
+        self.cooccurrence = Cooccurrence()
 
     def joins(self) -> Iterator[Joined]:
-        """Every name that is not an identity by itself."""
+        """Yield every name that joins another name's identity."""
         rules = ["same_name"] * len(self._words)
-        right = dict(misspellings(range(len(self._words)), self._blocks, self._mentions.__getitem__, self._distance))
+        right = dict(
+            find_misspellings(range(len(self._words)), self._blocks, self._mentions.__getitem__, self._distance)
+        )
         clusters = Clusters(len(rules), lambda one, other: right.get(one, one) == right.get(other, other))
         for rare, frequent in right.items():
             if clusters.join(frequent, rare):
                 rules[rare] = "typing_error"
         for members in clusters.sets():
             head = min(members, key=lambda one: (one in right, one))
-            yield from joined(head, members, self._names, rules)
+            yield from join_names(head, members, self._names, rules)
 
     def _blocks(self, one: int) -> Sequence[Hashable]:
         words = self._words[one]
-        return [hash((words[:at], end, words[at + 1 :])) for at in range(len(words)) for end in ends(words[at])]
+        return [hash((words[:at], end, words[at + 1 :])) for at in range(len(words)) for end in end_blocks(words[at])]
 
     def _distance(self, rare: int, frequent: int) -> int:
         one, other = self._words[rare], self._words[frequent]
         differing = [(mine, theirs) for mine, theirs in zip(one, other, strict=False) if mine != theirs]
         if len(one) != len(other) or len(differing) != 1 or _DIRECTIONS & set(differing[0]):
             return 0
-        return slip(*differing[0], _SHORTEST)
+        return count_edits(*differing[0], _SHORTEST)
 
 
 def words_of(normalised: str) -> tuple[str, ...]:
-    """The words of a place in one spelling."""
-    words = tokens(normalised)
+    """Return the words of a place in one spelling."""
+    words = split_words(normalised)
     whole = _SAME_PLACES.get(" ".join(words))
     return tuple(whole.split()) if whole else tuple(_SAME_WORDS.get(word, word) for word in words)

@@ -1,9 +1,9 @@
-"""One kind of names, resolved: the same whatever the order in which they come."""
+"""Resolves the names of one kind; the result does not depend on their order."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
-from perdure.services.identity.cooccurrence import Together
+from perdure.services.identity.cooccurrence import Cooccurrence
 from perdure.services.identity.names import Joined, Name
 from perdure.services.identity.organisations import Organisations
 from perdure.services.identity.people import People
@@ -13,10 +13,10 @@ from perdure.services.identity.places import Places
 class Resolver(Protocol):
     """Resolves the names of one kind."""
 
-    together: Together
+    cooccurrence: Cooccurrence
 
     def joins(self) -> Iterator[Joined]:
-        """Every name that is not an identity by itself, and every one that stays alone because it is ambiguous."""
+        """Yield every name that joins another name's identity, and every ambiguous name."""
         ...
 
 
@@ -28,7 +28,7 @@ _RESOLVERS: dict[str, Callable[[Iterable[Name]], Resolver]] = {
 
 
 class Resolution:
-    """The names of one kind: first their questions, then, with the answers, what became of them.
+    """The resolution of one kind: first the pairs to count, then, with the counts, the joins.
 
     Args:
         kind: one of `names.COMPARED_KINDS`.
@@ -36,17 +36,18 @@ class Resolution:
     """
 
     def __init__(self, kind: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Read the names and apply the rules that need no counts."""
         self._resolver = _RESOLVERS[kind](Name(*row) for row in rows)
 
     def pairs(self) -> Iterator[tuple[int, int]]:
-        """Pairs of names of which it matters how many documents they share; of a name with itself, how many it has."""
-        yield from sorted(self._resolver.together.pairs)
+        """Yield the pairs of names whose shared documents must be counted; a name with itself counts its documents."""
+        yield from sorted(self._resolver.cooccurrence.pairs)
 
-    def learn(self, shared: Iterable[tuple[int, int, int]]) -> None:
-        """Take the answers: two names and how many documents have both; pairs without one may be left out."""
-        self._resolver.together.documents = {(short, other): documents for short, other, documents in shared}
+    def add_counts(self, shared: Iterable[tuple[int, int, int]]) -> None:
+        """Store the counts: two names and the number of documents with both; a missing pair counts 0."""
+        self._resolver.cooccurrence.documents = {(short, other): documents for short, other, documents in shared}
 
     def joins(self) -> Iterator[tuple[int, int, str, float]]:
-        """Number, that of the identity's name, rule, how sure it is; what is not told of is an identity by itself."""
-        for one in self._resolver.joins():
-            yield one.number, one.canonical, one.rule, one.score
+        """Yield number, canonical number, rule and score of each join; a name without a join is its own identity."""
+        for join in self._resolver.joins():
+            yield join.number, join.canonical, join.rule, join.score

@@ -1,7 +1,7 @@
-"""`IdentityService`: who and what the mentions of a run are.
+"""`IdentityService`: resolves the mentions of a run into identities.
 
-Distinct names (kind and normalised form) are put together into identities by rules that docs/services.md lists; every
-mention has the identity of its name. What is resolved does not depend on the order in which documents finished.
+The rules of docs/services.md join distinct names (kind and normalised form) into identities. Every mention has the
+identity of its name. The result does not depend on the order in which documents finished.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True, slots=True)
 class IdentitySummary:
-    """What a resolution came to; `resolution_rate` is the share of mentions whose identity is known."""
+    """The result of a resolution; `resolution_rate` is the share of mentions with a known identity, 0 to 1."""
 
     identities: int
     mentions: int
@@ -19,51 +19,56 @@ class IdentitySummary:
 
 @dataclass(frozen=True, slots=True)
 class IdentityCounts:
-    """How many mentions there are, and of how many the identity is known; never more than there are."""
+    """Number of mentions, and number of those with a known identity."""
 
     mentions: int
     resolved: int
 
 
 class IdentityStore(Protocol):
-    """Storage of identities; every method raises `DependencyUnavailable` when it cannot be reached."""
+    """The store of identities; every method raises `DependencyUnavailable` if it cannot be reached."""
 
     async def counts(self, workflow_id: str) -> IdentityCounts:
-        """Mentions of a run's processed documents, and those that its last resolution covered without finding several.
+        """Return the mentions of a run's processed documents, and those that the last resolution settled.
 
-        Asked at every checkpoint, so it reads documents, not mentions.
+        Every checkpoint calls this method, so it reads documents and no mentions.
         """
         ...
 
     async def resolve(self, workflow_id: str, epoch: int) -> int:
-        """Replace the run's identities by a fresh resolution, in one transaction; returns how many there are.
+        """Replace the run's identities by a new resolution, in one transaction; return their number.
 
-        A graph made of the earlier identities goes with them.
+        The transaction also deletes a graph made of the earlier identities.
 
         Raises:
-            StaleWriter: a later run has taken over.
+            StaleWriter: a later run has replaced this one.
         """
         ...
 
 
 class IdentityService:
-    """Resolves mentions into identities; its health is that of its store."""
+    """Resolves mentions into identities; the service is healthy when its store is.
+
+    Args:
+        store: store of the identities.
+    """
 
     name = "IdentityService"
 
     def __init__(self, store: IdentityStore) -> None:
+        """Keep the store; no connection is opened."""
         self._store = store
 
     async def health(self, workflow_id: str) -> dict[str, Any]:
-        """`processed_entities`: mentions of the run so far; `resolution_rate`: see docs/services.md."""
+        """Return `processed_entities`, the mentions so far, and `resolution_rate`, defined in docs/services.md."""
         counts = await self._store.counts(workflow_id)
         return {"processed_entities": counts.mentions, "resolution_rate": _rate(counts)}
 
     async def resolve(self, workflow_id: str, epoch: int) -> IdentitySummary:
-        """Resolve every mention of the run; running it again gives the same.
+        """Resolve every mention of the run; a repeated call gives the same identities.
 
         Raises:
-            StaleWriter: a later run has taken over; nothing has changed.
+            StaleWriter: a later run has replaced this one; nothing has changed.
         """
         identities = await self._store.resolve(workflow_id, epoch)
         counts = await self._store.counts(workflow_id)

@@ -1,4 +1,4 @@
-"""Which rare spelling is a typing error of which frequent one."""
+"""Finds rare spellings that are typing errors of frequent ones."""
 
 import re
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -6,19 +6,22 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from rapidfuzz.distance import OSA
 
 MAX_COMPARED = 100
-"""Names of a block that a name is compared with: the most mentioned, ties by bytes. So a block of any size costs a
-bounded time for each of its names, and whatever the order in which they came."""
+"""Number of names of a block with which a name is compared: the most mentioned, ties by bytes.
+
+The bound keeps the time for each name constant, for a block of any size and any order.
+"""
 RARER = 2
-"""How many times rarer than the right spelling a wrong one has to be."""
+"""Factor by which a misspelling must be rarer than the correct spelling."""
 SHORTEST = 5
 _LONG = 10
 _DIGIT = re.compile(r"\d")
 
 
-def slip(rare: str, frequent: str, shortest: int = SHORTEST) -> int:
-    """The number of edits, a swap of neighbours being one, if `rare` can be a slip of the pen; 0 if it cannot.
+def count_edits(rare: str, frequent: str, shortest: int = SHORTEST) -> int:
+    """Return the number of edits if `rare` can be a misspelling of `frequent`; else 0.
 
-    One edit from `shortest` letters on, two from 10; never the first letter, never in what has digits.
+    A swap of neighbours is one edit. One edit is allowed from `shortest` letters on, and two from 10. The first letter
+    never differs, and a name with digits is never a misspelling.
     """
     shorter = min(len(rare), len(frequent))
     if shorter < shortest or rare[0] != frequent[0] or _DIGIT.search(rare) or _DIGIT.search(frequent):
@@ -28,40 +31,40 @@ def slip(rare: str, frequent: str, shortest: int = SHORTEST) -> int:
     return distance if distance <= allowed else 0
 
 
-def ends(word: str) -> tuple[str, str]:
-    """Blocks of a word: one edit leaves its beginning or its end as they are."""
+def end_blocks(word: str) -> tuple[str, str]:
+    """Return the blocks of a word: one edit leaves its beginning or its end unchanged."""
     return f"{word[:3]}<", f">{word[-3:]}"
 
 
-def misspellings(
+def find_misspellings(
     numbers: Iterable[int],
     blocks: Callable[[int], Sequence[Hashable]],
     mentions: Callable[[int], int],
     distance: Callable[[int, int], int],
 ) -> list[tuple[int, int]]:
-    """Pairs of a misspelling and what it misspells, which is itself no misspelling: so no chain ever forms.
+    """Return pairs of a misspelling and the correct name, which is never itself a misspelling.
 
     Args:
-        numbers: the most mentioned first, ties by bytes.
-        blocks: only names that share a block are compared.
-        mentions: of a name.
-        distance: from a rare name to a frequent one, 0 if it is no misspelling of it.
+        numbers: numbers of the names, the most mentioned first, ties by bytes.
+        blocks: returns the blocks of a name; only names that share a block are compared.
+        mentions: returns the number of mentions of a name.
+        distance: returns the edits from a rare name to a frequent one; 0 if it is not a misspelling.
     """
     hubs: dict[Hashable, list[int]] = {}
-    found = []
-    for one in numbers:
-        keys = blocks(one)
+    pairs = []
+    for number in numbers:
+        keys = blocks(number)
         best: tuple[int, int] | None = None
         for hub in dict.fromkeys(hub for key in keys for hub in hubs.get(key, ())):
-            if mentions(hub) >= RARER * mentions(one) and (edits := distance(one, hub)):
+            if mentions(hub) >= RARER * mentions(number) and (edits := distance(number, hub)):
                 better = (edits, hub)
                 if best is None or edits < best[0]:
                     best = better
         if best:
-            found.append((one, best[1]))
+            pairs.append((number, best[1]))
             continue
         for key in keys:
             block = hubs.setdefault(key, [])
             if len(block) < MAX_COMPARED:
-                block.append(one)
-    return found
+                block.append(number)
+    return pairs

@@ -1,0 +1,4 @@
+"""Checkpoints in JSON files, one array for each workflow id, readable without any server.
+
+This room may import `perdure.checkpoint` and `perdure.errors`. Start reading in `json_file.py`; then `array_file.py`.
+"""

@@ -1,27 +1,22 @@
-"""A JSON array in a file: grows by one element in constant time, and is valid at every moment for every reader.
+"""`ArrayFile`: a JSON array in a file that grows by one element in constant time and is valid at every moment.
 
-Why it is always valid: **a file that anybody may have open is never written to.** Whatever the order of writes, a
-reader could see half of one; only a rename is atomic. So there are two copies, and they change places:
+**A file that another process may have open is never written to**, because a reader could see half of a write; only a
+rename is atomic. So there are two copies, and each append exchanges them:
 
-* The *published* copy, under the name that readers know, is complete and is never touched.
-* The *spare*, under a hidden name, lags behind it. An append cuts the spare to what it shares with the published copy
-  (all but the last element), adds that element and the new one, syncs it, and renames it to the published name. The
-  copy that was published until then becomes the spare.
+* The *published* copy, under the name that readers know, is complete and is never changed.
+* The *spare*, under a hidden name, lacks the last element of the published copy. An append cuts the spare to the
+  content that both copies share (all but the last element), adds that element and the new one, syncs the spare, and
+  renames it to the published name. The copy that was published until then becomes the spare.
 
-A reader may still hold the former published copy open. The kernel grants a write lease on a file only when nobody else
-has it open, and keeps whoever comes later waiting as long as the lease lasts. So the spare is written under a lease;
-when none is granted, because of such a reader or because the file system knows no leases, the spare is left alone and
-a new one is copied. That copy is the only step whose time grows with the file. A spare with a second name, made by
-somebody's hard link, is left alone too.
+A reader may still hold the former published copy open. The kernel grants a write lease on a file only if no other
+process has the file open, and makes a process that opens the file later wait until the lease ends. So the spare is
+written under a lease. If the kernel grants none, because of such a reader or because the file system has no leases,
+the append makes a new spare by copying the published file. The copy is the only step whose time grows with the file.
+A spare with a second hard link is replaced in the same way.
 
-What a crash leaves: the published copy was synced before it got its name, so it is whole; a torn spare is torn only
-behind what the next append keeps. Should a published file be damaged all the same, by a disk or by hand, then its
-complete elements are kept, and the damaged file beside them under a name that says so.
-
-Each element stands on a line of its own between the lines `[` and `]`; JSON strings hold no raw line breaks, so the
-last elements are found by reading backwards from the end.
-
-Long for a file of ours: writing, reading, cutting and examining this one format cannot be understood apart.
+A crash leaves a whole published copy, because each copy is synced before it gets its name. A crash can tear a spare
+only behind the bytes that the next append keeps. If a disk or a user damages the published file, its complete elements
+are kept, and the damaged file stays beside it under a name with `.damaged-`.
 """
 
 import fcntl
@@ -31,45 +26,34 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from perdure.stores.files.array_format import (
+    END,
+    SEPARATOR,
+    DamagedArrayError,
+    Tail,
+    examine_content,
+    format_array,
+    format_element,
+    parse_elements,
+    read_tail,
+)
 from perdure.stores.files.file_lock import wait_for_lock, write_lease
 
-_START = b"["
-_SEPARATOR = b",\n"
-_END = b"\n]\n"
-_TAIL_BYTES = 16 * 1024
-
-
-class DamagedArrayError(OSError):
-    """The file holds no JSON array, and nothing of one can be saved."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Tail:
-    """The end of a whole array: its last element, and what stands before that and its separator."""
-
-    last: bytes
-    before: bytes
-    """The element before the last, or the opening bracket."""
-    before_end: int
-    """Offset in bytes at which `before` ends: up to there the spare agrees."""
-
-    @property
-    def separator(self) -> bytes:
-        return b"\n" if self.before == _START else _SEPARATOR
+__all__ = ["ArrayFile", "DamagedArrayError", "sync_directory"]
 
 
 class ArrayFile:
-    """One array. Readers need no lock; appending is safe across threads and processes.
+    """One array in one file. Readers need no lock; appends of several threads and processes are safe.
 
     Args:
         path: the published file.
     """
 
     def __init__(self, path: Path) -> None:
+        """Derive the names of the hidden files; open nothing."""
         self.path = path
         self._spare = path.with_name(f".{path.name}.spare")
         self._fresh = path.with_name(f".{path.name}.fresh")
@@ -78,81 +62,84 @@ class ArrayFile:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the array alone, repaired if need be.
+        """Lock the array against other writers, and repair a damaged file first.
 
         Raises:
-            OSError: the disk refuses, or another process does not let go within `LOCK_SECONDS`.
+            OSError: the disk refuses, or another process does not release the lock within `LOCK_SECONDS`.
         """
-        with self._held():
+        with self._exclusive():
             self._repair_if_damaged()
             yield
 
     @contextmanager
-    def _held(self) -> Iterator[None]:
+    def _exclusive(self) -> Iterator[None]:
         descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             wait_for_lock(descriptor, self._lock)
             yield
-            fcntl.flock(descriptor, fcntl.LOCK_UN)  # for a forked child's copy of the descriptor too
+            # A forked child may hold a copy of the descriptor, which would keep the lock after the close.
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
         finally:
             os.close(descriptor)
 
     def read(self) -> list[Any]:
-        """All elements, oldest first; none if there is no file. A damaged file is read as far as it can be."""
+        """Return all elements, oldest first; none without a file; of a damaged file, the elements before the damage.
+
+        Raises:
+            DamagedArrayError: the file holds no array.
+        """
         try:
             content = self.path.read_bytes()
         except FileNotFoundError:
             return []
-        return _elements(content)
+        return parse_elements(content)
 
     def examine(self) -> tuple[list[Any], str | None]:
-        """All elements that can be read, and what is wrong with the file, if anything is, as a clause."""
+        """Return the elements that can be read, and the damage of the file as a clause; None if it is whole."""
         try:
             content = self.path.read_bytes()
         except FileNotFoundError:
             return [], None
-        try:
-            whole = json.loads(content)
-        except ValueError:
-            with suppress(DamagedArrayError):
-                found = _elements(content)
-                return found, f"is damaged: of its elements only the first {len(found)} can be read"
-            whole = None
-        return (whole, None) if isinstance(whole, list) else ([], "holds no JSON array")
+        return examine_content(content)
 
     def replace(self, elements: Sequence[Any], instead_of: Sequence[Any]) -> tuple[bool, Path | None]:
-        """Publish an array in place of what is there, which is kept beside it.
+        """Publish an array in place of the present one, which is kept beside it.
+
+        Args:
+            elements: the new array.
+            instead_of: the elements that `examine` returned. The file is not replaced if it holds others by now.
 
         Returns:
-            Whether it was done, which it is not if the file does not hold `instead_of` any more; and where the former
-            file is kept, None if there was none.
+            Whether the array was replaced; and where the former file is kept, None if there was none.
 
         Raises:
-            OSError: the disk refuses, or another process does not let go.
+            OSError: the disk refuses, or another process does not release the lock.
         """
-        with self._held():
+        with self._exclusive():
             if self.examine()[0] != list(instead_of):
                 return False, None
             kept = None
             if self.path.exists():
                 kept = self._damaged_name()
                 shutil.copyfile(self.path, kept)
-            self._spare.unlink(missing_ok=True)  # it lags behind the copy that is given up
+            # The spare belongs to the copy that is replaced.
+            self._spare.unlink(missing_ok=True)
             self._publish_afresh(elements)
             return True, kept
 
     def drop_first(self, count: int) -> None:
-        """Take the first elements away, in one step for every reader. Call it `locked`.
+        """Remove the first elements, in one step for every reader. The caller holds the lock (`locked`).
 
         Raises:
-            OSError: the disk refuses; what is published has not changed.
+            OSError: the disk refuses; the published file has not changed.
         """
         elements = self.read()[count:]
-        self._spare.unlink(missing_ok=True)  # it has another beginning
+        # The spare begins with the removed elements.
+        self._spare.unlink(missing_ok=True)
         self._publish_afresh(elements)
 
     def last(self) -> Any | None:
-        """The last element, None if there is none; reads a bounded part of the file."""
+        """Return the last element, None if there is none. It reads a bounded part of the file."""
         tail = self._tail()
         if tail is None:
             elements = self.read()
@@ -160,33 +147,32 @@ class ArrayFile:
         return json.loads(tail.last)
 
     def append(self, element: Any) -> None:
-        """Add one element durably. Call it `locked`.
+        """Add one element durably. The caller holds the lock (`locked`).
 
         Raises:
-            OSError: the disk refuses; what is published has not changed, or has it whole.
+            OSError: the disk refuses; the published file has not changed, or holds the whole element.
         """
         tail = self._tail()
         if tail is None:
             self._publish_afresh([element])
             return
-        line = _line(element)
-        addition = tail.separator + tail.last + _SEPARATOR + line + _END
+        addition = tail.separator + tail.last + SEPARATOR + format_element(element) + END
         if not self._extend_spare(tail, addition):
             self._copy_spare()
             if not self._extend_spare(tail, addition, sole_owner=True):
                 raise DamagedArrayError(f"{self.path.name} changed while it was copied")
         self._publish_spare()
 
-    def _tail(self) -> _Tail | None:
-        """None if there is no file, or one that is not whole."""
+    def _tail(self) -> Tail | None:
+        """Return the end of the file; None if there is no file, or no whole one."""
         try:
             with self.path.open("rb") as file:
-                return _tail(file.fileno())
+                return read_tail(file.fileno())
         except FileNotFoundError:
             return None
 
-    def _extend_spare(self, tail: _Tail, addition: bytes, *, sole_owner: bool = False) -> bool:
-        """Make the spare the next published copy; False, and nothing done, if it cannot be used."""
+    def _extend_spare(self, tail: Tail, addition: bytes, *, sole_owner: bool = False) -> bool:
+        """Make the spare the next published copy; return False, with nothing written, if it cannot be used."""
         try:
             descriptor = os.open(self._spare, os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -200,10 +186,10 @@ class ArrayFile:
             _write(descriptor, tail.before_end, addition)
             return True
         finally:
-            os.close(descriptor)  # which ends the lease
+            os.close(descriptor)  # the close also ends the lease
 
     def _copy_spare(self) -> None:
-        """A new spare, synced before it has its name, so that a spare is never torn in what it shares."""
+        """Make a new spare. It is synced before it gets its name, so that a crash never tears the shared content."""
         self._spare.unlink(missing_ok=True)
         self._fresh.unlink(missing_ok=True)
         with self.path.open("rb") as published, self._fresh.open("xb") as fresh:
@@ -214,7 +200,8 @@ class ArrayFile:
 
     def _publish_spare(self) -> None:
         self._former.unlink(missing_ok=True)
-        with suppress(OSError):  # without hard links there is no spare next time, and a copy is made
+        # A file system without hard links leaves no spare; the next append then copies the published file.
+        with suppress(OSError):
             os.link(self.path, self._former)
         self._spare.rename(self.path)
         with suppress(FileNotFoundError):
@@ -222,10 +209,9 @@ class ArrayFile:
         sync_directory(self.path.parent)
 
     def _publish_afresh(self, elements: Sequence[Any]) -> None:
-        lines = [_line(one) for one in elements]
         self._fresh.unlink(missing_ok=True)
         with self._fresh.open("xb") as file:
-            file.write(_START + b"\n" + _SEPARATOR.join(lines) + _END)
+            file.write(format_array(list(elements)))
             file.flush()
             os.fsync(file.fileno())
         self._fresh.rename(self.path)
@@ -235,7 +221,7 @@ class ArrayFile:
         if not self.path.exists() or self._tail() is not None:
             return
         content = self.path.read_bytes()
-        elements = _elements(content)
+        elements = parse_elements(content)
         if not elements:
             self.path.rename(self._damaged_name())
             return
@@ -247,16 +233,12 @@ class ArrayFile:
 
 
 def sync_directory(directory: Path) -> None:
-    """Make the names in a directory durable."""
+    """Sync a directory, so that its file names survive a crash."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _line(element: Any) -> bytes:
-    return json.dumps(element, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
 def _write(descriptor: int, offset: int, content: bytes) -> None:
@@ -268,50 +250,5 @@ def _write(descriptor: int, offset: int, content: bytes) -> None:
         os.fsync(descriptor)
     except OSError:
         with suppress(OSError):
-            os.ftruncate(descriptor, offset)  # give a full disk its room back
+            os.ftruncate(descriptor, offset)  # a full disk gets its room back
         raise
-
-
-def _tail(descriptor: int) -> _Tail | None:
-    """Read backwards until the last two elements are seen; None if this is not how we write an array."""
-    size, length = os.fstat(descriptor).st_size, _TAIL_BYTES
-    while True:
-        start = max(0, size - length)
-        content = os.pread(descriptor, size - start, start)
-        if not content.endswith(_END):
-            return None
-        lines = content[: -len(_END)].rsplit(b"\n", 2)
-        if len(lines) == 3 or start == 0:  # noqa: PLR2004  the last, the one before, and the rest
-            break
-        length *= 4
-    if len(lines) < 2:  # noqa: PLR2004  not even a bracket and one element
-        return None
-    last, before = lines[-1], lines[-2].removesuffix(b",")
-    if not _is_json(last) or not (before == _START if len(lines) == 2 else lines[-2].endswith(b",")):  # noqa: PLR2004
-        return None
-    return _Tail(last, before, size - len(_END) - len(last) - 1 - (len(lines[-2]) - len(before)))
-
-
-def _elements(content: bytes) -> list[Any]:
-    """The elements of an array; of a damaged one those whose lines are whole, up to the first that is not."""
-    if content.strip() and not content.lstrip().startswith(_START):
-        raise DamagedArrayError("a file of checkpoints holds no JSON array")
-    try:
-        whole: list[Any] = json.loads(content)
-    except ValueError:
-        found: list[Any] = []
-        for line in content.split(b"\n")[1:]:
-            try:
-                found.append(json.loads(line.removesuffix(b",")))
-            except ValueError:
-                break
-        return found
-    return whole
-
-
-def _is_json(line: bytes) -> bool:
-    try:
-        json.loads(line)
-    except ValueError:
-        return False
-    return True

@@ -1,4 +1,4 @@
-"""Who may write to a file now: a lock between processes, and the kernel's word that nobody else has it open."""
+"""Exclusive access to a file: a lock between processes, and a lease while no other process has the file open."""
 
 import fcntl
 import signal
@@ -6,16 +6,21 @@ import time
 from pathlib import Path
 
 LOCK_SECONDS = 10.0
-"""How long to wait for another process; a stopped one may hold the lock for ever."""
+"""Seconds to wait for another process. A stopped process may hold the lock for ever."""
 
 
 def wait_for_lock(descriptor: int, path: Path) -> None:
-    """Lock the open file alone.
+    """Lock an open file exclusively.
+
+    Args:
+        descriptor: of the open file.
+        path: of the file, for the message.
 
     Raises:
-        TimeoutError: another process has not let go within `LOCK_SECONDS`.
+        TimeoutError: another process has not released the lock within `LOCK_SECONDS`.
     """
-    deadline, pause = time.monotonic() + LOCK_SECONDS, 0.0005
+    deadline = time.monotonic() + LOCK_SECONDS
+    pause = 0.0005
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -29,11 +34,11 @@ def wait_for_lock(descriptor: int, path: Path) -> None:
 
 
 def write_lease(descriptor: int) -> bool:
-    """Whether nobody else has the file open, and nobody will until the descriptor is closed."""
+    """Return whether the kernel grants a lease: no other process can have the file open until the descriptor closes."""
     try:
-        # Whoever opens the file meanwhile makes the kernel signal us; the default signal would end the process.
+        # A process that opens the file meanwhile makes the kernel signal this one. The default signal ends a process.
         fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
-    except (OSError, AttributeError):  # refused; or not known to the file system, or to the operating system
+    except (OSError, AttributeError):  # the kernel refuses, or the file system or operating system has no leases
         return False
     return True

@@ -1,4 +1,4 @@
-"""The address of the database: shown without its password, and tried before anything depends on it."""
+"""The address of the database: shown without its password, and checked before a command depends on it."""
 
 import re
 import socket
@@ -7,64 +7,64 @@ from urllib.parse import urlsplit
 import asyncpg
 
 from perdure.errors import InvalidConfiguration, RefusedCommand, ServerUnreachable
-from perdure.stores.postgres.faults import WORLDS_FAULT, said
+from perdure.stores.postgres.faults import UNAVAILABLE_ERRORS, describe_error
 
 _SCHEMES = ("postgresql", "postgres")
 _CONNECT_SECONDS = 5.0
 
 
-def masked(dsn: str) -> str:
-    """The address without its password, for messages.
+def mask_password(dsn: str) -> str:
+    """Return the address without its password, for messages.
 
-    Masks too much rather than too little: an unescaped "/" or "@" in a password never shows a part of it.
+    It masks too much rather than too little: an unescaped "/" or "@" in a password shows no part of it.
     """
-    scheme, found, rest = dsn.partition("://")
-    if not found:
+    scheme, separator, rest = dsn.partition("://")
+    if not separator:
         return re.sub(r"(?i)(password\s*=\s*)('[^']*'|\S+)", r"\1***", dsn) if "=" in dsn else "***"
     before_at, at, place = rest.rpartition("@")
     if at:
         user, colon, _ = before_at.partition(":")
         rest = user + (":***" if colon else "") + at + place
-    elif re.match(r"[^/?\[]*:(?!\d*([/?,]|$))", rest):  # a user and a password, and the host forgotten
+    elif re.match(r"[^/?\[]*:(?!\d*([/?,]|$))", rest):  # a user and a password without a host
         rest = rest.partition(":")[0] + ":***"
     return f"{scheme}://" + re.sub(r"(?i)(password=)[^&]*", r"\1***", rest)
 
 
 async def check_connection(dsn: str) -> None:
-    """See that the database can be used, before anything is started that needs it.
+    """Check that the database can be used, before a program that needs it is started.
 
     Raises:
-        InvalidConfiguration: the address is none, or the server lacks pgvector.
-        ServerUnreachable: nobody answers there, or not to us.
+        InvalidConfiguration: the address cannot be read, or the server lacks pgvector.
+        ServerUnreachable: no server answers at the address, or the server refuses this login.
     """
-    found = await _answer(dsn, "SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'vector')")
-    if not found:
+    has_vectors = await _ask(dsn, "SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'vector')")
+    if not has_vectors:
         raise InvalidConfiguration(
-            f"The Postgres server at {masked(dsn)} lacks the extension pgvector; install it there, "
+            f"The Postgres server at {mask_password(dsn)} lacks the extension pgvector; install it there, "
             "or unset DATABASE_URL to use the embedded database."
         )
 
 
 async def check_answer(dsn: str) -> None:
-    """See that a database answers; one of somebody else's, which needs nothing of ours.
+    """Check that a database answers that belongs to another service and needs no extension of Perdure.
 
     Raises:
         InvalidConfiguration, ServerUnreachable: as `check_connection`.
     """
-    await _answer(dsn, "SELECT 1")
+    await _ask(dsn, "SELECT 1")
 
 
-async def _answer(dsn: str, question: str) -> object:
+async def _ask(dsn: str, question: str) -> object:
     _check_form(dsn)
     try:
         conn = await asyncpg.connect(dsn, timeout=_CONNECT_SECONDS)
     except (asyncpg.InterfaceError, ValueError) as error:
-        raise InvalidConfiguration(f"{masked(dsn)} is not an address of a Postgres database.") from error
-    except WORLDS_FAULT as error:
+        raise InvalidConfiguration(f"{mask_password(dsn)} is not an address of a Postgres database.") from error
+    except UNAVAILABLE_ERRORS as error:
         raise _unreachable(dsn, error) from error
     try:
         return await conn.fetchval(question)
-    except WORLDS_FAULT as error:
+    except UNAVAILABLE_ERRORS as error:
         raise _unreachable(dsn, error) from error
     finally:
         conn.terminate()
@@ -78,12 +78,12 @@ def _check_form(dsn: str) -> None:
         acceptable = False
     if not acceptable:
         raise InvalidConfiguration(
-            f"{masked(dsn)} is not an address of a Postgres database, such as postgresql://user:password@host:5432/name."
+            f"{mask_password(dsn)} is not an address of a Postgres database, such as postgresql://user:password@host:5432/name."
         )
 
 
 def _unreachable(dsn: str, error: BaseException) -> RefusedCommand:
-    where = masked(dsn)
+    where = mask_password(dsn)
     if isinstance(error, socket.gaierror):
         return ServerUnreachable(f"No host of this name is known for the Postgres server at {where}.")
     if isinstance(error, ConnectionRefusedError):
@@ -91,7 +91,7 @@ def _unreachable(dsn: str, error: BaseException) -> RefusedCommand:
     if isinstance(error, TimeoutError):
         return ServerUnreachable(f"The Postgres server at {where} did not answer within {_CONNECT_SECONDS:.0f} s.")
     if isinstance(error, asyncpg.InvalidAuthorizationSpecificationError):
-        return ServerUnreachable(f"The Postgres server at {where} does not let us in: {said(error)}.")
+        return ServerUnreachable(f"The Postgres server at {where} refuses this login: {describe_error(error)}.")
     if isinstance(error, asyncpg.InvalidCatalogNameError):
-        return ServerUnreachable(f"The Postgres server at {where} has no such database: {said(error)}.")
-    return ServerUnreachable(f"The Postgres server at {where} cannot be used: {said(error)}.")
+        return ServerUnreachable(f"The Postgres server at {where} has no such database: {describe_error(error)}.")
+    return ServerUnreachable(f"The Postgres server at {where} cannot be used: {describe_error(error)}.")

@@ -1,17 +1,20 @@
-"""When each document of a run was committed, and under which lease."""
+"""List when each document of a run was committed, and under which lease."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
 from perdure.stores.postgres.connection import PostgresPool
+from perdure.stores.postgres.statements import load_statements
+
+_SQL = load_statements("runs.sql")
 
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """How one document stands.
+    """The state of one document.
 
-    `committed_at` is None until it has a result; `results` counts the texts stored for it. (`epoch`, `dispatch`,
-    `attempt`) is the lease under which it was handed out last.
+    `committed_at` is None until the document has a result. `results` counts the texts stored for it. (`epoch`,
+    `dispatch`, `attempt`) is its latest lease.
     """
 
     position: int
@@ -25,22 +28,16 @@ class Commit:
 
     @property
     def in_flight(self) -> bool:
-        """A worker has, or had, it in hand, and it has no result."""
+        """Whether the document was leased to a worker and has no result."""
         return self.status == "pending" and self.dispatch > 0
 
 
 async def commits(pool: PostgresPool, workflow_id: str) -> list[Commit]:
-    """Every document of the run, by position.
+    """Return every document of the run, by position.
 
     Raises:
         DependencyUnavailable: Postgres cannot be reached.
     """
     async with pool.connection() as conn:
-        rows = await conn.fetch(
-            """SELECT position, name, status, committed_at, epoch, dispatch, attempt,
-                      (SELECT count(*) FROM document_texts t
-                       WHERE t.workflow_id = d.workflow_id AND t.position = d.position) AS results
-               FROM documents d WHERE workflow_id = $1 ORDER BY position""",
-            workflow_id,
-        )
+        rows = await conn.fetch(*_SQL["list_commits"].bind(workflow_id=workflow_id))
     return [Commit(**dict(row)) for row in rows]

@@ -1,18 +1,13 @@
-"""Fingerprints of everything a run produced, to see whether two runs came to the same.
+"""Make fingerprints of everything a run produced, to see whether two runs produced the same.
 
-A fingerprint does not depend on the workflow id, on the order in which documents were found or finished, on any time,
-or on how often something was tried. Documents are named by their URIs, so runs over the same files can be compared.
+A fingerprint depends neither on the workflow id, nor on the order in which documents were discovered or finished, nor
+on times, nor on the number of attempts. It names documents by their URIs, so runs over the same files can be compared.
 """
 
 from perdure.stores.postgres.connection import PostgresPool
+from perdure.stores.postgres.statements import load_statements
 
-_DIGEST = """
-SELECT encode(sha256(convert_to(coalesce(
-           string_agg(row_digest, '' ORDER BY row_digest COLLATE "C"), ''), 'UTF8')), 'hex')
-FROM (SELECT encode(sha256(convert_to(ROW({columns})::text, 'UTF8')), 'hex') AS row_digest
-      FROM {table} WHERE workflow_id = $1) AS rows
-"""
-"""Over the sorted digests of the rows: 64 bytes a row, however long its text is."""
+COMPARISON_SQL = load_statements("comparison.sql")
 
 OF_DOCUMENT = "{} o JOIN documents d USING (workflow_id, position)"
 OUTPUTS = {
@@ -44,29 +39,25 @@ OUTPUTS = {
     ),
     "vectors": ("d.uri, o.embedding", OF_DOCUMENT.format("document_vectors")),
 }
-"""Kind of output to what makes up one of it, and where it is stored."""
+"""Each kind of output, with the columns that are compared and the table or join that holds them."""
 
 
 async def fingerprints(pool: PostgresPool, workflow_id: str) -> dict[str, str]:
-    """SHA-256 (hexadecimal) of each kind of output of a run.
+    """Return the SHA-256 (hexadecimal) of each kind of output of a run.
 
     Raises:
         DependencyUnavailable: the database cannot be reached.
     """
-    found: dict[str, str] = {}
+    digests: dict[str, str] = {}
     async with pool.connection() as conn:
         for kind, (columns, table) in OUTPUTS.items():
-            found[kind] = await conn.fetchval(_DIGEST.format(columns=columns, table=table), workflow_id)
-    return found
+            statement = COMPARISON_SQL["digest_output"].using(columns=columns, table=table)
+            digests[kind] = await conn.fetchval(*statement.bind(workflow_id=workflow_id))
+    return digests
 
 
 async def results_per_document(pool: PostgresPool, workflow_id: str) -> dict[int, int]:
-    """How many results each position of the manifest has: one for a finished document, whatever was retried."""
+    """Return how many results each position of the manifest has; a finished document has 1, whatever was retried."""
     async with pool.connection() as conn:
-        rows = await conn.fetch(
-            """SELECT d.position, count(t.position) + (d.status = 'quarantined')::int AS results
-               FROM documents d LEFT JOIN document_texts t USING (workflow_id, position)
-               WHERE d.workflow_id = $1 GROUP BY d.position, d.status ORDER BY d.position""",
-            workflow_id,
-        )
+        rows = await conn.fetch(*COMPARISON_SQL["count_results"].bind(workflow_id=workflow_id))
     return {row["position"]: row["results"] for row in rows}

@@ -1,7 +1,7 @@
 """Connections to Postgres: opened when first needed, reopened when lost.
 
-Inside the blocks of `PostgresPool.connection` and `.transaction` stands nothing but SQL: an `OSError` raised there is
-taken for the server's.
+The blocks of `PostgresPool.connection` and `PostgresPool.transaction` hold nothing but SQL: the pool reads an `OSError`
+that is raised in a block as a failure of the server.
 """
 
 import asyncio
@@ -14,40 +14,49 @@ import asyncpg
 import numpy as np
 import numpy.typing as npt
 
-from perdure.stores.postgres.address import check_answer, check_connection, masked
-from perdure.stores.postgres.faults import leaves_connection_unusable, translated
+from perdure.stores.postgres.address import check_answer, check_connection, mask_password
+from perdure.stores.postgres.faults import convert_to_perdure_error, leaves_connection_unusable
 
-__all__ = ["Connection", "PostgresPool", "check_answer", "check_connection", "masked"]
+__all__ = ["Connection", "PostgresPool", "check_answer", "check_connection", "mask_password"]
 
 Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
-"""What a store's statements run on."""
+"""The connection that a store's statements run on."""
 
 CONNECT_SECONDS = 10.0
+"""How long the opening of a connection may take."""
 ACQUIRE_SECONDS = 30.0
-"""For a free connection when all are in use, the time to open it included."""
+"""How long a caller waits for a free connection, including the time to open one."""
 COMMAND_SECONDS = 60.0
+"""How long one statement may take."""
 CLEAN_UP_SECONDS = 5.0
-"""For a rollback, or to give a connection back; whoever is slower than that is disconnected."""
+"""How long a rollback, or the return of a connection, may take. A slower server is disconnected."""
 IDLE_SECONDS = 60.0
+"""How long the pool keeps a connection that no caller uses."""
 STOPPED_SECONDS = 15.0
-"""How long the server leaves a transaction open in which nothing is asked of it. We never pause in one; a process that
-was stopped does, and would hold its rows, and whoever takes up its work, until somebody lets it go on."""
+"""How long the server keeps a transaction open that sends no statement.
+
+Perdure never pauses inside a transaction. A process that was stopped (SIGSTOP) pauses there: its locks would block the
+process that takes over its work until the stopped process continues.
+"""
 SHORT_SECONDS = 60.0
-"""For a transaction of a few rows, from its beginning to its end, on a server that is busy."""
+"""How long a whole transaction over a few rows may take on a busy server."""
 _LIMITS_TRANSACTIONS_SINCE = 17
+"""The major version of Postgres that introduced `transaction_timeout`."""
 _ARRAYS = ("bigint", "integer", "real", "double precision", "text", "bytea", "boolean", "jsonb", "timestamptz")
-"""Whose arrays our statements take or give."""
+"""The types whose arrays Perdure's statements send or return."""
 
 
 class PostgresPool:
-    """A pool that outlives the server's absences: whoever asks while it is away is told so, and asks again.
+    """A pool of connections that stays usable after the server was unreachable.
+
+    While the server is unreachable, a caller gets `DependencyUnavailable` and may ask again.
 
     Args:
-        dsn: `postgresql://…`; nothing is connected before the first use.
-        max_size: connections at the most.
-        application_name: shown by the server beside each connection.
-        connect_timeout_seconds: for a new connection to be made.
-        command_timeout_seconds: for one statement, after which the server counts as unavailable.
+        dsn: `postgresql://…`; the pool opens no connection before the first use.
+        max_size: how many connections the pool opens at most.
+        application_name: the name that the server shows for each connection.
+        connect_timeout_seconds: how long the opening of a connection may take.
+        command_timeout_seconds: how long a statement may take before the server counts as unavailable.
     """
 
     def __init__(
@@ -69,21 +78,21 @@ class PostgresPool:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """A connection on which each statement is its own transaction.
+        """Yield a connection on which each statement is its own transaction.
 
         Raises:
-            DependencyUnavailable: the server cannot be used now, or was lost meanwhile.
-            InvalidConfiguration: its address is no address.
+            DependencyUnavailable: the server cannot be used now, or the connection was lost during the block.
+            InvalidConfiguration: the address of the database cannot be read.
         """
         conn: asyncpg.pool.PoolConnectionProxy[asyncpg.Record] | None = None
         try:
-            pool = await self._opened()
+            pool = await self._open()
             conn = await pool.acquire(timeout=ACQUIRE_SECONDS)
-            await conn.learn_vectors()  # type: ignore[attr-defined]  # the proxy passes it on to _PooledConnection
+            await conn.learn_vectors()  # type: ignore[attr-defined]  # the proxy passes the call on to _PooledConnection
             yield conn
         except Exception as error:
             lost = conn is not None and _is_lost(conn)
-            fault = translated(error, connection_lost=lost)
+            fault = convert_to_perdure_error(error, connection_lost=lost)
             if fault is None:
                 raise
             if conn is not None and (lost or leaves_connection_unusable(error)):
@@ -96,15 +105,15 @@ class PostgresPool:
 
     @asynccontextmanager
     async def transaction(self, *, limit_seconds: float | None = None) -> AsyncIterator[Connection]:
-        """A connection inside one transaction, committed when the block ends and rolled back when it raises.
+        """Yield a connection inside one transaction: commit when the block ends, roll back when it raises.
 
         Args:
-            limit_seconds: after which the server ends it, whatever it does. Of use where others wait for its rows:
-                the limit on idle transactions does not count the time between the parts of a statement, and a process
-                may be stopped there as well. Servers before version 17 cannot.
+            limit_seconds: how long the server lets the whole transaction last. It is needed where other processes wait
+                for the rows of this transaction: the limit on idle transactions does not count the time between the
+                parts of a statement, and a process may be stopped there as well. Servers before version 17 ignore it.
 
         Raises:
-            DependencyUnavailable: as `connection`; if it was lost during COMMIT, the outcome is unknown.
+            DependencyUnavailable: as `connection`. After a connection lost during COMMIT, the outcome is unknown.
             InvalidConfiguration: as `connection`.
         """
         async with self.connection() as conn:
@@ -123,8 +132,9 @@ class PostgresPool:
             await transaction.commit()
 
     async def close(self) -> None:
-        """Close every connection; safe to call twice. A later use opens the pool again."""
-        pool, self._pool = self._pool, None
+        """Close every connection. A second call does nothing, and a later use opens the pool again."""
+        pool = self._pool
+        self._pool = None
         if pool:
             try:
                 async with asyncio.timeout(CLEAN_UP_SECONDS):
@@ -132,7 +142,7 @@ class PostgresPool:
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 pool.terminate()
 
-    async def _opened(self) -> "asyncpg.Pool[asyncpg.Record]":
+    async def _open(self) -> "asyncpg.Pool[asyncpg.Record]":
         async with self._opening:
             if self._pool is None:
                 self._pool = await asyncpg.create_pool(
@@ -152,27 +162,27 @@ class PostgresPool:
             return self._pool
 
     async def _distrust_idle_connections(self) -> None:
-        """One lost connection means that the others are probably dead too: have each replaced before its next use."""
+        """Have every connection replaced before its next use: after one was lost, the others are probably lost too."""
         if self._pool:
             await self._pool.expire_connections()
 
     async def _give_back(self, conn: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]") -> None:
         pool = self._pool
-        if pool is None:  # closed meanwhile
+        if pool is None:  # `close` was called during the block
             _disconnect(conn)
             return
-        # What went wrong in the block is worth telling; that the connection could not be tidied afterwards is not.
+        # An error of the block must not be hidden by the error of returning a broken connection.
         with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             await pool.release(conn, timeout=CLEAN_UP_SECONDS)
 
 
 class _PooledConnection(asyncpg.Connection):
-    """A connection that learns to read and write vectors as soon as the database knows them."""
+    """A connection that reads and writes vectors once the database has their type."""
 
     _vectors_known = False
 
     async def learn_vectors(self) -> None:
-        """Register the codec of pgvector's type; its extension comes with the first migration."""
+        """Register the codec of pgvector's type. The first migration creates its extension."""
         if self._vectors_known:
             return
         schema = await self.fetchval(
@@ -182,9 +192,9 @@ class _PooledConnection(asyncpg.Connection):
             await self.set_type_codec(
                 "vector", schema=schema, encoder=encode_vector, decoder=decode_vector, format="binary"
             )
-            # When asyncpg first meets a type of array it asks for what it does not know, and a new codec makes it
-            # forget. In a transaction the server would wait for us in the middle of that statement: no limit on idle
-            # transactions ends it if this process is stopped there.
+            # asyncpg looks a type of array up when it first meets it, and a new codec clears what it has looked up.
+            # Inside a transaction the server would wait for this process in the middle of that statement, where no
+            # limit on idle transactions applies. So every type is looked up here.
             await self.prepare(f"SELECT {', '.join(f'NULL::{kind}[]' for kind in _ARRAYS)}")
             self._vectors_known = True
 
@@ -198,13 +208,13 @@ async def _roll_back(conn: Connection, transaction: asyncpg.transaction.Transact
         async with asyncio.timeout(CLEAN_UP_SECONDS):
             await transaction.rollback()
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-        _disconnect(conn)  # which rolls back as well
+        _disconnect(conn)  # the server rolls back when the connection ends
 
 
 def _is_lost(conn: Connection) -> bool:
     try:
         return conn.is_closed()
-    except asyncpg.InterfaceError:  # so lost that the pool has taken it back already
+    except asyncpg.InterfaceError:  # the pool has already taken the lost connection back
         return True
 
 
@@ -218,11 +228,11 @@ def _encode_json(value: Any) -> str:
 
 
 def encode_vector(vector: npt.ArrayLike) -> bytes:
-    """Pgvector's wire form: dimensions and zero as 16-bit integers, then 32-bit floats, all big-endian."""
+    """Return pgvector's wire form: dimensions and zero as 16-bit integers, then 32-bit floats, all big-endian."""
     values = np.asarray(vector, dtype=">f4")
     return len(values).to_bytes(2, "big") + b"\0\0" + values.tobytes()
 
 
 def decode_vector(wire: bytes) -> npt.NDArray[np.float32]:
-    """The inverse of `encode_vector`; shape (dimensions,)."""
+    """Return the vector of a wire form, the inverse of `encode_vector`; shape (dimensions,)."""
     return np.frombuffer(wire, dtype=">f4", offset=4).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The rows of an export: one snapshot of a run, each table read through a cursor in an order that never changes."""
+"""Read the rows of an export: one snapshot of a run, each table through a cursor and in a fixed order."""
 
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Sequence
@@ -12,7 +12,7 @@ from perdure.stores.postgres.identities import WHOLE_RUN_SECONDS
 Rows = Sequence[tuple[Any, ...]]
 
 _SLOW_DISK_SECONDS = 300.0
-"""How long one block may take to be written; such a transaction holds nothing that a run waits for."""
+"""How long the caller may take to write one block. The transaction holds no lock that a run waits for."""
 _BY_URI = 'ORDER BY uri COLLATE "C"'
 _BY_RANK = 'ORDER BY pagerank DESC NULLS LAST, mention_count DESC, identity_id COLLATE "C"'
 _FROM = {
@@ -38,63 +38,70 @@ _COUNTED = {
     "edges": "graph_edges",
 }
 _OF_TEXTS = {"page": "page_offsets", "text": "text"}
-"""Columns that are made here, of what `document_texts` says of a document: once a block instead of once a row."""
+"""Columns computed here from columns of `document_texts`, which is read once for each block instead of each row."""
 
 
 class ExportedRun:
-    """A run as it stood when the snapshot was taken."""
+    """One run at the moment of the snapshot."""
 
     def __init__(self, conn: Connection, workflow_id: str) -> None:
         self._conn = conn
         self._run = workflow_id
 
     async def has_graph(self) -> bool:
+        """Return whether the run has a graph."""
         return bool(await self._conn.fetchval("SELECT count(*) FROM graphs WHERE workflow_id = $1", self._run))
 
     async def count(self, table: Table) -> int:
-        """How many rows a table has."""
+        """Return how many rows a table has."""
         statement = f"SELECT count(*) FROM {_COUNTED.get(table.name, table.name)} WHERE workflow_id = $1"  # noqa: S608 - constants
         return int(await self._conn.fetchval(statement, self._run, timeout=WHOLE_RUN_SECONDS))
 
     async def blocks(self, table: Table) -> AsyncIterator[Rows]:
-        """Rows in the order of the table's columns, `table.block` of them at a time."""
+        """Yield rows in the order of the table's columns, `table.block` of them at a time."""
         names = table.schema.names
-        cited = [name for name in names if name in _OF_TEXTS]
+        computed = [name for name in names if name in _OF_TEXTS]
         source, order = _FROM[table.name]
         columns = ", ".join(name for name in names if name not in _OF_TEXTS)
-        place = ", position, start_offset, end_offset" if cited else ""
+        place = ", position, start_offset, end_offset" if computed else ""
         statement = f"SELECT {columns}{place} FROM {source} AS t WHERE workflow_id = $1 {order}"  # noqa: S608 - constants
         cursor = await self._conn.cursor(statement, self._run, timeout=WHOLE_RUN_SECONDS)
         while rows := await cursor.fetch(table.block, timeout=WHOLE_RUN_SECONDS):
-            yield await self._cited(names, rows, cited) if cited else [tuple(row) for row in rows]
+            yield await self._compute(names, rows, computed) if computed else [tuple(row) for row in rows]
 
-    async def _cited(self, names: Sequence[str], rows: Sequence[Any], cited: Sequence[str]) -> Rows:
-        wanted = ", ".join(_OF_TEXTS[name] for name in cited)
-        found = await self._conn.fetch(
-            f"SELECT position, {wanted} FROM document_texts WHERE workflow_id = $1 AND position = ANY($2::bigint[])",  # noqa: S608 - constants
-            *(self._run, list({row["position"] for row in rows})),
+    async def _compute(self, names: Sequence[str], rows: Sequence[Any], computed: Sequence[str]) -> Rows:
+        """Return the rows with the columns that are computed from the texts of their documents."""
+        needed = ", ".join(_OF_TEXTS[name] for name in computed)
+        texts = await self._conn.fetch(
+            f"SELECT position, {needed} FROM document_texts WHERE workflow_id = $1 AND position = ANY($2::bigint[])",  # noqa: S608 - constants
+            self._run,
+            list({row["position"] for row in rows}),
             timeout=WHOLE_RUN_SECONDS,
         )
-        texts = {one["position"]: one for one in found}
-        made = {"page": _page, "text": _passage}
+        by_position = {text["position"]: text for text in texts}
+        functions = {"page": _find_page, "text": _cut_passage}
         return [
-            tuple(made[name](row, texts[row["position"]]) if name in made else row[name] for name in names)
+            tuple(
+                functions[name](row, by_position[row["position"]]) if name in functions else row[name] for name in names
+            )
             for row in rows
         ]
 
 
 class PostgresExportStore:
+    """Opens snapshots of runs for an export."""
+
     def __init__(self, pool: PostgresPool) -> None:
         self._pool = pool
 
     @asynccontextmanager
     async def snapshot(self, workflow_id: str) -> AsyncIterator[ExportedRun]:
-        """The run as it is now, whatever is written meanwhile.
+        """Yield the run as it is now; later writes of other transactions do not show.
 
-        An `OSError` raised in the block would be taken for the database's.
+        The pool reads an `OSError` raised in the block as a failure of the database.
 
         Raises:
-            DependencyUnavailable: the database cannot be used now, or was lost meanwhile.
+            DependencyUnavailable: the database cannot be used now, or the connection was lost during the block.
         """
         async with self._pool.transaction() as conn:
             await conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -102,10 +109,10 @@ class PostgresExportStore:
             yield ExportedRun(conn, workflow_id)
 
 
-def _page(row: Any, text: Any) -> int | None:
-    """As `page_of` in SQL."""
+def _find_page(row: Any, text: Any) -> int | None:
+    """Return the page of a row, counted from 1, as the function `page_of` in SQL does."""
     return max(1, bisect_right(text["page_offsets"], row["start_offset"])) if text["page_offsets"] else None
 
 
-def _passage(row: Any, text: Any) -> str:
+def _cut_passage(row: Any, text: Any) -> str:
     return str(text["text"][row["start_offset"] : row["end_offset"]])

@@ -1,8 +1,8 @@
-"""Which of a database's errors are the world's fault, and how they read.
+"""Decide which errors of the database are failures of its surroundings, and describe them in one sentence.
 
-The world's fault means "not now": the same statement may succeed later without anybody changing the program. All of it
-becomes `DependencyUnavailable`. What means "never like this", a broken constraint or a wrong statement, passes through;
-of a document's outputs, `unstorable` makes it the document's fault.
+After such a failure the same statement may succeed later, without a change of the program. Each becomes
+`DependencyUnavailable`. A broken constraint or a wrong statement would fail again: it passes through. For the outputs
+of a document, `convert_to_unstorable` turns it into a fault of the document.
 """
 
 import asyncpg
@@ -10,10 +10,11 @@ import asyncpg
 from perdure.errors import DependencyUnavailable, InvalidConfiguration, PerdureError, UnstorableDocument
 
 DEPENDENCY = "Postgres"
+"""The name of this dependency in messages."""
 
-WORLDS_FAULT: tuple[type[Exception], ...] = (
-    OSError,  # refused, reset, unknown host; TimeoutError is one too
-    asyncpg.PostgresConnectionError,  # lost, also in the middle of a COMMIT whose outcome stays unknown
+UNAVAILABLE_ERRORS: tuple[type[Exception], ...] = (
+    OSError,  # refused, reset, unknown host; TimeoutError is a subclass
+    asyncpg.PostgresConnectionError,  # lost, perhaps in the middle of a COMMIT, whose outcome stays unknown
     asyncpg.InvalidAuthorizationSpecificationError,  # a password that is being changed
     asyncpg.InvalidCatalogNameError,  # the database is being restored
     asyncpg.InsufficientPrivilegeError,
@@ -21,64 +22,67 @@ WORLDS_FAULT: tuple[type[Exception], ...] = (
     asyncpg.OperatorInterventionError,  # shutting down, starting up, a statement cancelled
     asyncpg.PostgresSystemError,  # the server cannot read or write its files
     asyncpg.InternalServerError,
-    asyncpg.TransactionRollbackError,  # deadlock, serialisation: the same transaction may succeed next time
+    asyncpg.TransactionRollbackError,  # deadlock, serialisation: the same transaction may succeed later
     asyncpg.ReadOnlySQLTransactionError,  # a standby that is not promoted yet
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.TransactionTimeoutError,
     asyncpg.LockNotAvailableError,
     asyncpg.UndefinedTableError,  # the migrations have not been applied yet
-    asyncpg.InvalidCachedStatementError,  # a migration has just been applied; asyncpg prepares anew next time
-    asyncpg.InternalClientError,  # the server's farewell was being read; no host is primary; types have changed
+    asyncpg.InvalidCachedStatementError,  # a migration has just been applied; asyncpg prepares the statement again
+    asyncpg.InternalClientError,  # the server was closing the connection; no host is primary; types have changed
 )
 
 
-def translated(error: BaseException, *, connection_lost: bool = False) -> PerdureError | None:
-    """What Perdure calls this error; None if it is to pass through as it is.
+def convert_to_perdure_error(error: BaseException, *, connection_lost: bool = False) -> PerdureError | None:
+    """Return the error that callers of the store get instead of this one; None if this one passes through.
 
     Args:
-        error: as asyncpg or the operating system raised it.
-        connection_lost: the connection is known to be closed, so that even a complaint about its use means that.
+        error: the error that asyncpg or the operating system raised.
+        connection_lost: whether the connection is closed. An `InterfaceError` about its use then means that.
     """
     if isinstance(error, asyncpg.ClientConfigurationError):
         return InvalidConfiguration("The address of the database cannot be used; see DATABASE_URL.")
-    if isinstance(error, WORLDS_FAULT):
-        return DependencyUnavailable(DEPENDENCY, said(error))
-    encoding = isinstance(error, ValueError)  # a complaint about a value, which it quotes: any word may be in there
+    if isinstance(error, UNAVAILABLE_ERRORS):
+        return DependencyUnavailable(DEPENDENCY, describe_error(error))
+    # An error about a value quotes the value, which may hold the word that is looked for below.
+    encoding = isinstance(error, ValueError)
     if isinstance(error, asyncpg.InterfaceError) and (connection_lost or ("clos" in str(error) and not encoding)):
-        return DependencyUnavailable(DEPENDENCY, said(error))
+        return DependencyUnavailable(DEPENDENCY, describe_error(error))
     return None
 
 
-_NEVER_LIKE_THIS: tuple[type[Exception], ...] = (
-    asyncpg.DataError,  # out of range, not of the type, characters that no text may hold; asyncpg's own encoder too
+_PERMANENT_ERRORS: tuple[type[Exception], ...] = (
+    asyncpg.DataError,  # out of range, wrong type, characters that no text may hold; also raised by asyncpg's encoder
     asyncpg.CheckViolationError,
     asyncpg.NotNullViolationError,
-    asyncpg.ProgramLimitExceededError,  # more than a row, an index or an array can take
-    ValueError,  # from the encoders of COPY and JSON: half a surrogate pair, not a number
+    asyncpg.ProgramLimitExceededError,  # more than a row, an index or an array can hold
+    ValueError,  # raised by the encoders of COPY and JSON for half a surrogate pair or a NaN
     OverflowError,
 )
-_MAX_SAID = 200
+_MAX_CHARACTERS = 200
 
 
-def unstorable(error: BaseException) -> UnstorableDocument | None:
-    """The document's fault, if the database will never take what was found in it; None for every other error."""
-    if not isinstance(error, _NEVER_LIKE_THIS) or isinstance(error, asyncpg.ClientConfigurationError):
+def convert_to_unstorable(error: BaseException) -> UnstorableDocument | None:
+    """Return the document's fault if the database can never store its outputs; None for every other error."""
+    if not isinstance(error, _PERMANENT_ERRORS) or isinstance(error, asyncpg.ClientConfigurationError):
         return None
-    why = "".join(character if character.isprintable() else " " for character in said(error))[:_MAX_SAID]
+    why = "".join(character if character.isprintable() else " " for character in describe_error(error))[
+        :_MAX_CHARACTERS
+    ]
     return UnstorableDocument(f"What was found in the document cannot be stored: {why}.")
 
 
 def leaves_connection_unusable(error: BaseException) -> bool:
-    """Whether the same connection would only fail again.
+    """Return whether the same connection would fail again.
 
-    Even a ROLLBACK would wait for a server that does not answer; and what a connection knows of types, such as those of
-    pgvector, is wrong for good ("cache lookup failed for type …") once a restored backup has made them anew.
+    A ROLLBACK would wait for a server that does not answer. After a restored backup has created types again, such as
+    those of pgvector, a connection that has looked up the old ones keeps failing ("cache lookup failed for type …").
     """
     return isinstance(error, (OSError, asyncpg.InternalClientError, asyncpg.InternalServerError))
 
 
-def said(error: BaseException) -> str:
-    """What the error says in one line, without a final full stop."""
+def describe_error(error: BaseException) -> str:
+    """Return the message of an error in one line, without a final full stop."""
     if isinstance(error, TimeoutError) and not str(error):
         return "it did not answer in time"
     if type(error) is asyncpg.InternalClientError:

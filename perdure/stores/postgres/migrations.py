@@ -1,6 +1,9 @@
-"""Bring a database to the present form: numbered, forward-only `.sql` files, each applied once.
+"""Apply the migrations: numbered, forward-only `.sql` files of the package `migrations`, each applied once.
 
-Run as a program, this module applies them: `python -m perdure.stores.postgres.migrations DSN`.
+`python -m perdure.stores.postgres.migrations DSN` applies them to the database of this address.
+
+A database records the checksum of every file that was applied to it, comments included, and the program refuses a file
+that was changed since. So a released file stays as it is, byte for byte.
 """
 
 import asyncio
@@ -8,19 +11,22 @@ import hashlib
 import re
 import sys
 from dataclasses import dataclass
-from pathlib import Path
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 
 import asyncpg
 
 from perdure.errors import InvalidConfiguration, PerdureError
 from perdure.stores.postgres.connection import Connection
-from perdure.stores.postgres.faults import said, translated
+from perdure.stores.postgres.faults import convert_to_perdure_error, describe_error
 
-MIGRATIONS_DIR = Path(__file__).resolve().parents[3] / "migrations"
+MIGRATIONS: Traversable = files("migrations")
+"""The folder of the migrations, in a checkout or in an installed program."""
 _NAME = re.compile(r"\d{4}_[a-z0-9_]+\.sql")
 _CONNECT_SECONDS = 10.0
 _CLOSE_SECONDS = 5.0
-_LOCK = 7234701  # any number, so long as it never changes: whoever migrates this database holds it
+_LOCK = 7234701
+"""The advisory lock of a process that applies migrations. Another number would let two versions apply them at once."""
 
 _BOOKKEEPING = """
 CREATE TABLE IF NOT EXISTS schema_migrations (
@@ -33,71 +39,72 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One file: its name, and its text with plain line ends."""
+    """One migration: the name of its file, and the text of the file with line feeds as line ends."""
 
     name: str
     sql: str
 
     @property
     def checksum(self) -> str:
+        """The SHA-256 (hexadecimal) of the text, as the database records it."""
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
 
-def migrations(folder: Path = MIGRATIONS_DIR) -> list[Migration]:
-    """All migrations in the order in which they are applied.
+def load_migrations(folder: Traversable = MIGRATIONS) -> list[Migration]:
+    """Return all migrations of a folder, in the order in which they are applied.
 
     Raises:
-        InvalidConfiguration: there are none, or two of the same number.
+        InvalidConfiguration: there are none, or two have the same number.
     """
-    found = [
-        Migration(path.name, path.read_text("utf-8")) for path in folder.glob("*.sql") if _NAME.fullmatch(path.name)
-    ]
-    found.sort(key=lambda one: one.name)
-    numbers = [one.name[:4] for one in found]
-    if not found:
+    loaded = [Migration(file.name, file.read_text("utf-8")) for file in folder.iterdir() if _NAME.fullmatch(file.name)]
+    loaded.sort(key=lambda migration: migration.name)
+    numbers = [migration.name[:4] for migration in loaded]
+    if not loaded:
         raise InvalidConfiguration(f"There are no migrations in {folder}.")
     if len(set(numbers)) < len(numbers):
         raise InvalidConfiguration(f"Two migrations in {folder} have the same number.")
-    return found
+    return loaded
 
 
-async def apply_migrations(database: str | Connection, folder: Path = MIGRATIONS_DIR) -> list[str]:
-    """Apply what is missing and return the names of what was applied; several may call it at once.
+async def apply_migrations(database: str | Connection, folder: Traversable = MIGRATIONS) -> list[str]:
+    """Apply the migrations that a database lacks, and return their names; several processes may call it at once.
 
     Args:
-        database: its address, or a connection outside any transaction.
-        folder: where the migrations are.
+        database: an address, or a connection outside any transaction.
+        folder: the folder of the migrations.
 
     Raises:
         DependencyUnavailable: the server cannot be used now.
-        InvalidConfiguration: what was applied to this database is not what the files say.
+        InvalidConfiguration: the migrations that were applied to this database differ from the files.
     """
     try:
         if not isinstance(database, str):
-            return await _apply(database, migrations(folder))
+            return await _apply(database, load_migrations(folder))
         conn = await asyncpg.connect(database, timeout=_CONNECT_SECONDS)
         try:
-            return await _apply(conn, migrations(folder))
+            return await _apply(conn, load_migrations(folder))
         finally:
             await _close(conn)
     except Exception as error:
-        fault = translated(error)
+        fault = convert_to_perdure_error(error)
         if fault is None:
             raise
         raise fault from error
 
 
 async def _apply(conn: Connection, wanted: list[Migration]) -> list[str]:
-    # A session lock, not a transaction's: it is held over all of the transactions below.
+    # A lock of the session, because it must be held over all of the transactions below.
     await conn.execute("SELECT pg_advisory_lock($1)", _LOCK)
     try:
         await conn.execute("SET search_path TO public")
         await conn.execute(_BOOKKEEPING)
-        applied = {row["name"]: row["checksum"] for row in await conn.fetch("SELECT * FROM schema_migrations")}
-        missing = _missing(wanted, applied)
+        applied = {
+            row["name"]: row["checksum"] for row in await conn.fetch("SELECT name, checksum FROM schema_migrations")
+        }
+        missing = _find_missing(wanted, applied)
         for migration in missing:
             async with conn.transaction():
-                await _carry_out(conn, migration)
+                await _execute(conn, migration)
                 await conn.execute(
                     "INSERT INTO schema_migrations (name, checksum) VALUES ($1, $2)", migration.name, migration.checksum
                 )
@@ -108,15 +115,15 @@ async def _apply(conn: Connection, wanted: list[Migration]) -> list[str]:
             await conn.execute("SELECT pg_advisory_unlock($1)", _LOCK)
 
 
-async def _carry_out(conn: Connection, migration: Migration) -> None:
+async def _execute(conn: Connection, migration: Migration) -> None:
     try:
         await conn.execute(migration.sql)
     except (asyncpg.SyntaxOrAccessError, asyncpg.IntegrityConstraintViolationError) as error:
         if isinstance(error, asyncpg.InsufficientPrivilegeError):
-            raise  # may be granted any moment
+            raise  # the privilege may be granted later, so a later attempt may succeed
         raise InvalidConfiguration(
-            f"The migration {migration.name} does not fit what the database holds ({said(error)}); if it was restored "
-            "from the dump of an older release, see docs/backups.md."
+            f"The migration {migration.name} does not fit what the database holds ({describe_error(error)}); if it was "
+            "restored from the dump of an older release, see docs/backups.md."
         ) from error
 
 
@@ -127,7 +134,7 @@ async def _close(conn: asyncpg.Connection) -> None:
         conn.terminate()
 
 
-def _missing(wanted: list[Migration], applied: dict[str, str]) -> list[Migration]:
+def _find_missing(wanted: list[Migration], applied: dict[str, str]) -> list[Migration]:
     names = {migration.name for migration in wanted}
     if unknown := sorted(applied.keys() - names):
         raise InvalidConfiguration(
@@ -150,7 +157,7 @@ def _missing(wanted: list[Migration], applied: dict[str, str]) -> list[Migration
 
 
 def main() -> int:
-    """Apply the migrations to the database of the address given."""
+    """Apply the migrations to the database of the address given, and return the exit code."""
     if len(sys.argv) != 2:  # noqa: PLR2004  the program and one argument
         sys.stderr.write("usage: python -m perdure.stores.postgres.migrations DSN\n")
         return 2

@@ -1,84 +1,117 @@
-"""What processing made of one document, as rows; always inside the transaction that marks it processed."""
+"""Store what processing made of one document, inside the transaction that marks the document processed."""
 
-from perdure.documents.document import EMBEDDING_DIMENSIONS, ProcessedDocument
+from perdure.analysis.annotations import EMBEDDING_DIMENSIONS
+from perdure.documents.document import ProcessedDocument
 from perdure.stores.postgres.connection import SHORT_SECONDS, Connection
+from perdure.stores.postgres.statements import load_statements
 
-CHUNKS_A_STATEMENT = 5_000
-"""So that a book of a hundred thousand takes many short statements, and not one that runs out of its time."""
-CHUNKS = """
-INSERT INTO chunks (workflow_id, position, ordinal, start_offset, end_offset, embedding, terms)
-SELECT $1, $2, $3 + place - 1, start_offset, end_offset,
-       (($6::real[])[(place - 1) * $8 + 1 : place * $8])::vector(256), to_tsvector('english', passage)
-FROM unnest($4::bigint[], $5::bigint[], $7::text[]) WITH ORDINALITY AS chunk (start_offset, end_offset, passage, place)
-"""
-# Vectors go as one array of numbers: what a connection knows of pgvector's own types is wrong, for a while, when a
-# restored backup has made them anew, and no document must be blamed for that.
+CHUNKS_PER_STATEMENT = 5_000
+"""A book of a hundred thousand chunks takes many short statements instead of one that exceeds its time limit."""
+
+OUTPUTS_SQL = load_statements("outputs.sql")
+
+_SECTION_COLUMNS = ("workflow_id", "position", "start_offset", "ordinal", "level", "heading")
+_MENTION_COLUMNS = (
+    "workflow_id",
+    "position",
+    "ordinal",
+    "start_offset",
+    "end_offset",
+    "kind",
+    "surface",
+    "normalised",
+    "confidence",
+)
 
 
-def seconds_to_write(document: ProcessedDocument) -> float:
-    """How long the transaction may last that has `write_outputs` in it, even on a server that is busy."""
-    return SHORT_SECONDS * (1 + len(document.chunks) // CHUNKS_A_STATEMENT)
+def limit_for_writing(document: ProcessedDocument) -> float:
+    """Return how many seconds a transaction that calls `write_outputs` may last, also on a busy server."""
+    return SHORT_SECONDS * (1 + len(document.chunks) // CHUNKS_PER_STATEMENT)
 
 
 async def write_outputs(conn: Connection, workflow_id: str, position: int, document: ProcessedDocument) -> None:
-    """Insert text, sections, tables, chunks with their embeddings and terms, and mentions."""
-    # A COPY waits for its client inside of a statement, where no limit on idle transactions ends it.
+    """Insert the text, sections, tables, chunks with their embeddings and terms, and mentions of a document."""
+    # During a COPY the server waits for its client inside a statement, where no limit on idle transactions applies.
     await conn.execute("SET LOCAL statement_timeout = '60s'")
     await conn.execute(
-        "INSERT INTO document_texts VALUES ($1, $2, $3, $4)",
-        *(workflow_id, position, document.text, list(document.page_offsets)),
+        *OUTPUTS_SQL["insert_text"].bind(
+            workflow_id=workflow_id,
+            position=position,
+            text=document.text,
+            page_offsets=list(document.page_offsets),
+        )
     )
-    await _write_structure(conn, workflow_id, position, document)
-    for start in range(0, len(document.chunks), CHUNKS_A_STATEMENT):
-        part = document.chunks[start : start + CHUNKS_A_STATEMENT]
+    await _write_sections(conn, workflow_id, position, document)
+    await _write_tables(conn, workflow_id, position, document)
+    await _write_chunks(conn, workflow_id, position, document)
+    await _write_mentions(conn, workflow_id, position, document)
+
+
+async def _write_sections(conn: Connection, workflow_id: str, position: int, document: ProcessedDocument) -> None:
+    if not document.sections:
+        return
+    await conn.copy_records_to_table(
+        "document_sections",
+        columns=_SECTION_COLUMNS,
+        records=[
+            (workflow_id, position, section.offset, ordinal, section.level, section.heading)
+            for ordinal, section in enumerate(document.sections)
+        ],
+    )
+
+
+async def _write_tables(conn: Connection, workflow_id: str, position: int, document: ProcessedDocument) -> None:
+    if not document.tables:
+        return
+    await conn.execute(
+        *OUTPUTS_SQL["insert_tables"].bind(
+            workflow_id=workflow_id,
+            position=position,
+            starts=[table.start for table in document.tables],
+            ends=[table.end for table in document.tables],
+            pages=[table.page for table in document.tables],
+            cells=[table.rows for table in document.tables],
+            cuts=[table.cut for table in document.tables],
+        )
+    )
+
+
+async def _write_chunks(conn: Connection, workflow_id: str, position: int, document: ProcessedDocument) -> None:
+    for start in range(0, len(document.chunks), CHUNKS_PER_STATEMENT):
+        end = start + CHUNKS_PER_STATEMENT
+        chunks = document.chunks[start:end]
         await conn.execute(
-            CHUNKS,
-            *(workflow_id, position, start),
-            *([chunk.start for chunk in part], [chunk.end for chunk in part]),
-            document.embeddings[start : start + CHUNKS_A_STATEMENT].ravel().tolist(),
-            *([document.text[chunk.start : chunk.end] for chunk in part], EMBEDDING_DIMENSIONS),
-        )
-    if document.mentions:
-        await conn.copy_records_to_table(
-            "mentions",
-            columns=[
-                *("workflow_id", "position", "ordinal", "start_offset", "end_offset"),
-                *("kind", "surface", "normalised", "confidence"),
-            ],
-            records=[
-                (
-                    workflow_id,
-                    position,
-                    ordinal,
-                    one.start,
-                    one.end,
-                    one.kind,
-                    one.surface,
-                    one.normalised,
-                    one.confidence,
-                )
-                for ordinal, one in enumerate(document.mentions)
-            ],
+            *OUTPUTS_SQL["insert_chunks"].bind(
+                workflow_id=workflow_id,
+                position=position,
+                first_ordinal=start,
+                starts=[chunk.start for chunk in chunks],
+                ends=[chunk.end for chunk in chunks],
+                embeddings=document.embeddings[start:end].ravel().tolist(),
+                passages=[document.text[chunk.start : chunk.end] for chunk in chunks],
+                dimensions=EMBEDDING_DIMENSIONS,
+            )
         )
 
 
-async def _write_structure(conn: Connection, workflow_id: str, position: int, document: ProcessedDocument) -> None:
-    if document.sections:
-        await conn.copy_records_to_table(
-            "document_sections",
-            columns=["workflow_id", "position", "start_offset", "ordinal", "level", "heading"],
-            records=[
-                (workflow_id, position, one.offset, ordinal, one.level, one.heading)
-                for ordinal, one in enumerate(document.sections)
-            ],
-        )
-    if tables := document.tables:
-        await conn.execute(  # not COPY, whose binary form JSON has none of
-            """INSERT INTO document_tables
-                   (workflow_id, position, ordinal, start_offset, end_offset, page, cells, cut)
-               SELECT $1, $2, ordinal - 1, start_offset, end_offset, page, cells, cut
-               FROM unnest($3::bigint[], $4::bigint[], $5::integer[], $6::jsonb[], $7::boolean[])
-                    WITH ORDINALITY AS given (start_offset, end_offset, page, cells, cut, ordinal)""",
-            *(workflow_id, position, [one.start for one in tables], [one.end for one in tables]),
-            *([one.page for one in tables], [one.rows for one in tables], [one.cut for one in tables]),
-        )
+async def _write_mentions(conn: Connection, workflow_id: str, position: int, document: ProcessedDocument) -> None:
+    if not document.mentions:
+        return
+    await conn.copy_records_to_table(
+        "mentions",
+        columns=_MENTION_COLUMNS,
+        records=[
+            (
+                workflow_id,
+                position,
+                ordinal,
+                mention.start,
+                mention.end,
+                mention.kind,
+                mention.surface,
+                mention.normalised,
+                mention.confidence,
+            )
+            for ordinal, mention in enumerate(document.mentions)
+        ],
+    )

@@ -1,4 +1,4 @@
-"""Put a damaged chain of checkpoints right; the rules are the database's own (migrations/0006)."""
+"""Repair a damaged chain of checkpoints; migrations/0006 holds the rules of the database for that."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,9 @@ from perdure.errors import CheckpointConflict, CheckpointGap, RefusedCommand
 from perdure.stores.postgres.connection import PostgresPool
 
 ROLE = "perdure_rebuild"
+"""The database role that may replace checkpoints."""
 REBUILD_SECONDS = 600.0
+"""How long the replacement may take."""
 
 
 async def rebuild_chain(
@@ -20,30 +22,31 @@ async def rebuild_chain(
     *,
     last_seen: int,
 ) -> int:
-    """Replace the rows from `first_sequence` on by these, in one transaction; returns how many there are now.
+    """Replace the rows from `first_sequence` on, in one transaction; return how many rows the chain has then.
 
     Args:
-        pool: of the database.
-        workflow_id: whose chain.
-        first_sequence: the rows before it stay.
-        checkpoints: what comes after those, in order.
-        last_seen: the highest sequence that the caller knows of; nothing is replaced if there is another one.
+        pool: connections to the database.
+        workflow_id: the run of the chain.
+        first_sequence: the sequence from which rows are replaced; earlier rows stay.
+        checkpoints: the new rows, in order.
+        last_seen: the highest sequence that the caller has read. Nothing is replaced if the chain ends elsewhere.
 
     Raises:
-        RefusedCommand: our login may not act as the role that is needed.
-        CheckpointConflict, CheckpointGap: these do not follow the rows that are kept, or the run has gone on.
+        RefusedCommand: the login may not act as the role that is needed.
+        CheckpointConflict, CheckpointGap: the new rows do not follow those that stay, or the run has appended more.
         DependencyUnavailable: the database cannot be used now.
     """
-    content = [one.model_dump(mode="json") for one in checkpoints]
+    content = [checkpoint.model_dump(mode="json") for checkpoint in checkpoints]
     async with pool.transaction() as conn:
         login = await conn.fetchval("SELECT current_user")
         if not await conn.fetchval("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)", ROLE):
             raise RefusedCommand(
-                f"The database has no role {ROLE}; whoever may create roles runs: CREATE ROLE {ROLE} NOLOGIN; GRANT "
-                f"SELECT, INSERT, DELETE ON workflow_checkpoints TO {ROLE}; GRANT EXECUTE ON FUNCTION "
+                f"The database has no role {ROLE}; have a login that may create roles run: CREATE ROLE {ROLE} "
+                f"NOLOGIN; GRANT SELECT, INSERT, DELETE ON workflow_checkpoints TO {ROLE}; GRANT EXECUTE ON FUNCTION "
                 f'rebuild_checkpoints TO {ROLE}; GRANT {ROLE} TO "{login}";'
             )
-        await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 7234702))", workflow_id)  # as appends do
+        # An append takes the same lock, so the chain does not grow until this transaction ends.
+        await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 7234702))", workflow_id)
         last = await conn.fetchval(
             "SELECT coalesce(max(sequence), 0) FROM workflow_checkpoints WHERE workflow_id = $1", workflow_id
         )
@@ -53,22 +56,24 @@ async def rebuild_chain(
             await conn.execute(f"SET LOCAL ROLE {ROLE}")
         except asyncpg.InsufficientPrivilegeError as error:
             raise RefusedCommand(
-                f"The login {login} may not act as the role {ROLE}; whoever may grant it runs: "
+                f"The login {login} may not act as the role {ROLE}; have a login that may grant it run: "
                 f'GRANT {ROLE} TO "{login}";'
             ) from error
         try:
             stored = await conn.fetchval(
                 "SELECT rebuild_checkpoints($1, $2, $3)",
-                *(workflow_id, first_sequence, content),
+                workflow_id,
+                first_sequence,
+                content,
                 timeout=REBUILD_SECONDS,
             )
         except asyncpg.UniqueViolationError as error:
-            raise CheckpointConflict(_sentence(error)) from error
+            raise CheckpointConflict(_make_sentence(error)) from error
         except (asyncpg.CheckViolationError, asyncpg.RestrictViolationError) as error:
-            raise CheckpointGap(_sentence(error)) from error
+            raise CheckpointGap(_make_sentence(error)) from error
         return int(stored)
 
 
-def _sentence(error: Exception) -> str:
+def _make_sentence(error: Exception) -> str:
     text = str(error)
     return f"{text[0].upper()}{text[1:]}."

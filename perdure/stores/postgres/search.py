@@ -1,7 +1,7 @@
-"""Passages in Postgres: full text by a GIN index, nearness by vectors.
+"""Find passages in Postgres: by words with a GIN index, by nearness with vectors.
 
-In a run of up to `signatures.EXACT_CHUNKS` chunks a query is compared with each vector. In a larger one its signatures
-say which may be near, and the vectors of those are compared; they are there from when the run's analytics are made.
+In a run of up to `signatures.EXACT_CHUNKS` chunks a query is compared with every vector. A larger run has signatures,
+which the analytics of the run make. They tell which vectors may be near, and only those are compared.
 """
 
 from collections.abc import Sequence
@@ -12,90 +12,44 @@ import numpy.typing as npt
 from perdure.services.search import Passage, Place
 from perdure.stores.postgres.connection import PostgresPool
 from perdure.stores.postgres.signatures import likely_nearest
+from perdure.stores.postgres.statements import load_statements
 
 LIKELY_NEAREST = 1_000
-"""Chunks whose vectors are compared, by their signatures; see docs/search.md for what that finds."""
+"""How many chunks are chosen by their signatures, to compare their vectors; docs/search.md says what that finds."""
 RANKED_MATCHES = 2_000
-"""Passages with the words of a query that are ranked by them; each costs some microseconds."""
-_START, _STOP = "\x02", "\x03"
+"""How many passages with the words of a query are ranked at most; ranking one takes some microseconds."""
+_START = "\x02"
+_STOP = "\x03"
 _HEADLINE = f"StartSel={_START}, StopSel={_STOP}, MaxWords=50, MinWords=30, ShortWord=2"
 
-# In a SELECT of its own it is made once; without, a statement that is prepared makes it anew for every row.
-_QUERY = "(SELECT websearch_to_tsquery('english', $2))"
-_VECTOR = "(SELECT $2::real[]::vector(256))"
-# With a LIMIT the planner hopes to meet matches soon on its way through all chunks, and reads them all when words that
-# are common are rare together; the index of words finds out in a few milliseconds.
-_BY_INDEX = "SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = off"
-_MATCHES = f"""
-WITH found AS MATERIALIZED (
-    SELECT position, ordinal, terms FROM chunks
-    WHERE workflow_id = $1 AND terms @@ {_QUERY} LIMIT $3 + 1
-), counted AS MATERIALIZED (SELECT count(*) AS matches FROM found)
-"""  # noqa: S608 - put together from constants
-_BY_TERMS = f"""
-{_MATCHES}, ranked AS (
-    SELECT position, ordinal FROM found WHERE (SELECT matches FROM counted) <= $3
-    ORDER BY ts_rank_cd(terms, {_QUERY}, 1) DESC, position, ordinal LIMIT $4
-)
-SELECT matches, position, ordinal FROM counted LEFT JOIN ranked ON true
-"""  # noqa: S608 - put together from constants
-_AMONG = """
-WITH among AS MATERIALIZED (
-    SELECT c.position, c.ordinal, c.terms, c.embedding
-    FROM unnest($3::bigint[], $4::integer[]) AS wanted (position, ordinal)
-    JOIN chunks c ON c.workflow_id = $1 AND c.position = wanted.position AND c.ordinal = wanted.ordinal
-)
-"""
-_BY_TERMS_AMONG = f"""
-{_AMONG}
-SELECT position, ordinal FROM among WHERE terms @@ {_QUERY}
-ORDER BY ts_rank_cd(terms, {_QUERY}, 1) DESC, position, ordinal LIMIT $5
-"""  # noqa: S608 - as above
-_NEAREST_AMONG = f"""
-{_AMONG}
-SELECT position, ordinal FROM among ORDER BY embedding <=> {_VECTOR}, position, ordinal LIMIT $5
-"""  # noqa: S608 - as above
-_NEAREST = f"""
-SELECT position, ordinal FROM chunks WHERE workflow_id = $1
-ORDER BY embedding <=> {_VECTOR}, position, ordinal LIMIT $3
-"""  # noqa: S608 - as above
-_PASSAGES = f"""
-SELECT d.uri, d.name, d.title, c.start_offset, t.page_offsets,
-       ts_headline('english', translate(substring(t.text FROM c.start_offset::integer + 1
-                                                  FOR (c.end_offset - c.start_offset)::integer),
-                                        '{_START}{_STOP}', '  '),
-                   {_QUERY}, $5) AS headline
-FROM unnest($3::bigint[], $4::integer[]) WITH ORDINALITY AS wanted (position, ordinal, place)
-JOIN chunks c ON c.workflow_id = $1 AND c.position = wanted.position AND c.ordinal = wanted.ordinal
-JOIN document_texts t ON t.workflow_id = $1 AND t.position = c.position
-JOIN documents d ON d.workflow_id = $1 AND d.position = c.position
-ORDER BY wanted.place
-"""  # noqa: S608 - as above
+_SQL = load_statements("search.sql")
 
 
 class PostgresPassageStore:
-    """`perdure.services.search.PassageStore` over Postgres."""
+    """Finds passages in Postgres; `perdure.services.search.PassageStore` documents each method."""
 
     def __init__(self, pool: PostgresPool) -> None:
         self._pool = pool
 
     async def knows(self, workflow_id: str) -> bool:
+        """Return whether there is such a run."""
         async with self._pool.connection() as conn:
             return bool(await conn.fetchval("SELECT EXISTS (SELECT FROM runs WHERE workflow_id = $1)", workflow_id))
 
     async def latest_run(self) -> str | None:
+        """Return the run with chunks that was updated last, None if there is none."""
         async with self._pool.connection() as conn:
-            found: str | None = await conn.fetchval(
-                """SELECT workflow_id FROM runs r
-                   WHERE EXISTS (SELECT FROM chunks c WHERE c.workflow_id = r.workflow_id)
-                   ORDER BY updated_at DESC, workflow_id LIMIT 1"""
-            )
-        return found
+            workflow_id: str | None = await conn.fetchval(*_SQL["find_latest_run"].bind())
+        return workflow_id
 
     async def by_terms(self, workflow_id: str, query: str, count: int) -> Sequence[Place] | None:
+        """Return the places of passages with the words of the query; None if too many passages have them."""
+        statement = _SQL["find_by_terms"].bind(
+            workflow_id=workflow_id, query=query, most_matches=RANKED_MATCHES, count=count
+        )
         async with self._pool.transaction() as conn:
-            await conn.execute(_BY_INDEX)
-            rows = await conn.fetch(_BY_TERMS, workflow_id, query, RANKED_MATCHES, count)
+            await conn.execute(*_SQL["use_indexes"].bind())
+            rows = await conn.fetch(*statement)
         matches = rows[0]["matches"]
         if matches > RANKED_MATCHES:
             return None
@@ -104,47 +58,65 @@ class PostgresPassageStore:
     async def by_terms_among(
         self, workflow_id: str, query: str, places: Sequence[Place], count: int
     ) -> Sequence[Place]:
+        """Return those of the places whose passages have the words of the query, the best first."""
+        statement = _SQL["find_by_terms_among"].bind(
+            workflow_id=workflow_id, query=query, count=count, **_split(places)
+        )
         async with self._pool.connection() as conn:
-            rows = await conn.fetch(_BY_TERMS_AMONG, workflow_id, query, *_columns(places), count)
+            rows = await conn.fetch(*statement)
         return [(row["position"], row["ordinal"]) for row in rows]
 
     async def by_nearness(self, workflow_id: str, vector: npt.NDArray[np.float32], count: int) -> Sequence[Place]:
-        numbers = vector.tolist()
+        """Return the places of the passages nearest to the vector (256 dimensions), the nearest first."""
+        query = {"workflow_id": workflow_id, "vector": vector.tolist(), "count": count}
         async with self._pool.transaction() as conn:
             likely = await likely_nearest(conn, workflow_id, vector, max(count, LIKELY_NEAREST))
             if likely is None:
-                rows = await conn.fetch(_NEAREST, workflow_id, numbers, count)
+                rows = await conn.fetch(*_SQL["find_nearest"].bind(**query))
             else:
-                rows = await conn.fetch(_NEAREST_AMONG, workflow_id, numbers, *_columns(likely), count)
+                rows = await conn.fetch(*_SQL["find_nearest_among"].bind(**query, **_split(likely)))
         return [(row["position"], row["ordinal"]) for row in rows]
 
     async def passages(self, workflow_id: str, query: str, places: Sequence[Place]) -> Sequence[Passage]:
+        """Return the passages at these places, in the same order."""
+        statement = _SQL["read_passages"].bind(
+            workflow_id=workflow_id, query=query, headline_options=_HEADLINE, **_split(places)
+        )
         async with self._pool.connection() as conn:
-            rows = await conn.fetch(_PASSAGES, workflow_id, query, *_columns(places), _HEADLINE)
-        return [
-            Passage(
-                row["uri"],
-                row["name"],
-                row["title"],
-                row["start_offset"],
-                row["page_offsets"],
-                *_marked(row["headline"]),
+            rows = await conn.fetch(*statement)
+        passages = []
+        for row in rows:
+            snippet, highlights = _read_headline(row["headline"])
+            passages.append(
+                Passage(
+                    uri=row["uri"],
+                    document=row["name"],
+                    title=row["title"],
+                    offset=row["start_offset"],
+                    page_offsets=row["page_offsets"],
+                    snippet=snippet,
+                    highlights=highlights,
+                )
             )
-            for row in rows
-        ]
+        return passages
 
 
-def _columns(places: Sequence[Place]) -> tuple[list[int], list[int]]:
-    return [position for position, _ in places], [ordinal for _, ordinal in places]
+def _split(places: Sequence[Place]) -> dict[str, list[int]]:
+    return {
+        "positions": [position for position, _ in places],
+        "ordinals": [ordinal for _, ordinal in places],
+    }
 
 
-def _marked(headline: str) -> tuple[str, list[tuple[int, int]]]:
-    """The snippet on one line, and what is marked in it."""
-    text, highlights, begun = "", [], 0
+def _read_headline(headline: str) -> tuple[str, list[tuple[int, int]]]:
+    """Return the snippet on one line, and the offsets of the words that are marked in it."""
+    text = ""
+    highlights = []
+    start = 0
     for piece in " ".join(headline.split()).replace(_START, f"\0{_START}").replace(_STOP, f"\0{_STOP}").split("\0"):
         if piece[:1] == _START:
-            begun = len(text)
+            start = len(text)
         elif piece[:1] == _STOP:
-            highlights.append((begun, len(text)))
+            highlights.append((start, len(text)))
         text += piece.lstrip(_START + _STOP)
     return text, highlights

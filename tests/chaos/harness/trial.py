@@ -20,6 +20,7 @@ from pathlib import Path
 import psutil
 
 from orchestration.client.orchestrator import PipelineOrchestrator
+from orchestration.program.wiring import GRACE
 from perdure.errors import WorkflowAlreadyRunning, WorkflowNotRunning
 from tests.chaos.checker import check, committed
 from tests.chaos.harness.faults import CARRY_OUT, MissedTarget
@@ -27,7 +28,6 @@ from tests.chaos.harness.schedule import Fault
 from tests.chaos.harness.world import World
 from tests.chaos.outputs import outputs
 from tests.chaos.workers import ORPHAN_SECONDS, ROOT
-from worker import GRACE
 from workflows.messages import PipelineOptions
 
 OPTIONS = PipelineOptions(concurrency=4, batch_size=2, heartbeat_timeout_seconds=5.0, breaker_seconds=2.0)

@@ -6,8 +6,9 @@ import pytest
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities.checkpoints import CheckpointActivities, bring_up_to_date
+from activities.checkpoints import CheckpointActivities
 from perdure.checkpoint import WorkflowCheckpoint
+from perdure.checkpoint.sync import sync
 from perdure.stores.files.json_file import PersistentCheckpointStore
 from tests.conformance.chains import make_chain
 
@@ -55,7 +56,7 @@ async def test_the_leading_store_is_not_brought_up_to_date_in_silence(stores: li
 async def test_nothing_is_copied_to_a_store_that_has_everything(stores: list[PersistentCheckpointStore]) -> None:
     for checkpoint in make_chain(RUN, 2):
         await mirror(stores, checkpoint)
-    assert await bring_up_to_date(stores[0], stores, RUN) == 0
+    assert await sync(stores[0], stores, RUN) == 0
 
 
 async def test_a_checkpoint_that_contradicts_the_stores_is_refused_for_good(

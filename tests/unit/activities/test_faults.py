@@ -1,4 +1,4 @@
-"""What the server is told of an activity's failure: try again, or never."""
+"""The translation of domain errors into retryable and non-retryable errors of Temporal."""
 
 import asyncio
 
@@ -18,7 +18,7 @@ async def failure_of(error: Exception) -> ApplicationError:
     return caught.value
 
 
-async def test_what_is_away_is_tried_again_and_named() -> None:
+async def test_unavailable_dependency_is_retryable_and_named() -> None:
     failure = await failure_of(DependencyUnavailable("Postgres", "connection refused"))
     assert (failure.type, failure.non_retryable) == ("DependencyUnavailable", False)
     assert failure.message == "Postgres is unavailable: connection refused"
@@ -27,21 +27,19 @@ async def test_what_is_away_is_tried_again_and_named() -> None:
 @pytest.mark.parametrize(
     "error", [StaleWriter("Gone."), CheckpointGap("Gap."), InvalidSource("No."), PerdureError("x")]
 )
-async def test_what_would_fail_again_in_the_same_way_is_not_tried_again(error: PerdureError) -> None:
+async def test_other_domain_errors_are_not_retryable(error: PerdureError) -> None:
     failure = await failure_of(error)
     assert (failure.type, failure.message, failure.non_retryable) == (type(error).__name__, str(error), True)
 
 
-async def test_what_nobody_foresaw_passes_through_for_the_server_to_retry() -> None:
+async def test_unexpected_error_passes_through_for_the_server_to_retry() -> None:
     with pytest.raises(ZeroDivisionError):
         async with translate_errors():
             raise ZeroDivisionError
 
 
 @pytest.mark.parametrize("fails", [False, True])
-async def test_the_heart_beats_while_the_body_runs_and_stops_with_it(
-    monkeypatch: pytest.MonkeyPatch, fails: bool
-) -> None:
+async def test_heartbeats_last_exactly_as_long_as_the_body(monkeypatch: pytest.MonkeyPatch, fails: bool) -> None:
     monkeypatch.setattr(faults, "FIRST_HEARTBEAT_SECONDS", 0.01)
     monkeypatch.setattr(faults, "HEARTBEAT_EVERY_SECONDS", 0.01)
     environment, beats, done = ActivityEnvironment(), [], 0

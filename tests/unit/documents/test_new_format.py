@@ -26,7 +26,7 @@ def _ticket_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     (tmp_path / "code").mkdir()
     (tmp_path / "code" / "ticket.py").write_text(module)
     monkeypatch.setattr(extraction, "__path__", [*extraction.__path__, str(tmp_path / "code")])
-    new_row = eval(row.strip().removesuffix(","), vars(formats))
+    new_row = eval(row, vars(formats))
     monkeypatch.setattr(formats, "FORMATS", (*formats.FORMATS[:-1], new_row, formats.FORMATS[-1]))
     yield
     sys.modules.pop(MODULE, None)

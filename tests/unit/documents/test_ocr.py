@@ -9,10 +9,11 @@ from perdure.documents.discovery import discover
 from perdure.documents.document import ProcessedDocument
 from perdure.documents.extraction import extract
 from perdure.documents.extraction.ocr import Ocr, asked_for
+from perdure.documents.limits import Limits
+from perdure.documents.pool import open_document_pool
 from perdure.documents.processing import process_document
 from perdure.documents.sniffing import PDF
 from perdure.errors import ImageOnlyDocument, InvalidConfiguration
-from perdure.sandbox.pool import IsolatedPool, Limits
 from tests.unit.documents import made_documents as made
 
 
@@ -66,7 +67,7 @@ async def test_a_scan_is_read_in_the_isolated_process(ocr: Ocr, tmp_path: Path) 
     (document,) = discover([str(tmp_path)])
     results: list[ProcessedDocument] = []
     for process in (process_document, partial(process_document, ocr=ocr)):
-        pool = IsolatedPool(1, Limits(), process)
+        pool = open_document_pool(1, Limits(), process)
         try:
             pool.start()
             results.append((await pool.process(document.uri, document.name, document.source)).document)

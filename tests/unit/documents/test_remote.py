@@ -19,7 +19,7 @@ from perdure.errors import (
     UnreadableDocument,
     VanishedDocument,
 )
-from perdure.sandbox.confinement import harmless
+from perdure.sandbox.confinement import filter_environment
 from tests.s3_server import empty_bucket, s3_server
 from tests.unit.documents.opening import read_document
 from tests.unit.documents.web_server import Page, web_server
@@ -182,4 +182,6 @@ def test_an_object_that_changes_or_vanishes_is_noticed_and_a_lost_bucket_waited_
 
 
 def test_the_parser_never_sees_credentials() -> None:
-    assert harmless(dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL"), "x")) == {}
+    assert (
+        filter_environment(dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL"), "x")) == {}
+    )

@@ -7,12 +7,12 @@ from collections import defaultdict
 
 import pytest
 
-from perdure.sandbox.computation.exchange import ROWS, blocks, packed, read_rows
+from perdure.sandbox.computation.exchange import ROWS, pack, read_rows, split_into_blocks
 from perdure.services.identity.clusters import MAX_MEMBERS, Clusters
 from perdure.services.identity.names import AMBIGUOUS, SCORES
-from perdure.services.identity.person import compatible, parsed
+from perdure.services.identity.person import compatible, parse_person
 from perdure.services.identity.resolution import Resolution
-from perdure.services.identity.spelling import MAX_COMPARED, misspellings
+from perdure.services.identity.spelling import MAX_COMPARED, find_misspellings
 from tests.identities.generated import GeneratedRun
 from tests.identities.resolved import resolved
 from tests.identities.scores import Score, b_cubed, pairwise
@@ -50,7 +50,9 @@ def test_rows_may_come_in_any_order(chance: random.Random, run: GeneratedRun, ki
     for _ in range(3):
         resolution = Resolution(kind, rows)
         pairs = list(resolution.pairs())
-        resolution.learn([(short, other, 1 + (short * other) % 3) for short, other in chance.sample(pairs, len(pairs))])
+        resolution.add_counts(
+            [(short, other, 1 + (short * other) % 3) for short, other in chance.sample(pairs, len(pairs))]
+        )
         found.append((pairs, sorted(resolution.joins())))
         chance.shuffle(rows)
     assert found[0] == found[1] == found[2]
@@ -80,7 +82,7 @@ def test_no_identity_holds_people_whose_names_contradict_each_other(run: Generat
     found = resolved(run)
     members = defaultdict(list)
     for (kind, name), (_, canonical, rule, _) in found.items():
-        if kind == "person" and rule not in ("typing_error", "first_name") and (person := parsed(name)):
+        if kind == "person" and rule not in ("typing_error", "first_name") and (person := parse_person(name)):
             members[canonical].append(person)
     assert max(map(len, members.values())) > 2
     for people in members.values():
@@ -102,7 +104,7 @@ def test_misspelt_names_do_not_bridge_two_right_ones(chance: random.Random) -> N
         differing = sum(mine != theirs for mine, theirs in zip(words[rare], words[frequent], strict=True))
         return differing if differing <= 1 else 0
 
-    found = dict(misspellings(order, lambda one: ("all", len(words[one])), mentions.__getitem__, distance))
+    found = dict(find_misspellings(order, lambda one: ("all", len(words[one])), mentions.__getitem__, distance))
     assert found
     assert not found.keys() & set(found.values())
 
@@ -114,7 +116,7 @@ def test_a_block_of_any_size_is_compared_with_its_most_mentioned_names_only() ->
         asked.append((rare, frequent))
         return 0
 
-    misspellings(range(1000), lambda _: ("one block",), lambda one: 10**9 >> (one // 30), distance)
+    find_misspellings(range(1000), lambda _: ("one block",), lambda one: 10**9 >> (one // 30), distance)
     assert {frequent for _, frequent in asked} <= set(range(MAX_COMPARED))
     assert len(asked) <= 1000 * MAX_COMPARED
 
@@ -174,6 +176,6 @@ def test_scores_are_what_they_are_defined_as() -> None:
 @pytest.mark.parametrize("count", [0, 1, ROWS, ROWS + 1])
 def test_rows_arrive_as_they_were_sent(count: int) -> None:
     rows = [(number, "näme", None, 0.5) for number in range(count)]
-    stream = io.BytesIO(b"".join(map(packed, blocks(rows))))
+    stream = io.BytesIO(b"".join(map(pack, split_into_blocks(rows))))
     assert list(read_rows(stream)) == rows
     assert not stream.read()

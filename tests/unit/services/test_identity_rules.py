@@ -2,10 +2,10 @@
 
 import pytest
 
-from perdure.services.identity.names import Name, folded
-from perdure.services.identity.person import Person, compatible, parsed
+from perdure.services.identity.names import Name, fold
+from perdure.services.identity.person import Person, compatible, parse_person
 from perdure.services.identity.resolution import Resolution
-from perdure.services.identity.spelling import slip
+from perdure.services.identity.spelling import count_edits
 
 
 def identities(kind: str, *names: str, together: tuple[tuple[str, str], ...] = ()) -> set[frozenset[str]]:
@@ -19,7 +19,7 @@ def identities(kind: str, *names: str, together: tuple[tuple[str, str], ...] = (
     rows = [(number[one], folded_key(one), one, int(counted[one])) for one in surfaces]
     resolution = Resolution(kind, rows)
     company = {tuple(sorted((number[one], number[other]))) for one, other in together}
-    resolution.learn(
+    resolution.add_counts(
         [
             (short, other, 1 if short == other or tuple(sorted((short, other))) in company else 0)
             for short, other in resolution.pairs()
@@ -45,10 +45,10 @@ SAME_PERSON = {
     "accents": ["José Núñez", "Jose Nunez"],
     "letters that decompose into nothing": ["Søren Łukasz", "Soren Lukasz"],
     "a hyphen": ["Anne Smith-Jones", "Anne Smithjones"],
-    "a slip in the last name": ["Charles Babbage*3", "Charles Babbge"],
-    "a slip in the first name": ["Charles Babbage*3", "Chalres Babbage"],
-    "a slip in a lone last name": ["Charles Babbage*3", "Babbgae"],
-    "a slip beside an initial": ["Charles Babbage*3", "C. Babage"],
+    "a count_edits in the last name": ["Charles Babbage*3", "Charles Babbge"],
+    "a count_edits in the first name": ["Charles Babbage*3", "Chalres Babbage"],
+    "a count_edits in a lone last name": ["Charles Babbage*3", "Babbgae"],
+    "a count_edits beside an initial": ["Charles Babbage*3", "C. Babage"],
     "particles": ["Ludwig van Beethoven*2", "L. van Beethoven"],
     "a generation": ["Juan de la Vega", "Juan de la Vega Jr"],
 }
@@ -93,7 +93,7 @@ def test_a_first_name_alone_means_its_bearer_only_in_the_same_document() -> None
 
 
 def test_a_chain_of_likenesses_does_not_glue_strangers_together() -> None:
-    """Each is like the next: by an initial, a missing middle name, a slip."""
+    """Each is like the next: by an initial, a missing middle name, a count_edits."""
     names = [
         "Anna Berger*8",
         "A. Berger*4",
@@ -105,7 +105,7 @@ def test_a_chain_of_likenesses_does_not_glue_strangers_together() -> None:
     for identity in identities(
         "person", *names, together=(("A. Berger", "Anna Berger"), ("A. Berger", "Albert Berger"))
     ):
-        people = [person for name in identity if (person := parsed(folded_key(name)))]
+        people = [person for name in identity if (person := parse_person(folded_key(name)))]
         assert all(compatible(one, other) for one in people for other in people), identity
 
 
@@ -113,7 +113,7 @@ SAME_ORGANISATION = {
     "legal forms": ["Harbour & Finch", "Harbour and Finch GmbH"],
     "abbreviated words": ["Intl Widget Assn", "International Widget Association"],
     "a space": ["Micro Soft", "Microsoft*3"],
-    "a slip": ["Royal Society*3", "Royal Socety"],
+    "a count_edits": ["Royal Society*3", "Royal Socety"],
     "a generic end": ["Acme", "Acme Holdings"],
     "a long acronym": ["NASA*3", "National Aeronautics and Space Administration"],
 }
@@ -169,14 +169,14 @@ def test_a_misspelling_is_rarer_than_what_it_misspells() -> None:
 
 
 def test_a_name_is_read_the_same_by_the_quick_way_and_by_the_library() -> None:
-    assert parsed("charles henry babbage") == Person("charles", ("henry",), "babbage")
-    assert parsed("dr charles henry babbage") == parsed("charles henry babbage")
-    assert parsed("juan de la vega jr") == Person("juan", (), "delavega", "jr")
+    assert parse_person("charles henry babbage") == Person("charles", ("henry",), "babbage")
+    assert parse_person("dr charles henry babbage") == parse_person("charles henry babbage")
+    assert parse_person("juan de la vega jr") == Person("juan", (), "delavega", "jr")
 
 
 @pytest.mark.parametrize("name", ["", "-", "x" * 200, "a " * 11, "agent 7"])
 def test_what_is_no_name_of_a_person_is_compared_with_nothing(name: str) -> None:
-    assert parsed(name) is None
+    assert parse_person(name) is None
 
 
 @pytest.mark.parametrize(
@@ -185,11 +185,11 @@ def test_what_is_no_name_of_a_person_is_compared_with_nothing(name: str) -> None
      ("cabbage", "babbage", 0), ("babbage", "babbage", 0), ("bxbbxge", "babbage", 0)],
 )  # fmt: skip
 def test_a_slip_of_the_pen_is_small_and_not_at_the_beginning(rare: str, frequent: str, edits: int) -> None:
-    assert slip(rare, frequent) == edits
+    assert count_edits(rare, frequent) == edits
 
 
 def test_folding_takes_case_and_accents_away() -> None:
-    assert folded("ŁÓDŹ Straße Æsir São") == "lodz strasse aesir sao"
+    assert fold("ŁÓDŹ Straße Æsir São") == "lodz strasse aesir sao"
 
 
 def test_the_heaviest_name_comes_first() -> None:

@@ -1,19 +1,19 @@
-"""Rankings are fused by rank alone, in one order, and a place in a text has its page."""
+"""Rankings are fuse by rank alone, in one order, and a place in a text has its page."""
 
 import os
 import random
 
 import pytest
 
-from perdure.services.search import CANDIDATES, fused, page_of
+from perdure.services.search import CANDIDATES, fuse, page_of
 
 
 def test_what_both_rankings_have_comes_before_what_one_has() -> None:
-    assert [place for place, _ in fused([[(1, 0), (2, 0)], [(3, 0), (2, 0)]])] == [(2, 0), (1, 0), (3, 0)]
+    assert [place for place, _ in fuse([[(1, 0), (2, 0)], [(3, 0), (2, 0)]])] == [(2, 0), (1, 0), (3, 0)]
 
 
 def test_a_score_is_the_sum_of_reciprocal_ranks() -> None:
-    assert dict(fused([[(1, 0)], [(2, 5), (1, 0)]])) == {(1, 0): 1 / 61 + 1 / 62, (2, 5): 1 / 61}
+    assert dict(fuse([[(1, 0)], [(2, 5), (1, 0)]])) == {(1, 0): 1 / 61 + 1 / 62, (2, 5): 1 / 61}
 
 
 def test_the_order_does_not_depend_on_which_ranking_is_first() -> None:
@@ -22,8 +22,8 @@ def test_the_order_does_not_depend_on_which_ranking_is_first() -> None:
     chance = random.Random(seed)
     places = [(chance.randrange(50), chance.randrange(5)) for _ in range(CANDIDATES)]
     one, two = list(dict.fromkeys(places)), list(dict.fromkeys(chance.sample(places, len(places))))
-    assert [place for place, _ in fused([one, two])] == [place for place, _ in fused([two, one])]
-    assert fused([]) == fused([[], []]) == []
+    assert [place for place, _ in fuse([one, two])] == [place for place, _ in fuse([two, one])]
+    assert fuse([]) == fuse([[], []]) == []
 
 
 @pytest.mark.parametrize(("offset", "page"), [(0, 1), (9, 1), (10, 2), (24, 2), (25, 3), (10**6, 3)])

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perdure.errors import InvalidConfiguration, ServerUnreachable
-from perdure.stores.postgres.connection import check_connection, masked
+from perdure.stores.postgres.connection import check_connection, mask_password
 
 
 @given(st.text(min_size=4).filter(lambda text: "\0" not in text))
@@ -16,7 +16,7 @@ def test_whatever_the_password_is_it_is_not_shown(rest: str) -> None:
         f"postgresql://user:{password}@/name?host=/run/socket",
         f"postgres://host/name?user=u&password={password.replace('&', '')}",
     ):
-        assert "Zx9" not in masked(address)
+        assert "Zx9" not in mask_password(address)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_whatever_the_password_is_it_is_not_shown(rest: str) -> None:
     ],
 )
 def test_the_rest_of_an_address_is_shown(address: str, shown: str) -> None:
-    assert masked(address) == shown
+    assert mask_password(address) == shown
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,11 @@ from tests.conformance.test_store_model import json_values
 numbers = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 
 
+def kept_value(value: Any) -> Any:
+    """Return what a checkpoint keeps of a value in a field that this release does not know."""
+    return make_checkpoint("w", value=value).model_dump(mode="json")["state_data"]["value"]
+
+
 def as_postgres_writes(number: float) -> float:
     """What jsonb's decimals make of a number: no exponent, no negative zero."""
     if isinstance(number, int):
@@ -40,14 +45,13 @@ def test_the_wire_keeps_value_and_digest(value: Any) -> None:
 
 @given(json_values)
 def test_the_form_is_its_own_form(value: Any) -> None:
-    once = make_checkpoint("w", value=value).state_data
-    twice = make_checkpoint("w", **{key: once[key] for key in ("value",)}).state_data
-    assert json.dumps(once) == json.dumps(twice)
+    once = kept_value(value)
+    assert json.dumps(once) == json.dumps(kept_value(once))
 
 
 @given(numbers)
 def test_numbers_are_written_as_postgres_keeps_them(number: float) -> None:
-    kept = make_checkpoint("w", value=number).state_data["value"]
+    kept = kept_value(number)
     assert math.isclose(kept, number, rel_tol=1e-15)
     assert repr(kept) == repr(as_postgres_writes(number))
 
@@ -60,7 +64,7 @@ def test_one_moment_has_one_form() -> None:
 
 
 def test_values_of_python_become_those_of_json() -> None:
-    kept = make_checkpoint("w", value={1: (1, 2), "when": datetime(2026, 1, 1, tzinfo=UTC)}).state_data["value"]
+    kept = kept_value({1: (1, 2), "when": datetime(2026, 1, 1, tzinfo=UTC)})
     assert kept == {"1": [1, 2], "when": "2026-01-01T00:00:00Z"}
 
 

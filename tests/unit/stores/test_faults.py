@@ -4,7 +4,7 @@ import asyncpg
 import pytest
 
 from perdure.errors import DependencyUnavailable, InvalidConfiguration
-from perdure.stores.postgres.faults import translated
+from perdure.stores.postgres.faults import convert_to_perdure_error
 
 NOT_NOW = [
     ConnectionRefusedError(111, "Connection refused"),
@@ -50,7 +50,7 @@ def named(error: Exception) -> str:
 
 @pytest.mark.parametrize("error", NOT_NOW, ids=named)
 def test_what_may_succeed_later_is_the_worlds_fault(error: Exception) -> None:
-    fault = translated(error)
+    fault = convert_to_perdure_error(error)
     assert isinstance(fault, DependencyUnavailable)
     assert fault.dependency == "Postgres"
     assert fault.why
@@ -59,13 +59,13 @@ def test_what_may_succeed_later_is_the_worlds_fault(error: Exception) -> None:
 
 @pytest.mark.parametrize("error", NEVER, ids=named)
 def test_what_would_fail_again_passes_through(error: Exception) -> None:
-    assert translated(error) is None
+    assert convert_to_perdure_error(error) is None
 
 
 def test_any_complaint_about_a_lost_connection_means_that_it_is_lost() -> None:
     complaint = asyncpg.InterfaceError("cannot perform operation: another operation is in progress")
-    assert isinstance(translated(complaint, connection_lost=True), DependencyUnavailable)
+    assert isinstance(convert_to_perdure_error(complaint, connection_lost=True), DependencyUnavailable)
 
 
 def test_an_address_that_cannot_be_read_is_a_configuration_error() -> None:
-    assert isinstance(translated(asyncpg.ClientConfigurationError("invalid DSN")), InvalidConfiguration)
+    assert isinstance(convert_to_perdure_error(asyncpg.ClientConfigurationError("invalid DSN")), InvalidConfiguration)

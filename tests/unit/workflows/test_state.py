@@ -1,4 +1,4 @@
-"""The marks of a run (watermark, ranges beyond it, unsaved ranges) against a naive model of sets of ordinals."""
+"""The ranges of a run (watermark, beyond, unsaved) against a naive model of sets of ordinals."""
 
 import itertools
 
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from activities.batches import BatchResult
-from activities.manifest import Totals
+from perdure.manifest import ManifestTotals
 from workflows.state import (
     MAX_BATCH_BYTES,
     MAX_BATCH_DOCUMENTS,
@@ -27,14 +27,14 @@ def ordinals(ranges: list[Range]) -> set[int]:
 
 
 def is_normal(ranges: list[Range]) -> bool:
-    """Sorted, none empty, none touching the next."""
+    """Return whether the ranges are sorted, not empty, and do not touch."""
     return all(first < end for first, end in ranges) and all(
         before[1] < after[0] for before, after in itertools.pairwise(ranges)
     )
 
 
-def totals(queued: int, queued_bytes: int = 0) -> Totals:
-    return Totals(
+def totals(queued: int, queued_bytes: int = 0) -> ManifestTotals:
+    return ManifestTotals(
         total=queued,
         processed=0,
         quarantined=0,
@@ -47,7 +47,7 @@ def totals(queued: int, queued_bytes: int = 0) -> Totals:
 
 
 class Marks(RuleBasedStateMachine):
-    """Batches are taken in order and finish in any order, checkpoints are taken and covered, the queue grows."""
+    """Batches start in order and finish in any order, checkpoints are written, and the queue grows."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -123,19 +123,19 @@ def test_merged_ranges_hold_the_same_ordinals_in_normal_form(ranges: list[Range]
 
 
 @given(unsaved=RANGES.map(merge_ranges), saved=RANGES.map(merge_ranges))
-def test_what_finished_while_a_checkpoint_was_written_stays_unsaved(unsaved: list[Range], saved: list[Range]) -> None:
+def test_ranges_finished_during_a_checkpoint_stay_unsaved(unsaved: list[Range], saved: list[Range]) -> None:
     state = PipelineState(unsaved=unsaved)
     state.mark_saved(saved)
     assert ordinals(state.unsaved) == ordinals(unsaved) - ordinals(saved)
 
 
-def test_nothing_is_saved_without_being_asked_for_something() -> None:
+def test_empty_range_is_saved_only_after_the_first_checkpoint() -> None:
 
     assert PipelineState().is_saved((0, 0))
 
 
 @given(queued=st.integers(1, 10**7), size_bytes=st.integers(0, 10**9))
-def test_an_adaptive_batch_is_bounded_by_documents_and_bytes(queued: int, size_bytes: int) -> None:
+def test_adaptive_batch_is_bounded_by_documents_and_bytes(queued: int, size_bytes: int) -> None:
     state = PipelineState(queued=queued, queued_bytes=size_bytes * queued)
     first, end = state.next_batch(0)
     documents = end - first
@@ -155,7 +155,7 @@ def test_batches_cover_the_queue_without_gap_or_overlap(queued: int, batch_size:
     assert position == queued
 
 
-def test_growing_never_takes_back_what_batches_have_reported() -> None:
+def test_growing_the_queue_keeps_the_counts_of_finished_documents() -> None:
     state = PipelineState()
     state.take_totals(totals(3))
     state.next_batch(2)
@@ -166,7 +166,7 @@ def test_growing_never_takes_back_what_batches_have_reported() -> None:
     assert state.quality_score == 0.8
 
 
-def test_the_fence_of_each_dispatch_is_a_new_one() -> None:
+def test_each_dispatch_gets_a_new_number() -> None:
     state = PipelineState()
     assert [state.next_dispatch() for _ in range(3)] == [1, 2, 3]
     restored = PipelineState.model_validate_json(state.model_dump_json())

@@ -1,10 +1,13 @@
-"""What a run found, as files that other tools read: a graph (GraphML, JSON) or tables (Parquet, CSV)."""
+"""A run's results as files for other tools: a graph (GraphML, JSON) or tables (Parquet, CSV).
+
+This room may import `perdure.documents` and below. Start reading in `tables.py`, then `graph_files.py`.
+"""
 
 from enum import StrEnum
 
 
 class ExportFormat(StrEnum):
-    """`graphml` and `json` are one file, the graph; `parquet` and `csv` a folder with one file a table."""
+    """`graphml` and `json` give one file, the graph; `parquet` and `csv` give a folder with one file a table."""
 
     GRAPHML = "graphml"
     JSON = "json"
@@ -13,4 +16,5 @@ class ExportFormat(StrEnum):
 
     @property
     def is_graph(self) -> bool:
+        """Return whether the format holds the graph."""
         return self in (ExportFormat.GRAPHML, ExportFormat.JSON)

@@ -1,4 +1,4 @@
-"""A graph as one file, written block by block: first all nodes, then all edges; the same rows give the same bytes."""
+"""A graph as one file, written in blocks: first all nodes, then all edges. Equal rows give equal bytes."""
 
 import json
 import re
@@ -19,35 +19,49 @@ NODE_ATTRIBUTES = {
     "degree": "long",
     "strength": "long",
 }
-"""What stands after the id in the row of a node, with its type in GraphML; None is left out there, and null in JSON."""
+"""Columns after the id in a node's row, with their GraphML types. None is left out in GraphML and null in JSON."""
 
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
 class GraphFile(Protocol):
-    """`begin`, then `add_nodes` and `add_edges` as often as there are blocks, then `end`. All raise OSError.
+    """A file to which `begin`, then any number of `add_nodes`, then of `add_edges`, then `end` are applied.
 
-    A node is its id and the values of `NODE_ATTRIBUTES`; an edge is source, target and weight.
+    A node's row is its id and the values of `NODE_ATTRIBUTES`. An edge's row is source, target and weight. Every method
+    may raise OSError.
     """
 
-    def begin(self) -> None: ...
-    def add_nodes(self, rows: Iterable[Row]) -> None: ...
-    def add_edges(self, rows: Iterable[Row]) -> None: ...
-    def end(self) -> None: ...
+    def begin(self) -> None:
+        """Write the head of the file."""
+        ...
+
+    def add_nodes(self, rows: Iterable[Row]) -> None:
+        """Write a block of nodes."""
+        ...
+
+    def add_edges(self, rows: Iterable[Row]) -> None:
+        """Write a block of edges; no node may follow."""
+        ...
+
+    def end(self) -> None:
+        """Write the end of the file."""
+        ...
 
 
 class GraphmlFile:
     """GraphML 1.0, undirected. A character that XML cannot hold becomes U+FFFD.
 
     Args:
-        stream: takes text as it is, without translating ends of lines.
+        stream: text stream that does not translate line ends.
     """
 
     def __init__(self, stream: IO[str]) -> None:
+        """Keep the stream; nothing is written yet."""
         self._stream = stream
 
     def begin(self) -> None:
+        """Write the declaration of the attributes."""
         keys = [
             f'  <key id="{name}" for="node" attr.name="{name}" attr.type="{of}"/>\n'
             for name, of in NODE_ATTRIBUTES.items()
@@ -62,6 +76,7 @@ class GraphmlFile:
         )
 
     def add_nodes(self, rows: Iterable[Row]) -> None:
+        """Write a block of nodes."""
         for identity, *values in rows:
             data = "".join(
                 f'<data key="{name}">{_escaped(value)}</data>'
@@ -71,6 +86,7 @@ class GraphmlFile:
             self._stream.write(f'    <node id="{_escaped(identity)}">{data}</node>\n')
 
     def add_edges(self, rows: Iterable[Row]) -> None:
+        """Write a block of edges."""
         for source, target, weight in rows:
             self._stream.write(
                 f'    <edge source="{_escaped(source)}" target="{_escaped(target)}">'
@@ -78,40 +94,51 @@ class GraphmlFile:
             )
 
     def end(self) -> None:
+        """Close the graph."""
         self._stream.write("  </graph>\n</graphml>\n")
 
 
 class NodeLinkFile:
-    """The JSON that d3 and `networkx.node_link_graph(data, edges="edges")` take; a node or an edge a line."""
+    """The JSON that d3 and `networkx.node_link_graph(data, edges="edges")` read; one node or edge on each line.
+
+    Args:
+        stream: text stream.
+    """
 
     def __init__(self, stream: IO[str]) -> None:
+        """Keep the stream; nothing is written yet."""
         self._stream = stream
         self._list = "nodes"
-        self._before = "\n"
+        self._separator = "\n"
 
     def begin(self) -> None:
+        """Open the list of nodes."""
         self._stream.write('{"directed": false, "multigraph": false, "graph": {}, "nodes": [')
 
     def add_nodes(self, rows: Iterable[Row]) -> None:
+        """Write a block of nodes."""
         self._add(dict(zip(("id", *NODE_ATTRIBUTES), row, strict=True)) for row in rows)
 
     def add_edges(self, rows: Iterable[Row]) -> None:
+        """Write a block of edges."""
         self._turn_to_edges()
         self._add({"source": source, "target": target, "weight": weight} for source, target, weight in rows)
 
     def end(self) -> None:
+        """Close the list of edges."""
         self._turn_to_edges()
         self._stream.write("\n]}\n")
 
     def _turn_to_edges(self) -> None:
         if self._list == "nodes":
             self._stream.write('\n], "edges": [')
-            self._list, self._before = "edges", "\n"
+            self._list = "edges"
+            self._separator = "\n"
 
     def _add(self, values: Iterable[dict[str, Any]]) -> None:
         for value in values:
-            self._stream.write(self._before + json.dumps(value, ensure_ascii=False))
-            self._before = ",\n"
+            self._stream.write(self._separator + json.dumps(value, ensure_ascii=False))
+            self._separator = ",\n"
 
 
 def _escaped(value: object) -> str:

@@ -1,4 +1,4 @@
-"""One table as one file, written block by block; the same blocks give the same bytes."""
+"""A table as one file, written in blocks. Equal blocks give equal bytes."""
 
 import json
 from pathlib import Path
@@ -12,30 +12,44 @@ from perdure.services.analytics.export.tables import Table
 
 ROW_GROUP_ROWS = 100_000
 ROW_GROUP_BYTES = 32 * 2**20
-"""A row group of Parquet is held until it has one or the other."""
+"""A Parquet row group is written when it has reached either bound."""
 
 
 class TableFile(Protocol):
-    """The file is whole once `close` has returned. Both raise OSError."""
+    """A file of one table, complete after `close`. Every method may raise OSError."""
 
-    def write(self, batch: pa.RecordBatch) -> None: ...
-    def close(self) -> None: ...
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Append a block of rows."""
+        ...
+
+    def close(self) -> None:
+        """Complete the file."""
+        ...
 
 
 class ParquetFile:
-    """Compressed with zstd, with types, statistics and nulls."""
+    """A Parquet file, compressed with zstd.
+
+    Args:
+        path: file to write.
+        table: columns and types.
+    """
 
     def __init__(self, path: Path, table: Table) -> None:
+        """Open the file."""
         self._writer = pyarrow.parquet.ParquetWriter(path, table.schema, compression="zstd")
         self._held: list[pa.RecordBatch] = []
 
     def write(self, batch: pa.RecordBatch) -> None:
+        """Append a block of rows; write a row group when it is full."""
         self._held.append(batch)
-        rows, held = sum(one.num_rows for one in self._held), sum(one.nbytes for one in self._held)
-        if rows >= ROW_GROUP_ROWS or held >= ROW_GROUP_BYTES:
+        rows = sum(held.num_rows for held in self._held)
+        size = sum(held.nbytes for held in self._held)
+        if rows >= ROW_GROUP_ROWS or size >= ROW_GROUP_BYTES:
             self._write_group()
 
     def close(self) -> None:
+        """Write the last row group and the footer."""
         try:
             self._write_group()
         finally:
@@ -48,19 +62,25 @@ class ParquetFile:
 
 
 class CsvFile:
-    """UTF-8 with a header; texts are quoted, so that an empty one (`""`) is told from none (nothing). Lists are JSON.
+    """A CSV file in UTF-8 with a header. Lists are written as JSON.
 
-    Nothing is put before a text that a spreadsheet would take for a formula: it would no longer be what the document
-    says.
+    Texts are quoted, so that an empty text (`""`) differs from a missing one (no characters). A text that a spreadsheet
+    would read as a formula is written unchanged, so that the file holds the document's own words.
+
+    Args:
+        path: file to write.
+        table: columns and types.
     """
 
     def __init__(self, path: Path, table: Table) -> None:
+        """Open the file and write the header."""
         self._schema = pa.schema([(field.name, _printed(field.type)) for field in table.schema])
         self._writer = pyarrow.csv.CSVWriter(path, self._schema)
 
     def write(self, batch: pa.RecordBatch) -> None:
+        """Append a block of rows."""
         printed = [
-            pa.array([json.dumps(one, ensure_ascii=False) for one in column.to_pylist()], pa.string())
+            pa.array([json.dumps(value, ensure_ascii=False) for value in column.to_pylist()], pa.string())
             if pa.types.is_list(column.type)
             else column.cast(field.type)
             for column, field in zip(batch.columns, self._schema, strict=True)
@@ -68,6 +88,7 @@ class CsvFile:
         self._writer.write_batch(pa.RecordBatch.from_arrays(printed, schema=self._schema))
 
     def close(self) -> None:
+        """Complete the file."""
         self._writer.close()
 
 

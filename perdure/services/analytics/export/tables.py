@@ -1,6 +1,7 @@
-"""The tables of an export: their columns, with types, in the order in which they are written.
+"""The tables of an export: their columns with types, in the order in which they are written.
 
-What differs between two runs over the same files, a position, an attempt, the time of a commit, is in none of them.
+No table holds a value that differs between two runs over the same files, such as a position, an attempt, or the time of
+a commit.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from perdure.documents.document import EMBEDDING_DIMENSIONS
+from perdure.analysis.annotations import EMBEDDING_DIMENSIONS
 
 _VECTOR = pa.list_(pa.field("element", pa.float32()), EMBEDDING_DIMENSIONS)
 _TYPES = {
@@ -25,14 +26,14 @@ _TYPES = {
 
 @dataclass(frozen=True)
 class Table:
-    """`block` is how many rows are read and held at once."""
+    """A table of the export; `block` is the number of rows that are read and held at once."""
 
     name: str
     schema: pa.Schema
     block: int
 
     def batch(self, rows: Sequence[Sequence[Any]]) -> pa.RecordBatch:
-        """Rows, at least one, in the order of the columns."""
+        """Return the rows as a record batch; `rows` holds at least one row, in the order of the columns."""
         columns = zip(*rows, strict=True)
         arrays = [_array(values, field.type) for values, field in zip(columns, self.schema, strict=True)]
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
@@ -46,7 +47,7 @@ def _array(values: tuple[Any, ...], of: pa.DataType) -> pa.Array:
 
 
 def _table(name: str, block: int, columns: str) -> Table:
-    """`columns` is a name and a type, the next name and its type, …; a type with a ? allows null."""
+    """Return a table; `columns` alternates names and types, and a type with a ? allows null."""
     words = columns.split()
     fields = [
         pa.field(column, _TYPES[of.removesuffix("?")], nullable=of.endswith("?"))
@@ -81,7 +82,7 @@ NODES = _table(
     """identity_id text  name text  kind text  mention_count count  document_count count  confidence real
        pagerank real?  community count?  degree count?  strength count?""",
 )
-"""Identities as a graph takes them."""
+"""Identities with the columns of a graph's node."""
 ALIASES = _table("aliases", 10_000, "identity_id text  surface text  mention_count count  rule text  score real")
 EDGES = _table("edges", 20_000, "source text  target text  weight count")
 CHUNKS = _table(

@@ -1,0 +1,55 @@
+"""Which run a command reads: the one that is named, else the latest; and what is said of an id that nothing knows."""
+
+from collections.abc import Awaitable, Callable
+from typing import NoReturn
+
+from temporalio.service import RPCError
+
+from commands.output import say
+from orchestration.client.known_runs import find_latest_run, name_known_runs
+from orchestration.client.run_reader import RunReader
+from orchestration.client.workflow_ids import checked_workflow_id
+from orchestration.process_exit import run_main
+from perdure.errors import PerdureError, UnknownWorkflow
+
+
+async def named_or_latest(reader: RunReader, workflow_id: str | None) -> str:
+    """Return the workflow id that was given, else that of the latest run, which a sentence on stderr names.
+
+    Args:
+        reader: open.
+        workflow_id: as `--workflow-id` gave it.
+
+    Raises:
+        RefusedCommand: the id cannot be one, or none was given and there is no run.
+    """
+    if workflow_id is not None:
+        return checked_workflow_id(workflow_id)
+    latest = await find_latest_run(reader.client, reader.stores)
+    say_which(latest)
+    return latest
+
+
+def say_which(workflow_id: str) -> None:
+    """Say which run a command reads that named none."""
+    say(f"Run: {workflow_id} (the latest; --workflow-id names another)")
+
+
+def run_command(main: Callable[[], Awaitable[int | None]]) -> NoReturn:
+    """Run a command as `run_main` does; a refusal of an unknown workflow id also names the known runs."""
+
+    async def guarded() -> int | None:
+        try:
+            return await main()
+        except UnknownWorkflow as error:
+            raise UnknownWorkflow(f"{error}{await _known_runs()}") from error
+
+    run_main(guarded)
+
+
+async def _known_runs() -> str:
+    try:
+        async with RunReader() as reader:
+            return f" {await name_known_runs(reader.client, reader.stores)}"
+    except (PerdureError, RPCError):  # the servers cannot be asked, so the refusal names no runs
+        return ""

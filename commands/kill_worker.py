@@ -1,0 +1,29 @@
+"""`kill-worker`: send SIGKILL to a worker, to watch another one take its work over."""
+
+import typer
+
+from commands.options import AsJson
+from commands.output import print_json, say
+from orchestration.process_exit import run_main
+from orchestration.settings import data_dir_from
+from orchestration.worker.kill import kill_worker as send_sigkill
+
+app = typer.Typer()
+
+
+@app.command("kill-worker")
+def kill_worker(*, as_json: AsJson = False) -> None:
+    """Send SIGKILL to the worker of this data folder that has the lowest slot.
+
+    The worker gets no time to clean up. What it had in hand is taken over by its supervisor's next worker, by another
+    worker, or by the worker that the following command starts. The signal is sent only to a process that holds the
+    slot's lock.
+    """
+
+    async def main() -> None:
+        pid = send_sigkill(data_dir_from())
+        if as_json:
+            print_json({"pid": pid})
+        say(f"Sent SIGKILL to the worker, process {pid}.")
+
+    run_main(main)

@@ -1,0 +1,28 @@
+"""`worker`: run one worker until SIGTERM or Ctrl-C."""
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer()
+
+
+@app.command()
+def worker(
+    *,
+    supervise: Annotated[bool, typer.Option("--supervise", help="Start the worker again whenever it dies.")] = False,
+    exit_with_parent: Annotated[
+        int | None,
+        typer.Option("--exit-with-parent", metavar="PID", help="Stop when the process PID, its parent, is gone."),
+    ] = None,
+) -> None:
+    """Run one worker until SIGTERM or Ctrl-C.
+
+    The worker takes work from the task queue of the Temporal server that the environment names, or of this data folder.
+    """
+    from orchestration.program.launch import main  # noqa: PLC0415 - loads every library of a worker
+
+    options = ["--supervise"] if supervise else []
+    if exit_with_parent is not None:
+        options += ["--exit-with-parent", str(exit_with_parent)]
+    main(options)

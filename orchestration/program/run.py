@@ -1,0 +1,154 @@
+"""One worker from its start to its end: it takes a slot, polls, and hands back its work when it is asked to stop."""
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NoReturn
+
+from temporalio.client import Client
+from temporalio.service import RPCError
+from temporalio.worker import Interceptor
+
+from orchestration.client.reconcile import reconcile
+from orchestration.connection import connect
+from orchestration.process_exit import explain, leave, run_main
+from orchestration.program.wiring import build_worker
+from orchestration.services import build_services
+from orchestration.settings import Settings
+from orchestration.stores import Stores, open_stores
+from orchestration.worker.announced_settings import announce_settings
+from orchestration.worker.lost_activities import InHand, rescue_lost_activities
+from orchestration.worker.reclaim import keep_reclaiming
+from orchestration.worker.slot import take_slot
+from orchestration.worker.supervisor import Supervisor
+from perdure.documents.pool import open_document_pool
+from perdure.documents.processing import process_document
+from perdure.errors import DependencyUnavailable, PerdureError
+from perdure.sandbox.fork_server import ForkServer, Zygote
+from perdure.stores.postgres.migrations import apply_migrations
+
+PARENT_CHECK_SECONDS = 0.5
+MIGRATE_AGAIN_SECONDS = 2.0
+
+log = logging.getLogger("perdure.worker")
+
+
+def run_program(zygote: Zygote, *, supervise: bool, parent: int | None) -> NoReturn:
+    """Run a worker, or a supervisor that starts one worker after the other, and leave the process.
+
+    Args:
+        zygote: has loaded the parsers, or is loading them.
+        supervise: start a new worker whenever the worker dies.
+        parent: process id; stop when that process is gone.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    if supervise:
+        _supervise(zygote, parent)
+    run_main(lambda: run_worker(Settings.from_environment(), fork_server=ForkServer(zygote), parent=parent))
+
+
+def _supervise(zygote: Zygote, parent: int | None) -> NoReturn:
+    supervisor = os.getpid()
+
+    def run_child(fork_server: ForkServer | None, tell: Callable[[str], None]) -> NoReturn:
+        run_main(lambda: run_worker(Settings.from_environment(), fork_server=fork_server, parent=supervisor), tell=tell)
+
+    try:
+        Settings.from_environment()  # a value that is refused now would be refused in every worker
+    except PerdureError as error:
+        leave(explain(error))
+    leave(Supervisor(run_child, zygote, parent).run())
+
+
+async def run_worker(
+    settings: Settings,
+    *,
+    interceptors: Sequence[Interceptor] = (),
+    fork_server: ForkServer | None = None,
+    parent: int | None = None,
+) -> None:
+    """Work until SIGTERM or SIGINT, then finish or hand back what is in flight.
+
+    Args:
+        settings: where everything is.
+        interceptors: around every activity and workflow.
+        fork_server: of the parsers, started or lent before; the pool starts its own if there is none.
+        parent: process id; stop when that process, which started this one, is gone.
+
+    Raises:
+        ServerUnreachable: there is no Temporal server.
+    """
+    stop = asyncio.Event()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
+    slot = take_slot(settings.data_dir)
+    announce_settings(settings, slot.lock_file)
+    stores = open_stores(settings)
+    pool = open_document_pool(settings.pool_workers, settings.limits, server=fork_server, **_reading(settings))
+    pool.start()
+    try:
+        client = await connect(settings, identity=slot.identity)
+        services, in_hand = build_services(settings, stores.pool), InHand()
+        worker = build_worker(client, settings, stores, services, pool, [in_hand, *interceptors])
+        async with worker:
+            log.info("worker %s polls the task queue %s", slot.identity, settings.task_queue)
+            background = [
+                asyncio.create_task(keep_reclaiming(client, slot, settings.data_dir, settings.task_queue)),
+                asyncio.create_task(rescue_lost_activities(client, slot.identity, in_hand)),
+                asyncio.create_task(_prepare(settings, client, stores)),
+            ]
+            if parent is not None:
+                background.append(asyncio.create_task(_stop_with_parent(parent, stop)))
+            await stop.wait()
+            log.info("worker %s stops", slot.identity)
+            for task in background:
+                task.cancel()
+    finally:
+        await pool.aclose()
+        await stores.close()
+        slot.release()
+
+
+async def _prepare(settings: Settings, client: Client, stores: Stores) -> None:
+    """Bring the database to the present schema, then record the ends of runs that ended unrecorded."""
+    await _migrate(settings)
+    try:
+        for ended in await reconcile(client, stores, settings.task_queue):
+            log.info("recorded that the run %s had ended: %s", ended.workflow_id, ended.workflow_status)
+    except RPCError as error:
+        log.warning("could not look for runs that ended unrecorded: %s", error)
+
+
+async def _migrate(settings: Settings) -> None:
+    """Bring the database to the present schema once; while the database is away, try again and again.
+
+    The worker migrates no second time: an empty database that appears later may be one into which a backup is just
+    being restored.
+    """
+    warned = False
+    while True:
+        try:
+            applied = await apply_migrations(settings.database_url)
+        except DependencyUnavailable as error:
+            if not warned:
+                log.warning("%s; the worker waits for it", error)
+            warned = True
+            await asyncio.sleep(MIGRATE_AGAIN_SECONDS)
+        else:
+            if applied:
+                log.info("applied the migrations %s", ", ".join(applied))
+            return
+
+
+def _reading(settings: Settings) -> dict[str, Any]:
+    """Return the pool's arguments on how documents are read; empty without OCR."""
+    return {"process": partial(process_document, ocr=settings.ocr)} if settings.ocr else {}
+
+
+async def _stop_with_parent(parent: int, stop: asyncio.Event) -> None:
+    while os.getppid() == parent:  # noqa: ASYNC110 - the death of a parent sets no event
+        await asyncio.sleep(PARENT_CHECK_SECONDS)
+    stop.set()

@@ -1,0 +1,63 @@
+"""Synchronisation: give a store the checkpoints that another store, or Temporal's history, has beyond its latest."""
+
+from collections.abc import Sequence
+
+from perdure.checkpoint.model import WorkflowCheckpoint
+from perdure.checkpoint.store import CheckpointStore
+from perdure.errors import CheckpointGap
+
+
+async def sync(
+    store: CheckpointStore,
+    others: Sequence[CheckpointStore],
+    workflow_id: str,
+    recorded: Sequence[WorkflowCheckpoint] = (),
+) -> int:
+    """Append to `store` the checkpoints that it lacks at its end; return how many.
+
+    Args:
+        store: the store that may lag behind.
+        others: the stores to copy from; `store` itself is passed over.
+        workflow_id: the run.
+        recorded: the checkpoints in Temporal's history, in order. They are tried first.
+
+    Raises:
+        CheckpointGap: some source has later checkpoints, but no source has the one that follows the store's latest.
+        CheckpointConflict: the sources contradict each other.
+    """
+    added = 0
+    gap: CheckpointGap | None = None
+    for source in (recorded, *[await other.list(workflow_id) for other in others if other is not store]):
+        latest = await store.latest(workflow_id)
+        beyond = [one for one in source if latest is None or one.sequence > latest.sequence]
+        try:
+            added += await store.restore(beyond)
+        except CheckpointGap as error:
+            gap = error  # this source begins too late; another one may have the checkpoints between
+    if gap and not added:
+        raise gap
+    return added
+
+
+async def sync_all(
+    stores: Sequence[CheckpointStore], workflow_id: str, recorded: Sequence[WorkflowCheckpoint] = ()
+) -> list[int]:
+    """Synchronise every store with the others; return how many checkpoints each got.
+
+    A store that no source continues keeps what it has: the caller's next append to that store reports the gap.
+
+    Args:
+        stores: in the order in which they are written.
+        workflow_id: the run.
+        recorded: the checkpoints in Temporal's history, in order.
+
+    Raises:
+        CheckpointConflict: the sources contradict each other.
+    """
+    added = []
+    for store in stores:
+        try:
+            added.append(await sync(store, stores, workflow_id, recorded))
+        except CheckpointGap:
+            added.append(0)
+    return added

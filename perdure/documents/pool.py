@@ -1,0 +1,46 @@
+"""The pool that reads documents: `perdure.sandbox` put together with the processing, the sources and the codec."""
+
+from collections.abc import Callable
+from functools import partial
+
+from perdure.documents.answers import ProcessedDocumentCodec
+from perdure.documents.document import ProcessedDocument
+from perdure.documents.limits import Limits
+from perdure.documents.processing import process_document
+from perdure.documents.sources import open_document
+from perdure.documents.warm_up import WARM_UP
+from perdure.sandbox.fork_server import ForkServer
+from perdure.sandbox.job import AllowCpu, Job
+from perdure.sandbox.pool import IsolatedPool
+
+ProcessFunction = Callable[[str, str, int, Limits, AllowCpu], ProcessedDocument]
+"""Takes URI, name, descriptor of the content, limits and `AllowCpu`; children import it."""
+
+
+def open_document_pool(
+    workers: int,
+    limits: Limits,
+    process: ProcessFunction = process_document,
+    server: ForkServer | None = None,
+) -> IsolatedPool[ProcessedDocument]:
+    """Return a pool that processes documents. `start`, or the first document, starts its processes.
+
+    Args:
+        workers: documents that are processed at the same time.
+        limits: on each document.
+        process: what the children do with a document, such as `process_document` with OCR.
+        server: a fork server that was started or lent before.
+    """
+    return IsolatedPool(workers, limits, document_job(limits, process), server)
+
+
+def document_job(limits: Limits, process: ProcessFunction = process_document) -> Job[ProcessedDocument]:
+    """Return what the children of a document pool run; see `open_document_pool`."""
+    parser = partial(_process_within, process, limits)
+    return Job(parser, ProcessedDocumentCodec(), open_document, WARM_UP)
+
+
+def _process_within(
+    process: ProcessFunction, limits: Limits, uri: str, name: str, descriptor: int, allow_cpu: AllowCpu
+) -> ProcessedDocument:
+    return process(uri, name, descriptor, limits, allow_cpu)

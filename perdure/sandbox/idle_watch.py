@@ -1,0 +1,61 @@
+"""Notices a child that waits for nothing: it sleeps, and its CPU time does not advance.
+
+The kernel's process status tells that, on Linux only. On other systems the wall-clock limit alone ends such a child. A
+process that waits for a disk (state `D`) or for a CPU (`R`), or that was stopped by a signal (`T`), is not idle.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from perdure.errors import ParserTimedOut
+
+_LOOKS = 4
+"""Looks within the idle time, so that an idle child is noticed at most a quarter of that time late."""
+# Fields of /proc/PID/stat, counted after the name in parentheses.
+_STATE = 0
+_USER_TICKS = 11
+_SYSTEM_TICKS = 12
+
+
+@asynccontextmanager
+async def stop_when_idle(pid: int, seconds: float) -> AsyncIterator[None]:
+    """Run the body; cancel it when the process `pid` has been idle for so many seconds.
+
+    Raises:
+        ParserTimedOut: the process was idle for that long.
+    """
+    overdue = asyncio.timeout(None)
+    watching = asyncio.ensure_future(_watch(pid, seconds, overdue))
+    try:
+        async with overdue:
+            yield
+    except TimeoutError as error:
+        if not overdue.expired():
+            raise
+        raise ParserTimedOut(f"The parser slept for {seconds:g} seconds, doing nothing, and was stopped.") from error
+    finally:
+        watching.cancel()
+
+
+async def _watch(pid: int, seconds: float, overdue: asyncio.Timeout) -> None:
+    # This counts looks, not seconds: this process may itself have been stopped for minutes while the answer waited.
+    last_ticks: int | None = None
+    idle_looks = 0
+    while idle_looks < _LOOKS:
+        await asyncio.sleep(seconds / _LOOKS)
+        ticks = _cpu_ticks_of_sleeper(pid)
+        idle_looks = idle_looks + 1 if ticks is not None and ticks == last_ticks else 0
+        last_ticks = ticks
+    overdue.reschedule(asyncio.get_running_loop().time())
+
+
+def _cpu_ticks_of_sleeper(pid: int) -> int | None:
+    """Return the process's CPU time in clock ticks; None unless the process sleeps."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    fields = stat.rpartition(")")[2].split()
+    return int(fields[_USER_TICKS]) + int(fields[_SYSTEM_TICKS]) if fields[_STATE] == "S" else None
