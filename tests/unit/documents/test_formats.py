@@ -92,10 +92,10 @@ def test_format_recognises_its_sample(row: Format) -> None:
     assert sniff(make(), name) == row.media_type
 
 
-@pytest.mark.parametrize("row", FORMATS, ids=lambda row: row.label)
+@pytest.mark.parametrize(
+    "row", [row for row in FORMATS if row.media_type not in ONLY_RECOGNISED], ids=lambda row: row.label
+)
 def test_format_reads_its_sample(row: Format) -> None:
-    if row.media_type in ONLY_RECOGNISED:
-        pytest.skip("no library of the tests writes this format")
     assert extract(SAMPLES[row.media_type][1](), row.media_type).text.strip()
 
 
