@@ -15,7 +15,9 @@ _THIS_MACHINE = ("", "localhost")
 
 
 def path_of(source: str) -> Path:
-    """Return the absolute path that a path or `file://` URI names; symbolic links in a plain path are followed.
+    """Return the absolute path that a path or `file://` URI names.
+
+    The function follows symbolic links in a plain path, and none in a URI.
 
     Raises:
         InvalidSource: the source is empty, of another scheme or machine, or holds a NUL.
@@ -44,12 +46,18 @@ def path_of(source: str) -> Path:
 
 
 def uri_of(path: Path) -> str:
-    """Return the `file://` URI of an absolute path; all bytes but ASCII letters, digits and `/-_.~` are encoded."""
+    """Return the `file://` URI of an absolute path.
+
+    All bytes but ASCII letters, digits and `/-_.~` are percent-encoded.
+    """
     return _SCHEME + quote_from_bytes(os.fsencode(path), safe="/-_.~")
 
 
 def shown(path: str | Path) -> str:
-    """Return a path for messages: one line, with a backslash sequence for each byte or character without a picture."""
+    """Return a path as messages show it, on one line.
+
+    A backslash sequence stands for each byte and each character that cannot be printed.
+    """
     try:
         text = os.fsencode(path).decode(errors="backslashreplace")
     except UnicodeEncodeError:

@@ -39,7 +39,9 @@ def check_source(source: str) -> None:
 
 
 def discover(sources: Sequence[str]) -> Iterator[DiscoveredDocument]:
-    """Yield every document of the sources: in the order of the sources, and in each source in a stable order.
+    """Yield every document of the sources in a stable order.
+
+    The sources come in the order of the argument.
 
     Args:
         sources: paths or URIs, with or without patterns.

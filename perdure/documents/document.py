@@ -1,4 +1,4 @@
-"""The values that pass between discovery, processing and the store: plain values, cheap to encode."""
+"""The values that pass between discovery, processing and the store."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,7 +29,7 @@ class DiscoveredDocument:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A heading and its offset; its section ends at the next heading of the same or a higher level."""
+    """A heading. Its section ends at the next heading of the same or a higher level."""
 
     offset: int
     """In characters of the document's text."""

@@ -37,7 +37,10 @@ _OASIS = "application/vnd.oasis.opendocument"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
-    """One document format. The texts of the form `module:function` are imported when they are first needed."""
+    """One document format.
+
+    A function is named by a text `module:function`, and imported when it is first needed.
+    """
 
     label: str
     """The format's name in reports."""
@@ -264,14 +267,20 @@ def label_of(media_type: str) -> str:
 
 
 def claimed_type(name: str) -> str:
-    """Return the media type of the text format that a file name's extension claims; plain text if it claims none."""
+    """Return the media type of the text format that a file name's extension claims.
+
+    The media type is that of plain text if the extension claims none.
+    """
     extension = name.rsplit(".", 1)[-1].lower() if "." in name else ""
     rows = (row for row in FORMATS if row.claims_extensions and extension in row.extensions)
     return next(rows, FORMATS[-1]).media_type
 
 
 def warm_up() -> None:
-    """Import every extractor, so that no document waits for it and no confined process opens a library's file."""
+    """Import every extractor before the first document.
+
+    No document then waits for an import, and no confined process opens a library's file.
+    """
     for row in FORMATS:
         load(row.extractor)
         load(row.why_no_text)

@@ -1,4 +1,4 @@
-"""Imports a function by its name when it is first needed, so that a process loads only the parsers that it uses."""
+"""Imports a function by its name, so that a process loads only the parsers that it uses."""
 
 from collections.abc import Callable
 from functools import cache

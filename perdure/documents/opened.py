@@ -1,4 +1,4 @@
-"""An open document, which the worker hands to the confined parser; the parser itself may open nothing."""
+"""An open document, as the worker hands it to the confined parser, which may open nothing."""
 
 import os
 import sys
@@ -14,7 +14,7 @@ _BLOCK_BYTES = MEGABYTE
 
 @dataclass(frozen=True, slots=True)
 class OpenedDocument:
-    """A seekable descriptor of a document's bytes, with their size and version at the time of opening.
+    """A seekable descriptor of a document's bytes, with their size and version.
 
     The function that receives an opened document closes it.
     """
@@ -37,7 +37,9 @@ def too_large(size: int, max_bytes: int) -> DocumentTooLarge:
 
 
 def spooled(pieces: Iterable[bytes], version: Callable[[], str], max_bytes: int) -> OpenedDocument:
-    """Write a document to a temporary file without a name, which ends with its descriptor, and return it open.
+    """Write a document to a temporary file without a name, and return it open.
+
+    The file ends with its descriptor.
 
     Args:
         pieces: of the document's bytes.
@@ -67,7 +69,9 @@ def _for_reading(descriptor: int) -> int:
 
 
 def content_of(descriptor: int, max_bytes: int) -> bytes:
-    """Return all bytes from the beginning, whatever the descriptor's position: two attempts share the descriptor.
+    """Return all bytes from the beginning, whatever the position of the descriptor.
+
+    Two attempts share the descriptor and its position.
 
     Args:
         descriptor: of the file.

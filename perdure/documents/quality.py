@@ -16,7 +16,10 @@ _SAMPLE_CHARACTERS = 200_000
 
 
 def quality_score(extracted: Extracted) -> float:
-    """Return legibility x plausibility x coverage x amount x warnings, rounded to 3 places; 0 without text."""
+    """Return the product of the factors in docs/quality.md, rounded to 3 places.
+
+    The score of an empty text is 0.
+    """
     text = extracted.text[:_SAMPLE_CHARACTERS]
     words = _WORD.findall(text)
     if not words:
@@ -44,7 +47,7 @@ def _is_legible(character: str) -> bool:
 
 
 def _plausibility(words: list[str]) -> float:
-    """Return the share of words of a reasonable length, with a vowel where the script has vowels."""
+    """Return the share of words of a reasonable length that have vowels where the script has."""
     return sum(_is_plausible(word) for word in words) / len(words)
 
 

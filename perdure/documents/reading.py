@@ -61,7 +61,7 @@ def version_of(status: os.stat_result) -> str:
 
 
 def content_hash(uri: str) -> str | None:
-    """Return the SHA-256 of a file's bytes in hexadecimal; None if it is no readable file any more.
+    """Return the SHA-256 of a file in hexadecimal, or None if it cannot be read any more.
 
     Raises:
         DependencyUnavailable: the disk fails.
@@ -107,7 +107,7 @@ def _check_regular(mode: int) -> None:
 
 
 def reason_of(error: OSError) -> str:
-    """Return what the operating system says of an error, in lower case."""
+    """Return the operating system's description of an error, in lower case."""
     return (error.strerror or type(error).__name__).lower()
 
 

@@ -1,4 +1,7 @@
-"""Recognises the media type of a document by its content; the name decides only between kinds of plain text."""
+"""Recognises the media type of a document by its content.
+
+The extension of the name decides only between kinds of plain text.
+"""
 
 from perdure.documents import formats
 from perdure.documents.recognition.sample import Sample

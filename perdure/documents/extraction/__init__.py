@@ -1,4 +1,4 @@
-"""Extracts text, pages, structure and properties from the bytes of a document: one module a family of formats.
+"""Extracts text, pages and structure from the bytes of a document: one module a family.
 
 Imports `perdure.documents.document`, `perdure.analysis.language` and `perdure.sandbox.parts`; never `sources`.
 Start reading in `extracted.py`, then `text.py`, the shortest extractor; `perdure/documents/formats.py` names them all.

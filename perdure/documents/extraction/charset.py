@@ -18,7 +18,7 @@ MIN_UTF16_NUL_SHARE = 0.25
 
 
 def decoded(content: bytes, declared: str | None = None) -> str:
-    """Return the text, decoded by its byte order mark, else as UTF-8, else as declared, else by a guess.
+    """Decode by the byte order mark, else as UTF-8, else as declared, else by a guess.
 
     Args:
         content: of the file.
@@ -50,7 +50,10 @@ def _nul_share(content: bytes) -> float:
 
 
 def _as_utf16(content: bytes) -> str:
-    """Decode UTF-16 without a byte order mark: in Latin text, the high byte of nearly every character is NUL."""
+    """Decode UTF-16 without a byte order mark.
+
+    In Latin text, the high byte of nearly every character is NUL.
+    """
     even = content[0:_SAMPLE_BYTES:2].count(0)
     odd = content[1:_SAMPLE_BYTES:2].count(0)
     return content.decode("utf-16-le" if odd > even else "utf-16-be", "replace")

@@ -1,4 +1,4 @@
-"""Reads title, authors, dates and the like from the containers of OpenDocument files and EPUB books."""
+"""Reads the properties in the containers of OpenDocument files and EPUB books."""
 
 import re
 import zipfile
@@ -30,7 +30,7 @@ def open_document_properties(archive: zipfile.ZipFile) -> dict[str, Any]:
 
 
 def book_properties(archive: zipfile.ZipFile) -> dict[str, Any]:
-    """Return the properties of a book's package, with all its creators; empty if it has none that can be read."""
+    """Return the properties of a book's package; empty if it has none that can be read."""
     path = _ROOT_FILE.search(_read(archive, "META-INF/container.xml"))
     package = _element(archive, path.group(1).decode("utf-8", "replace")) if path else None
     authors: list[str] = []

@@ -7,7 +7,7 @@ _WIDTHS = {"": 0, " ": 1, "\t": 2, "\n": 3, "\n\n": 4}
 
 
 class Flow:
-    """A text under construction. Between two pieces stands one gap: the widest one that was asked for."""
+    """A text under construction, with one gap between two pieces: the widest that was asked for."""
 
     def __init__(self) -> None:
         self._pieces: list[str] = []

@@ -110,7 +110,10 @@ class _Reading:
         self._preformatted = 0
 
     def walk(self, root: LexborNode) -> None:
-        """Add the text of an element and of all below it; without recursion, because pages set the depth."""
+        """Add the text of an element and of all elements below it.
+
+        The method does not call itself, because pages decide how deep elements are nested.
+        """
         stack: list[tuple[LexborNode, bool]] = [(root, False)]
         while stack:
             node, entered = stack.pop()

@@ -1,4 +1,4 @@
-"""Reads office documents with Kreuzberg, and turns its results into text, properties, headings and tables."""
+"""Reads office documents with Kreuzberg, and converts its results."""
 
 import re
 from collections.abc import Mapping
@@ -68,7 +68,7 @@ def structured_text(result: Any, text: str, title: str | None, properties: dict[
 
 
 def _unescaped(value: Any) -> Any:
-    """Return the value without the escapes of RTF, which Kreuzberg leaves in an RTF's properties."""
+    """Return the value without RTF's escapes, which Kreuzberg leaves in an RTF's properties."""
     if isinstance(value, list):
         return [_unescaped(element) for element in value]
     if not isinstance(value, str) or "\\" not in value:

@@ -1,4 +1,4 @@
-"""Extracts e-mail: the main headers, the bodies, the names of attachments, and forwarded mails within bounds."""
+"""Extracts e-mail: main headers, bodies, names of attachments, and forwarded mails."""
 
 import email
 import email.policy

@@ -47,7 +47,7 @@ def extract_markdown(document: ExtractionInput) -> Extracted:
 
 
 def markdown_structure(text: str) -> MarkdownStructure:
-    """Return the headings of both forms and the tables with bars, outside of code, and the front matter."""
+    """Return the headings and tables outside of code, and the front matter."""
     structure = MarkdownStructure()
     lines = text.split("\n")
     number = _read_front_matter(lines, structure)
@@ -66,7 +66,9 @@ def markdown_structure(text: str) -> MarkdownStructure:
 
 
 def _read_block(lines: list[str], number: int, offset: int, structure: MarkdownStructure) -> int:
-    """Add the heading or table that begins at a line, if there is one; return the number of its lines.
+    """Add the heading or table that begins at a line, and return the number of its lines.
+
+    The number is 1 if the line begins neither.
 
     Args:
         lines: of the text.
@@ -89,7 +91,10 @@ def _read_block(lines: list[str], number: int, offset: int, structure: MarkdownS
 
 
 def _read_front_matter(lines: list[str], structure: MarkdownStructure) -> int:
-    """Add the properties of the front matter; return the number of its lines, 0 if there is none."""
+    """Add the properties of the front matter, and return the number of its lines.
+
+    The number is 0 if there is no front matter.
+    """
     if lines[0].rstrip() != "---":
         return 0
     for number, line in enumerate(lines[1:_MAX_MATTER_LINES], start=1):

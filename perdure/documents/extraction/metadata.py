@@ -1,4 +1,4 @@
-"""Brings the authors, dates and language of a document, which each format writes in its own way, into one form."""
+"""Brings authors, dates and language into one form; each format writes them in its own way."""
 
 import re
 import warnings
@@ -40,7 +40,9 @@ class Metadata:
 
 
 def metadata_of(properties: Mapping[str, Any], text: str) -> Metadata:
-    """Return authors, dates and language from a document's properties; the language from the text if none is declared.
+    """Return authors, dates and language of a document.
+
+    The language is detected in the text if the properties declare none.
 
     Args:
         properties: as an extractor found them.
@@ -81,7 +83,10 @@ def _first_date(properties: Mapping[str, Any], keys: tuple[str, ...]) -> str | N
 
 
 def iso_date(value: str) -> str | None:
-    """Return a date as `YYYY-MM-DDTHH:MM:SSZ`, or as `YYYY-MM-DD` if it has no offset; None if it is no whole date."""
+    """Return a date as `YYYY-MM-DDTHH:MM:SSZ`, or as `YYYY-MM-DD` if it has no offset.
+
+    The result is None if the text is no whole date.
+    """
     value = value.strip()[:_MAX_DATE_CHARACTERS]
     try:
         date = _pdf_date(value) or _written_date(value)
@@ -95,7 +100,10 @@ def iso_date(value: str) -> str | None:
 
 
 def _pdf_date(value: str) -> datetime | None:
-    """Parse a date of a PDF, `D:20240305101500+01'00'`; a part that is missing on the right gets its lowest value."""
+    """Parse a date of a PDF, such as `D:20240305101500+01'00'`.
+
+    A part that is missing on the right gets its lowest value.
+    """
     match = _PDF_DATE.fullmatch(value) if value.startswith("D:") or value[:8].isdecimal() else None
     if match is None:
         return None
@@ -128,7 +136,7 @@ def _written_date(value: str) -> datetime | None:
 
 
 def _zone(name: str | None, offset_seconds: int | None) -> tzinfo | None:
-    """Return a zone by its offset; never by a name, which the parser would look up on this machine."""
+    """Return a zone by its offset, never by a name of this machine's own zone."""
     if offset_seconds is not None:
         return timezone(timedelta(seconds=offset_seconds))
     return UTC if name in ("Z", "UTC", "GMT", "UT") else None

@@ -1,4 +1,4 @@
-"""Finds the reason for which no text came out of a document: it holds pictures only, is damaged, or is empty.
+"""Finds the reason for which a document has no text: pictures only, damage, or no content.
 
 Each function is named by rows of the table of formats. It takes the file's bytes and the result without text.
 """
@@ -40,7 +40,7 @@ def explain_presentation(content: bytes, extracted: Extracted) -> DocumentError:
 def explain_container(content: bytes, extracted: Extracted) -> DocumentError:  # noqa: ARG001 - the shape of all
     """Return the reason of a document in a ZIP container: damage, pictures, or neither.
 
-    Office documents may not declare entities. Parsers leave out everything that such a document says.
+    Office documents may not declare entities. Parsers give no text of a document that does.
     """
     has_pictures = False
     with zipfile.ZipFile(io.BytesIO(content)) as archive:

@@ -1,4 +1,4 @@
-"""Finds the headings and tables of Kreuzberg's nodes in the text that Kreuzberg gives beside them.
+"""Finds the headings and tables of Kreuzberg's nodes in Kreuzberg's text.
 
 Nodes come in reading order. They hold their own text, but no offsets. So each node is sought from the end of the one
 before, within a window of characters. A node that is not found there adds no heading or table; its words stay.
@@ -51,7 +51,10 @@ def structured(
 
 
 def _find(text: str, words: str, cursor: int) -> int:
-    """Return the offset of the words, at the beginning of a line if possible; -1 if they are not in the window."""
+    """Return the offset of the words, or -1 if they are not in the window.
+
+    An offset at the beginning of a line is preferred.
+    """
     sought = words[:_SOUGHT_CHARACTERS]
     end = cursor + _WINDOW_CHARACTERS
     if text.startswith(sought) and cursor == 0:
@@ -61,7 +64,10 @@ def _find(text: str, words: str, cursor: int) -> int:
 
 
 def _find_table(text: str, rows: Sequence[Sequence[str]], cursor: int) -> tuple[int, list[list[str]]]:
-    """Return the offset of the rows, with spaces between their cells, and the rows as they are written there."""
+    """Return the offset of the rows, and the rows as the text has them.
+
+    In the text, spaces separate the cells. The offset is -1 if the rows are not in the window.
+    """
     for written in ([list(row) for row in rows], [[cell for cell in row if cell] for row in rows]):
         rendered = "\n".join(" ".join(row) for row in written)
         if (

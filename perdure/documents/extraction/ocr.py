@@ -26,7 +26,7 @@ _FOLDERS = ("/usr/share/tesseract-ocr/*/tessdata", "/usr/share/tessdata", "/usr/
 
 @dataclass(frozen=True, slots=True)
 class Ocr:
-    """The OCR that the configuration asks for: the languages to expect, and the folder of Tesseract's data for them."""
+    """The OCR that the configuration asks for."""
 
     languages: str
     """In Tesseract's names, such as `eng+deu`."""
@@ -72,7 +72,9 @@ def prepare() -> None:
 
 
 def asked_for(environment: Mapping[str, str]) -> Ocr | None:
-    """Return the OCR that `PERDURE_OCR` asks for: languages, or 1 for English; None if it is unset or 0.
+    """Return the OCR that `PERDURE_OCR` asks for, or None if it is unset or 0.
+
+    The variable holds languages, or 1 for English.
 
     Args:
         environment: the environment variables.

@@ -1,4 +1,4 @@
-"""Extracts RTF, EPUB, Outlook messages and the Word and PowerPoint files of 1997 to 2003 through Kreuzberg."""
+"""Extracts RTF, EPUB, Outlook messages, DOC and PPT through Kreuzberg."""
 
 import io
 import re
@@ -20,7 +20,7 @@ def extract_document(document: ExtractionInput) -> Extracted:
     """Return the text and properties of a DOC.
 
     Raises:
-        EncryptedDocument, DamagedDocument: as `parse` says.
+        EncryptedDocument, DamagedDocument: raised by `parse`.
     """
     result = parse(document.content, document.media_type)
     title, properties = title_and_properties(result, {})
@@ -31,7 +31,7 @@ def extract_rtf(document: ExtractionInput) -> Extracted:
     """Return the text and properties of an RTF, without the placeholders of its pictures.
 
     Raises:
-        EncryptedDocument, DamagedDocument: as `parse` says.
+        EncryptedDocument, DamagedDocument: raised by `parse`.
     """
     result = parse(document.content, document.media_type)
     title, properties = title_and_properties(result, {})
@@ -42,7 +42,7 @@ def extract_presentation(document: ExtractionInput) -> Extracted:
     """Return the text and properties of a PPT, without the sample text of its slide master.
 
     Raises:
-        EncryptedDocument, DamagedDocument: as `parse` says.
+        EncryptedDocument, DamagedDocument: raised by `parse`.
     """
     result = parse(document.content, document.media_type)
     title, properties = title_and_properties(result, {})
@@ -53,7 +53,7 @@ def extract_message(document: ExtractionInput) -> Extracted:
     """Return the text of an Outlook message, and the names of its attachments after it.
 
     Raises:
-        EncryptedDocument, DamagedDocument: as `parse` says.
+        EncryptedDocument, DamagedDocument: raised by `parse`.
     """
     result = parse(document.content, document.media_type)
     title, properties = title_and_properties(result, {})
@@ -63,10 +63,12 @@ def extract_message(document: ExtractionInput) -> Extracted:
 
 
 def extract_book(document: ExtractionInput) -> Extracted:
-    """Return the text of an EPUB, and the properties that Kreuzberg does not read from its package.
+    """Return the text and properties of an EPUB.
+
+    Kreuzberg does not read all of the properties, so they are read from the package.
 
     Raises:
-        EncryptedDocument, DocumentTooLarge, DamagedDocument: as `check_container` and `parse` say.
+        EncryptedDocument, DocumentTooLarge, DamagedDocument: raised by `check_container` or `parse`.
     """
     check_container(document.content)
     result = parse(document.content, document.media_type)

@@ -27,10 +27,12 @@ _CORNERS = ("header", "header-left", "header-first", "footer", "footer-left", "f
 
 
 def extract_open_document(document: ExtractionInput) -> Extracted:
-    """Return the text with tables, lists, notes, headers and footers; a presentation has one page a slide.
+    """Return the text with tables, lists, notes, headers and footers.
+
+    A presentation has one page a slide.
 
     Raises:
-        EncryptedDocument, DocumentTooLarge: as `check_container` says.
+        EncryptedDocument, DocumentTooLarge: raised by `check_container`.
         DamagedDocument: the container or the XML in it is broken.
     """
     check_container(document.content)
@@ -90,7 +92,10 @@ class _Reading:
         self._paragraphs = 0
 
     def walk(self, root: ET.Element) -> None:
-        """Add the text of an element and of all below it; without recursion, because files set the depth."""
+        """Add the text of an element and of all elements below it.
+
+        The method does not call itself, because files decide how deep elements are nested.
+        """
         stack = [(root, False)]
         while stack:
             element, entered = stack.pop()
@@ -176,7 +181,7 @@ class _Reading:
             self._open[-1].add(text, columns, rows)
 
     def _separate_block(self) -> None:
-        """Ask for an empty line; only for a space in a table's cell and in a note within a paragraph."""
+        """Ask for the gap between two blocks: a space in a cell or in a note, else an empty line."""
         in_cell = self._cells and self._open and not self._open[-1].nested
         self.flow.separate(" " if in_cell or self._paragraphs else "\n\n")
 

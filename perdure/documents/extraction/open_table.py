@@ -1,4 +1,4 @@
-"""Collects the cells of a table, and decides whether the table holds data or only lays out a page."""
+"""Collects the cells of a table, and tells tables of data from tables that lay out a page."""
 
 from dataclasses import dataclass, field
 

@@ -56,7 +56,7 @@ def extract_pdf(document: ExtractionInput) -> Extracted:
 
 
 def _open(content: bytes) -> tuple[pypdfium2.PdfDocument, tuple[str, ...]]:
-    """Return the open PDF, repaired if need be, and the warnings of what is missing or was repaired."""
+    """Return the open PDF, repaired if need be, and the warnings that this gives."""
     warnings: tuple[str, ...] = ()
     if b"startxref" not in content[-_TAIL_BYTES:]:
         # PDFium reports nothing when it rebuilds a file that was cut off.
@@ -95,7 +95,10 @@ def _outline(document: pypdfium2.PdfDocument, pages: list[str], offsets: tuple[i
 
 
 def _find_heading(page: str, heading: str, start: int) -> int | None:
-    """Return the offset of a heading on its page, with any white space between its words; None if it is not there."""
+    """Return the offset of a heading on its page, or None if it is not there.
+
+    Any white space may stand between the words of the heading.
+    """
     words = r"\s+".join(map(re.escape, heading[:_MAX_SOUGHT_CHARACTERS].split()))
     match = re.compile(words, re.IGNORECASE).search(page, start)
     return match.start() if match else None
@@ -111,7 +114,7 @@ def _reopen(repaired: bytes) -> pypdfium2.PdfDocument:
 def _read_pages(
     document: pypdfium2.PdfDocument, read_picture: ReadPicture | None, parts: Parts
 ) -> tuple[list[str], int, int]:
-    """Return the texts of the pages, the number of unreadable pages, and the number of pages that OCR read."""
+    """Return the texts of the pages, the number of unreadable pages, and that of OCR's pages."""
     pages: list[tuple[str, str]] = parts.of(_PART)[: len(document)]
     for index in range(len(pages), len(document)):
         pages.append(_read_page(document, index, read_picture))

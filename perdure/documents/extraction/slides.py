@@ -1,4 +1,4 @@
-"""Extracts PowerPoint slides (PPTX), one page each: text in the order of the file, with tables and speaker's notes.
+"""Extracts PowerPoint slides (PPTX) as pages, with tables and speaker's notes.
 
 Kreuzberg gives no slide boundaries, and rejected 2 of 19 real presentations for one broken picture. So this module
 reads the text runs from the slides' XML.
@@ -28,7 +28,7 @@ def extract_slides(document: ExtractionInput) -> Extracted:
     """Return each slide's text as a page of its own.
 
     Raises:
-        EncryptedDocument, DocumentTooLarge: as `check_container` says.
+        EncryptedDocument, DocumentTooLarge: raised by `check_container`.
         DamagedDocument: the container or the XML in it is broken.
     """
     content = document.content
@@ -64,7 +64,10 @@ class _Reading:
         self.tables: list[Table] = []
 
     def read(self, root: ET.Element) -> None:
-        """Add one line a paragraph and one line a table row; without recursion, because files set the depth."""
+        """Add one line a paragraph and one line a table row.
+
+        The method does not call itself, because files decide how deep elements are nested.
+        """
         stack = [root]
         while stack:
             element = stack.pop()

@@ -22,7 +22,9 @@ def one_line(text: str) -> str:
 
 
 def bounded_sections(sections: Iterable[Section], storable: Callable[[str], str]) -> tuple[Section, ...]:
-    """Return the first `MAX_SECTIONS` headings by offset, each cut to `MAX_HEADING_CHARACTERS`; none without words.
+    """Return the first `MAX_SECTIONS` headings by offset, cut to `MAX_HEADING_CHARACTERS`.
+
+    Headings without words are left out.
 
     Args:
         sections: in any order.
@@ -38,7 +40,9 @@ def bounded_sections(sections: Iterable[Section], storable: Callable[[str], str]
 
 
 def bounded_tables(tables: Iterable[Table], storable: Callable[[str], str]) -> tuple[Table, ...]:
-    """Return the first `MAX_TABLES` tables by start, without overlaps, within the bounds on cells and characters.
+    """Return the first `MAX_TABLES` tables by start, without overlaps.
+
+    The tables together hold no more cells and characters than the bounds allow.
 
     Args:
         tables: in any order.

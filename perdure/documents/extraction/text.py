@@ -31,7 +31,7 @@ def extract_text(document: ExtractionInput) -> Extracted:
 
 
 def extract_table(document: ExtractionInput) -> Extracted:
-    """Return a line for each row that is not empty, with tabs between its cells, and the same as a table.
+    """Return the rows that are not empty as lines with tabs between cells, and as a table.
 
     Raises:
         UnsupportedFormat: the file is no text.

@@ -1,4 +1,4 @@
-"""Extracts Word documents (DOCX) through Kreuzberg, around a fault of its that loses characters.
+"""Extracts Word documents (DOCX) through Kreuzberg, around a fault that loses characters.
 
 Kreuzberg 4.10 drops character references: "Harbour &amp; Finch" becomes "Harbour  Finch", and "it&#8217;s" becomes
 "its". So references of markup characters are replaced by private-use characters before Kreuzberg reads the document,
@@ -32,7 +32,7 @@ def extract_word(document: ExtractionInput) -> Extracted:
     """Return the text, headings, tables and properties of a DOCX.
 
     Raises:
-        EncryptedDocument, DocumentTooLarge, DamagedDocument: as `check_container` and `parse` say.
+        EncryptedDocument, DocumentTooLarge, DamagedDocument: raised by `check_container` or `parse`.
     """
     check_container(document.content)
     result = parse(_shielded(document.content), document.media_type)

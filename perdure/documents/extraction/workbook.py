@@ -1,4 +1,4 @@
-"""Extracts workbooks (XLSX, XLS, ODS): one page a sheet, one line a row, tabs between the cells."""
+"""Extracts workbooks (XLSX, XLS, ODS): one page a sheet, one line a row, tabs between cells."""
 
 import io
 import zipfile
@@ -20,7 +20,7 @@ def extract_workbook(document: ExtractionInput) -> Extracted:
     """Return the sheets and properties of an Excel workbook.
 
     Raises:
-        EncryptedDocument, DocumentTooLarge, DamagedDocument: as `check_container` and `parse` say.
+        EncryptedDocument, DocumentTooLarge, DamagedDocument: raised by `check_container` or `parse`.
     """
     if document.content.startswith(b"PK"):
         check_container(document.content)
@@ -28,10 +28,12 @@ def extract_workbook(document: ExtractionInput) -> Extracted:
 
 
 def extract_open_sheet(document: ExtractionInput) -> Extracted:
-    """Return the sheets of an OpenDocument spreadsheet, and the properties that Kreuzberg does not read from it.
+    """Return the sheets and properties of an OpenDocument spreadsheet.
+
+    Kreuzberg does not read all of the properties, so they are read from the container.
 
     Raises:
-        EncryptedDocument, DocumentTooLarge, DamagedDocument: as `check_container` and `parse` say.
+        EncryptedDocument, DocumentTooLarge, DamagedDocument: raised by `check_container` or `parse`.
     """
     check_container(document.content)
     with zipfile.ZipFile(io.BytesIO(document.content)) as archive:

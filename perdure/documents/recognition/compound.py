@@ -1,4 +1,4 @@
-"""Reads the top-level directory of Microsoft compound files: DOC, XLS, PPT, MSG and encrypted Office Open XML.
+"""Reads the directory of Microsoft compound files: DOC, XLS, PPT, MSG, encrypted OOXML.
 
 The module reads only what the recognition of formats needs, after [MS-CFB]: the directory, and the first bytes of a
 stream. An embedded object has a storage of its own, so a mail with a Word attachment is still recognised as a mail.
@@ -94,7 +94,7 @@ class CompoundFile:
         return entries
 
     def head(self, name: str, count: int) -> bytes:
-        """Return the first `count` bytes of a top-level stream; fewer if the stream is shorter or damaged."""
+        """Return the first `count` bytes of a stream; fewer if it is shorter or damaged."""
         entry = self.streams().get(name.lower())
         if entry is None or entry.kind != _STREAM:
             return b""
@@ -113,7 +113,10 @@ class CompoundFile:
         return out[:count]
 
     def padded(self) -> bytes:
-        """Return the file extended to the length in its allocation table: some writers omit the last sectors."""
+        """Return the file, extended to the length in its allocation table.
+
+        Some writers omit the last sectors.
+        """
         missing = (len(self._fat) + 1) * getattr(self, "_sector", 0) - len(self._content)
         return self._content + bytes(max(0, missing))
 

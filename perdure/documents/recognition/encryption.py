@@ -1,4 +1,4 @@
-"""Finds out whether a password protects a Word, Excel or PowerPoint document of 1997 to 2003."""
+"""Finds out whether a password protects a DOC, XLS or PPT."""
 
 import struct
 
@@ -12,13 +12,13 @@ _ENCRYPTED_TOKEN = b"\xdf\xc4\xd1\xf3"
 
 
 def is_word_encrypted(file: CompoundFile, stream: str) -> bool:
-    """Return whether the flag `FibBase.fEncrypted` of [MS-DOC] is set: bit 8 of the flags at byte 10."""
+    """Return whether bit 8 of the flags at byte 10, `fEncrypted` of [MS-DOC], is set."""
     head = file.head(stream, _FIB_BYTES)
     return len(head) == _FIB_BYTES and bool(head[11] & _FIB_ENCRYPTED)
 
 
 def is_presentation_encrypted(file: CompoundFile, _stream: str) -> bool:
-    """Return whether `CurrentUserAtom.headerToken` of [MS-PPT] says that the document is encrypted."""
+    """Return whether `CurrentUserAtom.headerToken` of [MS-PPT] marks encryption."""
     return file.head("current user", 16)[12:16] == _ENCRYPTED_TOKEN
 
 

@@ -17,14 +17,17 @@ _BOOK = "application/epub+zip"
 
 
 def magic(value: bytes, *, within: int = 0) -> Recogniser:
-    """Return a recogniser of files that begin with `value`, or hold it in their first `within` bytes."""
+    """Return a recogniser of magic bytes.
+
+    The bytes stand at the beginning of the file, or anywhere in its first `within` bytes.
+    """
     if within:
         return lambda sample: value in sample.content[:within]
     return lambda sample: sample.content.startswith(value)
 
 
 def compound_stream(*names: str, is_encrypted: IsEncrypted | None = None) -> Recogniser:
-    """Return a recogniser of Microsoft compound files that hold one of these streams at their top level.
+    """Return a recogniser of compound files with one of these streams at the top level.
 
     Args:
         names: of streams, in lower case; the first one that the file holds counts.
@@ -43,7 +46,7 @@ def compound_stream(*names: str, is_encrypted: IsEncrypted | None = None) -> Rec
 
 
 def open_document(media_type: str) -> Recogniser:
-    """Return a recogniser of OpenDocument files of this media type, of its templates and of its master documents."""
+    """Return a recogniser of OpenDocument files, with their templates and master documents."""
     declared = {f"{media_type}{suffix}" for suffix in ("", "-template", "-master")}
     return lambda sample: sample.mimetype in declared
 

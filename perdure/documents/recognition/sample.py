@@ -1,4 +1,4 @@
-"""One document as the recognisers see it: its bytes, its name, and what is read of its container at most once."""
+"""One document as the recognisers see it; its container is read at most once."""
 
 import io
 import zipfile
@@ -65,7 +65,7 @@ class Sample:
 
     @cached_property
     def streams(self) -> Mapping[str, Entry]:
-        """The top level of the compound file by lower-case name; empty if the file is no compound file."""
+        """The top level of the compound file by lower-case name; empty for other files."""
         return self.compound.streams() if self.compound else {}
 
     @property
@@ -85,7 +85,7 @@ class Sample:
 
     @cached_property
     def mimetype(self) -> str:
-        """The ZIP container's member `mimetype`, which OpenDocument and EPUB have; empty if there is none.
+        """The content of the ZIP container's member `mimetype`; empty if there is none.
 
         Raises:
             EncryptedDocument, DamagedDocument: as `members`.

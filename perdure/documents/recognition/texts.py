@@ -1,4 +1,4 @@
-"""Recognises formats of plain text by how the text begins, and by the extension of the file's name."""
+"""Recognises formats of plain text by their beginning and the extension of the name."""
 
 from perdure.documents.recognition.recognisers import Recogniser
 from perdure.documents.recognition.sample import Sample
@@ -24,7 +24,10 @@ def claimed_text(media_type: str) -> Recogniser:
 
 
 def is_html(sample: Sample) -> bool:
-    """Return whether the text begins like HTML, or its extension claims HTML and it does not begin like other XML."""
+    """Return whether the text begins like HTML, or its extension claims HTML.
+
+    An XML declaration without a tag `html` in the head makes the text XML in any case.
+    """
     if not sample.may_be_text:
         return False
     head = sample.text_head
@@ -46,7 +49,10 @@ def is_xml(sample: Sample) -> bool:
 
 
 def is_mail(sample: Sample) -> bool:
-    """Return whether the extension claims an e-mail, or claims nothing and the text begins with mail headers."""
+    """Return whether the extension claims an e-mail, or the text begins with mail headers.
+
+    The headers count only if the extension claims no format.
+    """
     if not sample.may_be_text:
         return False
     return sample.claimed == EML or (sample.claimed == PLAIN and _begins_with_headers(sample.text_head))
@@ -58,7 +64,7 @@ def is_plain_text(sample: Sample) -> bool:
 
 
 def _begins_with_headers(head: bytes) -> bool:
-    """Return whether at least three of the first lines are mail headers, with no other line before them."""
+    """Return whether the first lines are mail headers, at least three of them known ones."""
     count = 0
     for line in head.replace(b"\r\n", b"\n").split(b"\n"):
         if not line:

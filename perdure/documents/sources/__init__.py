@@ -1,4 +1,4 @@
-"""Finds documents and opens them for the worker: one class a kind of source, and a registry of the classes.
+"""Finds documents and opens them for the worker: one class a kind of source, in a registry.
 
 Imports `perdure.documents` (addresses, document, opened, reading) and `perdure.errors`; never `extraction`.
 Start reading in `source.py`, the protocol of all classes; then `registry.py` and `file.py`, the simplest class.

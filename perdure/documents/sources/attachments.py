@@ -1,4 +1,4 @@
-"""Takes the attachments out of a mail: each one is a document besides the mail, counted from 1.
+"""Takes the attachments out of a mail: each one is a document, counted from 1.
 
 The attachments are the parts that the mail's own text shows as `[Attachment: …]`; texts and forwarded mails belong to
 the mail. The worker itself parses the mail, so it takes apart no mail that is large or has very many parts.
@@ -23,7 +23,7 @@ _BROKEN = (LookupError, ValueError, TypeError, AttributeError, RecursionError, M
 
 
 def is_mail(name: str) -> bool:
-    """Return whether the name of a document says that it is a mail."""
+    """Return whether a document has the name of a mail."""
     return name.lower().endswith(".eml")
 
 
@@ -55,9 +55,9 @@ def attachment(mail: bytes, key: str) -> bytes:
         DamagedDocument: the mail cannot be taken apart any more.
     """
     try:
-        found = next((part for number, part in enumerate(_attached(mail), start=1) if str(number) == key), None)
-        if found is not None:
-            return _payload(found)
+        for number, part in enumerate(_attached(mail), start=1):
+            if str(number) == key:
+                return _payload(part)
     except _BROKEN as error:
         raise DamagedDocument("The mail cannot be taken apart.") from error
     raise VanishedDocument("It was attached to the mail at discovery and is not there now.")
@@ -73,17 +73,17 @@ def _attached(mail: bytes) -> list[Message]:
     parts = low.count(b"multipart/") + low.count(b"message/")
     if len(mail) > MAX_MAIL_BYTES or not 0 < parts <= _MAX_PARTS:
         return []
-    found: list[Message] = []
+    attached: list[Message] = []
     waiting = [(message_from_bytes(mail), 0)]
-    while waiting and len(found) < MAX_ATTACHMENTS:
+    while waiting and len(attached) < MAX_ATTACHMENTS:
         part, depth = waiting.pop()
         inner = part.get_payload()
         if isinstance(inner, list):
             if depth < MAX_DEPTH:
                 waiting += [(child, depth + 1) for child in reversed(inner) if isinstance(child, Message)]
         elif depth and _is_attached(part):
-            found.append(part)
-    return found
+            attached.append(part)
+    return attached
 
 
 def _is_attached(part: Message) -> bool:

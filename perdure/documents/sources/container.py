@@ -27,7 +27,7 @@ from perdure.errors import (
 
 
 class ContainerSource:
-    """One document inside a file, as a source and as a document; implements `Source` and `Container`.
+    """One document inside a file; implements `Source` and `Container`.
 
     The end of a file's name tells a container, not its content: office files are ZIPs too and stay documents.
     """
@@ -56,7 +56,7 @@ class ContainerSource:
         raise NotImplementedError
 
     def claims(self, path: Path) -> bool:
-        """Return whether the name of a file says that it is such a container."""
+        """Return whether a file has the name of such a container."""
         return path.name.lower().endswith(self.suffixes)
 
     def member_uri(self, path: Path, key: str) -> str:
@@ -159,10 +159,10 @@ class ContainerSource:
         return path_of(file), key
 
     def _find_member(self, path: Path, key: str) -> Member:
-        found = next((member for member in self.members(path) if member.key == key), None)
-        if found is None:
-            raise VanishedDocument("There is no such document in the file.")
-        return found
+        for member in self.members(path):
+            if member.key == key:
+                return member
+        raise VanishedDocument("There is no such document in the file.")
 
     def _member_document(self, path: Path, key: str) -> DiscoveredDocument:
         try:

@@ -1,4 +1,7 @@
-"""Keeps the indexes of the containers that were opened last: the documents of one container then cost two passes."""
+"""Keeps the indexes of the containers that were opened last.
+
+All documents of one container together then cost two passes through it.
+"""
 
 import os
 import threading
@@ -26,7 +29,9 @@ _lock = threading.Lock()
 
 
 def indexed(build: Callable[[Path, BinaryIO], Index], path: Path, file: BinaryIO) -> Index:
-    """Return the index of an open container, built once as long as the file stays unchanged; safe from any thread.
+    """Return the index of an open container, built once while the file stays unchanged.
+
+    Any thread may call the function.
 
     Args:
         build: builds the index.

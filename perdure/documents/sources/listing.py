@@ -61,7 +61,7 @@ def absent_document(uri: str, path: Path, manifest: Path, error: OSError) -> Dis
         error: raised for the path.
 
     Raises:
-        OSError: the error, if it says nothing about this one document.
+        OSError: the error itself, if it does not concern this one document.
     """
     if isinstance(fault(error, path, lambda: manifest), DependencyUnavailable):
         raise error

@@ -1,4 +1,4 @@
-"""Mailboxes (mbox): each message is a document of its own, `mbox+file:///x.mbox!/12`, counted from 1.
+"""Mailboxes (mbox): each message is a document, `mbox+file:///x.mbox!/12`, counted from 1.
 
 A mailbox is read line by line, in constant memory. A message begins at a line `From …` that is the first line or
 follows an empty one. Lines before the first message, and a message without a header, are documents as well.
@@ -51,7 +51,7 @@ class MailboxSource(ContainerSource):
 
 
 class MailboxIndex:
-    """The offsets at which messages begin, found in one pass; some are left out to bound the memory.
+    """The offsets of messages, found in one pass; some are left out to bound the memory.
 
     Args:
         file: the mailbox, open.
@@ -68,7 +68,7 @@ class MailboxIndex:
                     self._stride *= 2
 
     def content(self, file: BinaryIO, key: str) -> Content:
-        """Return the lines of one message, without the line that separates it from the message before.
+        """Return the lines of one message, without the line that separates it from the one before.
 
         Raises:
             VanishedDocument: there is no such message any more; raised by the pieces.
@@ -93,7 +93,7 @@ class _Message:
         return _version(self._size, self._checksum)
 
     def pieces(self, lines: Iterator[tuple[int, int, bytes | None]]) -> Iterator[bytes]:
-        """Yield the message's lines out of those of the mailbox; raise `VanishedDocument` if there are none."""
+        """Yield the lines of the message; raise `VanishedDocument` if there are none."""
         for number, _offset, line in lines:
             if number > self._number:
                 break
@@ -114,7 +114,9 @@ def _version(size: int, checksum: int) -> str:
 
 
 def _numbered_lines(file: BinaryIO, number: int, offset: int) -> Iterator[tuple[int, int, bytes | None]]:
-    """Yield each line with the number of its message and its offset; None in place of a line that separates messages.
+    """Yield the number of its message, the offset and the bytes of each line.
+
+    A line that separates messages is yielded as None in place of its bytes.
 
     A long line is yielded in blocks.
 

@@ -1,4 +1,4 @@
-"""A file that lists documents, `manifest:list.jsonl`, and the lines of it that name no document."""
+"""A file that lists documents, `manifest:list.jsonl`, and its lines that name no document."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -81,7 +81,10 @@ class ManifestSource(FileSource):
 
 
 class ManifestLineSource(FileSource):
-    """A line of a manifest that names no document, as a document that cannot be read; implements `Source`."""
+    """A line of a manifest that names no document; implements `Source`.
+
+    As a document, it can be listed and not read.
+    """
 
     def matches(self, address: str) -> bool:
         """Return whether an address names such a line."""

@@ -1,4 +1,4 @@
-"""Reads the lines of a manifest, `manifest:list.jsonl` or `manifest:list.csv`, one by one in constant memory.
+"""Reads a manifest, `manifest:list.jsonl` or `manifest:list.csv`, in constant memory.
 
 A line names one document, or one file of several documents. A line of JSON is a string or an object with a `uri`. A CSV
 has a column `uri`; without it, the first column counts. Paths are relative to the manifest's folder. A line that names
@@ -49,7 +49,9 @@ def manifest_path(source: str) -> Path:
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, bytes, str | InvalidLine]]:
-    """Yield number, bytes and entry of each line that is not empty; the reason in place of an entry that is invalid.
+    """Yield number, bytes and entry of each line that is not empty.
+
+    An `InvalidLine` stands in place of an entry that names no document.
 
     Raises:
         UnreadableDocument: the manifest is no regular file.
@@ -96,7 +98,7 @@ def line_document(source: str, path: Path, number: int, line: bytes, reason: Inv
 
 
 def line_refusal(uri: str) -> UnreadableDocument:
-    """Return the reason, with the line's number, for which a document of `line_document` cannot be read."""
+    """Return the reason for which a document of `line_document` cannot be read."""
     number, _, reason = uri.partition("!/")[2].partition("/")
     return UnreadableDocument(f"Line {number} of the manifest {_REASONS.get(reason, 'names no document')}.")
 
@@ -108,7 +110,7 @@ class _CsvParser:
         self._column: int | None = None
 
     def parse(self, text: str) -> str | None:
-        """Return the entry of a line, None for the line of the headings; raise `InvalidLine` without an entry."""
+        """Return the entry of a line; None for the headings; raise `InvalidLine` without an entry."""
         try:
             cells = next(csv.reader([text]), [])
         except csv.Error as error:

@@ -1,4 +1,4 @@
-"""The members of a container: their names, their contents, and the protocols of containers and their indexes."""
+"""The members of a container, and the protocols of containers and of their indexes."""
 
 import hashlib
 from collections import Counter
@@ -40,7 +40,7 @@ class Content:
 
 
 class Index(Protocol):
-    """The places of the members of one container, so that one member can be read without the others."""
+    """The offsets of one container's members, so that a member can be read without the others."""
 
     def content(self, file: BinaryIO, key: str) -> Content:
         """Return the content of one member.
@@ -59,7 +59,7 @@ class Container(Protocol):
     """One kind of file that holds documents, as the listing of documents uses it."""
 
     def claims(self, path: Path) -> bool:
-        """Return whether the name of a file says that it is such a container."""
+        """Return whether a file has the name of such a container."""
         ...
 
     def member_uri(self, path: Path, key: str) -> str:
@@ -67,7 +67,10 @@ class Container(Protocol):
         ...
 
     def members(self, path: Path) -> Iterator[Member]:
-        """Yield the members in the order of the file; raise `DocumentError` after those before a damage."""
+        """Yield the members in the order of the file.
+
+        A damage raises `DocumentError` after the members before it.
+        """
         ...
 
     def content(self, path: Path, key: str) -> AbstractContextManager[Content]:
@@ -76,7 +79,7 @@ class Container(Protocol):
 
 
 class Keys:
-    """Gives each name within one container its key; the second member of the same name gets `…#2`."""
+    """Gives each member of a container its key; the second one of the same name gets `…#2`."""
 
     def __init__(self) -> None:
         self._seen: Counter[bytes] = Counter()

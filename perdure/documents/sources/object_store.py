@@ -26,7 +26,7 @@ class ObjectStoreSource(RemoteSource):
         return S3Store(address.host, **client_options())
 
     def list_documents(self, address: RemoteAddress) -> Iterator[DiscoveredDocument]:
-        """Yield the object of this key and each object below the prefix, in the store's order, a page at a time.
+        """Yield the object of this key and each object below the prefix, in the store's order.
 
         Raises:
             DependencyUnavailable: see `RemoteSource.list_documents`.

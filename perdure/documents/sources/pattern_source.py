@@ -40,7 +40,7 @@ class PatternSource(FileSource):
         return self._find_source(base).root(base)
 
     def check(self, address: str) -> None:
-        """Check the source without its patterns, and that they let a document through; see `Source.check`."""
+        """Check the source, and that the patterns let a document through; see `Source.check`."""
         base, _ = split_patterns(address)
         self._find_source(base).check(base)
         if next(self.discover(address), None) is None:

@@ -76,7 +76,7 @@ def split_patterns(source: str) -> tuple[str, Patterns]:
 
 
 def _values(pairs: Sequence[Sequence[str]], kind: str) -> tuple[str, ...]:
-    return tuple(unquote(one) for name, one in pairs if name == kind)
+    return tuple(unquote(value) for name, value in pairs if name == kind)
 
 
 def _matches(name: str, pattern: str) -> bool:

@@ -83,7 +83,7 @@ def open_document(uri: str, source: str, max_bytes: int) -> OpenedDocument:
 
 
 def content_hash(uri: str) -> str | None:
-    """Return the SHA-256 of a document's bytes in hexadecimal; None if it cannot be read any more.
+    """Return the SHA-256 of a document in hexadecimal, or None if it cannot be read any more.
 
     Raises:
         DependencyUnavailable: the disk fails, or a server does not answer.

@@ -198,7 +198,9 @@ class RemoteSource:
         return hash_pieces(self._pieces(uri))
 
     def describe(self, address: RemoteAddress) -> dict[str, Any]:
-        """Return obstore's description of a document; some servers answer only a request for the whole document.
+        """Return obstore's description of a document.
+
+        Some servers answer only a request for the whole document, so that follows a refused one.
 
         Raises:
             FileNotFoundError: it is not there.
@@ -217,7 +219,10 @@ class RemoteSource:
 
     @contextmanager
     def faults_of(self, address: RemoteAddress) -> Iterator[None]:
-        """Raise a `DocumentError` if the document is not there, and `DependencyUnavailable` for all other errors."""
+        """Turn obstore's errors into `DocumentError` and `DependencyUnavailable`.
+
+        A document that is not there is at fault itself; for every other error, its server is unavailable.
+        """
         from obstore.exceptions import BaseError  # noqa: PLC0415 - most runs need none
 
         try:
@@ -255,7 +260,10 @@ class RemoteSource:
 
 
 def _version(meta: dict[str, Any]) -> str:
-    """Return the server's tag, else time of modification and size; a server that names neither hides changes."""
+    """Return the server's tag, else time of modification and size.
+
+    A server that names neither tag nor time hides changes of the same size.
+    """
     if meta["e_tag"]:
         return f"etag {meta['e_tag']}"
     modified = meta["last_modified"]

@@ -28,7 +28,9 @@ class Source(Protocol):
         ...
 
     def root(self, address: str) -> Path:
-        """Return the file or folder on which a source stands; its absence makes the whole source unavailable.
+        """Return the file or folder on which a source stands.
+
+        Without that file or folder, the whole source is unavailable.
 
         Raises:
             InvalidSource: the source stands on no disk, or the address cannot be used.
@@ -53,7 +55,7 @@ class Source(Protocol):
         ...
 
     def discover_line(self, line: str, manifest: Path) -> Iterator[DiscoveredDocument]:
-        """Yield the documents that one line of a manifest names; an absent document is yielded as well.
+        """Yield the documents that one line of a manifest names, absent ones included.
 
         Args:
             line: an address, or a path relative to the manifest's folder.
@@ -80,7 +82,10 @@ class Source(Protocol):
         ...
 
     def version(self, uri: str) -> str | None:
-        """Return the version of a document's content: its SHA-256 in hexadecimal; None if it cannot be read any more.
+        """Return the version of a document's content, or None if it cannot be read any more.
+
+        The version is the SHA-256 in hexadecimal. Unlike a time of modification, it changes only with the
+        content.
 
         Raises:
             DependencyUnavailable: the disk fails, or a server does not answer.

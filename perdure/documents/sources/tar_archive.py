@@ -1,4 +1,4 @@
-"""TAR archives, compressed or not: each regular file inside is a document, `tar+file:///a.tar!/inner/name`.
+"""TAR archives, compressed or not: each file inside is a document, `tar+file:///a.tar!/b/c`.
 
 The worker never unpacks a member to a path, so a member's name cannot lead out of a folder. The worker counts the bytes
 that come out, and does not believe the sizes that the archive claims. An archive inside an archive stays one document.
@@ -120,7 +120,7 @@ class TarIndex:
         return cursor
 
     def _take_nearest(self, offset: int) -> BinaryIO | None:
-        """Remove and return the reader that stopped closest before the offset; None if there is none."""
+        """Remove and return the reader that stopped closest before the offset, or None."""
         with self._lock:
             before = [cursor for cursor in self._cursors if cursor.tell() <= offset]
             if not before:
@@ -168,7 +168,7 @@ def _archive(file: BinaryIO) -> tarfile.TarFile:
 
 
 class _Bounded:
-    """A file that bounds what a TAR's headers can make the library do: no large reads, and no seek beyond a limit."""
+    """A file that refuses large reads and far seeks, which a TAR's headers can ask for."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file

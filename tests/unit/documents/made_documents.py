@@ -129,7 +129,10 @@ def change_member(content: bytes, member: str, change: Any) -> bytes:
 
 
 def make_compound(streams: dict[str, bytes]) -> bytes:
-    """Return a minimal compound file: header, one sector of allocation table, the directory, then the streams."""
+    """Return a minimal compound file.
+
+    It holds the header, one sector of allocation table, the directory, and the streams.
+    """
     sectors: list[bytes] = []
     table = [0xFFFFFFFD]
     entries = [("Root Entry", 5, 0xFFFFFFFF, 1, 0xFFFFFFFE, 0)]
@@ -173,7 +176,10 @@ _ENTITIES = (
 
 
 def make_hostile_documents() -> dict[str, bytes]:
-    """Return hostile and damaged files by name; each must end as a processed document or with a reason."""
+    """Return hostile and damaged files by name.
+
+    Each must end as a processed document or with a reason.
+    """
     bomb = _ENTITIES.encode() + b"<w:document><w:p>&j;</w:p></w:document>"
     return {
         "bomb.docx": change_member(make_word(), "word/document.xml", lambda xml: xml + b" " * 300_000_000),

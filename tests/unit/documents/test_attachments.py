@@ -1,4 +1,4 @@
-"""Each attachment is a document besides its mail, also in archives and mailboxes, and no mail harms the worker."""
+"""Each attachment is a document besides its mail, and no mail harms the worker."""
 
 import os
 import random

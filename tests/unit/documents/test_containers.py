@@ -1,4 +1,4 @@
-"""Each document inside an archive or a mailbox is a document of its own, and no archive harms the worker."""
+"""Each member of an archive or a mailbox is a document, and no archive harms the worker."""
 
 import contextlib
 import io

@@ -1,4 +1,4 @@
-"""Discovery lists each document of a source once, in one order, with an exact name, and none outside the source."""
+"""Discovery lists each document of a source once, in one order, and none outside of it."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""Each row of the table of formats is complete: it recognises, reads and explains its documents."""
+"""Each row of the table of formats is complete, and reads its documents."""
 
 import inspect
 import re

@@ -1,4 +1,4 @@
-"""OCR reads the pages that are pictures; without OCR they are refused, and OCR without its data is refused at once."""
+"""OCR reads the pages that are pictures; without OCR they are refused."""
 
 from functools import partial
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""An error while a file is read is the document's fault (quarantine) or that of its source (wait and retry)."""
+"""An error of a file is the document's fault (quarantine) or its source's (wait and retry)."""
 
 import errno
 import hashlib

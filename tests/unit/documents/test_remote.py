@@ -1,4 +1,4 @@
-"""Documents of web servers and object stores are bounded and versioned, and each error names what is at fault."""
+"""Documents of web servers and object stores are bounded, versioned and blamed rightly."""
 
 import hashlib
 import socket

@@ -1,4 +1,4 @@
-"""Each kind of source is complete: it implements the whole protocol, stands in the registry, and has an example."""
+"""Each kind of source implements the whole protocol and stands in the registry."""
 
 import inspect
 import pkgutil

@@ -20,7 +20,10 @@ class Page:
 
 @contextmanager
 def web_server(pages: dict[str, Page]) -> Iterator[str]:
-    """Serve the pages by their paths, as they are at the time of each request, and give the server's address."""
+    """Serve the pages by their paths, and give the server's address.
+
+    A test may change the pages while the server runs.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
