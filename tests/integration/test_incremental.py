@@ -11,7 +11,7 @@ from orchestration.embedded.postgres import EmbeddedPostgres
 from orchestration.settings import Settings
 from orchestration.settings.temporal import TemporalSettings
 from perdure.manifest import Changes
-from perdure.stores.postgres.differences import differences
+from perdure.stores.postgres.differences import compare_runs
 from tests.chaos.papers import write_documents
 from tests.integration.shared_run import place, script
 
@@ -48,7 +48,7 @@ async def test_repeated_run_ends_like_a_first_run(settings: Settings) -> None:
         assert len(untouched) == 5
         assert all(before[name] == after[name] for name in untouched)
         await run_to_end(orchestrator, "fresh", papers)
-        assert await differences(orchestrator.stores.pool, "again", "fresh", limit=20) == []
+        assert await compare_runs(orchestrator.stores.pool, "again", "fresh", limit=20) == []
     verified = await script(settings, "verify", "--workflow-id", "again")
     assert verified.code == 0, verified.stdout
     fork = await script(
@@ -56,7 +56,7 @@ async def test_repeated_run_ends_like_a_first_run(settings: Settings) -> None:
     )
     assert fork.code in (0, 1), fork.stderr  # one document is quarantined
     async with PipelineOrchestrator(settings, own_worker=False) as orchestrator:
-        assert await differences(orchestrator.stores.pool, "forked", "fresh", limit=20) == []
+        assert await compare_runs(orchestrator.stores.pool, "forked", "fresh", limit=20) == []
 
 
 async def read_commit_times(orchestrator: PipelineOrchestrator, workflow_id: str) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Repair a damaged chain of checkpoints; migrations/0006 holds the rules of the database for that."""
+"""Repair a damaged chain of checkpoints, by the rules of migrations/0006."""
 
 from collections.abc import Sequence
 
@@ -22,7 +22,7 @@ async def rebuild_chain(
     *,
     last_seen: int,
 ) -> int:
-    """Replace the rows from `first_sequence` on, in one transaction; return how many rows the chain has then.
+    """Replace the rows from `first_sequence` on, and return the length of the new chain.
 
     Args:
         pool: connections to the database.
@@ -51,7 +51,7 @@ async def rebuild_chain(
             "SELECT coalesce(max(sequence), 0) FROM workflow_checkpoints WHERE workflow_id = $1", workflow_id
         )
         if last != last_seen:
-            raise CheckpointGap(f"The run {workflow_id} has written checkpoint {last} meanwhile.")
+            raise CheckpointGap(f"The run {workflow_id} has written checkpoint {last} since the audit.")
         try:
             await conn.execute(f"SET LOCAL ROLE {ROLE}")
         except asyncpg.InsufficientPrivilegeError as error:
