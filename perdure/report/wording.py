@@ -3,29 +3,9 @@
 import unicodedata
 from datetime import UTC, datetime
 
+from perdure.documents.formats import label_of
 from perdure.report.data import RunReportData
 
-_MEDIA_NAMES = {
-    "application/pdf": "PDF",
-    "application/msword": "Word (old)",
-    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "Word",
-    "application/vnd.ms-excel": "Excel (old)",
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "Excel",
-    "application/vnd.ms-powerpoint": "PowerPoint (old)",
-    "application/vnd.openxmlformats-officedocument.presentationml.presentation": "PowerPoint",
-    "application/vnd.oasis.opendocument.text": "OpenDocument text",
-    "application/vnd.oasis.opendocument.spreadsheet": "OpenDocument sheet",
-    "application/vnd.ms-outlook": "Outlook message",
-    "application/epub+zip": "EPUB",
-    "application/rtf": "RTF",
-    "text/rtf": "RTF",
-    "message/rfc822": "E-mail",
-    "text/html": "HTML",
-    "text/markdown": "Markdown",
-    "text/csv": "CSV",
-    "text/plain": "Plain text",
-    "": "not recognised",
-}
 _VERDICTS = {
     "completed": "Completed",
     "completed_with_failures": "Completed with failures",
@@ -103,8 +83,8 @@ def moment(time: datetime) -> str:
 
 
 def media_name(media_type: str) -> str:
-    """Return the display name of a media type; the type itself if it has none."""
-    return _MEDIA_NAMES.get(media_type, media_type)
+    """Return the name in reports of a media type; the media type itself if no format has it."""
+    return label_of(media_type) if media_type else "not recognised"
 
 
 def status_words(status: str) -> str:

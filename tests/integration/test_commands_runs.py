@@ -104,7 +104,7 @@ def test_report_is_a_page_for_people_about_that_run(line: CommandLine, failed_ru
             "bytes": len(page.encode()),
         },
     )
-    assert "Completed with failures: 3 of 4 documents processed, 1 set aside with a reason, in" in page
+    assert "Completed with failures: 3 of 4 documents processed, 1 quarantined with a reason, in" in page
     assert "nothing.txt" in page
     assert "Ada Lovelace" in page
     assert "Every checkpoint found every service healthy." in page
