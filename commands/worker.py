@@ -22,7 +22,6 @@ def worker(
 
     The worker takes work from the task queue of the Temporal server that the environment names, or of this data folder.
     """
-
     options = ["--supervise"] if supervise else []
     if exit_with_parent is not None:
         options += ["--exit-with-parent", str(exit_with_parent)]
