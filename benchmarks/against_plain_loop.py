@@ -26,14 +26,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.spacy_itself import process_with_spacy_itself
 from orchestration.client.orchestrator import PipelineOrchestrator
+from orchestration.embedded.configured import read_settings
 from orchestration.embedded.stack import EmbeddedStack
 from orchestration.process_exit import run_main
-from orchestration.settings import Settings
 from perdure.documents.discovery import discover
 from perdure.documents.document import DiscoveredDocument, ProcessedDocument
 from perdure.documents.limits import Limits
-from perdure.documents.pool import ProcessFunction, open_document_pool
-from perdure.documents.processing import process_document
+from perdure.documents.pool import open_document_pool
+from perdure.documents.processing import ProcessFunction, process_document
 from perdure.errors import DocumentError
 from perdure.sandbox.pool import IsolatedPool
 from workflows.messages import PipelineOptions
@@ -106,7 +106,7 @@ async def main() -> None:
         stack = replace(EmbeddedStack.from_environment(os.environ), default_ports=False)
         await stack.up()
         try:
-            Settings.from_environment()
+            read_settings()
             for number in range(arguments.rounds):
                 documents, spacy = await plain_loop(arguments.folder, process_with_spacy_itself)
                 _, plain = await plain_loop(arguments.folder, process_document)

@@ -27,6 +27,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from orchestration.client.orchestrator import PipelineOrchestrator
+from orchestration.embedded.configured import read_settings
 from orchestration.embedded.stack import EmbeddedStack
 from orchestration.process_exit import run_main
 from orchestration.settings import Settings
@@ -182,7 +183,7 @@ async def main(arguments: argparse.Namespace) -> int:
             documents = Path(folder) / "documents"
             write_documents(documents, 10_000)
             environment = {**os.environ, "PERDURE_DATA_DIR": str(data)}
-            settings = Settings.from_environment(environment)
+            settings = read_settings(environment)
             found: dict[str, list[float]] = {}
             async with PipelineOrchestrator(settings, own_worker=False) as orchestrator:
                 for way in arguments.ways:

@@ -1,13 +1,12 @@
 """`run --dry-run`: print what a run would do, and start nothing."""
 
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from commands.output import print_json, print_line, say
 from commands.run_state import describe_seconds
+from orchestration.embedded.configured import read_database_url
 from orchestration.queries.look_ahead import LookAhead, look_ahead
-from orchestration.settings import database_from
 from perdure.errors import EmbeddedServersNotRunning
 from perdure.stores.postgres.connection import PostgresPool
 
@@ -46,7 +45,7 @@ async def print_dry_run(sources: list[str], workflow_id: str | None, *, as_json:
 @asynccontextmanager
 async def _open_database(workflow_id: str | None) -> AsyncIterator[PostgresPool | None]:
     try:
-        pool = PostgresPool(database_from(os.environ))
+        pool = PostgresPool(read_database_url())
     except EmbeddedServersNotRunning:
         if workflow_id is not None:
             say("The embedded Postgres is not running, so nothing is known of earlier runs: every document is new.")

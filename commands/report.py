@@ -1,6 +1,5 @@
 """`report`: write one HTML page about a run."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -15,8 +14,9 @@ from commands.report_file import check_target, standard_path, write_page, write_
 from orchestration.client.interruptions import Interrupted, read_interruptions
 from orchestration.client.run_reader import RunReader
 from orchestration.client.workflow_ids import checked_workflow_id
+from orchestration.embedded.configured import read_database_url
 from orchestration.queries.search import run_to_read
-from orchestration.settings import data_dir_from, database_from
+from orchestration.settings import data_dir_from
 from perdure.errors import EmbeddedServersNotRunning, RefusedCommand, ServerUnreachable, UnknownWorkflow
 from perdure.report.data import RunReportData
 from perdure.report.page import render
@@ -82,7 +82,7 @@ def report(
 
 async def _read(workflow_id: str | None, interrupted: Interrupted | None) -> tuple[str, RunReportData]:
     """The run, where none was named the latest one of Postgres, and the data of its report."""
-    database_url = database_from(os.environ)
+    database_url = read_database_url()
     await check_connection(database_url)
     pool = PostgresPool(database_url)
     try:

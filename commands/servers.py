@@ -13,11 +13,12 @@ import psutil
 import typer
 
 from commands.output import say
+from orchestration.embedded.configured import read_database_url, read_settings
 from orchestration.embedded.record import ServersRecord
 from orchestration.embedded.stack import EmbeddedStack
 from orchestration.invocation import command_line
 from orchestration.process_exit import run_main
-from orchestration.settings import Settings, data_dir_from, database_from
+from orchestration.settings import Settings, data_dir_from
 from orchestration.worker.signals import signal_worker
 from orchestration.worker.slot import find_live_workers
 from perdure.errors import EmbeddedServersNotRunning, RefusedCommand
@@ -58,7 +59,7 @@ async def ensure_servers() -> None:
     """
     stack = EmbeddedStack.from_environment(os.environ, say=say)
     if not stack.postgres:  # otherwise an embedded Temporal would be started, and left behind, for nothing
-        await check_connection(database_from(os.environ))
+        await check_connection(read_database_url())
     before = stack.status()
     await start_servers(stack)
     if _running(stack.status()) > _running(before):
@@ -89,7 +90,7 @@ async def prepared_settings() -> Settings:
     Raises:
         RefusedCommand: the settings or the database cannot be used, or embedded servers are needed and do not run.
     """
-    settings = Settings.from_environment()
+    settings = read_settings()
     log.debug(
         "data folder %s, Temporal %s, task queue %s", settings.data_dir, settings.temporal.address, settings.task_queue
     )

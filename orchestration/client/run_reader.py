@@ -14,6 +14,7 @@ from orchestration.client.reconcile import reconcile_run
 from orchestration.client.run_status import ENDED_IN_TEMPORAL, RunReport, report
 from orchestration.client.workflow_ids import checked_workflow_id
 from orchestration.connection import connect
+from orchestration.embedded.configured import read_settings
 from orchestration.settings import Settings
 from orchestration.stores import Stores, open_stores
 from perdure.checkpoint import WorkflowCheckpoint
@@ -36,7 +37,7 @@ class RunReader:
     """
 
     def __init__(self, settings: Settings | None = None) -> None:
-        self.settings = settings or Settings.from_environment()
+        self.settings = settings or read_settings()
         self._opened: tuple[Client, Stores] | None = None
 
     async def __aenter__(self) -> Self:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from orchestration.connection import connect_to, ensure_search_attributes
+from orchestration.embedded.configured import wanted_servers
 from orchestration.embedded.namespace import ensure_namespace
 from orchestration.embedded.postgres import EmbeddedPostgres
 from orchestration.embedded.record import (
@@ -27,7 +28,7 @@ from orchestration.embedded.record import (
 )
 from orchestration.embedded.temporal import DEFAULT_PORT, DEFAULT_UI_PORT, EmbeddedTemporal
 from orchestration.invocation import command_line
-from orchestration.settings import data_dir_from, wanted_servers
+from orchestration.settings import data_dir_from
 from orchestration.settings.temporal import TemporalSettings
 from perdure.errors import InvalidConfiguration, PortInUse, RefusedCommand
 from perdure.stores.postgres.migrations import apply_migrations

@@ -14,6 +14,7 @@ from temporalio.worker import Interceptor
 
 from orchestration.client.reconcile import reconcile
 from orchestration.connection import connect
+from orchestration.embedded.configured import read_settings
 from orchestration.process_exit import explain, leave, run_main
 from orchestration.program.wiring import build_worker
 from orchestration.services import build_services
@@ -47,17 +48,17 @@ def run_program(zygote: Zygote, *, supervise: bool, parent: int | None) -> NoRet
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     if supervise:
         _supervise(zygote, parent)
-    run_main(lambda: run_worker(Settings.from_environment(), fork_server=ForkServer(zygote), parent=parent))
+    run_main(lambda: run_worker(read_settings(), fork_server=ForkServer(zygote), parent=parent))
 
 
 def _supervise(zygote: Zygote, parent: int | None) -> NoReturn:
     supervisor = os.getpid()
 
     def run_child(fork_server: ForkServer | None, tell: Callable[[str], None]) -> NoReturn:
-        run_main(lambda: run_worker(Settings.from_environment(), fork_server=fork_server, parent=supervisor), tell=tell)
+        run_main(lambda: run_worker(read_settings(), fork_server=fork_server, parent=supervisor), tell=tell)
 
     try:
-        Settings.from_environment()  # a value that is refused now would be refused in every worker
+        read_settings()  # a value that is refused now would be refused in every worker
     except PerdureError as error:
         leave(explain(error))
     leave(Supervisor(run_child, zygote, parent).run())

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from orchestration.embedded.configured import read_settings
 from orchestration.queries.search import run_to_read
 from orchestration.settings import Settings
 from orchestration.stores import open_stores
@@ -59,7 +60,7 @@ async def open_entities(settings: Settings | None = None) -> AsyncIterator[Entit
     Raises:
         RefusedCommand: no database is configured, and the embedded one does not run.
     """
-    stores = open_stores(settings or Settings.from_environment())
+    stores = open_stores(settings or read_settings())
     try:
         yield Entities(PostgresEntityStore(stores.pool), PostgresPassageStore(stores.pool))
     finally:

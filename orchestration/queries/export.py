@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestration.embedded.configured import read_settings
 from orchestration.queries.search import run_to_read
 from orchestration.settings import Settings
 from orchestration.stores import open_stores
@@ -112,7 +113,7 @@ async def open_exporting(settings: Settings | None = None) -> AsyncIterator[Expo
     Raises:
         RefusedCommand: no database is configured, and the embedded one does not run.
     """
-    stores = open_stores(settings or Settings.from_environment())
+    stores = open_stores(settings or read_settings())
     try:
         yield Exporting(PostgresExportStore(stores.pool), PostgresPassageStore(stores.pool))
     finally:

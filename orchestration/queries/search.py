@@ -1,12 +1,11 @@
 """Search over the runs in Postgres; neither Temporal nor a worker is needed for it."""
 
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from orchestration.client.workflow_ids import checked_workflow_id
-from orchestration.settings import database_from
+from orchestration.embedded.configured import read_database_url
 from perdure.analysis.embeddings import WordLlamaEmbedder
 from perdure.errors import RefusedCommand, UnknownWorkflow
 from perdure.services.search import PassageStore, SearchService
@@ -52,7 +51,7 @@ async def open_search() -> AsyncIterator[Searching]:
     Raises:
         RefusedCommand: no database is configured, and the embedded one does not run.
     """
-    pool = PostgresPool(database_from(os.environ))
+    pool = PostgresPool(read_database_url())
     try:
         passages = PostgresPassageStore(pool)
         yield Searching(SearchService(passages, WordLlamaEmbedder()), passages)

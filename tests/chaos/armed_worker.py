@@ -28,9 +28,9 @@ from temporalio.worker import (
     WorkflowOutboundInterceptor,
 )
 
+from orchestration.embedded.configured import read_settings
 from orchestration.process_exit import run_main
 from orchestration.program import run as program
-from orchestration.settings import Settings
 from perdure.documents.document import ProcessedDocument
 from perdure.documents.limits import Limits
 from perdure.documents.pool import document_job
@@ -265,7 +265,7 @@ def main() -> None:
     parent = os.getppid()
 
     async def run() -> None:
-        await program.run_worker(Settings.from_environment(), interceptors=interceptors, parent=parent)
+        await program.run_worker(read_settings(), interceptors=interceptors, parent=parent)
 
     run_main(run)
 

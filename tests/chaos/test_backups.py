@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from orchestration.client.run_reader import RunReader
+from orchestration.embedded.configured import read_settings
 from orchestration.embedded.stack import EmbeddedStack
-from orchestration.settings import Settings
 from tests.chaos.disturbed_run import Outputs, Place, disturbed_run
 from tests.chaos.outputs import document_rows, outputs
 from tests.chaos.own_servers import commits_in
@@ -69,7 +69,7 @@ async def test_a_dump_of_a_run_that_goes_on_is_restored_elsewhere_and_brought_to
             assert f"Temporal says of '{run.id}': unknown. A new run goes on under the same id." in said
             assert f"Resuming from document {len(kept) + 1} of 10." in said
             assert "Nothing differs." in said
-            restored = Settings.from_environment({"PERDURE_DATA_DIR": str(elsewhere.data_dir)})
+            restored = read_settings({"PERDURE_DATA_DIR": str(elsewhere.data_dir)})
             async with RunReader(restored) as reader:
                 assert await outputs(reader.stores.pool, run.id) == undisturbed
                 rows = await document_rows(reader.stores.pool, run.id)

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from orchestration.client.orchestrator import PipelineOrchestrator
+from orchestration.embedded.configured import read_settings
 from orchestration.embedded.stack import EmbeddedStack
-from orchestration.settings import Settings
 from orchestration.worker.slot import live_workers
 from perdure.errors import UnknownWorkflow
 
@@ -77,7 +77,7 @@ class CommandLine:
         return asyncio.run(self._until(workflow_id, holds))
 
     async def _until(self, workflow_id: str, holds: Callable[[Any], bool]) -> Any:
-        settings = Settings.from_environment(self.environment)
+        settings = read_settings(self.environment)
         async with asyncio.timeout(PATIENCE_SECONDS), PipelineOrchestrator(settings, own_worker=False) as client:
             while True:
                 with suppress(UnknownWorkflow):

@@ -3,9 +3,9 @@
 import os
 from functools import partial
 
+from orchestration.embedded.configured import read_settings
 from orchestration.process_exit import run_main
 from orchestration.program import run as program
-from orchestration.settings import Settings
 from perdure.documents.pool import open_document_pool
 from tests.integration import poisoned_parsing
 
@@ -15,7 +15,7 @@ def main() -> None:
     parent = os.getppid()
 
     async def run() -> None:
-        await program.run_worker(Settings.from_environment(), parent=parent)
+        await program.run_worker(read_settings(), parent=parent)
 
     run_main(run)
 

@@ -16,12 +16,12 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 
 from orchestration.connection import SEARCH_ATTRIBUTES, connect_to, ensure_search_attributes
+from orchestration.embedded.configured import read_settings
 from orchestration.embedded.namespace import RETENTION
 from orchestration.embedded.ports import HOST
 from orchestration.embedded.process import is_alive, wait_until
 from orchestration.embedded.record import PostgresRecord, ServersRecord, TemporalRecord
 from orchestration.embedded.stack import EmbeddedStack
-from orchestration.settings import Settings
 from orchestration.settings.temporal import TemporalSettings
 from perdure.errors import EmbeddedServersNotRunning, InvalidConfiguration, PortInUse, RefusedCommand
 
@@ -226,8 +226,8 @@ async def test_a_record_of_dead_or_foreign_processes_deceives_nobody(stack: Embe
         server["process"] = {"pid": os.getpid(), "started": "another boot/1"}
     path.write_text(json.dumps(record))
 
-    with pytest.raises(EmbeddedServersNotRunning, match=r"starter\.py up"):
-        Settings.from_environment({"PERDURE_DATA_DIR": str(stack.data_dir)})
+    with pytest.raises(EmbeddedServersNotRunning, match=r"start them with: .* up"):
+        read_settings({"PERDURE_DATA_DIR": str(stack.data_dir)})
     await stack.down()  # this very process is named in it, and lives on
     path.write_text(json.dumps(record))
     await works(await stack.up())
@@ -289,7 +289,7 @@ async def test_a_cluster_of_another_version_is_left_alone(data_dir: Path) -> Non
 
 async def test_settings_find_the_servers_of_their_folder(stack: EmbeddedStack) -> None:
     postgres, temporal = both(await stack.up())
-    settings = Settings.from_environment({"PERDURE_DATA_DIR": str(stack.data_dir)})
+    settings = read_settings({"PERDURE_DATA_DIR": str(stack.data_dir)})
     assert settings.database_url == postgres.dsn
     assert settings.temporal.address == temporal.address
-    assert settings == Settings.from_environment(settings.environment())
+    assert settings == read_settings(settings.environment())

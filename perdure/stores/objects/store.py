@@ -131,7 +131,7 @@ class ObjectCheckpointStore:
         if elements != list(instead_of):
             raise CheckpointGap(f"Another process has written to the objects of {workflow_id} meanwhile.")
         wanted = {key_of(workflow_id, one.sequence): one.model_dump(mode="json") for one in checkpoints}
-        wrong = [key for key, content in contents.items() if content != wanted.get(key)]
+        wrong = [key for key, content in contents.items() if key not in wanted or content != wanted[key]]
         aside = f"{folder_of(workflow_id)}.damaged-{time.time_ns()}"
         for key in wrong:
             await self._bucket.copy(key, f"{aside}/{key.rpartition('/')[2]}")
