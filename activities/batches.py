@@ -11,6 +11,7 @@ from activities.parts import PartsKeeper
 from perdure.documents.document import ProcessedDocument
 from perdure.errors import DocumentError
 from perdure.manifest import Lease, ManifestEntry, ManifestStore
+from perdure.sandbox.job import Outcome
 from perdure.sandbox.parts import Send
 
 
@@ -32,31 +33,12 @@ class BatchResult(BaseModel):
     quality_sum: float = 0.0
 
 
-class Outcome(Protocol):
-    """The result of processing one document in a child process."""
-
-    @property
-    def document(self) -> ProcessedDocument:
-        """Return the document's outputs."""
-        ...
-
-    @property
-    def attempts(self) -> int:
-        """Return the number of children that processed the document."""
-        ...
-
-    @property
-    def version(self) -> str:
-        """Return the version of the file that was opened, in the form that discovery records."""
-        ...
-
-
 class DocumentProcessor(Protocol):
     """Processes a document in a child process."""
 
     async def process(
         self, uri: str, name: str, source: str, *, earlier: bytes = b"", on_progress: Send | None = None
-    ) -> Outcome:
+    ) -> Outcome[ProcessedDocument]:
         """Process one document.
 
         Args:
@@ -140,7 +122,9 @@ class BatchActivities:
             return "quarantined", None
         return "processed", outcome.document.quality_score
 
-    async def _process(self, workflow_id: str, lease: Lease, entry: ManifestEntry, progress: _BatchProgress) -> Outcome:
+    async def _process(
+        self, workflow_id: str, lease: Lease, entry: ManifestEntry, progress: _BatchProgress
+    ) -> Outcome[ProcessedDocument]:
         """Process one document: continue an earlier attempt's parts, and keep new parts for a later attempt."""
         earlier = await self.manifest.parts(workflow_id, entry.position) if entry.has_parts else b""
         keeper = PartsKeeper(self.manifest, workflow_id, lease, entry.position)

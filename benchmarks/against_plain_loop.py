@@ -32,8 +32,8 @@ from orchestration.process_exit import run_main
 from perdure.documents.discovery import discover
 from perdure.documents.document import DiscoveredDocument, ProcessedDocument
 from perdure.documents.limits import Limits
-from perdure.documents.pool import ProcessFunction, open_document_pool
-from perdure.documents.processing import process_document
+from perdure.documents.pool import open_document_pool
+from perdure.documents.processing import ProcessFunction, process_document
 from perdure.errors import DocumentError
 from perdure.sandbox.pool import IsolatedPool
 from workflows.messages import PipelineOptions

@@ -1,9 +1,9 @@
 # ruff: noqa: INP001 -- a script that the container runs by its path; `ops` is configuration, not a package
-"""Is the worker of this container alive? Exit code 0 if so, else 1 and one sentence why.
+"""Check whether the worker of this container is alive: exit code 0 if it is, else 1 and one sentence why not.
 
-A worker holds a lock file in the data folder open for as long as it lives. The folder is shared by the workers of
-all containers, the table of processes is not: so the process that has one of those files open is ours. Standard
-library only, since this is started every few seconds.
+A live worker holds a lock file of the data folder open. The workers of all containers share the folder, and each
+container has its own table of processes: the process of this table that has a lock file open is the worker of this
+container. The program uses the standard library only, because the container starts it every few seconds.
 """
 
 import os
@@ -11,15 +11,15 @@ import sys
 from pathlib import Path
 
 RUNNING = {"R", "S", "D"}
-"""Process states, as in proc(5), in which a process does or awaits work; not stopped, not a zombie."""
+"""The states of proc(5) in which a process runs or waits; a stopped process and a zombie have other states."""
 
 
 def holder(slots: Path, processes: Path = Path("/proc")) -> int | None:
-    """The process id of the worker in this process table, None if there is none."""
+    """Return the process id of the worker in this table of processes, None if there is none."""
     for process in sorted(processes.glob("[0-9]*"), key=lambda path: int(path.name)):
         try:
             opened = [file.readlink() for file in (process / "fd").iterdir()]
-        except OSError:  # it ended meanwhile, or belongs to somebody else
+        except OSError:  # the process has just ended, or belongs to another user
             continue
         if any(path.parent == slots and path.suffix == ".lock" for path in opened):
             return int(process.name)
@@ -27,13 +27,13 @@ def holder(slots: Path, processes: Path = Path("/proc")) -> int | None:
 
 
 def main() -> str | None:
-    """What is wrong, in one sentence; None if all is well."""
+    """Return what is wrong, in one sentence; None if the worker is alive."""
     slots = Path(os.environ["PERDURE_DATA_DIR"]).resolve() / "workers"
     pid = holder(slots)
     if pid is None:
         return f"no process holds a worker's slot in {slots}"
     try:
-        # The name stands in parentheses and may itself hold spaces and parentheses.
+        # The file has the name of the program in parentheses; the name may hold spaces and parentheses too.
         state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[0]
     except OSError:
         return f"the worker, process {pid}, has just ended"

@@ -1,8 +1,8 @@
-"""The manifest of a run: the ordered list of its documents, who may work on each, and how each ended.
+"""The manifest of a run: the ordered list of its documents, the lease of each, and the result of each.
 
-A run is named by its workflow id. `epoch` is the fencing token of the Temporal run that works on it; `Lease` says
-under which dispatch and attempt a document was handed out. `position` counts documents in the manifest from 0, for
-good; `ordinal` counts, from 0 in each epoch, what that epoch has to do.
+A run is named by its workflow id. `epoch` is the fencing token of the Temporal run that writes. `Lease` names the
+dispatch and attempt to which a document was handed out. `position` numbers the documents of a manifest from 0 and never
+changes. `ordinal` numbers, from 0 in each epoch, the documents that this epoch has to process.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from perdure.errors import DocumentError
 
 @dataclass(frozen=True, slots=True, order=True)
 class Lease:
-    """Under which a document may be committed; the later one, in this order of fields, wins."""
+    """The right to commit a document. A later lease, compared in this order of fields, replaces an earlier one."""
 
     epoch: int
     dispatch: int
@@ -26,7 +26,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class ManifestEntry:
-    """One document of a batch, as its worker needs it."""
+    """One document of a batch, with what its worker needs to know."""
 
     position: int
     ordinal: int
@@ -37,7 +37,7 @@ class ManifestEntry:
     status: str
     quality_score: float | None
     has_parts: bool = False
-    """Whether an earlier attempt has left finished parts of it."""
+    """Whether an earlier attempt has stored finished parts of the document."""
 
 
 class ManifestTotals(BaseModel):
@@ -64,23 +64,23 @@ class ManifestTotals(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What the latest start of a run found, compared with what the run had before, in documents."""
+    """Counts of what the latest start of a run found, compared with the documents that the run had before."""
 
     added: int
     changed: int
     outdated: int
-    """Processed by another version of the processing code."""
+    """Documents that another version of the processing code had processed."""
     retried: int
-    """That had been quarantined."""
+    """Documents that had been quarantined."""
     removed: int
-    """Gone from their source; their results were dropped."""
+    """Documents that are gone from their source; their results were deleted."""
     unchanged: int
-    """Not processed again."""
+    """Documents that are not processed again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """What documents that were added to an open run have made of its manifest and queue."""
+    """The counts of a manifest and its queue after documents were added to an open run."""
 
     total: int
     queued: int
@@ -89,7 +89,7 @@ class Added:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One quarantined document, in the form of `starter.py failures --json`."""
+    """One quarantined document, with the fields that `failures --json` prints."""
 
     position: int
     uri: str
@@ -99,68 +99,87 @@ class Failure:
 
 
 class ManifestStore(Protocol):
-    """Storage of manifests and of what processing made of each document.
+    """Stores manifests and the outputs of each document.
 
-    Every method raises `DependencyUnavailable` when the storage cannot be reached now, and those that take an
-    epoch or a lease raise `StaleWriter` when it has been replaced, `StoreSetBack` when the store has never heard of it.
+    Every method raises `DependencyUnavailable` when the storage cannot be reached now. A method with an epoch or a
+    lease raises `StaleWriter` when a later one has replaced it, and `StoreSetBack` when the store does not know it.
     """
 
     async def claim(self, workflow_id: str, first_run_id: str, *, at_least: int, replaces: int | None = None) -> int:
-        """The epoch of this Temporal run: a new one, the latest, the first time; the same one ever after.
+        """Return the epoch of this Temporal run: a new one at its first claim, the same one at every later claim.
 
-        A new one is never below `at_least`: a store that was lost must not hand out old epochs again. With `replaces`,
-        only the holder of that epoch gets a new one.
+        Args:
+            workflow_id: the run.
+            first_run_id: the Temporal run id that names the claim.
+            at_least: the lowest epoch to give out. A store that was lost must not give out old epochs again.
+            replaces: if given, only the run that holds this epoch gets a new one.
+
+        Raises:
+            StaleWriter: the run does not hold the epoch `replaces` any more.
         """
         ...
 
     async def record(self, workflow_id: str, epoch: int, documents: Sequence[DiscoveredDocument]) -> None:
-        """Add one page of discovered documents after those recorded, queueing them; known URIs are compared.
+        """Add one page of discovered documents after those recorded before; compare URIs that are known already.
 
-        A known document that is finished and whose version differs is marked for `enqueue_unfinished` to look at.
+        A finished document whose version differs becomes a candidate of `changed_candidates`.
         """
         ...
 
     async def changed_candidates(
         self, workflow_id: str, epoch: int, after: int, limit: int
     ) -> Sequence[tuple[int, str, str]]:
-        """(position, uri, sha256) of processed documents whose version differs since they were read, after `after`.
+        """Return (position, uri, sha256) of processed documents whose version differs from the one that was read.
 
-        Not those that this epoch has processed itself: an ordinal of its queue is never used twice.
+        Documents that this epoch has processed itself are left out: an ordinal of its queue is never used twice.
+
+        Args:
+            workflow_id: the run.
+            epoch: the writer's epoch.
+            after: only positions higher than this one are returned.
+            limit: how many to return at most.
         """
         ...
 
     async def settle_candidate(self, workflow_id: str, epoch: int, position: int, *, changed: bool) -> None:
-        """Say of a candidate whether its content changed; a changed one loses its outputs and is pending again."""
+        """Record whether the content of a candidate changed; a changed one loses its outputs and is pending again."""
         ...
 
     async def refresh(self, workflow_id: str, epoch: int, sources: Sequence[str], limit: int) -> int:
-        """Bring some of the results up to date with what this epoch has found under the sources; 0 when all are.
+        """Bring at most `limit` results up to date with the sources; return how many, 0 when all are up to date.
 
-        A document that was not found has its results dropped and counts no more, unless nothing at all was found under
-        its source; one that another version of the processing code has processed is pending again. At most `limit` at
-        once: call it again until there is nothing to do.
+        A document that this epoch did not find under its source loses its results and counts no more, unless the epoch
+        found nothing at all under that source. A document that another version of the processing code has processed is
+        pending again. The caller repeats the call until it returns 0.
         """
         ...
 
     async def changes(self, workflow_id: str) -> Changes | None:
-        """What the latest start found; None for a run without documents."""
+        """Return what the latest start of the run found; None for a run without documents."""
         ...
 
     async def enqueue_unfinished(
         self, workflow_id: str, epoch: int, *, quarantined: bool, unfinished: bool = True
     ) -> ManifestTotals:
-        """Queue every unfinished document, and with `quarantined` those too, under this epoch; idempotent.
+        """Queue every unfinished document under this epoch; a second call queues nothing more.
 
-        Without `unfinished`, what was never begun or was cancelled stays as it is.
+        Args:
+            workflow_id: the run.
+            epoch: the writer's epoch.
+            quarantined: whether to queue quarantined documents too.
+            unfinished: whether to queue pending and cancelled documents.
         """
         ...
 
     async def enqueue_added(self, workflow_id: str, epoch: int) -> Added:
-        """Queue what was added since this epoch was taken up; costs what is added, not what there is; idempotent."""
+        """Queue the documents that were added since this epoch began; a second call queues nothing more.
+
+        The cost grows with the number of added documents, and not with the length of the manifest.
+        """
         ...
 
     async def lease_batch(self, workflow_id: str, lease: Lease, first: int, end: int) -> Sequence[ManifestEntry]:
-        """Lease the unfinished of the ordinals [first, end); returns all of them, finished ones too, in order."""
+        """Lease the unfinished documents of the ordinals [first, end); return all documents of the range, in order."""
         ...
 
     async def commit(
@@ -173,65 +192,72 @@ class ManifestStore(Protocol):
         attempts: int,
         read_version: str | None = None,
     ) -> None:
-        """Store outputs and mark the row processed, in one transaction.
+        """Store the outputs of a document and mark it processed, in one transaction.
 
-        With a `read_version` other than discovery's, the row gets a warning that the document was changed meanwhile.
+        A `read_version` that differs from the version that discovery saw adds a warning to the document: it was changed
+        between discovery and processing.
 
         Raises:
-            AlreadyCommitted: it has a result already, from another attempt.
-            UnstorableDocument: what was found in it can never be stored; nothing has changed.
+            AlreadyCommitted: the document has a result already, from another attempt.
+            UnstorableDocument: the store can never hold these outputs; nothing has changed.
         """
         ...
 
     async def quarantine(
         self, workflow_id: str, lease: Lease, position: int, fault: DocumentError, *, attempts: int
     ) -> None:
-        """Mark the row quarantined with its reason.
+        """Mark a document quarantined with its reason.
 
         Raises:
-            AlreadyCommitted: it has a result already.
+            AlreadyCommitted: the document has a result already.
         """
         ...
 
     async def keep_parts(self, workflow_id: str, lease: Lease, position: int, parts: bytes) -> None:
-        """Store finished parts of a document in hand, after those stored before; its result takes them away.
+        """Store finished parts of a leased document, after those stored before; its result deletes them.
 
         Raises:
-            AlreadyCommitted: it has a result already.
-            StaleWriter: a later attempt has it in hand.
+            AlreadyCommitted: the document has a result already.
+            StaleWriter: a later attempt has leased the document.
         """
         ...
 
     async def parts(self, workflow_id: str, position: int) -> bytes:
-        """All that is kept of a document's parts, in the order in which they were stored."""
+        """Return the finished parts of a document, in the order in which they were stored."""
         ...
 
     async def close_run(
         self, workflow_id: str, epoch: int, status: str, *, expected_finished: int | None = None
     ) -> ManifestTotals:
-        """Record the run's final status; what is still pending becomes cancelled if it was cancelled.
+        """Record the final status of the run; with the status `cancelled`, pending documents become cancelled.
+
+        Args:
+            workflow_id: the run.
+            epoch: the writer's epoch.
+            status: the final status.
+            expected_finished: documents that the workflow counts as finished; None skips the check.
 
         Raises:
-            StoreSetBack: each of `expected_finished` documents had a result once, and one has none or is unknown now.
+            StoreSetBack: the store has fewer finished documents than `expected_finished`.
         """
         ...
 
     async def names(self, workflow_id: str, epoch: int, first: int, end: int) -> Sequence[str]:
-        """Names of the documents of the ordinals [first, end), in order."""
+        """Return the names of the documents of the ordinals [first, end), in order."""
         ...
 
     async def ordinals_of(self, workflow_id: str, epoch: int, uris: Sequence[str]) -> tuple[int, int]:
-        """The smallest range [first, end) of this epoch's ordinals that holds these documents; (0, 0) if none."""
+        """Return the smallest range [first, end) of ordinals that holds these documents; (0, 0) if there is none."""
         ...
 
     async def sources(self, workflow_id: str) -> Sequence[str]:
-        """The sources that the manifest's documents were found under, in order of first appearance."""
+        """Return the sources of the manifest's documents, in order of first appearance."""
         ...
 
     async def totals(self, workflow_id: str) -> ManifestTotals | None:
-        """Counts as they are now, None for an unknown workflow id."""
+        """Return the current counts; None for an unknown workflow id."""
         ...
 
     async def failures(self, workflow_id: str) -> Sequence[Failure]:
-        """All quarantined documents, by position."""
+        """Return all quarantined documents, by position."""
         ...

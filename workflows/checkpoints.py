@@ -1,4 +1,4 @@
-"""Make the next checkpoint of a run's chain out of its state."""
+"""`next_checkpoint`: the next checkpoint of a run's chain, made from the state of the run."""
 
 from datetime import datetime
 from typing import Any
@@ -28,23 +28,27 @@ def next_checkpoint(
     pipeline: PipelineInput,
     breaker: dict[str, Any] | None = None,
 ) -> WorkflowCheckpoint:
-    """The checkpoint that follows `state.sequence`; nothing in it grows with the number of documents.
+    """Return the checkpoint that follows `state.sequence`. Its size does not depend on the number of documents.
 
     Args:
-        workflow_id: whose chain it belongs to.
-        run_id: the Temporal run that takes it.
-        event_id: length of that run's history at this moment.
-        timestamp: the workflow's own time, UTC.
+        workflow_id: the workflow id of the chain.
+        run_id: the execution that takes the checkpoint.
+        event_id: length of the execution's history, in events.
+        timestamp: the workflow's time, UTC.
         status: one of `perdure.checkpoint.WorkflowStatus`.
-        state: counters and marks as of now.
-        finished: ordinals of this epoch that finished since the last checkpoint.
-        services: how each service answered just now.
-        pipeline: the run's input, which a resumption needs again.
-        breaker: what it adds to the state data: nothing unless it holds the run back.
+        state: the counters and ranges of the run.
+        finished: the ordinals of this epoch that finished since the last checkpoint.
+        services: the state of each service in the latest capture.
+        pipeline: the input of the execution, which a resumption needs again.
+        breaker: the entry `breaker` of the state data; None or empty while the breaker does not pause the run.
     """
     sequence = state.sequence + 1
-    seldom: dict[str, Any] = {"recovered": state.recovered} if state.recovered else {}
-    seldom |= breaker or {}
+    # A field that is not given is not written, so that a replay gives the digests of the recorded checkpoints.
+    optional: dict[str, Any] = {}
+    if state.recovered:
+        optional["recovered"] = state.recovered
+    if breaker:
+        optional |= breaker
     options = pipeline.options.model_copy(update={"concurrency": state.concurrency, "open": not state.closed})
     return sealed(
         WorkflowCheckpoint(
@@ -52,7 +56,6 @@ def next_checkpoint(
             workflow_id=workflow_id,
             timestamp=timestamp,
             processed_documents=state.processed,
-            # A field that is not given is not written, so that a replay gives the digests of the recorded checkpoints.
             state_data=StateData(
                 workflow_status=status,
                 documents_total=state.total,
@@ -65,7 +68,7 @@ def next_checkpoint(
                 finished_since_last=[list(item) for item in finished],
                 sources=pipeline.sources,
                 options=options.model_dump(mode="json", exclude_unset=True),
-                **seldom,
+                **optional,
             ),
             service_states=services,
             metadata={
@@ -77,7 +80,7 @@ def next_checkpoint(
                 "epoch": state.epoch,
                 "previous_digest": state.digest,
                 **({"forked_from": pipeline.forked_from.model_dump()} if pipeline.forked_from else {}),
-                # The first checkpoint after it marks the moment; the sentence itself stays in view.
+                # Here only the first checkpoint after a recovery has the sentence; the state data keeps it.
                 **({"recovered": state.recovered} if state.recovered_at_sequence == state.sequence else {}),
             },
         )

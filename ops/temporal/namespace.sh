@@ -1,12 +1,12 @@
 #!/bin/sh
-# Creates the namespace with its retention and registers Perdure's search attributes. Running it again sets the
-# retention and adds what is missing. The server is in TEMPORAL_ADDRESS, which the temporal program reads itself.
+# Creates the namespace with its retention and registers Perdure's search attributes. A second run sets the retention
+# and adds the attributes that are missing. The program `temporal` reads the server's address from TEMPORAL_ADDRESS.
 set -eu
 
 : "${TEMPORAL_ADDRESS:?}" "${TEMPORAL_NAMESPACE:?}" "${RETENTION:?}"
 tries=${WAIT_SECONDS:-60}
 
-# "try until it works": $1 says what is being waited for, the rest is the command.
+# Repeats a command until it succeeds. $1 describes what the script waits for; the other arguments are the command.
 wait_for() {
     what=$1
     shift
@@ -30,18 +30,18 @@ else
     temporal operator namespace create --namespace "$TEMPORAL_NAMESPACE" --retention "$RETENTION" \
         --description "Perdure: durable document processing"
 fi
-# The server's services learn of a new namespace one after the other.
+# The services of the server read a new namespace one after the other.
 wait_for "the namespace $TEMPORAL_NAMESPACE" temporal operator search-attribute list
 
-# One that exists already is left as it is; one that exists with another type is an error, and ends this script.
-# One a command: of several in one command the server was seen to keep only some, and to say that it added all.
+# The command leaves an existing attribute as it is. An existing attribute of another type is an error and ends the
+# script. Each command adds one attribute: given several, the server kept only some and reported all as added.
 temporal operator search-attribute create --type Int --name DocumentsTotal
 temporal operator search-attribute create --type Int --name DocumentsProcessed
 temporal operator search-attribute create --type Int --name DocumentsFailed
 temporal operator search-attribute create --type Double --name QualityScore
 temporal operator search-attribute create --type Keyword --name PipelineStatus
 
-# A run that sets an attribute before the server knows it would be refused: wait until all can be asked for.
+# The server refuses a run that sets an unknown attribute, so wait until a query may name all attributes.
 wait_for "the search attributes" temporal workflow list --limit 1 --query \
     'DocumentsTotal >= 0 AND DocumentsProcessed >= 0 AND DocumentsFailed >= 0 AND QualityScore >= 0.0 AND PipelineStatus = "x"'
 echo "Namespace $TEMPORAL_NAMESPACE keeps ended runs for $RETENTION and knows Perdure's search attributes."

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Creates Temporal's databases, or brings their schemas up to date. Running it again changes nothing.
+# Creates Temporal's databases, or brings their schemas up to date. A second run changes nothing.
 #
-# The connection is in SQL_PLUGIN, SQL_HOST, SQL_PORT, SQL_USER and SQL_PASSWORD, which temporal-sql-tool reads itself.
+# temporal-sql-tool reads the connection from SQL_PLUGIN, SQL_HOST, SQL_PORT, SQL_USER and SQL_PASSWORD.
 set -eu
 
 : "${SQL_PLUGIN:?}" "${SQL_HOST:?}" "${SQL_PORT:?}" "${SQL_USER:?}" "${SQL_PASSWORD:?}"
@@ -13,7 +13,7 @@ for store in temporal visibility; do
         visibility) database=temporal_visibility ;;
     esac
     temporal-sql-tool --db "$database" create-database
-    # Writes version 0.0 into an empty database only; one with a later version is left as it is.
+    # setup-schema writes version 0.0 into an empty database, and leaves a database with a later version as it is.
     temporal-sql-tool --db "$database" setup-schema --version 0.0
     temporal-sql-tool --db "$database" update-schema --schema-dir "$schemas/$store/versioned"
 done

@@ -6,6 +6,7 @@ libraries, unless `perdure.documents.warm_up` has imported them: the worker impo
 
 import hashlib
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from perdure.documents.citation import locate
@@ -22,11 +23,21 @@ if TYPE_CHECKING:
     from perdure.documents.extraction import Extracted, ReadPicture
     from perdure.documents.extraction.ocr import Ocr
 
+ProcessFunction = Callable[[str, str, int, Limits, AllowCpu], ProcessedDocument]
+"""Takes URI, name, descriptor of the content, limits and `AllowCpu`, as `process_document` does."""
+
 MAX_TITLE_CHARACTERS = 500
 PAGE_CPU_SECONDS = 60.0
 """CPU time for the OCR of one page. A dense page takes three seconds."""
 _LONE_SURROGATES = dict.fromkeys(range(0xD800, 0xE000), "�")
 _UNSTORABLE = str.maketrans({**_LONE_SURROGATES, 0: " "})
+
+
+def process_within(
+    process: ProcessFunction, limits: Limits, uri: str, name: str, descriptor: int, allow_cpu: AllowCpu
+) -> ProcessedDocument:
+    """Call `process` with its limits: a `perdure.sandbox.job.Parser` once the first two arguments are bound."""
+    return process(uri, name, descriptor, limits, allow_cpu)
 
 
 def process_document(

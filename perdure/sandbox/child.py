@@ -29,18 +29,18 @@ _RECEIVED_BYTES = MEGABYTE
 def serve(connection: socket.socket) -> None:
     """Read documents on request until the connection closes.
 
-    The content of a request is `(earlier parts, (parser, codec, URI, name, limits))`. It is pickled, since it comes
-    from the trusted side; `perdure.sandbox.messages` describes what is sent back.
+    The content of a request is `(work, URI, name, earlier parts)`. `work` is `(parser, codec, limits)`, pickled by
+    itself and the same for every request of a pool. `perdure.sandbox.messages` describes the replies.
     """
-    is_restricted = False
+    work = None
     while (received := _receive_request(connection)) is not None:
         content, descriptor = received
-        earlier, reading = pickle.loads(content)  # noqa: S301 - from the pool's process
-        parser, codec, uri, name, limits = pickle.loads(reading)  # noqa: S301 - from the pool's process
-        if not is_restricted:
-            _set_limits(limits)
+        pickled_work, uri, name, earlier = pickle.loads(content)  # noqa: S301 - from the pool's process
+        if work is None:
+            work = pickle.loads(pickled_work)  # noqa: S301 - from the pool's process
+            _set_limits(work[2])
             confine()
-            is_restricted = True
+        parser, codec, limits = work
         with use_parts(Parts(earlier, partial(_send_parts, connection))):
             kind, answer = _parse(parser, uri, name, descriptor, limits)
             reply = _encode(kind, answer, codec)

@@ -1,4 +1,6 @@
-"""What a pool runs in its children. The composition root provides all of it, since this package knows no format.
+"""What a pool runs in its children, and what it returns.
+
+The composition root provides the whole job, since this package knows no format.
 
 A *document* is a named sequence of untrusted bytes. A *parser* is the function that reads a document.
 """
@@ -70,3 +72,15 @@ class Job(Generic[Answer]):
     """Called in a thread of the pool's process."""
     warm_up: str
     """`module:function`: called once in the zygote, to load what every child needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[Answer]):
+    """The result of one document."""
+
+    document: Answer
+    """The parser's answer."""
+    attempts: int
+    """Children that read the document."""
+    version: str = ""
+    """Version of the bytes that were opened, as the opener gave it."""

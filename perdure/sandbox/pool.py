@@ -8,7 +8,6 @@ The process that owns the pool imports no parser library.
 
 import asyncio
 import pickle
-from dataclasses import dataclass
 from typing import Generic
 
 from perdure.errors import DependencyUnavailable, DocumentError, ParserFailure, ParserKilled, ParserTimedOut
@@ -17,7 +16,7 @@ from perdure.sandbox.child_exit import explain_exit
 from perdure.sandbox.fork_server import ForkServer, Zygote
 from perdure.sandbox.forked_child import POOL, Child
 from perdure.sandbox.idle_watch import stop_when_idle
-from perdure.sandbox.job import Answer, Job, OpenedDocument
+from perdure.sandbox.job import Answer, Job, OpenedDocument, Outcome
 from perdure.sandbox.limits import ProcessLimits
 from perdure.sandbox.parts import KeptParts, Send
 
@@ -25,18 +24,6 @@ _MAX_SERVED = 200
 """Documents a child: its memory limit counts from its start, and memory fragments."""
 _MAX_KILLED_ATTEMPTS = 5
 """Attempts at a document whose parser is killed from outside, which is more often the machine's fault."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome(Generic[Answer]):
-    """The result of one document."""
-
-    document: Answer
-    """The parser's answer."""
-    attempts: int
-    """Children that read the document."""
-    version: str = ""
-    """Version of the bytes that were opened, as the opener gave it."""
 
 
 class IsolatedPool(Generic[Answer]):
@@ -52,6 +39,8 @@ class IsolatedPool(Generic[Answer]):
     def __init__(self, workers: int, limits: ProcessLimits, job: Job[Answer], server: ForkServer | None = None) -> None:
         self._job = job
         self._limits = limits
+        self._work = pickle.dumps((job.parser, job.codec, limits), pickle.HIGHEST_PROTOCOL)
+        """The same for every request, so that a child unpickles it once."""
         self._slots = asyncio.Semaphore(workers)
         self._server = server
         self._idle: list[Child] = []
@@ -87,8 +76,6 @@ class IsolatedPool(Generic[Answer]):
             DocumentError: the document is at fault. On a `ParserFailure`, `attempts` counts the attempts.
             DependencyUnavailable: the disk or the pool itself cannot be used now.
         """
-        job = self._job
-        reading = pickle.dumps((job.parser, job.codec, uri, name, self._limits), pickle.HIGHEST_PROTOCOL)
         parts = KeptParts()
         parts.add(earlier)
 
@@ -101,7 +88,7 @@ class IsolatedPool(Generic[Answer]):
             async with self._slots:
                 opened = await self._open(uri, source)
             try:
-                return await self._attempt_until_read(reading, opened, parts, keep)
+                return await self._attempt_until_read(uri, name, opened, parts, keep)
             finally:
                 opened.close()
         finally:
@@ -116,14 +103,14 @@ class IsolatedPool(Generic[Answer]):
             raise
 
     async def _attempt_until_read(
-        self, reading: bytes, opened: OpenedDocument, parts: KeptParts, keep: Send
+        self, uri: str, name: str, opened: OpenedDocument, parts: KeptParts, keep: Send
     ) -> Outcome[Answer]:
         attempt = own_failures = 0
         while True:
             attempt += 1
             try:
                 async with self._slots:
-                    request = pickle.dumps((parts.read_all(), reading))
+                    request = pickle.dumps((self._work, uri, name, parts.read_all()), pickle.HIGHEST_PROTOCOL)
                     return Outcome(await self._attempt(request, opened.descriptor, keep), attempt, opened.version)
             except ParserFailure as failure:
                 failure.attempts = attempt

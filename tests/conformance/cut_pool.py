@@ -1,4 +1,4 @@
-"""A pool whose connections really break: after the k-th statement, by closing the socket or by the server itself."""
+"""A pool whose connections break after the k-th statement: the client closes the socket, or the server ends it."""
 
 from typing import Any
 from unittest import mock
@@ -12,7 +12,7 @@ Statement = Any
 
 
 class Fuse:
-    """Burns down by one with every statement that has been answered, BEGIN and COMMIT among them."""
+    """Cuts a connection after a number of answered statements; BEGIN and COMMIT count as statements."""
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
@@ -21,43 +21,48 @@ class Fuse:
         self.struck = False
 
     def light(self, statements: int, *, by_server: bool) -> None:
-        self.left, self.by_server, self.struck = statements, by_server, False
+        """Cut the connection after this many more answered statements."""
+        self.left = statements
+        self.by_server = by_server
+        self.struck = False
 
     def put_out(self) -> None:
+        """Cut nothing from now on."""
         self.left = None
 
     async def burn(self, conn: asyncpg.Connection) -> None:
-        """Called after each answer; nobody gets to see the last one."""
+        """Count one answered statement; the caller does not get the answer of the last one."""
         if self.left is None:
             return
         if self.left > 0:
             self.left -= 1
             return
-        self.left, self.struck = None, True
+        self.left = None
+        self.struck = True
         if self.by_server:
-            executioner = await asyncpg.connect(self._dsn)
+            killer = await asyncpg.connect(self._dsn)
             try:
-                await executioner.fetchval("SELECT pg_terminate_backend($1, 5000)", conn.get_server_pid())
+                await killer.fetchval("SELECT pg_terminate_backend($1, 5000)", conn.get_server_pid())
             finally:
-                await executioner.close()
+                await killer.close()
         conn.terminate()
         raise ConnectionResetError("the connection was cut")
 
 
 class CutPool(PostgresPool):
-    """`PostgresPool` whose connections hang on a fuse."""
+    """A `PostgresPool` whose connections a fuse can cut."""
 
     def __init__(self, dsn: str, **options: Any) -> None:
         super().__init__(dsn, **options)
         self.fuse = Fuse(dsn)
 
     async def _open(self) -> "asyncpg.Pool[asyncpg.Record]":
-        with mock.patch.object(connection, "_PooledConnection", _cutting(self.fuse)):
+        with mock.patch.object(connection, "_PooledConnection", _make_cutting_class(self.fuse)):
             return await super()._open()
 
 
-def _cutting(fuse: Fuse) -> type[asyncpg.Connection]:
-    def counted(name: str) -> Any:
+def _make_cutting_class(fuse: Fuse) -> type[asyncpg.Connection]:
+    def count_calls(name: str) -> Any:
         statement = getattr(connection._PooledConnection, name)
 
         async def count(self: asyncpg.Connection, *args: Any, **named: Any) -> Any:
@@ -68,4 +73,4 @@ def _cutting(fuse: Fuse) -> type[asyncpg.Connection]:
         return count
 
     statements = ("execute", "fetch", "fetchval", "fetchrow", "copy_records_to_table")
-    return type("CuttingConnection", (connection._PooledConnection,), {name: counted(name) for name in statements})
+    return type("CuttingConnection", (connection._PooledConnection,), {name: count_calls(name) for name in statements})

@@ -1,7 +1,7 @@
-"""The commit protocol as a model: a few dozen lines of plain Python that say what the stores must do.
+"""The commit protocol as a model in plain Python: what the stores must do, without transactions, SQL and crashes.
 
-It has no transactions, no SQL and no crashes. A method either does all it says or raises the refusal and does nothing,
-with one exception that the protocol allows: a lease that is refused may have moved some rows to its number.
+A method does everything that it describes, or it raises the refusal and changes nothing. The protocol allows one
+exception: a lease that is refused may have given its dispatch and attempt to some rows.
 """
 
 from dataclasses import asdict, dataclass, field
@@ -16,7 +16,7 @@ FINISHED = ("processed", "quarantined")
 
 @dataclass
 class Row:
-    """One document."""
+    """One document of the manifest."""
 
     uri: str
     version: str
@@ -31,7 +31,7 @@ class Row:
 
 @dataclass
 class Protocol:
-    """One workflow id: its epochs, its documents by position, its chain of checkpoints in Postgres and in the file."""
+    """One run: its epochs, its documents by position, and its chains of checkpoints in Postgres and in the file."""
 
     epoch: int = 0
     status: str | None = None
@@ -41,31 +41,36 @@ class Protocol:
     file: list[WorkflowCheckpoint] = field(default_factory=list)
 
     def claim(self, run_id: str, at_least: int, replaces: int | None) -> int:
+        """Return the epoch of a Temporal run, a new one at its first claim."""
         if run_id in self.claims:
             return self.claims[run_id]
         if replaces is not None and max(self.epoch, 1) > replaces:
             raise StaleWriter
-        self.epoch = self.claims[run_id] = max(at_least, self.epoch + 1)
+        self.epoch = max(at_least, self.epoch + 1)
+        self.claims[run_id] = self.epoch
         self.status = "in_progress"
         return self.epoch
 
-    def hold(self, epoch: int) -> None:
+    def check_epoch(self, epoch: int) -> None:
+        """Refuse every epoch but the latest."""
         if self.epoch > epoch:
             raise StaleWriter
         if self.epoch < epoch:
             raise StoreSetBack
 
-    def record(self, epoch: int, found: dict[str, str]) -> None:
-        self.hold(epoch)
+    def record(self, epoch: int, versions: dict[str, str]) -> None:
+        """Add documents to the manifest, given as URI and version; known ones get their new version."""
+        self.check_epoch(epoch)
         known = {row.uri: row for row in self.rows}
-        for uri, version in found.items():
+        for uri, version in versions.items():
             if uri in known:
                 known[uri].version = version
             else:
                 self.rows.append(Row(uri, version, ordinal=len(self.rows)))
 
     def candidates(self, epoch: int) -> list[int]:
-        self.hold(epoch)
+        """Return the positions of processed documents whose version differs from the one that was read."""
+        self.check_epoch(epoch)
         return [
             position
             for position, row in enumerate(self.rows)
@@ -73,33 +78,42 @@ class Protocol:
         ]
 
     def settle(self, epoch: int, position: int, changed: bool) -> None:
-        self.hold(epoch)
+        """Record whether the content of a candidate changed."""
+        self.check_epoch(epoch)
         row = self.rows[position]
         if not changed:
             row.read_version = row.version
             return
-        row.status, row.epoch, row.ordinal, row.text = "pending", 0, position, None
+        row.status = "pending"
+        row.epoch = 0
+        row.ordinal = position
+        row.text = None
 
     def enqueue_unfinished(self, epoch: int, quarantined: bool, unfinished: bool) -> dict[str, int]:
-        self.hold(epoch)
+        """Queue the documents of earlier epochs that have no result."""
+        self.check_epoch(epoch)
         ordinal = self.queued(epoch)
         for row in self.rows:
-            again = row.status == "quarantined" and (quarantined or row.version != row.read_version)
-            if row.epoch < epoch and (again or (unfinished and row.status in ("pending", "cancelled"))):
-                row.status, row.epoch, row.ordinal = "pending", epoch, ordinal
-                row.lease, row.reason = (0, 0), None
+            retry = row.status == "quarantined" and (quarantined or row.version != row.read_version)
+            if row.epoch < epoch and (retry or (unfinished and row.status in ("pending", "cancelled"))):
+                row.status = "pending"
+                row.epoch = epoch
+                row.ordinal = ordinal
+                row.lease = (0, 0)
+                row.reason = None
                 ordinal += 1
         return self.totals()
 
     def queued(self, epoch: int) -> int:
+        """Return how many ordinals the epoch has."""
         return max((row.ordinal + 1 for row in self.rows if row.epoch == epoch), default=0)
 
     def lease(self, lease: Lease, first: int, end: int) -> list[tuple[int, str]]:
-        """(position, status) of the ordinals."""
+        """Lease the pending documents of the ordinals [first, end); return (position, status) of all of them."""
         queue = sorted((row.ordinal, position) for position, row in enumerate(self.rows) if row.epoch == lease.epoch)
-        mine = [position for ordinal, position in queue if first <= ordinal < end]
+        wanted = [position for ordinal, position in queue if first <= ordinal < end]
         refused = False
-        for position in mine:
+        for position in wanted:
             row = self.rows[position]
             if row.status != "pending":
                 continue
@@ -107,21 +121,28 @@ class Protocol:
                 row.lease = (lease.dispatch, lease.attempt)
             else:
                 refused = True
-        if len(mine) < end - first:
+        if len(wanted) < end - first:
             raise StaleWriter if self.epoch > lease.epoch else StoreSetBack
         if refused:
             raise StaleWriter
-        return [(position, self.rows[position].status) for position in mine]
+        return [(position, self.rows[position].status) for position in wanted]
 
     def commit(self, lease: Lease, position: int, text: str) -> None:
-        row = self._leased(lease, position)
-        row.status, row.text, row.read_version, row.reason = "processed", text, row.version, None
+        """Give a leased document its text."""
+        row = self._find_leased(lease, position)
+        row.status = "processed"
+        row.text = text
+        row.read_version = row.version
+        row.reason = None
 
     def quarantine(self, lease: Lease, position: int, reason: str) -> None:
-        row = self._leased(lease, position)
-        row.status, row.reason, row.read_version = "quarantined", reason, row.version
+        """Give a leased document the reason of its quarantine."""
+        row = self._find_leased(lease, position)
+        row.status = "quarantined"
+        row.reason = reason
+        row.read_version = row.version
 
-    def _leased(self, lease: Lease, position: int) -> Row:
+    def _find_leased(self, lease: Lease, position: int) -> Row:
         row = self.rows[position]
         if row.status in FINISHED:
             raise AlreadyCommitted
@@ -130,7 +151,8 @@ class Protocol:
         return row
 
     def close_run(self, epoch: int, status: str, expected_finished: int | None) -> dict[str, int]:
-        self.hold(epoch)
+        """Record the final status of the run."""
+        self.check_epoch(epoch)
         before = self.totals()
         if expected_finished is not None and (before["pending"] or before["total"] < expected_finished):
             raise StoreSetBack
@@ -141,16 +163,17 @@ class Protocol:
         return self.totals()
 
     def append(self, checkpoint: WorkflowCheckpoint) -> bool:
-        """To Postgres."""
+        """Append to the chain in Postgres; return whether the checkpoint is new."""
         return self._append(self.chain, checkpoint, max(self.epoch, self.chain[-1].epoch if self.chain else 0))
 
     def append_to_file(self, checkpoint: WorkflowCheckpoint) -> bool:
+        """Append to the chain in the file; return whether the checkpoint is new."""
         return self._append(self.file, checkpoint, self.file[-1].epoch if self.file else 0)
 
     def _append(self, chain: list[WorkflowCheckpoint], new: WorkflowCheckpoint, fence: int) -> bool:
-        for one in chain:
-            if one.checkpoint_id == new.checkpoint_id:
-                if one != new:
+        for stored in chain:
+            if stored.checkpoint_id == new.checkpoint_id:
+                if stored != new:
                     raise CheckpointConflict
                 return False
         if new.epoch < fence:
@@ -161,17 +184,18 @@ class Protocol:
         return True
 
     def totals(self) -> dict[str, int]:
+        """Return the counts of documents by status."""
         statuses = [row.status for row in self.rows]
-        counted = {name: statuses.count(name) for name in ("processed", "quarantined", "cancelled", "pending")}
-        return {"total": len(statuses), **counted, "queued": self.queued(self.epoch)}
+        counts = {name: statuses.count(name) for name in ("processed", "quarantined", "cancelled", "pending")}
+        return {"total": len(statuses), **counts, "queued": self.queued(self.epoch)}
 
-    def seen(self) -> dict[str, Any]:
-        """Everything that can be seen of it from outside."""
+    def snapshot(self) -> dict[str, Any]:
+        """Return everything that the stores show of this run."""
         return {
             "epoch": self.epoch,
             "status": self.status,
             "claims": dict(self.claims),
             "rows": [asdict(row) for row in self.rows],
-            "chain": [one.digest for one in self.chain],
-            "file": [one.digest for one in self.file],
+            "chain": [checkpoint.digest for checkpoint in self.chain],
+            "file": [checkpoint.digest for checkpoint in self.file],
         }

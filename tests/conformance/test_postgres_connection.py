@@ -1,4 +1,4 @@
-"""What the pool promises while the server comes and goes."""
+"""The pool of connections while the server stops, restarts, hangs or loses answers."""
 
 import asyncio
 import os
@@ -39,7 +39,7 @@ async def proxied_pool(proxy: Proxy) -> AsyncIterator[PostgresPool]:
     await pool.close()
 
 
-async def ask(pool: PostgresPool, query: str = "SELECT 1") -> object:
+async def fetch_value(pool: PostgresPool, query: str = "SELECT 1") -> object:
     async with pool.connection() as conn:
         return await conn.fetchval(query)
 
@@ -49,12 +49,12 @@ async def test_json_and_vectors_pass_in_both_directions(pool: PostgresPool) -> N
     async with pool.transaction() as conn:
         assert await conn.fetchval("SELECT $1::jsonb", {"a": [1, "é", None, 0.5]}) == {"a": [1, "é", None, 0.5]}
         assert np.array_equal(await conn.fetchval("SELECT $1::vector", vector), vector)
-        await conn.execute("CREATE TEMP TABLE vectors (one vector(256)) ON COMMIT DROP")
+        await conn.execute("CREATE TEMP TABLE vectors (value vector(256)) ON COMMIT DROP")
         await conn.copy_records_to_table("vectors", records=[(vector,)])
-        assert await conn.fetchval("SELECT round((one <-> $1)::numeric, 6) FROM vectors", vector) == 0
+        assert await conn.fetchval("SELECT round((value <-> $1)::numeric, 6) FROM vectors", vector) == 0
 
 
-async def test_a_transaction_that_raises_leaves_nothing(pool: PostgresPool) -> None:
+async def test_transaction_that_raises_leaves_nothing(pool: PostgresPool) -> None:
     async def write_and_raise() -> None:
         async with pool.transaction() as conn:
             await conn.execute("INSERT INTO runs (workflow_id, epoch) VALUES ('gone', 1)")
@@ -62,36 +62,37 @@ async def test_a_transaction_that_raises_leaves_nothing(pool: PostgresPool) -> N
 
     with pytest.raises(LookupError):
         await write_and_raise()
-    assert await ask(pool, "SELECT count(*) FROM runs") == 0
+    assert await fetch_value(pool, "SELECT count(*) FROM runs") == 0
 
 
-async def test_who_is_stopped_in_the_middle_of_a_statement_does_not_hold_its_rows_for_ever(pool: PostgresPool) -> None:
-    async def be_stopped() -> None:
+async def test_server_ends_the_transaction_of_a_stopped_process(pool: PostgresPool) -> None:
+    async def stop_in_transaction() -> None:
         async with pool.transaction(limit_seconds=1) as conn:
             await conn.execute("INSERT INTO runs (workflow_id, epoch) VALUES ('held', 1)")
-            await conn.prepare("SELECT count(*) FROM runs")  # the server waits for what is to be done with it
+            await conn.prepare("SELECT count(*) FROM runs")  # the server waits for the next message of this statement
             await asyncio.sleep(1.5)
             await conn.fetchval("SELECT 1")
 
     with pytest.raises(DependencyUnavailable):
-        await be_stopped()
-    assert await ask(pool, "SELECT count(*) FROM runs") == 0
+        await stop_in_transaction()
+    assert await fetch_value(pool, "SELECT count(*) FROM runs") == 0
 
 
-async def test_a_programming_error_is_not_the_worlds_fault(pool: PostgresPool) -> None:
+async def test_programming_error_is_no_unavailable_dependency(pool: PostgresPool) -> None:
     with pytest.raises(asyncpg.PostgresSyntaxError):
-        await ask(pool, "SELEC 1")
+        await fetch_value(pool, "SELEC 1")
     with pytest.raises(asyncpg.CheckViolationError):
-        await ask(pool, "INSERT INTO runs (workflow_id, epoch) VALUES ('w', 0)")
-    assert await ask(pool) == 1
+        await fetch_value(pool, "INSERT INTO runs (workflow_id, epoch) VALUES ('w', 0)")
+    assert await fetch_value(pool) == 1
 
 
-async def test_the_pool_outlives_a_restart_and_a_crash_of_the_server(
+async def test_pool_outlives_a_restart_and_a_crash_of_the_server(
     postgres_server: EmbeddedPostgres, pool: PostgresPool
 ) -> None:
     for end in ("stop", "kill"):
-        await asyncio.gather(*(ask(pool, "SELECT pg_sleep(0.05)") for _ in range(4)))  # four idle connections
-        running, port = postgres_server.running(), postgres_server.port
+        await asyncio.gather(*(fetch_value(pool, "SELECT pg_sleep(0.05)") for _ in range(4)))  # four idle connections
+        running = postgres_server.running()
+        port = postgres_server.port
         assert running is not None
         if end == "stop":
             await asyncio.to_thread(postgres_server.stop)
@@ -100,23 +101,23 @@ async def test_the_pool_outlives_a_restart_and_a_crash_of_the_server(
             await asyncio.to_thread(wait_until, lambda: postgres_server.running() is None, 10.0)
         try:
             with pytest.raises(DependencyUnavailable, match="Postgres is unavailable: "):
-                await ask(pool)
+                await fetch_value(pool)
         finally:
             await asyncio.to_thread(postgres_server.start, preferred_port=port)
-        assert [await ask(pool) for _ in range(8)] == [1] * 8
+        assert [await fetch_value(pool) for _ in range(8)] == [1] * 8
 
 
-async def test_a_backend_that_is_ended_costs_one_attempt(pool: PostgresPool) -> None:
+async def test_terminated_backend_costs_one_attempt(pool: PostgresPool) -> None:
     with pytest.raises(DependencyUnavailable):
-        await ask(pool, "SELECT pg_terminate_backend(pg_backend_pid())")
+        await fetch_value(pool, "SELECT pg_terminate_backend(pg_backend_pid())")
     with pytest.raises(DependencyUnavailable):
         async with pool.transaction() as conn:
             await conn.execute("SELECT pg_terminate_backend(pg_backend_pid())")
-    assert await ask(pool) == 1
+    assert await fetch_value(pool) == 1
 
 
-async def test_a_deadlock_is_the_worlds_fault(pool: PostgresPool) -> None:
-    await ask(pool, "INSERT INTO runs (workflow_id, epoch) VALUES ('a', 1), ('b', 1)")
+async def test_deadlock_is_an_unavailable_dependency(pool: PostgresPool) -> None:
+    await fetch_value(pool, "INSERT INTO runs (workflow_id, epoch) VALUES ('a', 1), ('b', 1)")
     ready = asyncio.Barrier(2)
 
     async def cross(first: str, second: str) -> None:
@@ -129,10 +130,11 @@ async def test_a_deadlock_is_the_worlds_fault(pool: PostgresPool) -> None:
     assert sorted(type(outcome).__name__ for outcome in outcomes) == ["DependencyUnavailable", "NoneType"]
 
 
-async def test_a_commit_whose_answer_is_lost_is_found_by_the_retry(
+async def test_retry_finds_a_commit_whose_answer_was_lost(
     proxy: Proxy, proxied_pool: PostgresPool, pool: PostgresPool
 ) -> None:
-    store, direct = PostgresCheckpointStore(proxied_pool), PostgresCheckpointStore(pool)
+    store = PostgresCheckpointStore(proxied_pool)
+    direct = PostgresCheckpointStore(pool)
     first = make_checkpoint("run")
     assert await store.append(first) is True
     second = following(first)
@@ -140,84 +142,84 @@ async def test_a_commit_whose_answer_is_lost_is_found_by_the_retry(
     with pytest.raises(DependencyUnavailable):
         await store.append(second)
     proxy.lose_answers = False
-    assert await direct.latest("run") == second, "the proxy was to let the commit through"
+    assert await direct.latest("run") == second, "the proxy did not pass the commit on"
     assert await store.append(second) is False
 
 
-async def test_a_server_that_falls_silent_holds_nobody_up(proxy: Proxy, proxied_pool: PostgresPool) -> None:
-    assert await ask(proxied_pool) == 1
+async def test_silent_server_blocks_no_caller(proxy: Proxy, proxied_pool: PostgresPool) -> None:
+    assert await fetch_value(proxied_pool) == 1
     proxy.fall_silent()
     async with asyncio.timeout(5):
         with pytest.raises(DependencyUnavailable, match="did not answer in time"):
-            await ask(proxied_pool)
+            await fetch_value(proxied_pool)
         with pytest.raises(DependencyUnavailable):
             async with proxied_pool.transaction() as conn:
                 await conn.execute("SELECT 1")
     proxy.speak()
-    assert await ask(proxied_pool) == 1
+    assert await fetch_value(proxied_pool) == 1
 
 
-async def test_a_cancelled_caller_gives_its_connection_back(pool: PostgresPool) -> None:
-    for _ in range(12):  # more than the pool has
+async def test_cancelled_caller_returns_its_connection(pool: PostgresPool) -> None:
+    for _ in range(12):  # more callers than the pool has connections
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.02):
-                await ask(pool, "SELECT pg_sleep(10)")
-    assert await ask(pool) == 1
+                await fetch_value(pool, "SELECT pg_sleep(10)")
+    assert await fetch_value(pool) == 1
 
 
-async def test_a_wrong_password_or_database_is_the_worlds_fault_while_running(database_url: str) -> None:
+async def test_wrong_password_or_database_is_an_unavailable_dependency(database_url: str) -> None:
     for wrong in (database_url.replace("@", "x@", 1), database_url + "_missing"):
         pool = PostgresPool(wrong)
         with pytest.raises(DependencyUnavailable):
-            await ask(pool)
+            await fetch_value(pool)
         await pool.close()
 
 
-async def test_a_database_without_tables_is_waited_for(postgres_server: EmbeddedPostgres) -> None:
+async def test_database_without_tables_is_an_unavailable_dependency(postgres_server: EmbeddedPostgres) -> None:
     pool = PostgresPool(postgres_server.dsn("postgres"))
     with pytest.raises(DependencyUnavailable, match="migrations have not been applied"):
-        await ask(pool, "SELECT * FROM runs")
+        await fetch_value(pool, "SELECT * FROM runs")
     await pool.close()
 
 
-async def test_vectors_are_learned_when_the_extension_comes_later(database_url: str, pool: PostgresPool) -> None:
-    await ask(pool, "DROP EXTENSION vector CASCADE")
+async def test_vectors_are_read_once_the_extension_exists(database_url: str, pool: PostgresPool) -> None:
+    await fetch_value(pool, "DROP EXTENSION vector CASCADE")
     later = PostgresPool(database_url, max_size=1)
-    assert await ask(later) == 1
-    await ask(pool, "CREATE EXTENSION vector")
+    assert await fetch_value(later) == 1
+    await fetch_value(pool, "CREATE EXTENSION vector")
     async with later.connection() as conn:
         assert list(await conn.fetchval("SELECT '[1,2]'::vector")) == [1, 2]
     await later.close()
 
 
-async def test_a_closed_pool_opens_again(pool: PostgresPool) -> None:
-    assert await ask(pool) == 1
+async def test_closed_pool_opens_again(pool: PostgresPool) -> None:
+    assert await fetch_value(pool) == 1
     await pool.close()
     await pool.close()
-    assert await ask(pool) == 1
+    assert await fetch_value(pool) == 1
 
 
-async def test_many_first_users_share_one_pool(pool: PostgresPool) -> None:
-    assert await asyncio.gather(*(ask(pool) for _ in range(20))) == [1] * 20
-    used = await ask(pool, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+async def test_concurrent_first_callers_share_one_pool(pool: PostgresPool) -> None:
+    assert await asyncio.gather(*(fetch_value(pool) for _ in range(20))) == [1] * 20
+    used = await fetch_value(pool, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
     assert isinstance(used, int)
     assert used <= 4
 
 
-async def test_an_address_that_is_none_is_a_configuration_error() -> None:
+async def test_unreadable_address_is_a_configuration_error() -> None:
     pool = PostgresPool("nonsense")
     with pytest.raises(InvalidConfiguration):
-        await ask(pool)
+        await fetch_value(pool)
 
 
-async def test_a_command_is_told_what_is_wrong_with_its_database(database_url: str) -> None:
+async def test_check_names_the_fault_of_the_database(database_url: str) -> None:
     await check_connection(database_url)
     password = urlsplit(database_url).password
     assert password
-    for wrong, said in [
+    for wrong, message in [
         (database_url.replace("@", "x@", 1), "refuses this login: password authentication failed"),
         (database_url + "_missing", 'has no such database: database ".*_missing" does not exist'),
     ]:
-        with pytest.raises(ServerUnreachable, match=said) as caught:
+        with pytest.raises(ServerUnreachable, match=message) as refused:
             await check_connection(wrong)
-        assert password not in str(caught.value)
+        assert password not in str(refused.value)

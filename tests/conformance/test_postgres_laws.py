@@ -1,4 +1,4 @@
-"""What the database itself enforces on checkpoints, whoever is connected to it."""
+"""The rules that the database itself enforces on checkpoints, for every login."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -36,7 +36,7 @@ async def chain(store: PostgresCheckpointStore) -> list[WorkflowCheckpoint]:
 
 @pytest.fixture
 async def superuser(database_url: str) -> AsyncIterator[asyncpg.Connection]:
-    """The owner of the tables, and of the server."""
+    """Yield a connection as the owner of the tables and of the server."""
     conn = await asyncpg.connect(database_url)
     assert await conn.fetchval("SELECT usesuper FROM pg_user WHERE usename = current_user")
     yield conn
@@ -55,7 +55,7 @@ CHANGES = [
        SELECT checkpoint_id, workflow_id, timestamp, 0, state_data, service_states, metadata
        FROM workflow_checkpoints WHERE sequence = 4
        ON CONFLICT (checkpoint_id) DO UPDATE SET processed_documents = 0""",
-    "MERGE INTO workflow_checkpoints c USING (SELECT 1) AS one ON true WHEN MATCHED THEN DELETE",
+    "MERGE INTO workflow_checkpoints c USING (SELECT 1) AS source ON true WHEN MATCHED THEN DELETE",
 ]
 
 
@@ -66,14 +66,14 @@ CHANGES = [
     ids=["", "replica", "guc"],
 )
 @pytest.mark.usefixtures("chain")
-async def test_nothing_stored_is_ever_changed(superuser: asyncpg.Connection, before: str, change: str) -> None:
+async def test_stored_checkpoints_are_never_changed(superuser: asyncpg.Connection, before: str, change: str) -> None:
     with pytest.raises((asyncpg.RestrictViolationError, asyncpg.UniqueViolationError)) as refused:
         await superuser.execute(f"{before}{change}")
     assert refused.value.constraint_name in ("checkpoints_are_append_only", "one_content_per_checkpoint")
     assert await superuser.fetchval("SELECT sum(processed_documents) FROM workflow_checkpoints") == 1 + 2 + 3 + 4
 
 
-async def test_retention_deletes_the_oldest_and_nothing_else(
+async def test_retention_deletes_only_the_oldest(
     superuser: asyncpg.Connection, chain: list[WorkflowCheckpoint], store: PostgresCheckpointStore
 ) -> None:
     await superuser.execute("SET ROLE perdure_retention")
@@ -81,7 +81,7 @@ async def test_retention_deletes_the_oldest_and_nothing_else(
         with pytest.raises(asyncpg.RestrictViolationError) as refused:
             await superuser.execute("DELETE FROM workflow_checkpoints WHERE sequence = $1", sequence)
         assert refused.value.constraint_name == "retention_takes_the_oldest"
-    for change in (CHANGES[0], CHANGES[4], "DELETE FROM runs", "CREATE TABLE mine ()"):
+    for change in (CHANGES[0], CHANGES[4], "DELETE FROM runs", "CREATE TABLE other ()"):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await superuser.execute(change)
     assert await superuser.execute("DELETE FROM workflow_checkpoints WHERE sequence <= 2") == "DELETE 2"
@@ -106,7 +106,7 @@ async def test_inspectors_read_everything_and_change_nothing(superuser: asyncpg.
     assert {"workflow_checkpoints", "runs", "failures", "run_progress", "made_later"} <= set(names)
     for name in names:
         await superuser.fetch(f"SELECT * FROM {name} LIMIT 1")
-    for change in ("DELETE FROM runs", "INSERT INTO made_later VALUES (1)", *CHANGES[:6]):
+    for change in ("DELETE FROM runs", "INSERT INTO made_later (id) VALUES (1)", *CHANGES[:6]):
         with pytest.raises((asyncpg.InsufficientPrivilegeError, asyncpg.RestrictViolationError)):
             await superuser.execute(change)
 
@@ -120,11 +120,9 @@ async def test_inspectors_read_everything_and_change_nothing(superuser: asyncpg.
     ],
 )
 @pytest.mark.usefixtures("chain")
-async def test_plain_sql_is_held_to_the_chain_as_well(
-    superuser: asyncpg.Connection, changes: str, constraint: str
-) -> None:
+async def test_plain_sql_must_follow_the_chain(superuser: asyncpg.Connection, changes: str, constraint: str) -> None:
     field, value = changes.split(" = ")
-    # A temporary table of the same name must not stand in for the real one when the guard looks.
+    # The guard must look at the real table, also when a temporary table has the same name.
     await superuser.execute("CREATE TEMP TABLE workflow_checkpoints (LIKE public.workflow_checkpoints)")
     with pytest.raises(asyncpg.CheckViolationError) as refused:
         await superuser.execute(
@@ -138,7 +136,7 @@ async def test_plain_sql_is_held_to_the_chain_as_well(
     assert refused.value.constraint_name == constraint
 
 
-async def test_a_run_that_lost_its_epoch_writes_no_more_checkpoints(
+async def test_run_that_lost_its_epoch_appends_no_checkpoint(
     superuser: asyncpg.Connection, chain: list[WorkflowCheckpoint], store: PostgresCheckpointStore
 ) -> None:
     await superuser.execute("INSERT INTO runs (workflow_id, epoch) VALUES ('run', 2)")
@@ -147,7 +145,7 @@ async def test_a_run_that_lost_its_epoch_writes_no_more_checkpoints(
     assert await store.append(following(chain[-1], epoch=2)) is True
 
 
-async def test_an_epoch_that_is_just_being_taken_is_waited_for(
+async def test_append_waits_for_an_open_claim(
     superuser: asyncpg.Connection, chain: list[WorkflowCheckpoint], store: PostgresCheckpointStore
 ) -> None:
     await superuser.execute("INSERT INTO runs (workflow_id, epoch) VALUES ('run', 1)")
@@ -155,14 +153,14 @@ async def test_an_epoch_that_is_just_being_taken_is_waited_for(
     await claim.start()
     await superuser.execute("UPDATE runs SET epoch = 2 WHERE workflow_id = 'run'")
     append = asyncio.create_task(store.append(following(chain[-1])))
-    await until_blocked(superuser, by=superuser)
+    await wait_until_blocked(superuser, by=superuser)
     assert not append.done()
     await claim.commit()
     with pytest.raises(StaleWriter):
         await append
 
 
-async def test_older_epochs_are_restored_after_a_newer_run_has_begun(
+async def test_older_epochs_are_restored_after_a_newer_claim(
     superuser: asyncpg.Connection, chain: list[WorkflowCheckpoint], store: PostgresCheckpointStore
 ) -> None:
     await superuser.execute("INSERT INTO runs (workflow_id, epoch) VALUES ('run', 7)")
@@ -174,19 +172,20 @@ async def test_older_epochs_are_restored_after_a_newer_run_has_begun(
         await store.append(following(lost))
 
 
-async def test_writers_at_once_never_interleave(
+async def test_concurrent_writers_never_interleave(
     database_url: str, superuser: asyncpg.Connection, store: PostgresCheckpointStore
 ) -> None:
-    """Two open transactions: the second waits for the first, whatever becomes of it."""
+    """Of two open transactions, the second waits until the first has ended."""
     first = make_checkpoint("run")
     await store.append(first)
-    one, other = [await asyncpg.connect(database_url) for _ in range(2)]
+    first_writer = await asyncpg.connect(database_url)
+    second_writer = await asyncpg.connect(database_url)
     try:
-        transaction = one.transaction()
+        transaction = first_writer.transaction()
         await transaction.start()
-        await insert(one, following(first, writer=1))
-        second = asyncio.create_task(insert(other, following(first, writer=2)))
-        await until_blocked(superuser, by=one)
+        await insert(first_writer, following(first, writer=1))
+        second = asyncio.create_task(insert(second_writer, following(first, writer=2)))
+        await wait_until_blocked(superuser, by=first_writer)
         assert not second.done()
         await transaction.rollback()
         await second
@@ -194,11 +193,11 @@ async def test_writers_at_once_never_interleave(
         assert latest is not None
         assert latest.state_data.model_extra == {"writer": 2}
     finally:
-        await one.close()
-        await other.close()
+        await first_writer.close()
+        await second_writer.close()
 
 
-async def until_blocked(conn: asyncpg.Connection, *, by: asyncpg.Connection) -> None:
+async def wait_until_blocked(conn: asyncpg.Connection, *, by: asyncpg.Connection) -> None:
     """Wait until another connection waits for a lock that `by` holds."""
     async with asyncio.timeout(20):
         while not await conn.fetchval(
@@ -209,40 +208,42 @@ async def until_blocked(conn: asyncpg.Connection, *, by: asyncpg.Connection) -> 
 
 async def insert(conn: asyncpg.Connection, checkpoint: WorkflowCheckpoint) -> None:
     await conn.execute(
-        """INSERT INTO workflow_checkpoints SELECT c.checkpoint_id, c.workflow_id, c.timestamp, c.processed_documents,
-                  c.state_data, c.service_states, c.metadata
+        """INSERT INTO workflow_checkpoints (checkpoint_id, workflow_id, timestamp, processed_documents, state_data,
+                                             service_states, metadata)
+           SELECT c.checkpoint_id, c.workflow_id, c.timestamp, c.processed_documents, c.state_data, c.service_states,
+                  c.metadata
            FROM jsonb_populate_record(NULL::workflow_checkpoints, $1::jsonb) AS c""",
         checkpoint.model_dump_json(),
     )
 
 
-async def test_the_views_say_where_each_run_stands(
+async def test_views_show_the_state_of_each_run(
     superuser: asyncpg.Connection, chain: list[WorkflowCheckpoint], store: PostgresCheckpointStore
 ) -> None:
     await store.append(make_checkpoint("another", status="completed"))
     latest = await superuser.fetch("SELECT workflow_id, sequence, digest FROM latest_checkpoints ORDER BY workflow_id")
     assert [(row["workflow_id"], row["sequence"]) for row in latest] == [("another", 1), ("run", 4)]
     assert latest[1]["digest"] == chain[-1].digest
-    line = await superuser.fetchrow("SELECT * FROM checkpoint_history WHERE workflow_id = 'run' AND sequence = 2")
-    assert line is not None
-    assert (line["workflow_status"], line["documents_remaining"]) == ("in_progress", 3)
-    assert line["services"] == "AnalyticsService unhealthy, IdentityService healthy"
+    row = await superuser.fetchrow("SELECT * FROM checkpoint_history WHERE workflow_id = 'run' AND sequence = 2")
+    assert row is not None
+    assert (row["workflow_status"], row["documents_remaining"]) == ("in_progress", 3)
+    assert row["services"] == "AnalyticsService unhealthy, IdentityService healthy"
     assert await superuser.fetch("SELECT * FROM broken_checkpoint_chains") == []
 
 
 @pytest.mark.usefixtures("chain")
-async def test_a_row_taken_out_behind_the_guards_shows(superuser: asyncpg.Connection) -> None:
+async def test_row_deleted_with_disabled_guards_is_reported(superuser: asyncpg.Connection) -> None:
     async with superuser.transaction():
         await superuser.execute("ALTER TABLE workflow_checkpoints DISABLE TRIGGER USER")
         await superuser.execute("DELETE FROM workflow_checkpoints WHERE sequence = 2")
         await superuser.execute("ALTER TABLE workflow_checkpoints ENABLE TRIGGER USER")
-    (broken,) = await superuser.fetch("SELECT * FROM broken_checkpoint_chains")
-    assert (broken["after_sequence"], broken["found_sequence"]) == (1, 3)
+    (gap,) = await superuser.fetch("SELECT * FROM broken_checkpoint_chains")
+    assert (gap["after_sequence"], gap["found_sequence"]) == (1, 3)
 
 
-async def test_the_latest_of_many_is_found_by_an_index(superuser: asyncpg.Connection, pool: PostgresPool) -> None:
+async def test_latest_checkpoint_is_found_by_an_index(superuser: asyncpg.Connection, pool: PostgresPool) -> None:
     async with superuser.transaction():
-        # Filled without the guard, which would take its time for 50,000 rows one by one.
+        # The guard runs once for each row, which is slow for 50,000 rows.
         await superuser.execute("ALTER TABLE workflow_checkpoints DISABLE TRIGGER USER")
         await superuser.execute(
             """INSERT INTO workflow_checkpoints (checkpoint_id, workflow_id, timestamp, processed_documents,

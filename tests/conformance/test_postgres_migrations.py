@@ -1,4 +1,4 @@
-"""What the migrations promise."""
+"""The migrations: applied once, in order, and refused when a file differs from the one that was applied."""
 
 import asyncio
 import subprocess
@@ -36,17 +36,17 @@ async def test_migrations_are_applied_once(empty_database_url: str) -> None:
     assert await apply_migrations(empty_database_url) == []
 
 
-def test_processes_that_start_at_once_apply_each_migration_once(empty_database_url: str) -> None:
+def test_concurrent_processes_apply_each_migration_once(empty_database_url: str) -> None:
     command = [sys.executable, "-m", "perdure.stores.postgres.migrations", empty_database_url]
     started = [
         subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=SCHEMA_FILE.parents[1]) for _ in range(4)
     ]
-    said = [process.communicate(timeout=60)[1].splitlines() for process in started]
+    lines = [process.communicate(timeout=60)[1].splitlines() for process in started]
     assert [process.returncode for process in started] == [0] * 4
-    assert sorted(line for lines in said for line in lines) == [f"applied {name}" for name in ALL]
+    assert sorted(line for of_process in lines for line in of_process) == [f"applied {name}" for name in ALL]
 
 
-async def test_a_connection_may_be_given(empty_database_url: str) -> None:
+async def test_migrations_are_applied_over_a_given_connection(empty_database_url: str) -> None:
     conn = await asyncpg.connect(empty_database_url)
     try:
         assert await apply_migrations(conn) == ALL
@@ -56,7 +56,7 @@ async def test_a_connection_may_be_given(empty_database_url: str) -> None:
         await conn.close()
 
 
-async def test_an_edited_migration_is_an_error(empty_database_url: str, tmp_path: Path) -> None:
+async def test_edited_migration_is_refused(empty_database_url: str, tmp_path: Path) -> None:
     write(tmp_path, m0001_a="CREATE TABLE a ();")
     await apply_migrations(empty_database_url, tmp_path)
     write(tmp_path, m0001_a="CREATE TABLE a (b int);")
@@ -64,7 +64,7 @@ async def test_an_edited_migration_is_an_error(empty_database_url: str, tmp_path
         await apply_migrations(empty_database_url, tmp_path)
 
 
-async def test_a_database_of_a_newer_version_is_left_alone(empty_database_url: str, tmp_path: Path) -> None:
+async def test_database_of_a_newer_version_is_refused(empty_database_url: str, tmp_path: Path) -> None:
     write(tmp_path, m0001_a="CREATE TABLE a ();", m0002_b="CREATE TABLE b ();")
     await apply_migrations(empty_database_url, tmp_path)
     (tmp_path / "0002_b.sql").unlink()
@@ -72,7 +72,7 @@ async def test_a_database_of_a_newer_version_is_left_alone(empty_database_url: s
         await apply_migrations(empty_database_url, tmp_path)
 
 
-async def test_a_migration_that_comes_late_is_an_error(empty_database_url: str, tmp_path: Path) -> None:
+async def test_migration_with_an_earlier_number_is_refused(empty_database_url: str, tmp_path: Path) -> None:
     write(tmp_path, m0002_b="CREATE TABLE b ();")
     await apply_migrations(empty_database_url, tmp_path)
     write(tmp_path, m0001_a="CREATE TABLE a ();")
@@ -80,9 +80,7 @@ async def test_a_migration_that_comes_late_is_an_error(empty_database_url: str, 
         await apply_migrations(empty_database_url, tmp_path)
 
 
-async def test_a_migration_that_fails_leaves_nothing_and_keeps_those_before_it(
-    empty_database_url: str, tmp_path: Path
-) -> None:
+async def test_failed_migration_keeps_those_before_it(empty_database_url: str, tmp_path: Path) -> None:
     write(tmp_path, m0001_a="CREATE TABLE a ();", m0002_b="CREATE TABLE b (); SELECT 1 / 0;")
     with pytest.raises(asyncpg.DivisionByZeroError):
         await apply_migrations(empty_database_url, tmp_path)
@@ -98,30 +96,29 @@ def test_only_numbered_files_are_migrations(tmp_path: Path) -> None:
         load_migrations(tmp_path)
 
 
-async def test_a_server_that_is_away_is_the_worlds_fault() -> None:
+async def test_unreachable_server_is_an_unavailable_dependency() -> None:
     with pytest.raises(DependencyUnavailable, match="Postgres is unavailable"):
         await apply_migrations("postgresql://user:secret@127.0.0.1:1/name")
 
 
-async def test_the_schema_file_makes_the_same_database_as_the_migrations(
-    empty_database_url: str, database_url: str
-) -> None:
+async def test_schema_file_makes_the_same_database(empty_database_url: str, database_url: str) -> None:
     conn = await asyncpg.connect(empty_database_url)
     await conn.execute(SCHEMA_FILE.read_text("utf-8"))
     await conn.close()
-    loaded, migrated = [await asyncio.to_thread(dump, dsn) for dsn in (empty_database_url, database_url)]
+    loaded = await asyncio.to_thread(dump, empty_database_url)
+    migrated = await asyncio.to_thread(dump, database_url)
     assert "workflow_checkpoints" in loaded
     assert loaded == migrated
     assert await apply_migrations(empty_database_url) == []
 
 
-async def test_the_schema_file_is_up_to_date(database_url: str) -> None:
+async def test_schema_file_is_up_to_date(database_url: str) -> None:
     written = SCHEMA_FILE.read_text("utf-8")
     assert await dump_schema(database_url) == written, "run: python -m perdure.stores.postgres.schema DSN"
 
 
-async def test_a_database_that_a_migration_does_not_fit_is_refused_in_one_sentence(database_url: str) -> None:
-    """As after a restore from the dump of an older release: its tables are newer than its bookkeeping."""
+async def test_restored_older_dump_is_refused_in_one_sentence(database_url: str) -> None:
+    """A restore from the dump of an older release leaves tables that are newer than the recorded migrations."""
     conn = await asyncpg.connect(database_url)
     try:
         await conn.execute("DELETE FROM schema_migrations WHERE name = (SELECT max(name) FROM schema_migrations)")
@@ -132,17 +129,18 @@ async def test_a_database_that_a_migration_does_not_fit_is_refused_in_one_senten
         await conn.close()
 
 
-async def test_identities_of_earlier_runs_have_their_own_name_as_member(
-    empty_database_url: str, tmp_path: Path
-) -> None:
-    for one in load_migrations():
-        if one.name < "0008":
-            (tmp_path / one.name).write_text(one.sql)
+async def test_identities_of_earlier_runs_get_their_name_as_member(empty_database_url: str, tmp_path: Path) -> None:
+    for migration in load_migrations():
+        if migration.name < "0008":
+            (tmp_path / migration.name).write_text(migration.sql)
     await apply_migrations(empty_database_url, tmp_path)
     conn = await asyncpg.connect(empty_database_url)
     try:
         await conn.execute("INSERT INTO runs (workflow_id, epoch) VALUES ('run', 1)")
-        await conn.execute("INSERT INTO identities VALUES ('run', 'idn_a', 'person', 'ada', 'Ada', 3, 2)")
+        await conn.execute(
+            """INSERT INTO identities (workflow_id, identity_id, kind, normalised, name, mention_count, document_count)
+               VALUES ('run', 'idn_a', 'person', 'ada', 'Ada', 3, 2)"""
+        )
         await apply_migrations(conn)
         member = await conn.fetchrow("SELECT kind, normalised, identity_id, rule, score FROM identity_members")
         assert tuple(member or ()) == ("person", "ada", "idn_a", "same_name", 1)

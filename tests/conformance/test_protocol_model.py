@@ -1,10 +1,11 @@
 """The stores and the commit protocol against a model, over a real Postgres whose connections are cut at any statement.
 
-Every operation may lose its connection after any of its statements, by its socket or by the server. It is then either
-repeated, and must leave what one undisturbed would have left, or given up, as by a worker that died: then it must have
-happened altogether or not at all. PERDURE_TEST_SEED repeats a search, PERDURE_MODEL_EXAMPLES makes it longer.
+An operation may lose its connection after any of its statements: the client closes the socket, or the server ends the
+backend. A repeated operation must leave the same state as an undisturbed one. An operation that is not repeated, as
+after the death of a worker, must have happened whole or not at all. PERDURE_TEST_SEED repeats a search, and
+PERDURE_MODEL_EXAMPLES makes it longer.
 
-Long for a file of ours: one machine, whose rules Hypothesis wants in one class.
+The file is longer than 300 lines because Hypothesis needs all rules of a machine in one class.
 """
 
 import asyncio
@@ -48,13 +49,14 @@ from tests.conformance.cut_pool import CutPool
 from tests.conformance.protocol_model import FINISHED, Protocol
 from tests.integration.made_documents import processed
 
-EXAMPLES, STEPS = 45, 35
+EXAMPLES = 45
+STEPS = 35
 NAMES = [f"{letter}.txt" for letter in "abcdefgh"]
 
 
 @dataclass(frozen=True)
 class Cut:
-    """Where an operation loses its connection, and whether anybody repeats it."""
+    """The statement after which an operation loses its connection, and whether the operation is repeated."""
 
     after: int
     by_server: bool
@@ -67,14 +69,14 @@ picks = st.integers(0, 10**6)
 
 @dataclass(frozen=True)
 class Held:
-    """What a worker has in hand: it may come back with it at any time."""
+    """A lease and the positions that a worker got with it; the worker may use it at any later time."""
 
     lease: Lease
     positions: tuple[int, ...]
 
 
 class ProtocolMachine(RuleBasedStateMachine):
-    """`model` is what the stores must show."""
+    """Runs every operation on the model and on the stores; the stores must show what the model shows."""
 
     runner: asyncio.Runner
     pool: CutPool
@@ -85,15 +87,16 @@ class ProtocolMachine(RuleBasedStateMachine):
         super().__init__()
         self.workflow_id = new_workflow_id()
         self.manifest = PostgresManifestStore(self.pool)
-        self.mirror, self.files = PostgresCheckpointStore(self.pool), PersistentCheckpointStore(self.directory)
+        self.mirror = PostgresCheckpointStore(self.pool)
+        self.files = PersistentCheckpointStore(self.directory)
         self.model = Protocol()
         self.held: list[Held] = []
         self.dispatched = 0
         self.paused = False
 
-    # How an operation is carried out on both sides.
+    # One operation on the model and on the stores.
 
-    def both(
+    def run_both(
         self,
         modelled: Callable[[Protocol], Any],
         real: Callable[[], Awaitable[Any]],
@@ -101,17 +104,24 @@ class ProtocolMachine(RuleBasedStateMachine):
         *,
         already: tuple[object, ...] = (),
     ) -> Any:
-        """Carry it out on both sides and compare; returns the answer, None if it was refused or given up.
+        """Run an operation on the model and on the stores, and compare the answers.
 
-        `already`: how it answers when it is repeated after a cut and had been done before that.
+        Args:
+            modelled: the operation on the model.
+            real: the operation on the stores.
+            cut: where the stores lose their connection, None for nowhere.
+            already: the answers of an operation that is repeated after a cut although it had happened before the cut.
+
+        Returns:
+            The answer; None if the operation was refused or given up.
         """
         before = copy.deepcopy(self.model)
-        expected = _outcome(lambda: modelled(self.model))
+        expected = _try(lambda: modelled(self.model))
         fuse = self.pool.fuse
         if cut:
             fuse.light(cut.after, by_server=cut.by_server)
         try:
-            actual = self.runner.run(_real_outcome(real))
+            actual = self.runner.run(_try_real(real))
         finally:
             fuse.put_out()
         struck = bool(cut and fuse.struck)
@@ -124,12 +134,12 @@ class ProtocolMachine(RuleBasedStateMachine):
                 self.adopt(before)
                 return None
             self.struck["repeated"] += 1
-            for _ in range(3):  # other connections of the pool may have gone with it
-                actual = self.runner.run(_real_outcome(real))
+            for _ in range(3):  # the cut may have ended other connections of the pool
+                actual = self.runner.run(_try_real(real))
                 if actual is not DependencyUnavailable:
                     break
             if actual in already and not isinstance(expected, type):
-                return expected  # whether it really was is for the invariants to see
+                return expected  # the invariants check that the operation has happened
         assert actual == expected, f"{actual} instead of {expected}"
         if isinstance(expected, type):
             self.struck[expected.__name__] += 1
@@ -138,26 +148,27 @@ class ProtocolMachine(RuleBasedStateMachine):
         return expected
 
     def adopt(self, before: Protocol) -> None:
-        """After an operation that was given up the stores show the state before or the state after it, no other."""
-        shown = self.shown()
-        if shown == self.model.seen():
+        """Give the model the state that the stores show: the one before or the one after the operation, no other."""
+        shown = self.read_stores()
+        if shown == self.model.snapshot():
             return
-        assert shown == before.seen(), "an operation was done by halves"
+        assert shown == before.snapshot(), "an operation has happened in part"
         self.model = before
 
-    def shown(self) -> dict[str, Any]:
-        return self.runner.run(_shown(self.pool, self.files, self.workflow_id))
+    def read_stores(self) -> dict[str, Any]:
+        """Return everything that the stores show of this run."""
+        return self.runner.run(_read_stores(self.pool, self.files, self.workflow_id))
 
-    # What runs, workers and people do.
+    # The operations of runs, workers and users.
 
     @property
     def epochs(self) -> list[int]:
-        """Those that somebody may come with: every one that was given out, and one that nobody knows."""
+        """The epochs that a writer may come with: every epoch that was given out, and one that is unknown."""
         return [*[self.model.epoch] * 6, *self.model.claims.values(), self.model.epoch + 1]
 
     @initialize(queued=st.sampled_from([True, True, True, False]), cut=st.sampled_from([None, Cut(4, False, True)]))
     def begin(self, queued: bool, cut: Cut | None) -> None:
-        """Most often there is a queue to begin with: all that is interesting comes after that."""
+        """Begin with a queue in most searches, because most operations need one."""
         if queued:
             self.claim(0, 1, False, None)
             self.record(set(NAMES[:6]), 1, 0, None)
@@ -165,21 +176,22 @@ class ProtocolMachine(RuleBasedStateMachine):
 
     @rule(run=st.integers(0, 3), at_least=st.integers(1, 3), replaces=st.booleans(), cut=cuts)
     def claim(self, run: int, at_least: int, replaces: bool, cut: Cut | None) -> None:
-        """A new run, a repeated attempt of its first activity, a reset one: who had an epoch gets it again."""
+        """Claim as a new run, as a repeated attempt of `discover`, or as a run that was reset."""
         run_id = f"run-{run}"
-        # Nobody has an epoch to replace before there is one.
-        mine = self.model.epoch if replaces and self.model.epoch else None
-        self.both(
-            lambda model: model.claim(run_id, at_least, mine),
-            lambda: self.manifest.claim(self.workflow_id, run_id, at_least=at_least, replaces=mine),
+        # There is no epoch to replace before the first claim.
+        replaced = self.model.epoch if replaces and self.model.epoch else None
+        self.run_both(
+            lambda model: model.claim(run_id, at_least, replaced),
+            lambda: self.manifest.claim(self.workflow_id, run_id, at_least=at_least, replaces=replaced),
             cut,
         )
 
     @precondition(lambda self: len(self.model.claims) > 1)
     @rule(pick=picks, cut=cuts)
-    def claim_to_replace_a_replaced_one(self, pick: int, cut: Cut | None) -> None:
+    def claim_in_place_of_a_replaced_epoch(self, pick: int, cut: Cut | None) -> None:
+        """Recover a run that another run has replaced: the claim is refused."""
         replaces = sorted(self.model.claims.values())[:-1][pick % (len(self.model.claims) - 1)]
-        self.both(
+        self.run_both(
             lambda model: model.claim(f"recovery-{replaces}", 1, replaces),
             lambda: self.manifest.claim(self.workflow_id, f"recovery-{replaces}", at_least=1, replaces=replaces),
             cut,
@@ -188,11 +200,12 @@ class ProtocolMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.model.epoch)
     @rule(names=st.sets(st.sampled_from(NAMES), min_size=1), version=st.integers(1, 2), pick=picks, cut=cuts)
     def record(self, names: set[str], version: int, pick: int, cut: Cut | None) -> None:
+        """Record a page of discovered documents."""
         epoch = self.epochs[pick % len(self.epochs)]
-        found = {f"file:///papers/{name}": f"v{version}" for name in sorted(names)}
-        page = [DiscoveredDocument(uri, uri[-5:], "file:///papers", 10, version) for uri, version in found.items()]
-        self.both(
-            lambda model: model.record(epoch, found),
+        versions = {f"file:///papers/{name}": f"v{version}" for name in sorted(names)}
+        page = [DiscoveredDocument(uri, uri[-5:], "file:///papers", 10, version) for uri, version in versions.items()]
+        self.run_both(
+            lambda model: model.record(epoch, versions),
             lambda: self.manifest.record(self.workflow_id, epoch, page),
             cut,
         )
@@ -200,29 +213,32 @@ class ProtocolMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.model.epoch)
     @rule(quarantined=st.booleans(), unfinished=st.sampled_from([True, True, False]), pick=picks, cut=cuts)
     def enqueue_unfinished(self, quarantined: bool, unfinished: bool, pick: int, cut: Cut | None) -> None:
+        """Queue what has no result."""
         epoch = self.epochs[pick % len(self.epochs)]
 
         async def real() -> dict[str, int]:
-            return _counts(
+            return _select_counts(
                 await self.manifest.enqueue_unfinished(
                     self.workflow_id, epoch, quarantined=quarantined, unfinished=unfinished
                 )
             )
 
-        self.both(lambda model: model.enqueue_unfinished(epoch, quarantined, unfinished), real, cut)
+        self.run_both(lambda model: model.enqueue_unfinished(epoch, quarantined, unfinished), real, cut)
 
     @precondition(lambda self: any(row.version != row.read_version for row in self.model.rows))
     @rule(changed=st.booleans(), pick=picks, cut=cuts)
     def settle(self, changed: bool, pick: int, cut: Cut | None) -> None:
+        """Settle one candidate that looks changed."""
         epoch = self.epochs[pick % len(self.epochs)]
 
-        async def candidates() -> list[int]:
-            return [one[0] for one in await self.manifest.changed_candidates(self.workflow_id, epoch, -1, 100)]
+        async def list_candidates() -> list[int]:
+            rows = await self.manifest.changed_candidates(self.workflow_id, epoch, -1, 100)
+            return [position for position, _, _ in rows]
 
-        found = self.both(lambda model: model.candidates(epoch), candidates, None)
-        if found:
-            position = found[pick % len(found)]
-            self.both(
+        positions = self.run_both(lambda model: model.candidates(epoch), list_candidates, None)
+        if positions:
+            position = positions[pick % len(positions)]
+            self.run_both(
                 lambda model: model.settle(epoch, position, changed),
                 lambda: self.manifest.settle_candidate(self.workflow_id, epoch, position, changed=changed),
                 cut,
@@ -238,7 +254,7 @@ class ProtocolMachine(RuleBasedStateMachine):
         cut=cuts,
     )
     def lease(self, older: int, attempt: int, first: int, size: int, pick: int, cut: Cut | None) -> None:
-        """A batch is handed out, again, or late: a reset run counts its dispatches from an older number."""
+        """Lease a batch, with a new dispatch or, as a run that was reset, with an older one."""
         epoch = self.epochs[pick % len(self.epochs)]
         queued = self.model.queued(epoch)
         first = first % queued if queued and pick % 5 else first
@@ -251,18 +267,19 @@ class ProtocolMachine(RuleBasedStateMachine):
             entries = await self.manifest.lease_batch(self.workflow_id, lease, first, end)
             return [(entry.position, entry.status) for entry in entries]
 
-        entries = self.both(lambda model: model.lease(lease, first, end), real, cut)
+        entries = self.run_both(lambda model: model.lease(lease, first, end), real, cut)
         if entries:
             self.held.append(Held(lease, tuple(position for position, status in entries if status == "pending")))
 
     def _finish(self, held: Held, pick: int, bad: bool, cut: Cut | None) -> None:
         if not held.positions:
             return
-        lease, position = held.lease, held.positions[pick % len(held.positions)]
+        lease = held.lease
+        position = held.positions[pick % len(held.positions)]
         text = f"{position} by {lease.epoch}/{lease.dispatch}/{lease.attempt}"
         if bad:
             fault = DamagedDocument(text)
-            self.both(
+            self.run_both(
                 lambda model: model.quarantine(lease, position, text),
                 lambda: self.manifest.quarantine(self.workflow_id, lease, position, fault, attempts=1),
                 cut,
@@ -270,7 +287,7 @@ class ProtocolMachine(RuleBasedStateMachine):
             )
             return
         self.struck["commit"] += 1
-        self.both(
+        self.run_both(
             lambda model: model.commit(lease, position, text),
             lambda: self.manifest.commit(self.workflow_id, lease, position, processed(text), attempts=1),
             cut,
@@ -280,13 +297,13 @@ class ProtocolMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.held)
     @rule(pick=picks, bad=st.sampled_from([False, False, True]), cut=cuts)
     def finish(self, pick: int, bad: bool, cut: Cut | None) -> None:
-        """Whoever was given work last has done it."""
+        """Give a document of the latest lease its result."""
         self._finish(self.held[-1], pick, bad, cut)
 
     @precondition(lambda self: self.model.queued(self.model.epoch))
     @rule(attempt=st.integers(1, 2), first=st.integers(0, 5), bad=st.sampled_from([False, False, True]), cut=cuts)
     def work(self, attempt: int, first: int, bad: bool, cut: Cut | None) -> None:
-        """A worker does a batch of two from its lease to its last document."""
+        """Lease a batch of two documents and give each its result."""
         self.lease(0, attempt, first, 2, 1, None)
         if self.held:
             for number, _ in enumerate(self.held[-1].positions):
@@ -294,39 +311,42 @@ class ProtocolMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: len(self.held) > 1)
     @rule(pick=picks, bad=st.booleans(), cut=cuts)
-    def come_back_late(self, pick: int, bad: bool, cut: Cut | None) -> None:
-        """A zombie: an older epoch, dispatch or attempt, or a document done long ago."""
+    def finish_late(self, pick: int, bad: bool, cut: Cut | None) -> None:
+        """Commit as a stopped worker that continues late, under an older epoch, dispatch or attempt."""
         self._finish(self.held[pick % len(self.held)], pick // 7, bad, cut)
 
     @precondition(lambda self: self.model.epoch)
-    @rule(status=st.sampled_from(["completed", "cancelled", "failed"]), through=st.booleans(), pick=picks, cut=cuts)
-    def close_run(self, status: str, through: bool, pick: int, cut: Cut | None) -> None:
+    @rule(status=st.sampled_from(["completed", "cancelled", "failed"]), is_checked=st.booleans(), pick=picks, cut=cuts)
+    def close_run(self, status: str, is_checked: bool, pick: int, cut: Cut | None) -> None:
+        """Record the final status of the run."""
         epoch = self.epochs[pick % len(self.epochs)]
-        expected = len(self.model.rows) + pick % 2 if through else None
+        expected = len(self.model.rows) + pick % 2 if is_checked else None
 
         async def real() -> dict[str, int]:
-            return _counts(await self.manifest.close_run(self.workflow_id, epoch, status, expected_finished=expected))
+            return _select_counts(
+                await self.manifest.close_run(self.workflow_id, epoch, status, expected_finished=expected)
+            )
 
-        self.both(lambda model: model.close_run(epoch, status, expected), real, cut)
+        self.run_both(lambda model: model.close_run(epoch, status, expected), real, cut)
 
     # Checkpoints, in both stores.
 
     @rule(pick=picks, cut=cuts, torn=st.booleans())
     def checkpoint(self, pick: int, cut: Cut | None, torn: bool) -> None:
-        """The next one of the chain, by the run that holds the epoch; a pause shows here and nowhere else."""
+        """Append the next checkpoint of the chain; a pause shows in checkpoints and nowhere else."""
         self.paused ^= pick % 5 == 0
-        self._mirror(self._next(max(1, self.model.epoch)), cut, torn=torn)
+        self._mirror(self._make_next(max(1, self.model.epoch)), cut, torn=torn)
 
-    def _next(self, epoch: int, **changes: Any) -> WorkflowCheckpoint:
+    def _make_next(self, epoch: int, **changes: Any) -> WorkflowCheckpoint:
         status = "paused" if self.paused else "in_progress"
         if not self.model.chain:
             return make_checkpoint(self.workflow_id, epoch=epoch, status=status)
         return following(self.model.chain[-1], epoch=epoch, status=status, **changes)
 
     def _mirror(self, checkpoint: WorkflowCheckpoint, cut: Cut | None, *, torn: bool = False) -> None:
-        """As the activity does: Postgres first, then the file, which gets what it lacks from Postgres."""
+        """Append as the activity does: to Postgres, then to the file, which gets what it lacks from Postgres."""
         if (
-            self.both(
+            self.run_both(
                 lambda model: model.append(checkpoint), lambda: self.mirror.append(checkpoint), cut, already=(False,)
             )
             is None
@@ -336,25 +356,25 @@ class ProtocolMachine(RuleBasedStateMachine):
             self._tear(checkpoint)
         if cut and not cut.repeated:
             return  # the worker died between the two stores
-        for one in [*self.model.chain]:
-            if one.sequence > (self.model.file[-1].sequence if self.model.file else 0):
-                self._append_to_file(one)
+        for stored in [*self.model.chain]:
+            if stored.sequence > (self.model.file[-1].sequence if self.model.file else 0):
+                self._append_to_file(stored)
 
     def _append_to_file(self, checkpoint: WorkflowCheckpoint) -> None:
-        self.both(lambda model: model.append_to_file(checkpoint), lambda: self.files.append(checkpoint), None)
+        self.run_both(lambda model: model.append_to_file(checkpoint), lambda: self.files.append(checkpoint), None)
 
     def _tear(self, checkpoint: WorkflowCheckpoint) -> None:
-        """The disk takes half of what is appended."""
+        """Append to the file on a disk that takes half of the bytes."""
         pwrite = os.pwrite
 
-        def half(descriptor: int, content: bytes, offset: int) -> int:
+        def write_half(descriptor: int, content: bytes, offset: int) -> int:
             pwrite(descriptor, content[: len(content) // 2], offset)
             raise OSError(5, "input/output error")
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("os.pwrite", half)
-            outcome = self.runner.run(_real_outcome(lambda: self.files.append(checkpoint)))
-        if outcome is True:  # a file's first checkpoint is not appended: the whole file appears at once
+            patch.setattr("os.pwrite", write_half)
+            outcome = self.runner.run(_try_real(lambda: self.files.append(checkpoint)))
+        if outcome is True:  # the first checkpoint is not appended: a new file is renamed into place
             self.model.append_to_file(checkpoint)
             return
         assert outcome in (DependencyUnavailable, CheckpointGap, False), outcome
@@ -363,78 +383,86 @@ class ProtocolMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.model.chain)
     @rule(pick=picks, cut=cuts)
     def repeat_a_checkpoint(self, pick: int, cut: Cut | None) -> None:
+        """Append a checkpoint that is stored already."""
         self._mirror(self.model.chain[pick % len(self.model.chain)], cut)
 
     @precondition(lambda self: self.model.chain)
     @rule(pick=picks, kind=st.sampled_from(["conflict", "gap", "other past", "stale"]), cut=cuts)
-    def spoil_the_chain(self, pick: int, kind: str, cut: Cut | None) -> None:
-        """Everything that a stale or confused writer may come with; both stores refuse it in the same way."""
-        last, epoch = self.model.chain[-1], max(1, self.model.epoch)
-        spoilt = {
+    def append_out_of_order(self, pick: int, kind: str, cut: Cut | None) -> None:
+        """Append what a stale writer may append; both stores refuse it in the same way."""
+        last = self.model.chain[-1]
+        epoch = max(1, self.model.epoch)
+        refused = {
             "conflict": self.model.chain[pick % len(self.model.chain)].model_copy(update={"processed_documents": 999}),
-            "gap": self._next(epoch, sequence=last.sequence + 2 + pick % 3),
-            "other past": self._next(epoch, previous_digest="0" * 64),
-            "stale": self._next(last.epoch - 1 - pick % 2),
+            "gap": self._make_next(epoch, sequence=last.sequence + 2 + pick % 3),
+            "other past": self._make_next(epoch, previous_digest="0" * 64),
+            "stale": self._make_next(last.epoch - 1 - pick % 2),
         }[kind]
-        self.both(lambda model: model.append(spoilt), lambda: self.mirror.append(spoilt), cut)
+        self.run_both(lambda model: model.append(refused), lambda: self.mirror.append(refused), cut)
         if self.model.file == self.model.chain:
-            self._append_to_file(spoilt)
+            self._append_to_file(refused)
 
     @rule()
     def pause(self) -> None:
-        """Is a matter of the workflow: the stores hear nothing of it before the next checkpoint."""
+        """Pause or continue the workflow; the stores show it in the next checkpoint."""
         self.paused = not self.paused
 
     @rule()
-    def come_back_as_a_new_process(self) -> None:
-        self.manifest, self.mirror = PostgresManifestStore(self.pool), PostgresCheckpointStore(self.pool)
+    def restart_the_process(self) -> None:
+        """Continue with new store objects, as a new process does."""
+        self.manifest = PostgresManifestStore(self.pool)
+        self.mirror = PostgresCheckpointStore(self.pool)
         self.files = PersistentCheckpointStore(self.directory)
 
-    # What holds after every step.
+    # The invariants after every step.
 
     @invariant()
-    def stores_show_what_the_model_says(self) -> None:
-        shown = self.shown()
-        assert shown == self.model.seen()
+    def stores_show_what_the_model_shows(self) -> None:
+        """Compare the stores with the model, and each result with the lease in its row."""
+        shown = self.read_stores()
+        assert shown == self.model.snapshot()
         for row in shown["rows"]:
             assert (row["text"] is not None) == (row["status"] == "processed")
             assert (row["reason"] is not None) == (row["status"] == "quarantined")
             result = row["text"] or row["reason"]
             if row["status"] in FINISHED and row["epoch"]:
-                assert result.endswith(f" by {row['epoch']}/{row['lease'][0]}/{row['lease'][1]}"), "not the winner's"
+                assert result.endswith(f" by {row['epoch']}/{row['lease'][0]}/{row['lease'][1]}"), (
+                    "the result is from another lease"
+                )
 
     @invariant()
-    def totals_are_the_models(self) -> None:
-        totals = self.runner.run(_awaited(self.manifest.totals(self.workflow_id)))
+    def totals_equal_those_of_the_model(self) -> None:
+        """Compare the counts that the store reports."""
+        totals = self.runner.run(_wait_for(self.manifest.totals(self.workflow_id)))
         assert (totals is None) == (self.model.epoch == 0)
         if totals:
-            assert _counts(totals) == self.model.totals()
+            assert _select_counts(totals) == self.model.totals()
 
 
-def _outcome(act: Callable[[], Any]) -> Any:
+def _try(act: Callable[[], Any]) -> Any:
     try:
         return act()
     except RefusedWrite as error:
         return type(error)
 
 
-async def _real_outcome(act: Callable[[], Awaitable[Any]]) -> Any:
+async def _try_real(act: Callable[[], Awaitable[Any]]) -> Any:
     try:
         return await act()
     except (RefusedWrite, DependencyUnavailable) as error:
         return type(error)
 
 
-async def _awaited(answer: Awaitable[Any]) -> Any:
+async def _wait_for(answer: Awaitable[Any]) -> Any:
     return await answer
 
 
-def _counts(totals: ManifestTotals) -> dict[str, int]:
+def _select_counts(totals: ManifestTotals) -> dict[str, int]:
     return {name: getattr(totals, name) for name in ("total", *FINISHED, "cancelled", "pending", "queued")}
 
 
-async def _shown(pool: CutPool, files: PersistentCheckpointStore, workflow_id: str) -> dict[str, Any]:
-    """The same as `Protocol.seen`, by SQL of its own; asserts what no row can say of itself."""
+async def _read_stores(pool: CutPool, files: PersistentCheckpointStore, workflow_id: str) -> dict[str, Any]:
+    """The same as `Protocol.snapshot`, read with SQL of its own; check also what one row alone cannot show."""
     async with pool.connection() as conn:
         run = await conn.fetchrow("SELECT epoch, status FROM runs WHERE workflow_id = $1", workflow_id)
         claims = await conn.fetch("SELECT first_run_id, epoch FROM run_epochs WHERE workflow_id = $1", workflow_id)
@@ -455,7 +483,9 @@ async def _shown(pool: CutPool, files: PersistentCheckpointStore, workflow_id: s
         )
     assert broken == 0
     assert [row["position"] for row in rows] == list(range(len(rows)))
-    assert all(row["parts"] == (2 if row["text"] is not None else 0) for row in rows), "outputs by halves"
+    assert all(row["parts"] == (2 if row["text"] is not None else 0) for row in rows), (
+        "a document has a part of its outputs"
+    )
     assert all((row["committed_at"] is not None) == (row["status"] in FINISHED) for row in rows)
     names = ("uri", "version", "status", "epoch", "ordinal", "read_version", "text", "reason")
     return {
@@ -464,12 +494,12 @@ async def _shown(pool: CutPool, files: PersistentCheckpointStore, workflow_id: s
         "claims": {row["first_run_id"]: row["epoch"] for row in claims},
         "rows": [{**{name: row[name] for name in names}, "lease": (row["dispatch"], row["attempt"])} for row in rows],
         "chain": [row["digest"] for row in chain],
-        "file": [one.digest for one in await files.list(workflow_id)],
+        "file": [checkpoint.digest for checkpoint in await files.list(workflow_id)],
     }
 
 
 @pytest.mark.timeout(0)
-def test_the_commit_protocol_does_what_its_model_says(database_url: str, tmp_path: Path) -> None:
+def test_stores_follow_the_model_of_the_commit_protocol(database_url: str, tmp_path: Path) -> None:
     number = int(os.environ.get("PERDURE_TEST_SEED") or random.randrange(2**32))
     examples = int(os.environ.get("PERDURE_MODEL_EXAMPLES") or EXAMPLES)
     print(f"PERDURE_TEST_SEED={number}")
@@ -494,6 +524,6 @@ def test_the_commit_protocol_does_what_its_model_says(database_url: str, tmp_pat
         finally:
             runner.run(pool.close())
     print(json.dumps(struck))
-    # A search in which nothing was cut, refused or given up would prove nothing. Of the rarer refusals any will do.
+    # A search without cuts, refusals and abandoned operations would prove nothing. One of the rarer refusals is enough.
     assert min(struck[name] for name in ("cut", "given up", "repeated", "StaleWriter", "StoreSetBack")) > 0, struck
     assert struck["AlreadyCommitted"] + struck["CheckpointConflict"] + struck["CheckpointGap"] > 0, struck

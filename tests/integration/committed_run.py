@@ -1,4 +1,4 @@
-"""Runs whose documents were committed without a pipeline around them."""
+"""Runs whose documents are committed to the store directly, without a workflow."""
 
 from collections.abc import Sequence
 
@@ -13,27 +13,28 @@ from perdure.stores.postgres.manifest import PostgresManifestStore
 
 
 def document(mentions: Sequence[tuple[str, str]]) -> ProcessedDocument:
-    """A document that consists of mentions, each a kind and a name, in this order."""
+    """Return a document that consists of mentions, each a kind and a name, in this order."""
     text = " ".join(name for _, name in mentions)
-    found, start = [], 0
+    placed = []
+    start = 0
     for kind, name in mentions:
-        found.append(Mention(start, start + len(name), kind, name, normalise(name, kind), 0.9))
+        placed.append(Mention(start, start + len(name), kind, name, normalise(name, kind), 0.9))
         start += len(name) + 1
     vector = np.zeros((1, 256), np.float32)
     vector[0, len(text) % 256] = 1.0
     return ProcessedDocument(
-        "ab", 1, "text/plain", text, None, (), {}, (Chunk(0, len(text)),), vector, tuple(found), 0.9
+        "ab", 1, "text/plain", text, None, (), {}, (Chunk(0, len(text)),), vector, tuple(placed), 0.9
     )
 
 
 async def committed(
     pool: PostgresPool, workflow_id: str, documents: Sequence[ProcessedDocument], order: Sequence[int] | None = None
 ) -> int:
-    """A run whose documents were committed in this order, or as they stand; returns its epoch."""
+    """Begin a run, commit its documents in the given order of positions, and return the run's epoch."""
     manifest = PostgresManifestStore(pool)
     epoch = await manifest.claim(workflow_id, "first", at_least=1)
-    found = [DiscoveredDocument(f"file:///{n}", str(n), "file:///", 1, "1") for n in range(len(documents))]
-    await manifest.record(workflow_id, epoch, found)
+    page = [DiscoveredDocument(f"file:///{n}", str(n), "file:///", 1, "1") for n in range(len(documents))]
+    await manifest.record(workflow_id, epoch, page)
     await manifest.enqueue_unfinished(workflow_id, epoch, quarantined=False)
     for position in range(len(documents)) if order is None else order:
         lease = Lease(epoch, 1, 1)

@@ -1,4 +1,4 @@
-"""Whatever is wrong with a connection to Temporal is said in one sentence that names the address."""
+"""A failed connection to Temporal raises an error of one sentence that names the address."""
 
 import asyncio
 import socket
@@ -16,7 +16,7 @@ from perdure.errors import ServerUnreachable
 
 @pytest.fixture
 async def denying() -> AsyncIterator[str]:
-    """The address of a server that lets nobody in."""
+    """Yield the address of a server that refuses every login."""
 
     async def deny(_request: bytes, context: grpc.aio.ServicerContext) -> None:
         await context.abort(grpc.StatusCode.UNAUTHENTICATED, "Request unauthorized")
@@ -31,7 +31,7 @@ async def denying() -> AsyncIterator[str]:
     await server.stop(None)
 
 
-async def refusal(temporal: TemporalSettings) -> str:
+async def refuse(temporal: TemporalSettings) -> str:
     with pytest.raises(ServerUnreachable) as refused:
         await connect_to(temporal)
     sentence = str(refused.value)
@@ -40,39 +40,39 @@ async def refusal(temporal: TemporalSettings) -> str:
     return sentence
 
 
-async def test_nobody_listens() -> None:
-    assert "connection is refused" in await refusal(TemporalSettings("127.0.0.1:1"))
+async def test_refused_connection_is_named() -> None:
+    assert "connection is refused" in await refuse(TemporalSettings("127.0.0.1:1"))
 
 
-async def test_no_such_host() -> None:
-    assert "name cannot be resolved" in await refusal(TemporalSettings("no.such.host.invalid:7233"))
+async def test_unknown_host_is_named() -> None:
+    assert "name cannot be resolved" in await refuse(TemporalSettings("no.such.host.invalid:7233"))
 
 
-async def test_a_silent_server_is_not_waited_for_long() -> None:
+async def test_silent_server_is_given_up_after_five_seconds() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         async with asyncio.timeout(CONNECT_SECONDS + 2):
-            assert "within 5 seconds" in await refusal(TemporalSettings(f"127.0.0.1:{silent.getsockname()[1]}"))
+            assert "within 5 seconds" in await refuse(TemporalSettings(f"127.0.0.1:{silent.getsockname()[1]}"))
 
 
-async def test_a_missing_namespace_is_told_apart(temporal_server: TemporalSettings) -> None:
-    assert "has no namespace 'absent'" in await refusal(TemporalSettings(temporal_server.address, "absent"))
+async def test_missing_namespace_is_named(temporal_server: TemporalSettings) -> None:
+    assert "has no namespace 'absent'" in await refuse(TemporalSettings(temporal_server.address, "absent"))
 
 
-async def test_tls_that_is_not_spoken_is_told_apart(temporal_server: TemporalSettings) -> None:
-    assert "TLS is asked for" in await refusal(TemporalSettings(temporal_server.address, tls=True))
+async def test_server_without_tls_is_named(temporal_server: TemporalSettings) -> None:
+    assert "TLS is asked for" in await refuse(TemporalSettings(temporal_server.address, tls=True))
 
 
-async def test_what_is_no_temporal_server_is_told_apart(temporal_server: TemporalSettings) -> None:
+async def test_server_other_than_temporal_is_named(temporal_server: TemporalSettings) -> None:
     assert temporal_server.web_ui
-    sentence = await refusal(TemporalSettings(temporal_server.web_ui.removeprefix("http://")))
+    sentence = await refuse(TemporalSettings(temporal_server.web_ui.removeprefix("http://")))
     assert "no Temporal server, or wants TLS" in sentence
 
 
-async def test_a_missing_and_a_wrong_key_are_told_apart(denying: str) -> None:
-    assert "TEMPORAL_API_KEY is not set" in await refusal(TemporalSettings(denying))
-    assert "refuses our API key" in await refusal(TemporalSettings(denying, api_key="wrong"))
+async def test_missing_key_and_wrong_key_differ(denying: str) -> None:
+    assert "TEMPORAL_API_KEY is not set" in await refuse(TemporalSettings(denying))
+    assert "refuses our API key" in await refuse(TemporalSettings(denying, api_key="wrong"))
 
 
-def test_a_link_survives_any_workflow_id(settings: Settings) -> None:
+def test_link_escapes_the_workflow_id(settings: Settings) -> None:
     link = ui_link(settings, "a/b?c#d e")
     assert link == f"{settings.temporal.web_ui}/namespaces/default/workflows/a%2Fb%3Fc%23d%20e"

@@ -20,8 +20,10 @@ LIMIT = 5
 CHANGES = {
     "documents": "UPDATE documents SET title = 'Another' WHERE workflow_id = 'two' AND position = 1",
     "texts": "UPDATE document_texts SET text = text || ' ' WHERE workflow_id = 'two' AND position = 2",
-    "sections": "INSERT INTO document_sections VALUES ('two', 3, 5, 99, 1, 'Another')",
-    "document_tables": "INSERT INTO document_tables VALUES ('two', 3, 99, 5, 9, NULL, '[[\"a\"]]', false)",
+    "sections": "INSERT INTO document_sections (workflow_id, position, start_offset, ordinal, level, heading) "
+    "VALUES ('two', 3, 5, 99, 1, 'Another')",
+    "document_tables": "INSERT INTO document_tables (workflow_id, position, ordinal, start_offset, end_offset, cells, "
+    "cut) VALUES ('two', 3, 99, 5, 9, '[[\"a\"]]', false)",
     "chunks": "DELETE FROM chunks WHERE workflow_id = 'two' AND position = 1",
     "mentions": "UPDATE mentions SET kind = 'place' WHERE workflow_id = 'two' AND position = 1 AND ordinal = 0",
     "identities": "UPDATE identities SET mention_count = mention_count + 1 WHERE workflow_id = 'two'",
@@ -38,7 +40,7 @@ CHANGES = {
 def settings(
     session_dir: Path, postgres_server: EmbeddedPostgres, _template: str, temporal_server: TemporalSettings
 ) -> Iterator[Settings]:
-    """Where the runs "one" and "two" have ended, over the same documents."""
+    """Yield the settings of a place where the runs "one" and "two" have ended, over the same documents."""
     with place(session_dir, postgres_server, _template, temporal_server) as shared:
         papers = write_documents(shared.data_dir / "papers", 5)
 
@@ -58,34 +60,34 @@ async def orchestrator(settings: Settings) -> AsyncIterator[PipelineOrchestrator
         yield orchestrator
 
 
-async def test_two_runs_of_the_same_documents_do_not_differ(settings: Settings) -> None:
+async def test_runs_over_the_same_documents_do_not_differ(settings: Settings) -> None:
     done = await script(settings, "diff", "one", "two")
     assert (done.code, done.stdout) == (0, "'one' and 'two' produced the same.\n")
     assert (await script(settings, "diff", "one", "two", "--json")).json == {"identical": True, "differences": []}
 
 
-async def test_a_run_that_nobody_knows_is_refused(settings: Settings) -> None:
+async def test_unknown_run_is_refused(settings: Settings) -> None:
     done = await script(settings, "diff", "one", "three")
     assert (done.code, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
 
 
-async def test_each_kind_of_output_that_differs_is_named(
+async def test_every_kind_of_output_that_differs_is_named(
     orchestrator: PipelineOrchestrator, settings: Settings
 ) -> None:
     assert set(CHANGES) == set(OUTPUTS)
-    seen: set[str] = set()
-    for kind, change in CHANGES.items():  # one on top of the other
+    changed: set[str] = set()
+    for kind, change in CHANGES.items():  # each change is added to those before it
         await harm(orchestrator, change)
-        seen.add(kind)
-        found = await differences(orchestrator.stores.pool, "one", "two", LIMIT)
-        assert {one.kind for one in found} == seen
-        assert all(1 <= len(one.first) <= min(one.count, LIMIT) for one in found)
-        assert all(difference.subject for one in found for difference in one.first)
+        changed.add(kind)
+        kinds = await differences(orchestrator.stores.pool, "one", "two", LIMIT)
+        assert {differing.kind for differing in kinds} == changed
+        assert all(1 <= len(differing.first) <= min(differing.count, LIMIT) for differing in kinds)
+        assert all(difference.subject for differing in kinds for difference in differing.first)
     done = await script(settings, "diff", "one", "two")
     assert done.code == 1
     assert "documents: 'file:///" in done.stdout
     assert "differs between 'one' and 'two'" in done.stdout
-    told = (await script(settings, "diff", "one", "two", "--json")).json
-    assert not told["identical"]
-    assert {one["kind"] for one in told["differences"]} == seen
+    answer = (await script(settings, "diff", "one", "two", "--json")).json
+    assert not answer["identical"]
+    assert {difference["kind"] for difference in answer["differences"]} == changed

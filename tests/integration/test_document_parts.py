@@ -1,4 +1,4 @@
-"""Finished parts of a long document outlive their worker, under its lease, until the document has its result."""
+"""Finished parts of a long document outlive their worker; the document's result deletes them."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -16,8 +16,9 @@ from perdure.documents.limits import Limits
 from perdure.documents.pool import document_job
 from perdure.errors import AlreadyCommitted, DamagedDocument, StaleWriter
 from perdure.manifest import Lease
+from perdure.sandbox.job import Outcome
 from perdure.sandbox.parts import Send
-from perdure.sandbox.pool import IsolatedPool, Outcome
+from perdure.sandbox.pool import IsolatedPool
 from perdure.stores.postgres.connection import PostgresPool
 from perdure.stores.postgres.manifest import PostgresManifestStore
 from tests.integration.made_documents import discovered, processed
@@ -40,14 +41,13 @@ async def count(pool: PostgresPool) -> int:
 
 
 @pytest.mark.parametrize("bad", [False, True])
-async def test_parts_are_kept_under_the_lease_until_the_document_has_its_result(
-    pool: PostgresPool, *, bad: bool
-) -> None:
+async def test_parts_are_kept_under_a_lease_until_the_result(pool: PostgresPool, *, bad: bool) -> None:
     store = PostgresManifestStore(pool)
     epoch = await store.claim(RUN, "first", at_least=1)
     await store.record(RUN, epoch, [discovered("a.pdf"), discovered("b.pdf")])
     await store.enqueue_unfinished(RUN, epoch, quarantined=False)
-    old, new = Lease(epoch, 1, 1), Lease(epoch, 1, 2)
+    old = Lease(epoch, 1, 1)
+    new = Lease(epoch, 1, 2)
     assert not [entry for entry in await store.lease_batch(RUN, old, 0, 2) if entry.has_parts]
     await store.keep_parts(RUN, old, 0, b"one")
     await store.keep_parts(RUN, old, 0, b"two")
@@ -67,7 +67,7 @@ async def test_parts_are_kept_under_the_lease_until_the_document_has_its_result(
         await store.keep_parts(RUN, new, 0, b"late")
 
 
-async def test_another_worker_goes_on_where_one_was_lost(
+async def test_worker_continues_with_the_parts_of_a_lost_worker(
     pool: PostgresPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(activity_parts, "FIRST_WRITE_SECONDS", 0.01)
@@ -78,45 +78,45 @@ async def test_another_worker_goes_on_where_one_was_lost(
     await store.record(RUN, epoch, list(discover([str(tmp_path)])))
     await store.enqueue_unfinished(RUN, epoch, quarantined=False)
     request = BatchRequest(workflow_id=RUN, epoch=epoch, dispatch=1, first=0, end=1)
-    lost = asyncio.create_task(attempt(store, request, 1))
+    lost = asyncio.create_task(run_attempt(store, request, 1))
     while await count(pool) < 3 or b"mentions" not in await store.parts(RUN, 0):
         await asyncio.sleep(0.01)
-        assert not lost.done(), "it was through before it could be lost"
+        assert not lost.done(), "the attempt ended before the test could cancel it"
     lost.cancel()
     await asyncio.wait({lost})
     kept = await store.parts(RUN, 0)
-    said: list[str] = []
-    result = await attempt(store, request, 2, said)
+    progress: list[str] = []
+    result = await run_attempt(store, request, 2, progress)
     assert result.processed == 1
-    assert said[0] == f"earlier parts: {len(kept)} bytes"
-    assert not [one for one in said if one.startswith("page ")], f"pages were read twice: {said}"
+    assert progress[0] == f"earlier parts: {len(kept)} bytes"
+    assert not [line for line in progress if line.startswith("page ")], f"pages were read twice: {progress}"
     assert await count(pool) == 0
 
 
-class Listening(IsolatedPool[ProcessedDocument]):
-    """Notes what it was given, and what its children say."""
+class RecordingPool(IsolatedPool[ProcessedDocument]):
+    """Records the parts that it is given, and the progress that its children report."""
 
-    def __init__(self, said: list[str]) -> None:
+    def __init__(self, progress: list[str]) -> None:
         super().__init__(1, Limits(), document_job(Limits(), process_in_slices))
-        self._said = said
+        self._progress = progress
 
     async def process(
         self, uri: str, name: str, source: str, *, earlier: bytes = b"", on_progress: Send | None = None
     ) -> Outcome[ProcessedDocument]:
         def note(progress: str, parts: bytes) -> None:
-            self._said.append(progress)
+            self._progress.append(progress)
             if on_progress:
                 on_progress(progress, parts)
 
-        self._said.append(f"earlier parts: {len(earlier)} bytes")
+        self._progress.append(f"earlier parts: {len(earlier)} bytes")
         return await super().process(uri, name, source, earlier=earlier, on_progress=note)
 
 
-async def attempt(
-    store: PostgresManifestStore, request: BatchRequest, number: int, said: list[str] | None = None
+async def run_attempt(
+    store: PostgresManifestStore, request: BatchRequest, number: int, progress: list[str] | None = None
 ) -> BatchResult:
-    """One attempt at the batch, with children of its own."""
-    children = Listening([] if said is None else said)
+    """Process the batch once, as attempt `number`, with a pool of its own."""
+    children = RecordingPool([] if progress is None else progress)
     environment = ActivityEnvironment()
     environment.info = replace(environment.info, attempt=number)
     children.start()

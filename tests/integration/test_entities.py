@@ -1,4 +1,4 @@
-"""Entities are ranked, found by any spelling, and shown with where they are mentioned."""
+"""Entities are ranked, found by any spelling, and shown with the places that mention them."""
 
 from pathlib import Path
 
@@ -11,10 +11,12 @@ from perdure.stores.postgres.identities import PostgresIdentityStore
 from tests.integration.committed_run import committed, document
 from tests.integration.shared_run import script
 
-RENYI, ERDOS, SOS = ("person", "Alfréd Rényi"), ("person", "Pál Erdős"), ("person", "Vera Sós")
+RENYI = ("person", "Alfréd Rényi")
+ERDOS = ("person", "Pál Erdős")
+SOS = ("person", "Vera Sós")
 
 
-async def test_the_commands_answer_from_the_database_alone(database_url: str, tmp_path: Path) -> None:
+async def test_entity_commands_need_only_the_database(database_url: str, tmp_path: Path) -> None:
     settings = Settings(tmp_path, database_url, TemporalSettings("127.0.0.1:1"))
     assert (await script(settings, "entities")).code == 2
     pool = PostgresPool(database_url)
@@ -24,18 +26,18 @@ async def test_the_commands_answer_from_the_database_alone(database_url: str, tm
     await pool.close()
 
     ranked = (await script(settings, "entities", "--json")).json["entities"]
-    assert [one["name"] for one in ranked] == ["Pál Erdős", "Alfréd Rényi", "Vera Sós"]
-    assert [(one["mentions"], one["documents"], one["community"]) for one in ranked] == [
+    assert [entity["name"] for entity in ranked] == ["Pál Erdős", "Alfréd Rényi", "Vera Sós"]
+    assert [(entity["mentions"], entity["documents"], entity["community"]) for entity in ranked] == [
         (3, 3, 0),
         (2, 2, 0),
         (1, 1, 0),
     ]
 
-    one = (await script(settings, "entity", "pal ERDOS", "--workflow-id", "run", "--json")).json
-    assert one["name"] == "Pál Erdős"
-    assert [(other["name"], other["weight"]) for other in one["related"]] == [("Alfréd Rényi", 2), ("Vera Sós", 1)]
-    assert [place["document"] for place in one["mentioned"]] == ["0", "1", "2"]
-    assert {place["snippet"][place["start"] : place["end"]] for place in one["mentioned"]} == {"Pál Erdős"}
+    entity = (await script(settings, "entity", "pal ERDOS", "--workflow-id", "run", "--json")).json
+    assert entity["name"] == "Pál Erdős"
+    assert [(other["name"], other["weight"]) for other in entity["related"]] == [("Alfréd Rényi", 2), ("Vera Sós", 1)]
+    assert [place["document"] for place in entity["mentioned"]] == ["0", "1", "2"]
+    assert {place["snippet"][place["start"] : place["end"]] for place in entity["mentioned"]} == {"Pál Erdős"}
     assert "Pál Erdős" in (await script(settings, "entity", "Pál Erdős")).stdout
 
     misspelt = await script(settings, "entity", "Alfred Reny")

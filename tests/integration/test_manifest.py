@@ -1,6 +1,6 @@
-"""Promises of the manifest on a real Postgres: one commit a document, only by who may, and only what is to do.
+"""The manifest on a real Postgres: each document is committed once, and only under the latest lease.
 
-Long for a file of ours: every promise is about the same five documents in a queue, and short.
+The file is longer than 300 lines because every test uses the same queue of five documents.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ async def store(pool: PostgresPool) -> PostgresManifestStore:
 
 @pytest.fixture
 async def epoch(store: PostgresManifestStore) -> int:
-    """Of a run whose five documents are queued."""
+    """Return the epoch of a run whose five documents are queued."""
     return await begin(store, "first")
 
 
@@ -50,7 +50,7 @@ async def begin(store: PostgresManifestStore, run_id: str, *, quarantined: bool 
 
 
 async def finish(store: PostgresManifestStore, lease: Lease, ordinal: int, *, bad: bool = False) -> int:
-    """Take one ordinal to its end; returns its position."""
+    """Lease one ordinal, give its document a result, and return the document's position."""
     (entry,) = await store.lease_batch(RUN, lease, ordinal, ordinal + 1)
     if bad:
         await store.quarantine(RUN, lease, entry.position, DamagedDocument("It is torn."), attempts=2)
@@ -59,48 +59,47 @@ async def finish(store: PostgresManifestStore, lease: Lease, ordinal: int, *, ba
     return entry.position
 
 
-async def outputs(pool: PostgresPool) -> dict[str, int]:
+async def count_outputs(pool: PostgresPool) -> dict[str, int]:
     tables = ("document_texts", "chunks", "mentions")
     async with pool.connection() as conn:
         return {table: await conn.fetchval(f"SELECT count(*) FROM {table}") for table in tables}
 
 
-async def rows(pool: PostgresPool) -> list[tuple[object, ...]]:
+async def read_rows(pool: PostgresPool) -> list[tuple[object, ...]]:
     async with pool.connection() as conn:
         return [tuple(row) for row in await conn.fetch("SELECT * FROM documents ORDER BY position")]
 
 
-async def test_a_document_is_committed_exactly_once(
-    store: PostgresManifestStore, pool: PostgresPool, epoch: int
-) -> None:
+async def test_document_is_committed_exactly_once(store: PostgresManifestStore, pool: PostgresPool, epoch: int) -> None:
     lease = Lease(epoch, 1, 1)
     (entry,) = await store.lease_batch(RUN, lease, 0, 1)
-    racers = [store.commit(RUN, lease, entry.position, processed(), attempts=1) for _ in range(4)]
-    results = await asyncio.gather(*racers, return_exceptions=True)
+    commits = [store.commit(RUN, lease, entry.position, processed(), attempts=1) for _ in range(4)]
+    results = await asyncio.gather(*commits, return_exceptions=True)
     assert results.count(None) == 1
     assert [type(result) for result in results if result is not None] == [AlreadyCommitted] * 3
-    assert await outputs(pool) == {"document_texts": 1, "chunks": 1, "mentions": 1}
+    assert await count_outputs(pool) == {"document_texts": 1, "chunks": 1, "mentions": 1}
 
 
 @pytest.mark.parametrize("bad", [False, True])
-async def test_a_finished_document_takes_no_second_result(
+async def test_finished_document_takes_no_second_result(
     store: PostgresManifestStore, pool: PostgresPool, epoch: int, bad: bool
 ) -> None:
     lease = Lease(epoch, 1, 1)
     position = await finish(store, lease, 0, bad=bad)
-    before = await rows(pool)
+    before = await read_rows(pool)
     with pytest.raises(AlreadyCommitted):
         await store.commit(RUN, lease, position, processed("other"), attempts=1)
     with pytest.raises(AlreadyCommitted):
         await store.quarantine(RUN, lease, position, DamagedDocument("Late."), attempts=1)
-    assert await rows(pool) == before
+    assert await read_rows(pool) == before
 
 
 @pytest.mark.parametrize("newer", [(1, 2), (2, 1)], ids=["attempt", "dispatch"])
-async def test_whoever_was_replaced_in_a_batch_can_neither_commit_nor_lease(
+async def test_replaced_lease_can_neither_commit_nor_lease(
     store: PostgresManifestStore, pool: PostgresPool, epoch: int, newer: tuple[int, int]
 ) -> None:
-    old, new = Lease(epoch, 1, 1), Lease(epoch, *newer)
+    old = Lease(epoch, 1, 1)
+    new = Lease(epoch, *newer)
     (entry,) = await store.lease_batch(RUN, old, 0, 1)
     await store.lease_batch(RUN, new, 0, 1)
     with pytest.raises(StaleWriter):
@@ -109,17 +108,17 @@ async def test_whoever_was_replaced_in_a_batch_can_neither_commit_nor_lease(
         await store.quarantine(RUN, old, entry.position, DamagedDocument("Late."), attempts=1)
     with pytest.raises(StaleWriter):
         await store.lease_batch(RUN, old, 0, 1)
-    assert await outputs(pool) == {"document_texts": 0, "chunks": 0, "mentions": 0}
+    assert await count_outputs(pool) == {"document_texts": 0, "chunks": 0, "mentions": 0}
     await store.commit(RUN, new, entry.position, processed(), attempts=1)
 
 
-async def test_a_later_epoch_shuts_out_every_writer_of_the_earlier(
+async def test_later_epoch_refuses_every_writer_of_an_earlier_one(
     store: PostgresManifestStore, pool: PostgresPool, epoch: int
 ) -> None:
     old = Lease(epoch, 7, 7)
     (entry,) = await store.lease_batch(RUN, old, 0, 1)
     later = await begin(store, "second")
-    before = await rows(pool)
+    before = await read_rows(pool)
     for refused in (
         store.commit(RUN, old, entry.position, processed(), attempts=1),
         store.quarantine(RUN, old, entry.position, DamagedDocument("Late."), attempts=1),
@@ -133,11 +132,11 @@ async def test_a_later_epoch_shuts_out_every_writer_of_the_earlier(
     ):
         with pytest.raises(StaleWriter):
             await refused
-    assert await rows(pool) == before
+    assert await read_rows(pool) == before
     assert later == epoch + 1
 
 
-async def test_claiming_again_gives_the_same_epoch(store: PostgresManifestStore) -> None:
+async def test_second_claim_returns_the_same_epoch(store: PostgresManifestStore) -> None:
     first = await store.claim(RUN, "first", at_least=1)
     assert await store.claim(RUN, "first", at_least=1) == first == 1
     second = await store.claim(RUN, "second", at_least=1)
@@ -146,34 +145,35 @@ async def test_claiming_again_gives_the_same_epoch(store: PostgresManifestStore)
     assert await store.claim(RUN, "second", at_least=9) == second
 
 
-async def test_claims_of_many_runs_at_once_are_all_different(store: PostgresManifestStore) -> None:
+async def test_concurrent_claims_get_different_epochs(store: PostgresManifestStore) -> None:
     claims = [store.claim(RUN, f"run-{number}", at_least=1) for number in range(8)]
     assert sorted(await asyncio.gather(*claims)) == list(range(1, 9))
 
 
-async def test_a_store_that_was_lost_never_hands_out_an_old_epoch(store: PostgresManifestStore) -> None:
-    """The checkpoint files still know epoch 4, so the next one is 5."""
+async def test_lost_store_never_gives_out_an_old_epoch(store: PostgresManifestStore) -> None:
+    """The checkpoint files still hold epoch 4, so the next epoch is 5."""
     assert await store.claim(RUN, "after the loss", at_least=5) == 5
     assert await store.claim(RUN, "after that", at_least=1) == 6
 
 
-async def test_discovering_again_gives_the_same_manifest(
+async def test_second_discovery_leaves_the_manifest_unchanged(
     store: PostgresManifestStore, pool: PostgresPool, epoch: int
 ) -> None:
-    before, totals = await rows(pool), await store.totals(RUN)
+    before = await read_rows(pool)
+    totals = await store.totals(RUN)
     assert await begin(store, "first") == epoch
-    assert await rows(pool) == before
+    assert await read_rows(pool) == before
     assert await store.totals(RUN) == totals
     assert await store.names(RUN, epoch, 0, 5) == NAMES
 
 
-async def test_a_document_named_twice_in_a_page_is_one(store: PostgresManifestStore) -> None:
+async def test_document_named_twice_in_a_page_is_recorded_once(store: PostgresManifestStore) -> None:
     epoch = await store.claim(RUN, "first", at_least=1)
     await store.record(RUN, epoch, [discovered("a.txt"), discovered("a.txt")])
     assert (await store.enqueue_unfinished(RUN, epoch, quarantined=False)).queued == 1
 
 
-async def test_resuming_takes_up_only_what_is_unfinished(store: PostgresManifestStore, epoch: int) -> None:
+async def test_resume_queues_only_unfinished_documents(store: PostgresManifestStore, epoch: int) -> None:
     await finish(store, Lease(epoch, 1, 1), 1)
     await finish(store, Lease(epoch, 2, 1), 3, bad=True)
     later = await begin(store, "second")
@@ -183,7 +183,7 @@ async def test_resuming_takes_up_only_what_is_unfinished(store: PostgresManifest
     assert await store.names(RUN, later, 0, 3) == ["a.txt", "c.txt", "e.txt"]
 
 
-async def test_retrying_takes_up_exactly_the_quarantined_besides(store: PostgresManifestStore, epoch: int) -> None:
+async def test_retry_queues_quarantined_documents_too(store: PostgresManifestStore, epoch: int) -> None:
     for ordinal in range(5):
         await finish(store, Lease(epoch, ordinal + 1, 1), ordinal, bad=ordinal in (1, 4))
     later = await begin(store, "second", quarantined=True)
@@ -194,64 +194,62 @@ async def test_retrying_takes_up_exactly_the_quarantined_besides(store: Postgres
     assert await store.failures(RUN) == []
 
 
-async def test_a_commit_that_is_rolled_back_leaves_nothing(
+async def test_commit_that_is_rolled_back_leaves_nothing(
     store: PostgresManifestStore, pool: PostgresPool, epoch: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lease = Lease(epoch, 1, 1)
     (entry,) = await store.lease_batch(RUN, lease, 0, 1)
-    before = await rows(pool)
+    before = await read_rows(pool)
     twice = replace(processed(), chunks=processed().chunks * 2)  # one vector for two chunks
     with pytest.raises(UnstorableDocument, match="at least 1 dimension"):
         await store.commit(RUN, lease, entry.position, twice, attempts=1)
-    assert await rows(pool) == before
-    assert await outputs(pool) == {"document_texts": 0, "chunks": 0, "mentions": 0}
+    assert await read_rows(pool) == before
+    assert await count_outputs(pool) == {"document_texts": 0, "chunks": 0, "mentions": 0}
 
-    async def fails_at_the_end(*args: object) -> None:
-        await write_outputs(*args)  # type: ignore[arg-type]  # as it was called
+    async def write_and_fail(*args: object) -> None:
+        await write_outputs(*args)  # type: ignore[arg-type]  # the arguments of the original call
         raise asyncpg.AdminShutdownError("terminating connection")
 
-    write_outputs = postgres_manifest.write_outputs  # type: ignore[attr-defined] # it imports it
-    monkeypatch.setattr(postgres_manifest, "write_outputs", fails_at_the_end)
+    write_outputs = postgres_manifest.write_outputs  # type: ignore[attr-defined]  # an imported name
+    monkeypatch.setattr(postgres_manifest, "write_outputs", write_and_fail)
     with pytest.raises(Exception, match="Postgres is unavailable"):
         await store.commit(RUN, lease, entry.position, processed(), attempts=1)
-    assert await rows(pool) == before
-    assert await outputs(pool) == {"document_texts": 0, "chunks": 0, "mentions": 0}
+    assert await read_rows(pool) == before
+    assert await count_outputs(pool) == {"document_texts": 0, "chunks": 0, "mentions": 0}
 
 
-async def test_closing_a_cancelled_run_leaves_nothing_pending(store: PostgresManifestStore, epoch: int) -> None:
+async def test_closing_a_cancelled_run_leaves_no_pending_documents(store: PostgresManifestStore, epoch: int) -> None:
     await finish(store, Lease(epoch, 1, 1), 0)
     await finish(store, Lease(epoch, 2, 1), 1, bad=True)
     totals = await store.close_run(RUN, epoch, "cancelled")
     assert (totals.processed, totals.quarantined, totals.cancelled, totals.pending) == (1, 1, 3, 0)
     assert await store.close_run(RUN, epoch, "cancelled") == totals
     resumed = await begin(store, "second")
-    again = await store.totals(RUN)
-    assert again
-    assert (again.cancelled, again.pending, again.queued) == (0, 3, 3)
+    totals_after_resume = await store.totals(RUN)
+    assert totals_after_resume
+    assert (totals_after_resume.cancelled, totals_after_resume.pending, totals_after_resume.queued) == (0, 3, 3)
     assert await store.names(RUN, resumed, 0, 3) == ["c.txt", "d.txt", "e.txt"]
 
 
-async def test_closing_a_failed_run_leaves_its_documents_for_the_next(store: PostgresManifestStore, epoch: int) -> None:
+async def test_closing_a_failed_run_keeps_its_documents_pending(store: PostgresManifestStore, epoch: int) -> None:
     totals = await store.close_run(RUN, epoch, "failed")
     assert (totals.cancelled, totals.pending) == (0, 5)
 
 
-async def test_what_is_quarantined_says_why(store: PostgresManifestStore, epoch: int) -> None:
+async def test_quarantined_document_has_its_reason(store: PostgresManifestStore, epoch: int) -> None:
     await finish(store, Lease(epoch, 1, 1), 2, bad=True)
     (failure,) = await store.failures(RUN)
     assert (failure.position, failure.uri, failure.reason) == (2, discovered("c.txt").uri, "It is torn.")
     assert (failure.error_type, failure.attempts) == ("DamagedDocument", 2)
 
 
-async def test_nobody_has_heard_of_an_unknown_run(store: PostgresManifestStore) -> None:
-    assert await store.totals("nobody") is None
-    assert await store.failures("nobody") == []
-    assert await store.sources("nobody") == []
+async def test_unknown_run_has_no_totals_failures_or_sources(store: PostgresManifestStore) -> None:
+    assert await store.totals("unknown") is None
+    assert await store.failures("unknown") == []
+    assert await store.sources("unknown") == []
 
 
-async def test_what_changed_between_discovery_and_processing_says_so(
-    store: PostgresManifestStore, pool: PostgresPool
-) -> None:
+async def test_change_between_discovery_and_processing_warns(store: PostgresManifestStore, pool: PostgresPool) -> None:
     epoch = await store.claim(RUN, "first", at_least=1)
     await store.record(RUN, epoch, [discovered("same"), discovered("other")])
     await store.enqueue_unfinished(RUN, epoch, quarantined=False)
@@ -269,7 +267,7 @@ async def test_what_changed_between_discovery_and_processing_says_so(
 
 
 @pytest.mark.parametrize(("read", "warned"), [("5-10-99", False), ("5-11-20", True), ("6-10-20", True)])
-async def test_a_change_of_rights_is_no_change_of_a_document(
+async def test_change_of_permissions_is_no_change_of_content(
     store: PostgresManifestStore, pool: PostgresPool, read: str, *, warned: bool
 ) -> None:
     epoch = await store.claim(RUN, "first", at_least=1)
@@ -281,10 +279,10 @@ async def test_a_change_of_rights_is_no_change_of_a_document(
         assert bool(await conn.fetchval("SELECT warnings <> '{}' FROM documents WHERE workflow_id = $1", RUN)) == warned
 
 
-async def test_a_name_of_any_length_is_one_document(store: PostgresManifestStore) -> None:
+async def test_very_long_uris_are_recorded_once(store: PostgresManifestStore) -> None:
     epoch = await store.claim(RUN, "first", at_least=1)
-    chance = random.Random(4)
-    long = [f"file:///{chance.randbytes(6000).hex()}" for _ in range(3)]
+    generator = random.Random(4)
+    long = [f"file:///{generator.randbytes(6000).hex()}" for _ in range(3)]
     page = [replace(discovered("x"), uri=uri) for uri in long]
     await store.record(RUN, epoch, page)
     await store.record(RUN, epoch, page)
@@ -292,7 +290,7 @@ async def test_a_name_of_any_length_is_one_document(store: PostgresManifestStore
     assert await store.ordinals_of(RUN, epoch, long[1:]) == (1, 3)
 
 
-async def test_what_is_added_is_counted_as_the_whole_manifest_would_be(store: PostgresManifestStore) -> None:
+async def test_added_documents_are_counted_like_the_whole_manifest(store: PostgresManifestStore) -> None:
     epoch = await store.claim(RUN, "first", at_least=1)
     await store.enqueue_unfinished(RUN, epoch, quarantined=False)
     for names in (["a"], ["a", "b"], ["b"], ["c", "d"]):
@@ -305,7 +303,7 @@ async def test_what_is_added_is_counted_as_the_whole_manifest_would_be(store: Po
     assert await store.names(RUN, epoch, 0, 4) == ["a", "b", "c", "d"]
 
 
-async def test_adding_to_a_long_manifest_reads_little_of_it(store: PostgresManifestStore, pool: PostgresPool) -> None:
+async def test_adding_to_a_long_manifest_reads_few_blocks(store: PostgresManifestStore, pool: PostgresPool) -> None:
     epoch = await store.claim(RUN, "first", at_least=1)
     async with pool.connection() as conn:
         await conn.execute(

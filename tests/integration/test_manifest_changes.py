@@ -1,4 +1,4 @@
-"""Promises about inputs that change: through the activities that use the manifest, on a real Postgres."""
+"""Inputs that change: the activities that use the manifest, on a real Postgres."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 
@@ -17,7 +17,7 @@ RUN = "run"
 
 
 class Shelf:
-    """What stands where: name to (version, content); the sources that discovery walks."""
+    """A source in memory: `content` maps names to (version, text)."""
 
     def __init__(self, pool: PostgresPool) -> None:
         self.content: dict[str, tuple[str, str]] = {}
@@ -35,7 +35,7 @@ class Shelf:
         return await ActivityEnvironment().run(self.activities.add_documents, request)
 
     async def process(self, result: DiscoverResult) -> None:
-        """Everything that is queued."""
+        """Commit a result for every queued document."""
         lease = Lease(result.epoch, 1, 1)
         for entry in await self.store.lease_batch(RUN, lease, 0, result.totals.queued):
             text = self.content[entry.name][1]
@@ -61,7 +61,7 @@ async def shelf(database_url: str) -> AsyncIterator[Shelf]:
     await pool.close()
 
 
-async def test_a_changed_document_is_done_again_and_a_merely_touched_one_is_not(shelf: Shelf) -> None:
+async def test_changed_content_is_processed_again_new_version_is_not(shelf: Shelf) -> None:
     await shelf.process(await shelf.discover("first"))
     shelf.content = {"a.txt": ("v2", "first text"), "b.txt": ("v2", "second text, revised")}
     again = await shelf.discover("second")
@@ -72,7 +72,7 @@ async def test_a_changed_document_is_done_again_and_a_merely_touched_one_is_not(
     assert (third.totals.queued, third.totals.processed) == (0, 2)
 
 
-async def test_a_changed_document_loses_its_former_outputs(shelf: Shelf, database_url: str) -> None:
+async def test_changed_document_loses_its_former_outputs(shelf: Shelf, database_url: str) -> None:
     await shelf.process(await shelf.discover("first"))
     shelf.content["a.txt"] = ("v2", "quite another text")
     await shelf.process(await shelf.discover("second"))
@@ -85,7 +85,7 @@ async def test_a_changed_document_loses_its_former_outputs(shelf: Shelf, databas
     assert counts == [2, 2]
 
 
-async def test_new_documents_come_after_the_known_ones(shelf: Shelf) -> None:
+async def test_new_documents_follow_the_known_ones(shelf: Shelf) -> None:
     await shelf.process(await shelf.discover("first"))
     shelf.content = {"0.txt": ("v1", "new"), **shelf.content}
     again = await shelf.discover("second")
@@ -93,7 +93,7 @@ async def test_new_documents_come_after_the_known_ones(shelf: Shelf) -> None:
     assert (again.totals.total, again.totals.queued) == (3, 1)
 
 
-async def test_a_finished_document_that_is_gone_keeps_its_result(shelf: Shelf) -> None:
+async def test_finished_document_that_is_gone_keeps_its_result(shelf: Shelf) -> None:
     await shelf.process(await shelf.discover("first"))
     del shelf.content["a.txt"]
     again = await shelf.discover("second")
@@ -109,15 +109,15 @@ async def test_adding_to_an_open_run_twice_adds_once(shelf: Shelf) -> None:
     assert first.totals.queued == 3
 
 
-async def test_adding_what_an_earlier_epoch_finished_queues_nothing(shelf: Shelf) -> None:
+async def test_adding_a_document_finished_earlier_queues_nothing(shelf: Shelf) -> None:
     await shelf.process(await shelf.discover("first"))
     later = await shelf.discover("second")
     added = await shelf.add(later.epoch, "a.txt")
     assert (added.first_ordinal, added.end_ordinal, added.totals.queued) == (0, 0, 0)
 
 
-async def test_an_ordinal_of_the_queue_is_never_used_twice(shelf: Shelf) -> None:
-    """A document that changes after this epoch processed it stays done until the next: batches are handed out once."""
+async def test_ordinal_of_the_queue_is_never_used_twice(shelf: Shelf) -> None:
+    """A document that changes after this epoch has processed it is processed again in the next epoch."""
     begun = await shelf.discover("first")
     await shelf.process(begun)
     shelf.content["b.txt"] = ("v2", "revised while the run is open")
@@ -129,14 +129,14 @@ async def test_an_ordinal_of_the_queue_is_never_used_twice(shelf: Shelf) -> None
 
 async def test_many_pages_keep_their_order(shelf: Shelf) -> None:
     shelf.content = {f"{number:05}.txt": ("v1", "text") for number in range(2500)}
-    found = await shelf.discover("first")
-    assert found.totals.queued == 2500
-    names = await shelf.store.names(RUN, found.epoch, 0, 2500)
+    discovery = await shelf.discover("first")
+    assert discovery.totals.queued == 2500
+    names = await shelf.store.names(RUN, discovery.epoch, 0, 2500)
     assert names == list(shelf.content)
-    assert found.names == names[:100]
+    assert discovery.names == names[:100]
 
 
-async def test_started_again_a_run_drops_what_is_gone_and_its_results(shelf: Shelf, database_url: str) -> None:
+async def test_refresh_removes_vanished_documents_with_their_results(shelf: Shelf, database_url: str) -> None:
     await shelf.process(await shelf.discover("first"))
     del shelf.content["a.txt"]
     shelf.content |= {"b.txt": ("v2", "second text, revised"), "c.txt": ("v1", "third text")}
@@ -156,7 +156,7 @@ async def test_started_again_a_run_drops_what_is_gone_and_its_results(shelf: She
     assert list(progress or ()) == [2, 2, 0]
 
 
-async def test_a_document_that_comes_back_is_processed_again(shelf: Shelf) -> None:
+async def test_document_that_reappears_is_processed_again(shelf: Shelf) -> None:
     kept = dict(shelf.content)
     await shelf.process(await shelf.discover("first"))
     del shelf.content["a.txt"]
@@ -168,25 +168,27 @@ async def test_a_document_that_comes_back_is_processed_again(shelf: Shelf) -> No
     assert await shelf.store.changes(RUN) == Changes(1, 0, 0, 0, 0, 1)
 
 
-async def test_an_empty_source_drops_nothing(shelf: Shelf) -> None:
-    """A share that is not mounted looks like that."""
+async def test_empty_source_removes_nothing(shelf: Shelf) -> None:
+    """A network share that is not mounted looks like an empty source."""
     await shelf.process(await shelf.discover("first"))
     shelf.content.clear()
     again = await shelf.discover("second", refresh=True)
     assert (again.totals.total, again.totals.processed, again.totals.queued) == (2, 2, 0)
 
 
-async def test_what_other_code_had_processed_is_processed_again(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_documents_of_another_processing_version_are_repeated(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await shelf.process(await shelf.discover("first"))
     monkeypatch.setattr(refresh, "PROCESSING_VERSION", "of tomorrow")
-    assert (await shelf.discover("resumed")).totals.queued == 0  # resuming repeats nothing
+    assert (await shelf.discover("resumed")).totals.queued == 0  # a resume repeats no document
     again = await shelf.discover("second", refresh=True)
     assert again.names == ["a.txt", "b.txt"]
     await shelf.process(again)
     assert await shelf.store.changes(RUN) == Changes(0, 0, 2, 0, 0, 0)
 
 
-async def test_discovering_again_after_a_crash_comes_to_the_same(shelf: Shelf) -> None:
+async def test_discovery_after_a_crash_gives_the_same_result(shelf: Shelf) -> None:
     await shelf.process(await shelf.discover("first"))
     del shelf.content["a.txt"]
     once = await shelf.discover("second", refresh=True)
@@ -194,7 +196,7 @@ async def test_discovering_again_after_a_crash_comes_to_the_same(shelf: Shelf) -
     assert await shelf.store.changes(RUN) == Changes(0, 0, 0, 0, 1, 1)
 
 
-async def test_a_run_that_was_started_once_has_only_new_documents(shelf: Shelf) -> None:
+async def test_first_start_of_a_run_counts_only_new_documents(shelf: Shelf) -> None:
     await shelf.process(await shelf.discover("first", refresh=True))
     assert await shelf.store.changes(RUN) == Changes(2, 0, 0, 0, 0, 0)
     assert await shelf.store.changes("another") is None

@@ -1,4 +1,4 @@
-"""Search finds passages by word and by meaning, says where they are, and gives the same answer every time."""
+"""Search finds passages by word and by meaning, with their places, and its answer does not vary."""
 
 import os
 import random
@@ -40,17 +40,17 @@ DOCUMENTS = {
 
 def processed(text: str, pages: tuple[int, ...]) -> ProcessedDocument:
     chunks = tuple(Chunk(page, page + len(PAGES[number])) for number, page in enumerate(pages)) or chunk(text)
-    vectors = WordLlamaEmbedder().embed([text[one.start : one.end] for one in chunks])
+    vectors = WordLlamaEmbedder().embed([text[piece.start : piece.end] for piece in chunks])
     return ProcessedDocument("ab", 1, "text/plain", text, None, pages, {}, chunks, vectors, (), 0.9)
 
 
 async def commit_all(pool: PostgresPool, workflow_id: str, order: list[str]) -> int:
-    """A run over the documents, committed in this order; returns its epoch."""
+    """Begin a run over the documents, commit them in this order, and return the run's epoch."""
     manifest = PostgresManifestStore(pool)
     epoch = await manifest.claim(workflow_id, "first", at_least=1)
     names = sorted(DOCUMENTS)
-    found = [DiscoveredDocument(f"file:///{number}", name, "file:///", 1, "1") for number, name in enumerate(names)]
-    await manifest.record(workflow_id, epoch, found)
+    page = [DiscoveredDocument(f"file:///{number}", name, "file:///", 1, "1") for number, name in enumerate(names)]
+    await manifest.record(workflow_id, epoch, page)
     await manifest.enqueue_unfinished(workflow_id, epoch, quarantined=False)
     lease = Lease(epoch, 1, 1)
     await manifest.lease_batch(workflow_id, lease, 0, len(names))
@@ -63,9 +63,9 @@ async def commit_all(pool: PostgresPool, workflow_id: str, order: list[str]) -> 
 
 @pytest.fixture
 async def pool(database_url: str) -> AsyncIterator[PostgresPool]:
-    opened = PostgresPool(database_url)
-    yield opened
-    await opened.close()
+    pool = PostgresPool(database_url)
+    yield pool
+    await pool.close()
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def service(pool: PostgresPool) -> SearchService:
     return SearchService(PostgresPassageStore(pool), WordLlamaEmbedder())
 
 
-async def test_a_word_leads_to_document_page_and_place(pool: PostgresPool, service: SearchService) -> None:
+async def test_word_leads_to_document_page_and_offset(pool: PostgresPool, service: SearchService) -> None:
     await commit_all(pool, "run", sorted(DOCUMENTS))
     best = (await service.search("run", "insurance claims", 10))[0]
     assert (best.document, best.page) == ("minutes.pdf", 2)
@@ -82,13 +82,13 @@ async def test_a_word_leads_to_document_page_and_place(pool: PostgresPool, servi
     assert marked == ["insurance", "claim"]
 
 
-async def test_meaning_is_found_where_no_word_is(pool: PostgresPool, service: SearchService) -> None:
+async def test_passage_without_the_words_is_found_by_meaning(pool: PostgresPool, service: SearchService) -> None:
     await commit_all(pool, "run", sorted(DOCUMENTS))
     best = (await service.search("run", "baking ingredients", 1))[0]
     assert (best.document, best.page) == ("minutes.pdf", 3)
 
 
-async def test_phrases_and_words_to_leave_out_are_heeded(pool: PostgresPool) -> None:
+async def test_phrases_and_excluded_words_limit_the_matches(pool: PostgresPool) -> None:
     await commit_all(pool, "run", sorted(DOCUMENTS))
     store = PostgresPassageStore(pool)
     assert len(await store.by_terms("run", "damage", 10) or []) == 2
@@ -99,14 +99,14 @@ async def test_phrases_and_words_to_leave_out_are_heeded(pool: PostgresPool) -> 
     assert await store.by_terms("another run", "damage", 10) == []
 
 
-async def test_the_answer_does_not_depend_on_the_order_of_commits(pool: PostgresPool, service: SearchService) -> None:
+async def test_answer_does_not_depend_on_the_order_of_commits(pool: PostgresPool, service: SearchService) -> None:
     await commit_all(pool, "one", sorted(DOCUMENTS))
     await commit_all(pool, "two", random.sample(sorted(DOCUMENTS), len(DOCUMENTS)))
     for query in ("damage", "who wrote to the company", "bread"):
         assert await service.search("one", query, 10) == await service.search("two", query, 10)
 
 
-async def test_what_controls_a_terminal_or_a_page_stays_text(pool: PostgresPool, service: SearchService) -> None:
+async def test_control_characters_and_markup_stay_plain_text(pool: PostgresPool, service: SearchService) -> None:
     await commit_all(pool, "run", sorted(DOCUMENTS))
     best = (await service.search("run", "zeppelins", 1))[0]
     assert best.document == "hostile <b>name</b>.txt"
@@ -115,32 +115,33 @@ async def test_what_controls_a_terminal_or_a_page_stays_text(pool: PostgresPool,
 
 
 @pytest.mark.parametrize("query", ["", "   ", '"', "?!", "<->", "x" * 1_001, "\0"])
-async def test_a_query_that_says_nothing_is_refused(service: SearchService, query: str) -> None:
+async def test_query_without_words_is_refused(service: SearchService, query: str) -> None:
     with pytest.raises(RefusedCommand):
         await service.search("run", query, 10)
 
 
 @pytest.mark.parametrize("query", ["' OR 1=1 --", "a & | !", "(((x", "and the of", "\x02x", "🤠 roof", "''''roof"])
-async def test_no_query_breaks_it(pool: PostgresPool, service: SearchService, query: str) -> None:
+async def test_hostile_query_still_finds_passages(pool: PostgresPool, service: SearchService, query: str) -> None:
     await commit_all(pool, "run", sorted(DOCUMENTS))
     assert len(await service.search("run", query, 3)) == 3
 
 
-async def test_a_large_run_is_searched_by_signatures(
+async def test_large_run_is_searched_by_signatures(
     pool: PostgresPool, service: SearchService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     epoch = await commit_all(pool, "run", sorted(DOCUMENTS))
-    exact = await _found(service)
+    exact = await search_three_times(service)
     monkeypatch.setattr(signatures, "EXACT_CHUNKS", 0)
-    monkeypatch.setattr(search, "_NEAREST", "SELECT 1 WHERE false")  # from here on only signatures find anything near
+    # Without this statement only signatures find near passages.
+    monkeypatch.delitem(search._SQL, "find_nearest")
     await PostgresIdentityStore(pool).resolve("run", epoch)
     await PostgresAnalyticsStore(pool).build("run", epoch, 50)
     async with pool.connection() as conn:
         assert await conn.fetchval("SELECT length(signatures) FROM chunk_signatures") == 5 * EMBEDDING_DIMENSIONS // 8
-    assert await _found(service) == exact
+    assert await search_three_times(service) == exact
 
 
-async def test_signatures_name_the_nearest_in_whatever_blocks_they_come(
+async def test_signatures_find_the_nearest_for_any_size_of_fetch(
     pool: PostgresPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seed = int(os.environ.get("PERDURE_TEST_SEED") or random.SystemRandom().randrange(10**6))
@@ -151,25 +152,30 @@ async def test_signatures_name_the_nearest_in_whatever_blocks_they_come(
         for block, part in enumerate(np.split(vectors, 20)):
             places = np.array([(block, ordinal) for ordinal in range(len(part))], ">i8,>i4").tobytes()
             bits = np.packbits(part > 0, axis=1).tobytes()
-            await conn.execute("INSERT INTO chunk_signatures VALUES ('run', $1, $2, $3)", block, places, bits)
+            await conn.execute(
+                "INSERT INTO chunk_signatures (workflow_id, block, places, signatures) VALUES ('run', $1, $2, $3)",
+                block,
+                places,
+                bits,
+            )
     query = vectors[seed % len(vectors)]
     estimates = np.where(vectors > 0, 1, -1) @ query
-    best = sorted(divmod(int(one), 100) for one in np.argsort(-estimates)[:50])
-    for blocks_at_once in (1, 7, 64):
-        monkeypatch.setattr(signatures, "_BLOCKS_AT_ONCE", blocks_at_once)
+    best = sorted(divmod(int(number), 100) for number in np.argsort(-estimates)[:50])
+    for blocks_per_fetch in (1, 7, 64):
+        monkeypatch.setattr(signatures, "_BLOCKS_PER_FETCH", blocks_per_fetch)
         async with pool.transaction() as conn:
             assert sorted(await likely_nearest(conn, "run", query, 50) or []) == best
     monkeypatch.setattr(signatures, "ESTIMATED", 300)
-    found = []
-    for blocks_at_once in (1, 7, 64):
-        monkeypatch.setattr(signatures, "_BLOCKS_AT_ONCE", blocks_at_once)
+    nearest = []
+    for blocks_per_fetch in (1, 7, 64):
+        monkeypatch.setattr(signatures, "_BLOCKS_PER_FETCH", blocks_per_fetch)
         async with pool.transaction() as conn:
-            found.append(await likely_nearest(conn, "run", query, 50))
-    assert found[0] == found[1] == found[2]
-    assert divmod(seed % len(vectors), 100) in (found[0] or [])
+            nearest.append(await likely_nearest(conn, "run", query, 50))
+    assert nearest[0] == nearest[1] == nearest[2]
+    assert divmod(seed % len(vectors), 100) in (nearest[0] or [])
 
 
-async def test_words_that_are_everywhere_are_ranked_among_what_is_near(
+async def test_frequent_words_are_ranked_among_near_passages(
     pool: PostgresPool, service: SearchService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await commit_all(pool, "run", sorted(DOCUMENTS))
@@ -179,22 +185,22 @@ async def test_words_that_are_everywhere_are_ranked_among_what_is_near(
     monkeypatch.setattr(search, "RANKED_MATCHES", 1)
     assert await store.by_terms("run", "damage", 10) is None
     assert await store.by_terms("run", "zeppelins", 10) == [(0, 0)]
-    everywhere = await store.by_nearness("run", WordLlamaEmbedder().embed(["x"])[0], 10)
-    assert len(everywhere) == 5
-    assert await store.by_terms_among("run", "damage", everywhere, 10) == all_ranked
+    near = await store.by_nearness("run", WordLlamaEmbedder().embed(["x"])[0], 10)
+    assert len(near) == 5
+    assert await store.by_terms_among("run", "damage", near, 10) == all_ranked
     assert await store.by_terms_among("run", "damage", [], 10) == []
     monkeypatch.setattr(search, "RANKED_MATCHES", 0)
     assert await service.search("run", "storm damage", 10) == answers
 
 
-async def _found(service: SearchService) -> list[Hit]:
+async def search_three_times(service: SearchService) -> list[Hit]:
     return [hit for query in ("storm damage", "bread", "meeting") for hit in await service.search("run", query, 5)]
 
 
-async def test_the_command_answers_from_the_database_alone(
-    pool: PostgresPool, database_url: str, tmp_path: Path
-) -> None:
-    settings = Settings(tmp_path, database_url, TemporalSettings(""))  # no address: that of servers that do not run
+async def test_search_command_needs_only_the_database(pool: PostgresPool, database_url: str, tmp_path: Path) -> None:
+    settings = Settings(
+        tmp_path, database_url, TemporalSettings("")
+    )  # no address, as for embedded servers that do not run
     empty = await script(settings, "search", "roof")
     assert (empty.code, empty.stdout) == (2, "")
     assert "No run has read any document yet" in empty.stderr
@@ -205,10 +211,10 @@ async def test_the_command_answers_from_the_database_alone(
     first = done.json["results"][0]
     assert (first["document"], first["page"], first["offset"]) == ("letter.txt", None, 0)
     assert set(first) >= {"document", "page", "offset", "snippet", "score"}
-    said = await script(settings, "search", "insurance", "--workflow-id", "run")
-    assert said.stdout.splitlines()[0].strip() == "1  minutes.pdf, page 2, at 84"
-    unknown = await script(settings, "search", "roof", "--workflow-id", "nobody")
+    answer = await script(settings, "search", "insurance", "--workflow-id", "run")
+    assert answer.stdout.splitlines()[0].strip() == "1  minutes.pdf, page 2, at 84"
+    unknown = await script(settings, "search", "roof", "--workflow-id", "unknown")
     assert (unknown.code, unknown.stdout) == (2, "")
-    assert "No run with the workflow id 'nobody'" in unknown.stderr
+    assert "No run with the workflow id 'unknown'" in unknown.stderr
     for nonsense in (["search", ""], ["search"], ["search", "x", "--limit", "0"]):
         assert (await script(settings, *nonsense)).code == 2

@@ -37,13 +37,14 @@ def worker_for(client: Client, world: World, task_queue: str, *, cached: bool = 
     )
 
 
-async def scheduled_batches(run: Handle) -> int:
-    """Return how many batches the workflow has handed out by the end of one more workflow task, as its history says.
-
-    The update changes nothing; whatever the workflow wants to hand out, it does in the task that carries the update.
-    """
+async def pass_workflow_task(run: Handle) -> None:
+    """Wait for a workflow task in which the workflow sees every request made before; its update changes nothing."""
     concurrency = (await run.query(DocumentPipeline.progress)).concurrency
     await run.execute_update(DocumentPipeline.set_concurrency, concurrency)
+
+
+async def scheduled_batches(run: Handle) -> int:
+    """Return how many batches the workflow has handed out so far, as its history says."""
     events = (await run.fetch_history()).events
     scheduled = (event.activity_task_scheduled_event_attributes.activity_type.name for event in events)
     return sum(name == "process_batch" for name in scheduled)

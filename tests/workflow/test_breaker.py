@@ -6,7 +6,7 @@ import pytest
 
 from tests.replay.test_replay import replayer
 from tests.workflow.chains import check_chain
-from tests.workflow.conftest import Begin, Handle, scheduled_batches
+from tests.workflow.conftest import Begin, Handle, pass_workflow_task, scheduled_batches
 from tests.workflow.test_waiting import until_waiting
 from tests.workflow.world import World, until
 from workflows.document_pipeline import DocumentPipeline
@@ -48,6 +48,7 @@ async def test_unhealthy_service_pauses_the_run_until_it_is_healthy(begin: Begin
     handed_out = await scheduled_batches(run)
     assert handed_out == len(world.done) < 60
     await until_captured(world, 2)
+    await pass_workflow_task(run)
     assert await scheduled_batches(run) == handed_out
     world.unwell.clear()
     world.delay = lambda: 0.0
@@ -108,6 +109,7 @@ async def test_closing_the_breaker_keeps_a_users_pause(begin: Begin) -> None:
     await until_waiting(run, waiting=False)
     progress = await run.query(DocumentPipeline.progress)
     assert (progress.workflow_status, progress.waiting_for) == ("paused", None)
+    await pass_workflow_task(run)
     assert await scheduled_batches(run) == handed_out
     world.delay = lambda: 0.0
     await run.execute_update(DocumentPipeline.unpause)
@@ -124,6 +126,7 @@ async def test_users_unpause_does_not_close_the_breaker(begin: Begin) -> None:
     handed_out = await scheduled_batches(run)
     assert handed_out == len(world.done)
     await until_captured(world, 1)
+    await pass_workflow_task(run)
     assert await scheduled_batches(run) == handed_out
     world.unwell.clear()
     world.delay = lambda: 0.0

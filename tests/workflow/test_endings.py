@@ -7,7 +7,7 @@ from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError, W
 from temporalio.exceptions import ApplicationError, CancelledError
 
 from tests.workflow.chains import check_chain
-from tests.workflow.conftest import Begin, Handle
+from tests.workflow.conftest import Begin, Handle, pass_workflow_task, scheduled_batches
 from tests.workflow.world import SECONDS, World, until
 from workflows.document_pipeline import DocumentPipeline
 from workflows.messages import AddDocuments
@@ -43,13 +43,13 @@ async def test_run_cancelled_in_any_phase_records_one_cancelled_checkpoint(
     run = await begin(world, concurrency=40 if held == "name_documents" else 2)
     await world.until_held(held)
     await run.cancel()
-    await asyncio.sleep(0.3)
-    dispatched = len(world.requests_of("process_batch"))
+    await pass_workflow_task(run)
+    dispatched = await scheduled_batches(run)
     world.release()
     assert isinstance(await outcome(run), CancelledError)
     chain = check_chain(world, run.id, status="cancelled")
     assert [checkpoint.workflow_status for checkpoint in chain].count("cancelled") == 1
-    assert len(world.requests_of("process_batch")) == dispatched, "nothing more is handed out"
+    assert await scheduled_batches(run) == dispatched, "nothing more is handed out"
     data = chain[-1].state_data
     assert chain[-1].processed_documents + data.documents_cancelled == (data.documents_total or 0)
 
@@ -64,7 +64,7 @@ async def test_cancellation_during_the_last_checkpoint_has_no_effect(begin: Begi
         world.release("build_analytics")
         await world.until_held(held)
         await run.cancel()
-        await asyncio.sleep(0.2)
+        await pass_workflow_task(run)
         world.release()
         assert await outcome(run) is None
         check_chain(world, run.id, status="completed")
@@ -102,7 +102,7 @@ async def test_addition_in_flight_at_a_cancellation_gets_an_answer(begin: Begin)
     )
     await world.until_held("add_documents")
     await run.cancel()
-    await asyncio.sleep(0.2)
+    await pass_workflow_task(run)
     with pytest.raises(WorkflowUpdateFailedError):
         await run.execute_update(DocumentPipeline.add_documents, AddDocuments(sources=["c.txt"]))
     world.release()

@@ -1,7 +1,7 @@
 """Read what an audit compares: one snapshot of the database, so that no difference comes from a race.
 
-Every check of documents and outputs is one statement of `sql/audit.sql`. It names the first few differences and counts
-them all: a run of a million documents is audited in the memory of a small one.
+Every check of documents and outputs is one statement of `sql/audit.sql`. Each check names its first few differences and
+counts all of them, so the audit of a million documents needs no more memory than the audit of ten.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence

@@ -20,7 +20,7 @@ from perdure.stores.postgres.statements import load_statements
 RESOLVER = ("perdure.services.identity.child", "the identity resolver")
 """The module of the child process, and its name in messages."""
 WHOLE_RUN_SECONDS = 3600.0
-"""The time limit of a statement over a whole run. A shorter limit would make it begin again, for ever."""
+"""The time limit of a statement over a whole run. With a shorter limit a large run would repeat it for ever."""
 _KEEP_ALIVE_SECONDS = STOPPED_SECONDS / 3
 
 IDENTITIES_SQL = load_statements("identities.sql")
@@ -116,7 +116,7 @@ async def _join_names_of_kind(conn: Connection, workflow_id: str, resolver: Subp
 
 
 async def keep_alive(conn: Connection, answer: Awaitable[Answer]) -> Answer:
-    """Wait for a child process, and send the server a statement from time to time: it would end an idle transaction."""
+    """Wait for a child process, and send statements meanwhile, because the server ends an idle transaction."""
     waiting = asyncio.ensure_future(answer)
     try:
         while not (await asyncio.wait({waiting}, timeout=_KEEP_ALIVE_SECONDS))[0]:

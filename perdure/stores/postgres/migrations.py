@@ -2,8 +2,8 @@
 
 `python -m perdure.stores.postgres.migrations DSN` applies them to the database of this address.
 
-A database records the checksum of every file that was applied to it, comments included, and the program refuses a file
-that was changed since. So a released file stays as it is, byte for byte.
+A database records the checksum of every applied file, comments included. The program refuses a database whose record
+differs from the file, so a released file stays as it is, byte for byte.
 """
 
 import asyncio

@@ -51,7 +51,7 @@ async def rebuild_chain(
             "SELECT coalesce(max(sequence), 0) FROM workflow_checkpoints WHERE workflow_id = $1", workflow_id
         )
         if last != last_seen:
-            raise CheckpointGap(f"The run {workflow_id} has written checkpoint {last} meanwhile.")
+            raise CheckpointGap(f"The run {workflow_id} has written checkpoint {last} since the audit.")
         try:
             await conn.execute(f"SET LOCAL ROLE {ROLE}")
         except asyncpg.InsufficientPrivilegeError as error:

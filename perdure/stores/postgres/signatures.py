@@ -1,7 +1,7 @@
-"""Make and read signatures: one bit for each dimension of a chunk's vector, to find near chunks without the vectors.
+"""Make and read signatures: one bit for each dimension of a chunk's vector, to find near chunks without vectors.
 
-The search takes the chunks whose signatures differ from the query's in the fewest bits. For those it makes a better
-estimate: the sum of the query's components, each with the sign that the chunk's vector has there. It reads the
+A search takes the chunks whose signatures differ from the query's in the fewest bits. For those it makes a better
+estimate: the sum of the query's components, each with the sign of the chunk's component. The search reads the
 signatures of all chunks of a run, in blocks, so the result depends on the run's vectors alone. The measurements are in
 docs/decisions/0012.
 """

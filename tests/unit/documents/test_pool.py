@@ -1,5 +1,6 @@
 """The document pool shares its models with its children, and loads no library into the worker."""
 
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ import psutil
 
 from perdure.documents.discovery import discover
 from perdure.documents.limits import Limits
-from perdure.documents.pool import open_document_pool
+from perdure.documents.pool import document_job, open_document_pool
 
 ROOT = Path(__file__).resolve().parents[3]
 HEAVY = ("spacy", "wordllama", "kreuzberg", "pypdfium2", "pikepdf", "semchunk", "selectolax", "charset_normalizer")
@@ -27,6 +28,19 @@ def test_worker_of_a_pool_loads_no_parser_library() -> None:
 
 def test_zygote_can_be_started_before_anything_else_is_loaded() -> None:
     assert loaded_by("perdure.sandbox.fork_server, perdure.documents.warm_up", EARLY) == "[]"
+
+
+def test_children_find_the_code_of_their_requests_loaded() -> None:
+    """A module that only the request names would be loaded again by every child."""
+    program = (
+        "import pickle, sys; from perdure.documents.warm_up import warm_up; warm_up(); loaded = set(sys.modules)\n"
+        "request = bytes.fromhex(sys.argv[1]); pickle.loads(request); print(sorted(set(sys.modules) - loaded))"
+    )
+    job = document_job(Limits())
+    request = pickle.dumps((job.parser, job.codec, Limits())).hex()
+    command = [sys.executable, "-c", program, request]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 async def test_children_share_the_memory_of_the_models(tmp_path: Path) -> None:

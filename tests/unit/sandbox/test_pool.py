@@ -23,8 +23,9 @@ from perdure.errors import (
     ParserTimedOut,
 )
 from perdure.sandbox.forked_child import Child
+from perdure.sandbox.job import Outcome
 from perdure.sandbox.limits import ProcessLimits
-from perdure.sandbox.pool import IsolatedPool, Outcome
+from perdure.sandbox.pool import IsolatedPool
 from tests.unit.sandbox.hostile_parsers import misbehave
 from tests.unit.sandbox.jobs import LOAD_SLOWLY, SKIP_CONFINEMENT, text_job
 

@@ -14,9 +14,9 @@ FROM runs r JOIN documents d USING (workflow_id)
 WHERE workflow_id = :workflow_id GROUP BY r.epoch
 
 -- name: enqueue_unfinished
--- Gives the documents of earlier epochs that have no result an ordinal in this epoch. With :quarantined it takes every
--- quarantined document too, without it only those whose version has changed. Without :unfinished it takes no pending
--- and no cancelled document.
+-- Gives the documents of earlier epochs that have no result an ordinal in this epoch. With :quarantined the statement
+-- also queues every quarantined document; without it, only quarantined documents whose version has changed. Without
+-- :unfinished the statement queues no pending and no cancelled document.
 WITH base AS (
     SELECT coalesce(max(ordinal) + 1, 0) AS ordinal FROM documents WHERE workflow_id = :workflow_id AND epoch = :epoch
 ), todo AS (
@@ -33,8 +33,8 @@ SET epoch = :epoch, ordinal = todo.ordinal, status = 'pending', dispatch = 0, at
 FROM todo WHERE d.workflow_id = :workflow_id AND d.position = todo.position
 
 -- name: enqueue_added
--- Does the same as enqueue_unfinished for a few new documents in a long manifest: it finds them by the indexes of
--- documents without a result. It adds the sizes of what it queued to the count of the epoch.
+-- Does the same as enqueue_unfinished for a few new documents in a long manifest. The statement finds them by the
+-- indexes of documents without a result, and adds their sizes to the count of the epoch.
 WITH base AS (
     SELECT coalesce(max(ordinal) + 1, 0) AS ordinal FROM documents WHERE workflow_id = :workflow_id AND epoch = :epoch
 ), added AS (

@@ -24,9 +24,9 @@ WHERE EXISTS (SELECT FROM chunks c WHERE c.workflow_id = r.workflow_id)
 ORDER BY updated_at DESC, workflow_id LIMIT 1
 
 -- name: use_indexes
--- Keeps the planner from reading all chunks. With a LIMIT the planner expects to meet matches early and reads the chunks
--- in their order. It reads all of them when words that are common are rare together. The index of words needs some
--- milliseconds.
+-- Keeps the planner from reading all chunks. With a LIMIT the planner expects to meet matches early and reads the
+-- chunks in their order. The server then reads all chunks when words that are common are rare together. The index of
+-- words needs some milliseconds.
 SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = off
 
 -- name: find_by_terms
