@@ -67,7 +67,7 @@ async def find_execution(client: Client, workflow_id: str) -> WorkflowExecution 
         raise
 
 
-async def report(settings: Settings, client: Client, stores: Stores, workflow_id: str) -> RunReport:
+async def read_report(settings: Settings, client: Client, stores: Stores, workflow_id: str) -> RunReport:
     """How this run stands now.
 
     Raises:

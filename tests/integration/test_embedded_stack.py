@@ -226,7 +226,7 @@ async def test_a_record_of_dead_or_foreign_processes_deceives_nobody(stack: Embe
         server["process"] = {"pid": os.getpid(), "started": "another boot/1"}
     path.write_text(json.dumps(record))
 
-    with pytest.raises(EmbeddedServersNotRunning, match="start them with: .* up"):
+    with pytest.raises(EmbeddedServersNotRunning, match=r"start them with: .* up"):
         read_settings({"PERDURE_DATA_DIR": str(stack.data_dir)})
     await stack.down()  # this very process is named in it, and lives on
     path.write_text(json.dumps(record))

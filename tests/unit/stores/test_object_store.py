@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orchestration.settings import Settings
+from orchestration.embedded.configured import read_settings
 from orchestration.stores import open_stores
 from perdure.checkpoint import Auditable, Prunable, WorkflowCheckpoint
 from perdure.errors import CheckpointConflict, CheckpointGap, DependencyUnavailable, InvalidConfiguration, StaleWriter
@@ -279,10 +279,10 @@ def test_the_variable_reaches_the_stores_and_the_processes_that_are_started(tmp_
         "TEMPORAL_ADDRESS": "host:7233",
         "PERDURE_CHECKPOINT_URL": "s3://papers/team/",
     }
-    settings = Settings.from_environment(environment)
+    settings = read_settings(environment)
     assert settings.environment()["PERDURE_CHECKPOINT_URL"] == "s3://papers/team"
     assert [store.name for store in open_stores(settings).checkpoints] == ["Postgres", "files", "bucket"]
     with pytest.raises(InvalidConfiguration, match="PERDURE_CHECKPOINT_URL"):
-        Settings.from_environment({**environment, "PERDURE_CHECKPOINT_URL": "papers"})
-    without = Settings.from_environment({**environment, "PERDURE_CHECKPOINT_URL": ""})
+        read_settings({**environment, "PERDURE_CHECKPOINT_URL": "papers"})
+    without = read_settings({**environment, "PERDURE_CHECKPOINT_URL": ""})
     assert [store.name for store in open_stores(without).followers] == ["files"]
