@@ -75,7 +75,7 @@ async def resume(
         return before
     if losses:
         how = execution.status.name.lower() if execution and execution.status else "unknown"
-        say(f"Temporal says of '{workflow_id}': {how}. A new run goes on under the same id.")
+        say(f"Temporal reports '{workflow_id}' as {how}. A new run continues under the same id.")
     _say_from_where(before, checkpoint, say, anew=losses is not None and losses.database_is_empty)
     if losses:
         await _start_again(connected, workflow_id, execution, losses, keep_open=keep_open, say=say)
@@ -118,11 +118,11 @@ async def _join(connected: Connected, workflow_id: str, say: Say) -> None:
 
 
 async def _let_it_end(connected: Connected, before: RunReport, *, keep_open: bool, say: Say) -> None:
-    """Lift what keeps a running run from its end; that it ended in the meantime is as good."""
+    """Continue a paused run and close an open one; a run that has ended in the meantime needs neither."""
     with suppress(WorkflowNotRunning):
         if before.workflow_status == "paused":
             await send_update(connected, before.workflow_id, Progress, DocumentPipeline.unpause)
-            say("It was paused, and goes on.")
+            say("The run was paused, and continues.")
         if not keep_open:
             await send_update(connected, before.workflow_id, Progress, DocumentPipeline.close)
 
@@ -138,12 +138,12 @@ async def _start_again(
 ) -> None:
     pipeline = await _pipeline_to_resume(connected, workflow_id, execution, losses.latest, keep_open=keep_open)
     pipeline.recovered = losses.sentence or None
-    if losses.documents:  # what was lost may be of sources that were added later
+    if losses.documents:  # the lost results may be of sources that were added later
         pipeline.sources = list(dict.fromkeys([*pipeline.sources, *losses.added_sources]))
     try:
         await start_workflow(connected, workflow_id, pipeline)
     except WorkflowAlreadyRunning:
-        say(f"Somebody else has resumed '{workflow_id}' just now: following that run.")
+        say(f"Another process has just resumed '{workflow_id}': following that run.")
     if await connected.worker.ensure():
         say("No worker was alive: started one.")
 
@@ -151,7 +151,7 @@ async def _start_again(
 async def _fork(
     connected: Connected, workflow_id: str, checkpoint_id: str, say: Say, on_report: Callable[[RunReport], None]
 ) -> RunReport:
-    """Go back to an older checkpoint: under a new id, since a run itself only ever goes on."""
+    """Start a fork from an older checkpoint and follow it; a run itself only goes forward."""
     forked = await fork(connected, checkpoint_id, origin=workflow_id, say=say)
     if await connected.worker.ensure():
         say("No worker was alive: started one.")
@@ -168,7 +168,7 @@ async def _pipeline_to_resume(
     *,
     keep_open: bool,
 ) -> PipelineInput:
-    """The input of the run that goes on: from the checkpoint, else from history, else from the manifest."""
+    """Return the input of the new run: from the checkpoint, else from history, else from the manifest."""
     if checkpoint:
         sources = checkpoint.state_data.sources
         options = PipelineOptions.model_validate(checkpoint.state_data.options)
@@ -189,13 +189,13 @@ async def _pipeline_to_resume(
 
 
 async def _compare_services(connected: Connected, workflow_id: str, checkpoint: WorkflowCheckpoint, say: Say) -> None:
-    now = await build_services(connected.settings, connected.stores.pool).capture(workflow_id)
-    for name, then in sorted(checkpoint.service_states.items()):
-        state = now.get(name)
+    current = await build_services(connected.settings, connected.stores.pool).capture(workflow_id)
+    for name, recorded in sorted(checkpoint.service_states.items()):
+        state = current.get(name)
         if state is None:
-            say(f"Service state restored: {name} was {then.status}; it is not configured any more.")
-        elif state.status == then.status:
-            say(f"Service state restored: {name} was {then.status}, and is.")
+            say(f"Service state restored: {name} was {recorded.status}; it is not configured any more.")
+        elif state.status == recorded.status:
+            say(f"Service state restored: {name} was {recorded.status}, and still is.")
         else:
             because = f": {state.metadata['why']}" if "why" in state.metadata else ""
-            say(f"Service state restored: {name} was {then.status}, now it is {state.status}{because}")
+            say(f"Service state restored: {name} was {recorded.status}, now it is {state.status}{because}")

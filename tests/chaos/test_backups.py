@@ -66,7 +66,7 @@ async def test_a_dump_of_a_run_that_goes_on_is_restored_elsewhere_and_brought_to
             await elsewhere.up()
             await follow(restore_it, tmp_path)
             said = await follow(resume_and_verify, tmp_path, run.id, PERDURE_DATA_DIR=str(elsewhere.data_dir))
-            assert f"Temporal says of '{run.id}': unknown. A new run goes on under the same id." in said
+            assert f"Temporal reports '{run.id}' as unknown. A new run continues under the same id." in said
             assert f"Resuming from document {len(kept) + 1} of 10." in said
             assert "Nothing differs." in said
             restored = read_settings({"PERDURE_DATA_DIR": str(elsewhere.data_dir)})

@@ -83,7 +83,7 @@ def test_run_survives_kill_9_of_its_command(line: CommandLine, slow_documents: s
     done = before["documents"]["processed"]
     assert before["latest_checkpoint"]["checkpoint_id"] in resumed.stderr
     assert f"Resuming from document {done + 1} of {DOCUMENTS}" in resumed.stderr
-    assert "IdentityService was healthy, and is." in resumed.stderr
+    assert "IdentityService was healthy, and still is." in resumed.stderr
     assert all(re.match(r"\d\d:\d\d:\d\d ", said) for said in resumed.stderr.splitlines())
     assert_whole(line, "kill-9")
 

@@ -132,7 +132,7 @@ async def test_process_document_returns_how_each_document_ended(
 ) -> None:
     start_worker(settings)
     await orchestrator.start([], workflow_id=workflow_id, options=PipelineOptions(open=True))
-    good = sorted(papers.iterdir())[0]
+    good = min(papers.iterdir())
     broken = tmp_path / "broken.pdf"
     broken.write_bytes(b"%PDF-1.7 and nothing else")
     archive = tmp_path / "archive.zip"
