@@ -1,10 +1,11 @@
-# The worker, and the scripts that talk to it. Two stages: pip and its cache stay behind in the first.
+# The worker and the command line. Two stages: pip and its cache stay behind in the first.
 
 FROM python:3.12.13-slim-bookworm AS packages
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /opt/venv
 COPY requirements.lock /tmp/requirements.lock
-# Every package is pinned with its hash; one that is not in the lock cannot come in.
+# The lock names each package that the program needs, with its hash. pip refuses every other one, such as those of the
+# tests, which stand in requirements-dev.lock.
 RUN /opt/venv/bin/pip install --require-hashes --requirement /tmp/requirements.lock
 
 FROM python:3.12.13-slim-bookworm
@@ -27,8 +28,8 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PERDURE_DATA_DIR=/data
 USER 10001:10001
-# The worker stops gracefully on SIGTERM. Run it under an init (`init: true`, `docker run --init`): its parsers are
-# processes of their own, and somebody has to collect those that are killed.
+# The worker stops gracefully on SIGTERM. Run it under an init (`init: true`, `docker run --init`): the worker's parsers
+# are processes of their own, and the init reaps those that were killed.
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=15s --timeout=5s --start-period=30s --retries=3 CMD ["python", "ops/worker_health.py"]
 CMD ["python", "worker.py", "--supervise"]

@@ -5,7 +5,8 @@ from contextlib import contextmanager
 
 import typer
 
-from commands.options import AsJson, WorkflowId
+from commands.chosen_run import named_or_latest, run_command
+from commands.options import AsJson, RunToRead, WorkflowId
 from commands.output import answers, print_json, say, words
 from orchestration.audit import Verification, rebuild_mirror
 from orchestration.audit import verify as verify_run
@@ -17,7 +18,7 @@ app = typer.Typer()
 
 
 @app.command()
-def verify(*, workflow_id: WorkflowId, as_json: AsJson = False) -> None:
+def verify(*, workflow_id: RunToRead = None, as_json: AsJson = False) -> None:
     """Compare a run's history, checkpoint stores, documents and outputs; exit code 0 only if nothing differs.
 
     The command also works on a running run. It prints each difference as a sentence. Exit code 1: something differs;
@@ -25,10 +26,10 @@ def verify(*, workflow_id: WorkflowId, as_json: AsJson = False) -> None:
     """
 
     async def main() -> int:
-        checked_workflow_id(workflow_id)
         async with PipelineOrchestrator(own_worker=False) as reader:
+            run = await named_or_latest(reader, workflow_id)
             with _steps() as step:
-                verification = await verify_run(reader.client, reader.stores, workflow_id, step)
+                verification = await verify_run(reader.client, reader.stores, run, step)
         for note in verification.notes:
             say(f"Note: {note}")
         if as_json:
@@ -37,7 +38,7 @@ def verify(*, workflow_id: WorkflowId, as_json: AsJson = False) -> None:
             _print(verification)
         return 0 if verification.ok else 1
 
-    run_main(main)
+    run_command(main)
 
 
 @app.command("rebuild-mirror")

@@ -21,7 +21,7 @@ from orchestration.process_exit import run_main
 from orchestration.worker.process import WorkerProcess
 from perdure.documents.discovery import check_source
 from perdure.errors import RefusedCommand
-from perdure.stores.postgres.commits import Commit, commits
+from perdure.stores.postgres.commits import Commit, list_commits
 from workflows.announcements import DOCUMENTS_PROCESSED, DOCUMENTS_TOTAL, PIPELINE_STATUS
 
 KILL_AFTER_SHARE = 4
@@ -90,12 +90,12 @@ async def _kill_and_recover(
     orchestrator.worker = await WorkerProcess.start(orchestrator.settings)
     say_when(f"Started another worker, process {orchestrator.worker.pid}.")
     done = _count_done(before)
-    while _count_done(await commits(orchestrator.stores.pool, workflow_id)) == done:  # noqa: ASYNC110 - remote state
+    while _count_done(await list_commits(orchestrator.stores.pool, workflow_id)) == done:  # noqa: ASYNC110 - remote state
         await asyncio.sleep(LOOK_EVERY_SECONDS)
     seconds = asyncio.get_running_loop().time() - began
     say_when(f"The next document was committed {seconds:.1f} s after the start of the other worker.")
     await _follow(orchestrator, workflow_id)
-    return before, await commits(orchestrator.stores.pool, workflow_id)
+    return before, await list_commits(orchestrator.stores.pool, workflow_id)
 
 
 async def _kill_with_work_in_hand(
@@ -109,12 +109,12 @@ async def _kill_with_work_in_hand(
         RefusedCommand: the run ended before that.
     """
     while True:
-        documents = await commits(orchestrator.stores.pool, workflow_id)
+        documents = await list_commits(orchestrator.stores.pool, workflow_id)
         enough = _count_done(documents) >= max(1, len(documents) // KILL_AFTER_SHARE)
         if enough and any(document.in_flight for document in documents):
             os.kill(worker.pid, signal.SIGSTOP)
             await asyncio.sleep(SETTLE_SECONDS)
-            stopped = await commits(orchestrator.stores.pool, workflow_id)
+            stopped = await list_commits(orchestrator.stores.pool, workflow_id)
             if any(document.in_flight for document in stopped):
                 worker.kill()
                 return stopped
@@ -129,7 +129,7 @@ async def _print_without_worker(orchestrator: PipelineOrchestrator, workflow_id:
     report = await orchestrator.status(workflow_id)
     execution = await orchestrator.client.get_workflow_handle(workflow_id).describe()
     shown = execution.typed_search_attributes
-    current = await commits(orchestrator.stores.pool, workflow_id)
+    current = await list_commits(orchestrator.stores.pool, workflow_id)
     documents, mark = report.documents, report.latest_checkpoint
     temporal = execution.status.name.lower() if execution.status else "unknown"
     listed = f"{shown.get(PIPELINE_STATUS)}, {shown.get(DOCUMENTS_PROCESSED)} of {shown.get(DOCUMENTS_TOTAL)}"

@@ -3,7 +3,7 @@
 from commands.output import answers, print_line, print_table, readable
 from orchestration.client.orchestrator import PipelineOrchestrator
 from perdure.stores.postgres.commits import Commit
-from perdure.stores.postgres.comparison import fingerprints
+from perdure.stores.postgres.comparison import read_fingerprints
 
 TIME = "%H:%M:%S.%f"
 _GOOD_ENDS = ("completed", "completed_with_failures")
@@ -28,7 +28,7 @@ async def print_proof(
     """
     _print_timeline(before, after)
     pool = orchestrator.stores.pool
-    killed_prints, other_prints = await fingerprints(pool, workflow_id), await fingerprints(pool, undisturbed)
+    killed_prints, other_prints = await read_fingerprints(pool, workflow_id), await read_fingerprints(pool, undisturbed)
     different = [kind for kind in killed_prints if killed_prints[kind] != other_prints[kind]]
     sequences = [checkpoint.sequence for checkpoint in await orchestrator.list_checkpoints(workflow_id)]
     end = (await orchestrator.status(workflow_id)).workflow_status

@@ -5,6 +5,7 @@ rich leaves colours out when the environment variable NO_COLOR is set (https://n
 
 import json
 import logging
+import platform
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -16,6 +17,10 @@ from rich.console import Console
 from rich.table import Table
 
 from orchestration.client.run_status import RunReport
+from orchestration.settings import data_dir_from
+from perdure import __version__
+
+log = logging.getLogger("perdure.commands")
 
 COMPLETED = "completed"
 PIPED_WIDTH = 10_000
@@ -44,6 +49,8 @@ def be_verbose() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
     logging.getLogger("perdure").setLevel(logging.DEBUG)
     logging.getLogger("temporalio").setLevel(logging.WARNING)
+    python = platform.python_version()
+    log.debug("perdure %s on Python %s, data folder %s", __version__, python, data_dir_from())
 
 
 def say(sentence: str) -> None:

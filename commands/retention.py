@@ -19,6 +19,9 @@ from perdure.errors import RefusedCommand
 _AGE = re.compile(r"(\d{1,6})([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
+MAX_KEEP = 2_147_483_647
+"""The largest integer of Postgres, which counts them."""
+
 app = typer.Typer()
 
 
@@ -34,7 +37,8 @@ def prune(
         typer.Option("--older-than", metavar="AGE", help="Delete only checkpoints older than this: 30d, 12h, 45m."),
     ] = None,
     keep: Annotated[
-        int | None, typer.Option("--keep", min=1, metavar="N", help="Keep the newest N checkpoints of each run.")
+        int | None,
+        typer.Option("--keep", min=1, max=MAX_KEEP, metavar="N", help="Keep the newest N checkpoints of each run."),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be deleted, and delete nothing.")] = False,
     as_json: AsJson = False,

@@ -15,7 +15,7 @@ from orchestration.settings import Settings
 from perdure.errors import DependencyUnavailable
 from perdure.manifest import Changes, Failure
 from perdure.stores.files.json_file import PersistentCheckpointStore
-from perdure.stores.postgres.summary import run_summary
+from perdure.stores.postgres.summary import summarise_run
 from workflows.announcements import PIPELINE_STATUS
 from workflows.messages import WORKFLOW_TYPE
 
@@ -47,7 +47,7 @@ async def print_summary(orchestrator: PipelineOrchestrator, ended: RunReport, *,
         changes = await orchestrator.stores.manifest.changes(ended.workflow_id)
         if changes and (sentence := describe_changes(changes)):
             _print_fact("Changes", sentence)
-        figures = await run_summary(orchestrator.stores.pool, ended.workflow_id, top=NAMES)
+        figures = await summarise_run(orchestrator.stores.pool, ended.workflow_id, top=NAMES)
         names = f": {', '.join(name for name, _, _ in figures.top)} …" if figures.top else ""
         _print_fact("Entities", f"{figures.identities} in {figures.mentions} mentions{names}")
         _print_fact("Outputs", f"{figures.chunks} chunks with embeddings, {figures.edges} edges in the graph")

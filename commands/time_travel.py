@@ -12,7 +12,7 @@ from commands.servers import ensure_servers, prepared_settings
 from orchestration.client.orchestrator import PipelineOrchestrator
 from orchestration.client.workflow_ids import checked_workflow_id
 from perdure.errors import UnknownWorkflow
-from perdure.stores.postgres.differences import Difference, KindOfDifferences, differences
+from perdure.stores.postgres.differences import Difference, KindOfDifferences, compare_runs
 
 SHOWN_OF_A_KIND = 20
 
@@ -73,7 +73,7 @@ async def _diff(run_a: str, run_b: str, *, as_json: bool) -> int:
                 raise UnknownWorkflow(f"The database has nothing of the run '{workflow_id}' to compare.")
             if report.running:
                 say(f"Note: the run '{workflow_id}' is still in progress.")
-        kinds = await differences(reader.stores.pool, run_a, run_b, SHOWN_OF_A_KIND)
+        kinds = await compare_runs(reader.stores.pool, run_a, run_b, SHOWN_OF_A_KIND)
     if as_json:
         print_json({"identical": not kinds, "differences": _as_json(kinds, run_a, run_b)})
     else:

@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from orchestration.program.launch import main
+
 app = typer.Typer()
 
 
@@ -20,8 +22,6 @@ def worker(
 
     The worker takes work from the task queue of the Temporal server that the environment names, or of this data folder.
     """
-    from orchestration.program.launch import main  # noqa: PLC0415 - loads every library of a worker
-
     options = ["--supervise"] if supervise else []
     if exit_with_parent is not None:
         options += ["--exit-with-parent", str(exit_with_parent)]

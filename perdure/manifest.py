@@ -1,4 +1,4 @@
-"""The manifest of a run: the ordered list of its documents, the lease of each, and the result of each.
+"""The manifest of a run: its documents in order, with the lease and the result of each.
 
 A run is named by its workflow id. `epoch` is the fencing token of the Temporal run that writes. `Lease` names the
 dispatch and attempt to which a document was handed out. `position` numbers the documents of a manifest from 0 and never
@@ -17,7 +17,10 @@ from perdure.errors import DocumentError
 
 @dataclass(frozen=True, slots=True, order=True)
 class Lease:
-    """The right to commit a document. A later lease, compared in this order of fields, replaces an earlier one."""
+    """The right to commit a document; a later lease replaces an earlier one.
+
+    Leases are compared field by field in this order.
+    """
 
     epoch: int
     dispatch: int
@@ -41,7 +44,7 @@ class ManifestEntry:
 
 
 class ManifestTotals(BaseModel):
-    """Counts of documents over a whole manifest; also the form in which activities send these counts.
+    """Counts of documents over a whole manifest; activities send them in this form.
 
     A count that is not given is 0.
     """
@@ -64,7 +67,7 @@ class ManifestTotals(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Counts of what the latest start of a run found, compared with the documents that the run had before."""
+    """Counts of the documents that the latest start of a run found, by what has changed."""
 
     added: int
     changed: int
@@ -106,7 +109,7 @@ class ManifestStore(Protocol):
     """
 
     async def claim(self, workflow_id: str, first_run_id: str, *, at_least: int, replaces: int | None = None) -> int:
-        """Return the epoch of this Temporal run: a new one at its first claim, the same one at every later claim.
+        """Return the epoch of this Temporal run: a new one at its first claim, later the same one.
 
         Args:
             workflow_id: the run.
@@ -120,7 +123,9 @@ class ManifestStore(Protocol):
         ...
 
     async def record(self, workflow_id: str, epoch: int, documents: Sequence[DiscoveredDocument]) -> None:
-        """Add one page of discovered documents after those recorded before; compare URIs that are known already.
+        """Add one page of discovered documents after those recorded before.
+
+        A document whose URI the manifest has already is compared with its row.
 
         A finished document whose version differs becomes a candidate of `changed_candidates`.
         """
@@ -129,7 +134,7 @@ class ManifestStore(Protocol):
     async def changed_candidates(
         self, workflow_id: str, epoch: int, after: int, limit: int
     ) -> Sequence[tuple[int, str, str]]:
-        """Return (position, uri, sha256) of processed documents whose version differs from the one that was read.
+        """Return (position, uri, sha256) of processed documents whose version has changed.
 
         Documents that this epoch has processed itself are left out: an ordinal of its queue is never used twice.
 
@@ -142,11 +147,14 @@ class ManifestStore(Protocol):
         ...
 
     async def settle_candidate(self, workflow_id: str, epoch: int, position: int, *, changed: bool) -> None:
-        """Record whether the content of a candidate changed; a changed one loses its outputs and is pending again."""
+        """Record whether the content of a candidate changed.
+
+        A changed document loses its outputs and is pending again.
+        """
         ...
 
     async def refresh(self, workflow_id: str, epoch: int, sources: Sequence[str], limit: int) -> int:
-        """Bring at most `limit` results up to date with the sources; return how many, 0 when all are up to date.
+        """Bring at most `limit` results up to date with the sources; return how many.
 
         A document that this epoch did not find under its source loses its results and counts no more, unless the epoch
         found nothing at all under that source. A document that another version of the processing code has processed is
@@ -172,14 +180,14 @@ class ManifestStore(Protocol):
         ...
 
     async def enqueue_added(self, workflow_id: str, epoch: int) -> Added:
-        """Queue the documents that were added since this epoch began; a second call queues nothing more.
+        """Queue the documents that were added since this epoch began; a second call adds nothing.
 
         The cost grows with the number of added documents, and not with the length of the manifest.
         """
         ...
 
     async def lease_batch(self, workflow_id: str, lease: Lease, first: int, end: int) -> Sequence[ManifestEntry]:
-        """Lease the unfinished documents of the ordinals [first, end); return all documents of the range, in order."""
+        """Lease the unfinished documents of the ordinals [first, end); return the whole range."""
         ...
 
     async def commit(
@@ -214,7 +222,7 @@ class ManifestStore(Protocol):
         ...
 
     async def keep_parts(self, workflow_id: str, lease: Lease, position: int, parts: bytes) -> None:
-        """Store finished parts of a leased document, after those stored before; its result deletes them.
+        """Store finished parts of a leased document after earlier ones; its result deletes them.
 
         Raises:
             AlreadyCommitted: the document has a result already.
@@ -229,7 +237,7 @@ class ManifestStore(Protocol):
     async def close_run(
         self, workflow_id: str, epoch: int, status: str, *, expected_finished: int | None = None
     ) -> ManifestTotals:
-        """Record the final status of the run; with the status `cancelled`, pending documents become cancelled.
+        """Record the final status of the run; `cancelled` also cancels its pending documents.
 
         Args:
             workflow_id: the run.
@@ -247,7 +255,7 @@ class ManifestStore(Protocol):
         ...
 
     async def ordinals_of(self, workflow_id: str, epoch: int, uris: Sequence[str]) -> tuple[int, int]:
-        """Return the smallest range [first, end) of ordinals that holds these documents; (0, 0) if there is none."""
+        """Return the smallest range [first, end) of ordinals with these documents; (0, 0) if none."""
         ...
 
     async def sources(self, workflow_id: str) -> Sequence[str]:

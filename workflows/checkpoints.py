@@ -9,7 +9,7 @@ from perdure.checkpoint import (
     StateData,
     WorkflowCheckpoint,
     checkpoint_id,
-    sealed,
+    seal,
 )
 from workflows.messages import PipelineInput
 from workflows.state import PipelineState, Range
@@ -50,7 +50,7 @@ def next_checkpoint(
     if breaker:
         optional |= breaker
     options = pipeline.options.model_copy(update={"concurrency": state.concurrency, "open": not state.closed})
-    return sealed(
+    return seal(
         WorkflowCheckpoint(
             checkpoint_id=checkpoint_id(workflow_id, sequence),
             workflow_id=workflow_id,

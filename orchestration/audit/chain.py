@@ -23,7 +23,7 @@ class Chain:
     """The known digests by sequence."""
     contents: dict[int, WorkflowCheckpoint] = field(default_factory=dict)
     """The checkpoints by sequence of which history or a store has an intact copy."""
-    vouched_from: int = 1
+    confirmed_from: int = 1
     """From this sequence to the tip, each digest confirms the one before; earlier copies are taken as they are."""
     contradicted: set[int] = field(default_factory=set)
     """Sequences at which stores hold different intact checkpoints, and no digest decides which one is right."""
@@ -109,18 +109,18 @@ def _walk_back(
     for copies in stores:
         for checkpoint in copies:
             stored.setdefault(checkpoint.sequence, checkpoint)
-    chain.tip = chain.vouched_from = top.sequence
+    chain.tip = chain.confirmed_from = top.sequence
     digest = top.digest
-    vouched = True
+    confirmed_by_digest = True
     for sequence in range(top.sequence, 0, -1):
         copy = known.get(digest) if digest else recorded.get(sequence) or stored.get(sequence)
         if copy and copy.sequence == sequence:
             chain.add(copy)
         elif digest:
             chain.digests[sequence] = digest
-        vouched = vouched and bool(digest)
-        if vouched:
-            chain.vouched_from = sequence
+        confirmed_by_digest = confirmed_by_digest and bool(digest)
+        if confirmed_by_digest:
+            chain.confirmed_from = sequence
         digest = copy.previous_digest if copy else ""
 
 

@@ -17,7 +17,7 @@ from orchestration.stores import Stores
 from perdure.checkpoint import Auditable, WorkflowCheckpoint
 from perdure.manifest import ManifestTotals
 from perdure.services.analytics import MAX_IDENTITIES_PER_DOCUMENT
-from perdure.stores.postgres.audit import Coverage, Offence, RunRow, Snapshot, snapshot
+from perdure.stores.postgres.audit import Coverage, Offence, RunRow, Snapshot, open_snapshot
 
 Say = Callable[[str], None]
 """Takes a few words on the current step."""
@@ -105,7 +105,7 @@ async def gather(client: Client, stores: Stores, workflow_id: str, say: Say, *, 
         say(f"reading the {store.name}")
         followers.append(await _read_follower(store, workflow_id))
     evidence = Evidence(workflow_id, before, followers, before)
-    async with snapshot(stores.pool, workflow_id) as database:
+    async with open_snapshot(stores.pool, workflow_id) as database:
         await _read_checkpoints(evidence, database, say)
         if documents:
             await _read_documents(evidence, database, say)

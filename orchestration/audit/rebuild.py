@@ -40,7 +40,7 @@ class Repair:
         done = [f"{number} {what}" for what, number in self._numbers() if number]
         kept = f"; the former content is kept in {self.kept_at}" if self.kept_at else ""
         name = f"{self.store[0].upper()}{self.store[1:]}"
-        return f"{name}: checkpoints {', '.join(done)}{kept}." if done or kept else f"{name} was whole already."
+        return f"{name}: checkpoints {', '.join(done)}{kept}." if done or kept else f"{name} needed no repair."
 
     def count(
         self, entries: Sequence[Entry], missing: Sequence[WorkflowCheckpoint], wrong: Sequence[int | None]

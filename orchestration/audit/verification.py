@@ -182,7 +182,7 @@ def _take_notes(verification: Verification, evidence: Evidence, chain: Chain, re
         notes.append(
             f"Temporal has forgotten {len(only_stored)} of {chain.tip} checkpoints, or never had them; the digest of "
             "the next one confirms each."
-            if chain.vouched_from <= min(only_stored)
+            if chain.confirmed_from <= min(only_stored)
             else f"Temporal has forgotten {len(only_stored)} of {chain.tip} checkpoints; they were checked against "
             "each other."
         )

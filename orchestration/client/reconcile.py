@@ -15,7 +15,7 @@ from temporalio.service import RPCError
 from orchestration.client.history import HistoryRun, WorkflowHistory, read_history
 from orchestration.client.run_status import ENDED_IN_TEMPORAL, find_execution
 from orchestration.stores import Stores
-from perdure.checkpoint import WorkflowCheckpoint, compute_digest, sealed
+from perdure.checkpoint import WorkflowCheckpoint, compute_digest, seal
 from perdure.checkpoint.sync import sync
 from perdure.errors import DependencyUnavailable, RefusedWrite
 from perdure.stores.postgres.endings import EndedRun, Standing, record_ending
@@ -197,7 +197,7 @@ def make_ending(execution: WorkflowExecution, run: HistoryRun, standing: Standin
     )
     how = execution.status.name.lower().replace("_", " ") if execution.status else "ended"
     why = f"Temporal says that the run is {how}; it ended without recording it, so this was written afterwards."
-    return sealed(made.model_copy(update={"metadata": {**made.metadata, "recorded_by": RECONCILER, "why": why}}))
+    return seal(made.model_copy(update={"metadata": {**made.metadata, "recorded_by": RECONCILER, "why": why}}))
 
 
 def _since(standing: Standing) -> list[Range]:

@@ -11,7 +11,7 @@ from perdure.checkpoint.chain import (
     checkpoint_id,
     compute_digest,
     follows,
-    sealed,
+    seal,
     upgrade,
 )
 from perdure.checkpoint.model import CHECKPOINT_VERSION, MAX_DOCUMENTS, ServiceState, WorkflowCheckpoint
@@ -50,6 +50,6 @@ __all__ = [
     "checkpoint_id",
     "compute_digest",
     "follows",
-    "sealed",
+    "seal",
     "upgrade",
 ]

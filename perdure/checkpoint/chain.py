@@ -60,7 +60,7 @@ def canonical_json(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
-def sealed(checkpoint: WorkflowCheckpoint) -> WorkflowCheckpoint:
+def seal(checkpoint: WorkflowCheckpoint) -> WorkflowCheckpoint:
     """Return the same checkpoint with its digest filled in."""
     digest = compute_digest(checkpoint)
     return checkpoint.model_copy(update={"metadata": {**checkpoint.metadata, "digest": digest}})

@@ -45,7 +45,8 @@ class Zygote:
         try:
             with theirs:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", module, str(theirs.fileno()), str(os.getpid()), warm_up],
+                    # Without -P Python imports from the current folder first, which may hold documents of strangers.
+                    [sys.executable, "-P", "-m", module, str(theirs.fileno()), str(os.getpid()), warm_up],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     env={**filter_environment(os.environ), **_ENVIRONMENT, "PYTHONPATH": path},

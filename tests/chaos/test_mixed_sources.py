@@ -13,7 +13,7 @@ import pytest
 from obstore.store import S3Store
 
 from orchestration.client.orchestrator import PipelineOrchestrator
-from perdure.stores.postgres.differences import differences
+from perdure.stores.postgres.differences import compare_runs
 from tests.chaos.checker import check, committed
 from tests.chaos.papers import write_documents
 from tests.chaos.workers import ChaosWorker
@@ -93,7 +93,7 @@ async def test_a_run_over_every_kind_of_source_that_is_killed_ends_like_one_that
     calm = await orchestrator.wait("calm")
     assert (calm.documents.total, calm.documents.processed) == (MIXED, MIXED)
     await check(orchestrator, workflow_id, before=before)
-    assert await differences(orchestrator.stores.pool, workflow_id, "calm", limit=20) == []
+    assert await compare_runs(orchestrator.stores.pool, workflow_id, "calm", limit=20) == []
     verified = await script(orchestrator.settings, "verify", "--workflow-id", workflow_id)
     assert verified.code == 0, verified.stdout
     assert SECRET not in verified.stdout + last.log.read_text()

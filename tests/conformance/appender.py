@@ -1,7 +1,7 @@
 """A process that appends checkpoints and prints the sequence of each that it got acknowledged.
 
 usage: appender.py KIND WHERE WORKFLOW_ID COUNT
-It goes on after the latest checkpoint stored; another writer's checkpoint in the way is printed as "lost SEQUENCE".
+The process continues after the latest stored checkpoint. It prints "lost SEQUENCE" if another writer was first.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from tests.conformance.opened import opened
 
 
 async def main(kind: str, where: str, workflow_id: str, count: int) -> None:
+    """Append `count` times."""
     store, close = opened(kind, where)
     for _ in range(count):
         latest = await store.latest(workflow_id)
@@ -23,13 +24,14 @@ async def main(kind: str, where: str, workflow_id: str, count: int) -> None:
         try:
             await store.append(after)
         except (CheckpointConflict, CheckpointGap):
-            say("lost", after.sequence)
+            report("lost", after.sequence)
         else:
-            say("stored", after.sequence)
+            report("stored", after.sequence)
     await close()
 
 
-def say(outcome: str, sequence: int) -> None:
+def report(outcome: str, sequence: int) -> None:
+    """Print one line at once."""
     sys.stdout.write(f"{outcome} {sequence}\n")
     sys.stdout.flush()
 

@@ -1,4 +1,4 @@
-"""Chains of checkpoints for tests: whole, sealed, and as varied as asked."""
+"""Chains of sealed checkpoints for tests."""
 
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -11,13 +11,14 @@ from perdure.checkpoint import (
     WorkflowCheckpoint,
     checkpoint_id,
     compute_digest,
-    sealed,
+    seal,
 )
 
 BEGINNING = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 
 
 def new_workflow_id() -> str:
+    """Return an id that no other test has."""
     return f"run-{uuid.uuid4().hex[:12]}"
 
 
@@ -30,9 +31,9 @@ def make_checkpoint(
     status: str = "in_progress",
     **state: Any,
 ) -> WorkflowCheckpoint:
-    """A sealed checkpoint; `state` is added to its state data."""
+    """Return a sealed checkpoint; `state` is added to its state data."""
     time = BEGINNING + timedelta(seconds=sequence)
-    return sealed(
+    return seal(
         WorkflowCheckpoint(
             checkpoint_id=checkpoint_id(workflow_id, sequence),
             workflow_id=workflow_id,
@@ -69,7 +70,7 @@ def make_checkpoint(
 
 
 def following(checkpoint: WorkflowCheckpoint, **changes: Any) -> WorkflowCheckpoint:
-    """The checkpoint after this one, of the same epoch unless `changes` says otherwise."""
+    """Return the checkpoint after this one, of the same epoch unless `changes` has another."""
     return make_checkpoint(
         checkpoint.workflow_id,
         changes.pop("sequence", checkpoint.sequence + 1),
@@ -80,7 +81,7 @@ def following(checkpoint: WorkflowCheckpoint, **changes: Any) -> WorkflowCheckpo
 
 
 def make_chain(workflow_id: str, length: int, **state: Any) -> list[WorkflowCheckpoint]:
-    """The first `length` checkpoints of a workflow id."""
+    """Return the first `length` checkpoints of a workflow id."""
     chain: list[WorkflowCheckpoint] = []
     for _ in range(length):
         chain.append(following(chain[-1], **state) if chain else make_checkpoint(workflow_id, **state))
@@ -88,9 +89,9 @@ def make_chain(workflow_id: str, length: int, **state: Any) -> list[WorkflowChec
 
 
 def assert_whole(chain: list[WorkflowCheckpoint]) -> None:
-    """No gap, no edit: what every store promises of what it returns."""
+    """Assert that no checkpoint is missing and each digest belongs to its content."""
     for before, after in pairwise(chain):
         assert after.sequence == before.sequence + 1
         assert after.previous_digest == before.digest
-    for one in chain:
-        assert compute_digest(one) == one.digest
+    for checkpoint in chain:
+        assert compute_digest(checkpoint) == checkpoint.digest

@@ -1,4 +1,4 @@
-"""A pool whose connections break after the k-th statement: the client closes the socket, or the server ends it."""
+"""A pool whose connections break after the k-th statement, on either side."""
 
 from typing import Any
 from unittest import mock
@@ -12,7 +12,7 @@ Statement = Any
 
 
 class Fuse:
-    """Cuts a connection after a number of answered statements; BEGIN and COMMIT count as statements."""
+    """Cuts a connection after a number of answered statements, BEGIN and COMMIT included."""
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn

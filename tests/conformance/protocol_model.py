@@ -1,4 +1,4 @@
-"""The commit protocol as a model in plain Python: what the stores must do, without transactions, SQL and crashes.
+"""The commit protocol as a model in plain Python, without transactions, SQL and crashes.
 
 A method does everything that it describes, or it raises the refusal and changes nothing. The protocol allows one
 exception: a lease that is refused may have given its dispatch and attempt to some rows.
@@ -31,7 +31,7 @@ class Row:
 
 @dataclass
 class Protocol:
-    """One run: its epochs, its documents by position, and its chains of checkpoints in Postgres and in the file."""
+    """One run: its epochs, its documents by position, and its two chains of checkpoints."""
 
     epoch: int = 0
     status: str | None = None
@@ -69,7 +69,7 @@ class Protocol:
                 self.rows.append(Row(uri, version, ordinal=len(self.rows)))
 
     def candidates(self, epoch: int) -> list[int]:
-        """Return the positions of processed documents whose version differs from the one that was read."""
+        """Return the positions of processed documents whose version has changed."""
         self.check_epoch(epoch)
         return [
             position
@@ -109,7 +109,7 @@ class Protocol:
         return max((row.ordinal + 1 for row in self.rows if row.epoch == epoch), default=0)
 
     def lease(self, lease: Lease, first: int, end: int) -> list[tuple[int, str]]:
-        """Lease the pending documents of the ordinals [first, end); return (position, status) of all of them."""
+        """Lease the pending ones of the ordinals [first, end); return (position, status) of all."""
         queue = sorted((row.ordinal, position) for position, row in enumerate(self.rows) if row.epoch == lease.epoch)
         wanted = [position for ordinal, position in queue if first <= ordinal < end]
         refused = False

@@ -1,4 +1,4 @@
-"""The migrations: applied once, in order, and refused when a file differs from the one that was applied."""
+"""Migrations are applied once and in order, and a changed file is refused."""
 
 import asyncio
 import subprocess
@@ -118,7 +118,7 @@ async def test_schema_file_is_up_to_date(database_url: str) -> None:
 
 
 async def test_restored_older_dump_is_refused_in_one_sentence(database_url: str) -> None:
-    """A restore from the dump of an older release leaves tables that are newer than the recorded migrations."""
+    """The restore of an older dump leaves tables newer than the recorded migrations."""
     conn = await asyncpg.connect(database_url)
     try:
         await conn.execute("DELETE FROM schema_migrations WHERE name = (SELECT max(name) FROM schema_migrations)")

@@ -1,4 +1,4 @@
-"""Every statement of the `.sql` files has a description, is understood by the server and is used by the program."""
+"""Every statement of the `.sql` files is described, valid on the server, and used."""
 
 import re
 from importlib.resources import files
@@ -28,7 +28,10 @@ SETUP = {
 
 
 def is_whole(statement: Statement) -> bool:
-    """Return whether a statement can be sent: parts of others are not, nor are those that still need a constant."""
+    """Return whether a statement can be sent as it is.
+
+    Parts of other statements and statements that still need a constant cannot.
+    """
     begins_whole = re.match(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b", statement.template)
     is_part = re.search(r"^\W*(A part|A pattern|Puts a check)", statement.description)
     return bool(begins_whole) and not is_part and not re.search(r"\{[a-z_]+\}", statement.template)

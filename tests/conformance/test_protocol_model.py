@@ -1,4 +1,4 @@
-"""The stores and the commit protocol against a model, over a real Postgres whose connections are cut at any statement.
+"""The stores against a model of the commit protocol, on Postgres with cut connections.
 
 An operation may lose its connection after any of its statements: the client closes the socket, or the server ends the
 backend. A repeated operation must leave the same state as an undisturbed one. An operation that is not repeated, as
@@ -56,7 +56,7 @@ NAMES = [f"{letter}.txt" for letter in "abcdefgh"]
 
 @dataclass(frozen=True)
 class Cut:
-    """The statement after which an operation loses its connection, and whether the operation is repeated."""
+    """After how many statements a connection is cut, and whether the operation is repeated."""
 
     after: int
     by_server: bool
@@ -69,14 +69,14 @@ picks = st.integers(0, 10**6)
 
 @dataclass(frozen=True)
 class Held:
-    """A lease and the positions that a worker got with it; the worker may use it at any later time."""
+    """A lease and its positions; the worker that got it may use it at any later time."""
 
     lease: Lease
     positions: tuple[int, ...]
 
 
 class ProtocolMachine(RuleBasedStateMachine):
-    """Runs every operation on the model and on the stores; the stores must show what the model shows."""
+    """Runs every operation on the model and on the stores, and compares them."""
 
     runner: asyncio.Runner
     pool: CutPool
@@ -148,7 +148,10 @@ class ProtocolMachine(RuleBasedStateMachine):
         return expected
 
     def adopt(self, before: Protocol) -> None:
-        """Give the model the state that the stores show: the one before or the one after the operation, no other."""
+        """Give the model the state that the stores show.
+
+        It must be the state before or the state after the operation.
+        """
         shown = self.read_stores()
         if shown == self.model.snapshot():
             return
@@ -163,7 +166,7 @@ class ProtocolMachine(RuleBasedStateMachine):
 
     @property
     def epochs(self) -> list[int]:
-        """The epochs that a writer may come with: every epoch that was given out, and one that is unknown."""
+        """The epochs that a writer may use: every one that was given out, and an unknown one."""
         return [*[self.model.epoch] * 6, *self.model.claims.values(), self.model.epoch + 1]
 
     @initialize(queued=st.sampled_from([True, True, True, False]), cut=st.sampled_from([None, Cut(4, False, True)]))
@@ -344,7 +347,7 @@ class ProtocolMachine(RuleBasedStateMachine):
         return following(self.model.chain[-1], epoch=epoch, status=status, **changes)
 
     def _mirror(self, checkpoint: WorkflowCheckpoint, cut: Cut | None, *, torn: bool = False) -> None:
-        """Append as the activity does: to Postgres, then to the file, which gets what it lacks from Postgres."""
+        """Append as the activity does: to Postgres, then everything that is missing to the file."""
         if (
             self.run_both(
                 lambda model: model.append(checkpoint), lambda: self.mirror.append(checkpoint), cut, already=(False,)
@@ -462,7 +465,10 @@ def _select_counts(totals: ManifestTotals) -> dict[str, int]:
 
 
 async def _read_stores(pool: CutPool, files: PersistentCheckpointStore, workflow_id: str) -> dict[str, Any]:
-    """The same as `Protocol.snapshot`, read with SQL of its own; check also what one row alone cannot show."""
+    """Return the same as `Protocol.snapshot`, read with separate SQL.
+
+    It also checks what a single row cannot show.
+    """
     async with pool.connection() as conn:
         run = await conn.fetchrow("SELECT epoch, status FROM runs WHERE workflow_id = $1", workflow_id)
         claims = await conn.fetch("SELECT first_run_id, epoch FROM run_epochs WHERE workflow_id = $1", workflow_id)

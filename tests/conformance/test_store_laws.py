@@ -1,10 +1,10 @@
-"""What every checkpoint store promises, one law a test; see `perdure.checkpoint.CheckpointStore`."""
+"""The laws of every checkpoint store, one a test; see `perdure.checkpoint.CheckpointStore`."""
 
 import asyncio
 
 import pytest
 
-from perdure.checkpoint import CheckpointStore, WorkflowCheckpoint, canonical_json, compute_digest, sealed
+from perdure.checkpoint import CheckpointStore, WorkflowCheckpoint, canonical_json, compute_digest, seal
 from perdure.errors import CheckpointConflict, CheckpointGap, StaleWriter
 from tests.conformance.chains import assert_whole, following, make_chain, make_checkpoint, new_workflow_id
 from tests.conformance.conftest import OpenStore
@@ -48,11 +48,12 @@ HOSTILE_IDS = [
 
 
 async def store_all(store: CheckpointStore, chain: list[WorkflowCheckpoint]) -> None:
+    """Append a chain whose checkpoints are all new."""
     for checkpoint in chain:
         assert await store.append(checkpoint) is True
 
 
-async def test_what_was_appended_is_what_is_read(store: CheckpointStore) -> None:
+async def test_appended_checkpoints_are_read_back_unchanged(store: CheckpointStore) -> None:
     chain = make_chain(new_workflow_id(), 3)
     await store_all(store, chain)
     assert list(await store.list(chain[0].workflow_id)) == chain
@@ -61,13 +62,13 @@ async def test_what_was_appended_is_what_is_read(store: CheckpointStore) -> None
         assert await store.get(checkpoint.workflow_id, checkpoint.checkpoint_id) == checkpoint
 
 
-async def test_what_was_appended_outlives_the_store(open_store: OpenStore) -> None:
+async def test_appended_checkpoints_are_read_by_another_store_object(open_store: OpenStore) -> None:
     chain = make_chain(new_workflow_id(), 2)
     await store_all(open_store(), chain)
     assert list(await open_store().list(chain[0].workflow_id)) == chain
 
 
-async def test_unknown_workflow_ids_and_checkpoints_are_none_and_empty(store: CheckpointStore) -> None:
+async def test_unknown_ids_return_none_or_an_empty_list(store: CheckpointStore) -> None:
     known = make_checkpoint(new_workflow_id())
     await store.append(known)
     assert await store.latest("unknown") is None
@@ -78,12 +79,12 @@ async def test_unknown_workflow_ids_and_checkpoints_are_none_and_empty(store: Ch
     assert await store.get(known.workflow_id, "chk_unknown") is None
 
 
-async def test_an_empty_storage_answers(store: CheckpointStore) -> None:
+async def test_an_empty_storage_can_be_read(store: CheckpointStore) -> None:
     assert list(await store.workflow_ids()) == []
     assert await store.latest("unknown") is None
 
 
-async def test_appending_the_same_again_changes_nothing_and_says_so(open_store: OpenStore) -> None:
+async def test_a_repeated_append_returns_false_and_changes_nothing(open_store: OpenStore) -> None:
     store, chain = open_store(), make_chain(new_workflow_id(), 4)
     await store_all(store, chain)
     for again in (store, open_store()):
@@ -92,7 +93,7 @@ async def test_appending_the_same_again_changes_nothing_and_says_so(open_store: 
     assert list(await store.list(chain[0].workflow_id)) == chain
 
 
-async def test_a_replaced_writer_may_still_repeat_what_it_stored(store: CheckpointStore) -> None:
+async def test_a_replaced_writer_may_repeat_its_stored_checkpoint(store: CheckpointStore) -> None:
     first = make_checkpoint(new_workflow_id())
     await store_all(store, [first, following(first, epoch=2)])
     assert await store.append(first) is False
@@ -103,13 +104,13 @@ async def test_other_content_under_a_stored_id_is_a_conflict(store: CheckpointSt
     chain = make_chain(new_workflow_id(), 3)
     await store_all(store, chain)
     forged = chain[position].model_copy(update={"processed_documents": 99})
-    for other in (forged, sealed(forged)):
+    for other in (forged, seal(forged)):
         with pytest.raises(CheckpointConflict):
             await store.append(other)
     assert list(await store.list(chain[0].workflow_id)) == chain
 
 
-async def test_what_does_not_follow_is_a_gap(store: CheckpointStore) -> None:
+async def test_a_wrong_sequence_or_previous_digest_is_a_gap(store: CheckpointStore) -> None:
     chain = make_chain(new_workflow_id(), 2)
     await store_all(store, chain)
     after, skipping = following(chain[1]), following(chain[1], sequence=4)
@@ -120,14 +121,14 @@ async def test_what_does_not_follow_is_a_gap(store: CheckpointStore) -> None:
     assert await store.append(after) is True
 
 
-async def test_an_empty_chain_begins_anywhere_and_goes_on_from_there(store: CheckpointStore) -> None:
+async def test_an_empty_chain_begins_at_any_sequence(store: CheckpointStore) -> None:
     first = make_checkpoint(new_workflow_id(), 7, previous_digest="0" * 64)
     await store_all(store, [first, following(first)])
     with pytest.raises(CheckpointGap):
         await store.append(make_checkpoint(first.workflow_id, 6))
 
 
-async def test_an_older_epoch_is_a_stale_writer(store: CheckpointStore) -> None:
+async def test_a_lower_epoch_is_a_stale_writer(store: CheckpointStore) -> None:
     first = make_checkpoint(new_workflow_id(), epoch=3)
     await store.append(first)
     with pytest.raises(StaleWriter):
@@ -135,20 +136,20 @@ async def test_an_older_epoch_is_a_stale_writer(store: CheckpointStore) -> None:
     await store_all(store, [second := following(first, epoch=3), following(second, epoch=9)])
 
 
-async def test_staleness_is_told_before_a_gap(store: CheckpointStore) -> None:
+async def test_a_stale_epoch_is_reported_before_a_gap(store: CheckpointStore) -> None:
     first = make_checkpoint(new_workflow_id(), epoch=3)
     await store.append(first)
     with pytest.raises(StaleWriter):
         await store.append(following(first, sequence=9, epoch=2))
 
 
-async def test_checkpoints_are_listed_by_sequence_beyond_one_digit(store: CheckpointStore) -> None:
+async def test_checkpoints_are_listed_in_numeric_order(store: CheckpointStore) -> None:
     chain = make_chain(new_workflow_id(), 12)
     await store_all(store, chain)
     assert [one.sequence for one in await store.list(chain[0].workflow_id)] == list(range(1, 13))
 
 
-async def test_no_workflow_id_touches_another(store: CheckpointStore) -> None:
+async def test_similar_workflow_ids_have_separate_chains(store: CheckpointStore) -> None:
     chains = {workflow_id: make_chain(workflow_id, 2) for workflow_id in HOSTILE_IDS}
     for chain in chains.values():
         await store.append(chain[0])
@@ -160,7 +161,7 @@ async def test_no_workflow_id_touches_another(store: CheckpointStore) -> None:
     assert list(await store.workflow_ids()) == sorted(HOSTILE_IDS)
 
 
-async def test_values_that_stores_write_differently_come_back_with_their_digest(store: CheckpointStore) -> None:
+async def test_unusual_values_keep_their_digest(store: CheckpointStore) -> None:
     state = {
         "numbers": [0.1, 1e-7, 1e22, 1e16, 1.0, -0.0, 5e-324, 1.7976931348623157e308, 2**63, -(10**400), 0, True],
         "texts": ["", "\u2028\u2029", "\u007f\u0080", "\ufeff", "\uffff", "😀", '"\\/\b\f\n\r\t', "é", "e\u0301"],
@@ -176,14 +177,14 @@ async def test_values_that_stores_write_differently_come_back_with_their_digest(
     assert canonical_json(found.model_dump(mode="json")) == canonical_json(checkpoint.model_dump(mode="json"))
 
 
-async def test_a_large_checkpoint_is_like_any_other(store: CheckpointStore) -> None:
+async def test_a_large_checkpoint_is_stored_and_repeated(store: CheckpointStore) -> None:
     chain = make_chain(new_workflow_id(), 3, padding="x" * 300_000)
     await store_all(store, chain)
     assert await store.append(chain[1]) is False
     assert await store.latest(chain[0].workflow_id) == chain[-1]
 
 
-async def test_of_many_writers_of_one_sequence_one_wins(open_store: OpenStore) -> None:
+async def test_one_of_many_writers_of_one_sequence_wins(open_store: OpenStore) -> None:
     stores, first = [open_store() for _ in range(4)], make_checkpoint(new_workflow_id())
     await stores[0].append(first)
     rivals = [following(first, writer=writer) for writer in range(8)]
@@ -203,7 +204,7 @@ async def test_the_same_checkpoint_from_many_writers_is_stored_once(open_store: 
     assert list(await stores[0].list(chain[0].workflow_id)) == chain
 
 
-async def test_restoring_adds_what_is_missing_in_order(open_store: OpenStore) -> None:
+async def test_restore_appends_the_missing_checkpoints(open_store: OpenStore) -> None:
     chain = make_chain(new_workflow_id(), 5)
     store = open_store()
     await store_all(store, chain[:2])
@@ -212,7 +213,7 @@ async def test_restoring_adds_what_is_missing_in_order(open_store: OpenStore) ->
     assert_whole(list(await store.list(chain[0].workflow_id)))
 
 
-async def test_closing_twice_is_harmless(store: CheckpointStore) -> None:
+async def test_a_store_can_be_closed_twice(store: CheckpointStore) -> None:
     await store.append(make_checkpoint(new_workflow_id()))
     await store.close()
     await store.close()

@@ -1,4 +1,4 @@
-"""A store against a model of one: whatever the order of calls, it does what a plain list would."""
+"""A store compared with a model: after calls in any order, it holds what a plain list would hold."""
 
 import asyncio
 import random
@@ -31,7 +31,7 @@ json_values = st.recursive(
 
 
 class StoreMachine(RuleBasedStateMachine):
-    """`chain` is what the store must hold."""
+    """Calls of a store in random order. `chain` holds the checkpoints that the store must hold."""
 
     storage: tuple[str, str]
 
@@ -107,7 +107,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.runner.close()
 
 
-def test_a_store_does_what_a_list_would(storage: tuple[str, str]) -> None:
+def test_a_store_agrees_with_a_list_after_any_calls(storage: tuple[str, str]) -> None:
     machine = type("Machine", (StoreMachine,), {"storage": storage})
     run_state_machine_as_test(
         machine,

@@ -1,4 +1,4 @@
-"""What stores promise to several processes at once, and to those that are killed."""
+"""Stores used by several processes at once, and by processes that are killed."""
 
 import asyncio
 import json
@@ -40,14 +40,14 @@ async def test_two_processes_make_one_chain(storage: tuple[str, str], open_store
     outcomes = [outcome for appender in appenders for outcome in outcomes_of(appender)]
     assert [appender.returncode for appender in appenders] == [0, 0]
     assert len(outcomes) == 2 * count
-    # Two that make the very same checkpoint are both told that it is stored.
+    # Two appenders that make the same checkpoint both print that it is stored.
     stored = {sequence for outcome, sequence in outcomes if outcome == "stored"}
     chain = list(await open_store().list(workflow_id))
     assert [one.sequence for one in chain] == sorted(stored) == list(range(1, len(chain) + 1))
     assert_whole(chain)
 
 
-async def test_a_killed_process_loses_nothing_that_was_acknowledged(
+async def test_a_killed_process_loses_no_acknowledged_checkpoint(
     storage: tuple[str, str], open_store: OpenStore
 ) -> None:
     seed = int(os.environ.get("PERDURE_TEST_SEED") or random.randrange(2**32))
@@ -71,7 +71,7 @@ async def test_a_killed_process_loses_nothing_that_was_acknowledged(
 
 
 async def settled(store: CheckpointStore, workflow_id: str) -> list[WorkflowCheckpoint]:
-    """All checkpoints, once the server has noticed that the killed process is gone."""
+    """Return all checkpoints, once two reads agree: the server may still finish an append of the killed process."""
     before: list[WorkflowCheckpoint] = []
     while (chain := list(await store.list(workflow_id))) != before:
         before = chain
@@ -114,7 +114,7 @@ def test_the_raw_file_is_valid_json_at_every_moment(tmp_path: Path) -> None:
         outcomes_of(appender)
 
 
-def test_a_reader_that_reads_slowly_reads_what_it_opened(tmp_path: Path) -> None:
+def test_a_slow_reader_reads_the_file_that_it_opened(tmp_path: Path) -> None:
     storage, workflow_id = ("files", str(tmp_path)), new_workflow_id()
     path = tmp_path / f"{workflow_id}_checkpoints.json"
     outcomes_of(start_appender(storage, workflow_id, 50))

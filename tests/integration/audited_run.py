@@ -1,4 +1,4 @@
-"""A finished run whose stores may be copied and damaged, and the damage."""
+"""Kinds of damage to the stores of a finished run, and the differences that an audit must find."""
 
 import json
 from collections.abc import Callable
@@ -13,19 +13,22 @@ RUN = "audited"
 
 @dataclass(frozen=True)
 class Damage:
-    """What somebody did behind the run's back, and the kinds of difference it must show as."""
+    """One change to the database, and the differences that it must cause."""
 
-    does: str
+    statements: str
+    """SQL, separated by semicolons."""
     kinds: frozenset[str]
-    says: str
-    """Part of one of the sentences."""
+    """Kinds of difference, of which at least one must be found."""
+    sentence_part: str
+    """A part of one of the sentences."""
 
     def __str__(self) -> str:
-        return self.does
+        return self.statements
 
 
-def damage(does: str, kind: str, says: str, *others: str) -> Damage:
-    return Damage(does, frozenset({kind, *others}), says)
+def damage(statements: str, kind: str, sentence_part: str, *others: str) -> Damage:
+    """Return a change that must be found as one of these kinds."""
+    return Damage(statements, frozenset({kind, *others}), sentence_part)
 
 
 LAST = "(SELECT max(sequence) FROM workflow_checkpoints)"
@@ -143,21 +146,21 @@ def _rename_run(stored: list[Any]) -> list[Any]:
 
 
 FILE_CONTENTS: dict[str, tuple[Callable[[list[Any]], Any], str]] = {
-    "one is edited": (_edit, "edited_checkpoint"),
-    "two are swapped": (_swap, "misplaced_checkpoint"),
-    "the last is gone": (lambda stored: stored[:-1], "missing_checkpoint"),
-    "the first is gone": (lambda stored: stored[1:], "missing_checkpoint"),
-    "one is there twice": (lambda stored: [*stored, stored[-1]], "duplicate_checkpoint"),
-    "an unknown field is added": (lambda stored: [{**stored[0], "forged": 1}, *stored[1:]], "edited_checkpoint"),
-    "one is no checkpoint": (lambda stored: [*stored[:2], 7, *stored[2:]], "unreadable_checkpoint"),
-    "the last belongs to another run": (_rename_run, "edited_checkpoint"),
-    "it is empty": (lambda _: [], "missing_checkpoint"),
+    "an edited element": (_edit, "edited_checkpoint"),
+    "two swapped elements": (_swap, "misplaced_checkpoint"),
+    "no last element": (lambda stored: stored[:-1], "missing_checkpoint"),
+    "no first element": (lambda stored: stored[1:], "missing_checkpoint"),
+    "a repeated element": (lambda stored: [*stored, stored[-1]], "duplicate_checkpoint"),
+    "an unknown field": (lambda stored: [{**stored[0], "forged": 1}, *stored[1:]], "edited_checkpoint"),
+    "an element that is no checkpoint": (lambda stored: [*stored[:2], 7, *stored[2:]], "unreadable_checkpoint"),
+    "a last element of another run": (_rename_run, "edited_checkpoint"),
+    "an empty array": (lambda _: [], "missing_checkpoint"),
 }
 FILE_BYTES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
-    "it is cut in the middle": (lambda content: content[: len(content) // 2], "damaged_file"),
-    "its end is cut": (lambda content: content[:-3], "damaged_file"),
-    "it has no byte": (lambda _: b"", "damaged_file"),
-    "its middle is overwritten": (
+    "cut in the middle": (lambda content: content[: len(content) // 2], "damaged_file"),
+    "cut at the end": (lambda content: content[:-3], "damaged_file"),
+    "no byte": (lambda _: b"", "damaged_file"),
+    "an overwritten middle": (
         lambda content: content[: len(content) // 2] + b"\0" * 50 + content[len(content) // 2 + 50 :],
         "damaged_file",
     ),
@@ -165,12 +168,12 @@ FILE_BYTES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
 
 
 async def harm(orchestrator: PipelineOrchestrator, statements: str) -> None:
-    """Run SQL as somebody would who is not to be stopped by a trigger or a foreign key."""
+    """Run SQL with triggers and foreign keys disabled."""
     async with orchestrator.stores.pool.connection() as conn:
         await conn.execute("SET session_replication_role = replica")
         await conn.execute("ALTER TABLE workflow_checkpoints DISABLE TRIGGER USER")
         for statement in statements.split(";"):
-            assert (await conn.execute(statement)).split()[-1] != "0", "nothing was damaged"
+            assert (await conn.execute(statement)).split()[-1] != "0", "the statement changed no row"
         for name in await conn.fetch(
             "SELECT tgname FROM pg_trigger WHERE tgrelid = 'workflow_checkpoints'::regclass AND NOT tgisinternal"
         ):
@@ -179,10 +182,12 @@ async def harm(orchestrator: PipelineOrchestrator, statements: str) -> None:
 
 
 def checkpoint_file(orchestrator: PipelineOrchestrator) -> Path:
+    """Return the only checkpoint file of the data folder."""
     assert orchestrator.settings.checkpoint_dir
     (path,) = orchestrator.settings.checkpoint_dir.glob("*_checkpoints.json")
     return path
 
 
 def rewrite(path: Path, change: Callable[[list[Any]], Any]) -> None:
+    """Write a changed array in place of the one in a file."""
     path.write_text(json.dumps(change(json.loads(path.read_text()))))

@@ -30,7 +30,7 @@ def document(mentions: Sequence[tuple[str, str]]) -> ProcessedDocument:
 async def committed(
     pool: PostgresPool, workflow_id: str, documents: Sequence[ProcessedDocument], order: Sequence[int] | None = None
 ) -> int:
-    """Begin a run, commit its documents in the given order of positions, and return the run's epoch."""
+    """Begin a run, commit its documents in the given order, and return the run's epoch."""
     manifest = PostgresManifestStore(pool)
     epoch = await manifest.claim(workflow_id, "first", at_least=1)
     page = [DiscoveredDocument(f"file:///{n}", str(n), "file:///", 1, "1") for n in range(len(documents))]

@@ -1,4 +1,4 @@
-"""`verify` finds every kind of damage and nothing else; `rebuild-mirror` makes what it may whole again."""
+"""`verify` finds every kind of damage and nothing else; `rebuild-mirror` repairs the checkpoints."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ from orchestration.client.orchestrator import PipelineOrchestrator
 from orchestration.embedded.postgres import EmbeddedPostgres
 from orchestration.settings import Settings
 from orchestration.settings.temporal import TemporalSettings
-from perdure.checkpoint import sealed
+from perdure.checkpoint import seal
 from perdure.errors import RefusedCommand, UnknownWorkflow
 from tests.chaos.papers import write_documents
 from tests.chaos.workers import ChaosWorker
@@ -39,7 +39,7 @@ from workflows.messages import PipelineOptions
 def original(
     session_dir: Path, postgres_server: EmbeddedPostgres, _template: str, temporal_server: TemporalSettings
 ) -> Settings:
-    """Where a finished run is found, with one document that failed; nobody may change it."""
+    """The settings of a finished run with one quarantined document. Tests change copies of its stores only."""
     name = f"{RUN}_{uuid.uuid4().hex[:8]}"
     postgres_server.create_database(name, template=_template)
     folder = session_dir / name
@@ -82,7 +82,7 @@ def copied(original: Settings, postgres_server: EmbeddedPostgres, folder: Path) 
 async def copy(
     original: Settings, postgres_server: EmbeddedPostgres, tmp_path: Path
 ) -> AsyncIterator[PipelineOrchestrator]:
-    """The run in a database and files that may be damaged."""
+    """The run in a copied database and copied files."""
     with copied(original, postgres_server, tmp_path) as settings:
         async with PipelineOrchestrator(settings, own_worker=False) as orchestrator:
             yield orchestrator
@@ -97,8 +97,8 @@ def lasting_copy(
 
 
 @pytest.fixture
-async def mended(lasting_copy: Settings) -> AsyncIterator[PipelineOrchestrator]:
-    """A copy for damage that is mended in the same test: the next one begins with what was mended."""
+async def repairable(lasting_copy: Settings) -> AsyncIterator[PipelineOrchestrator]:
+    """A copy that each test damages and repairs, so that the next test can use it too."""
     async with PipelineOrchestrator(lasting_copy, own_worker=False) as orchestrator:
         assert (await audit(orchestrator)).differences == []
         yield orchestrator
@@ -112,79 +112,79 @@ async def rebuild(orchestrator: PipelineOrchestrator) -> bool:
     return (await rebuild_mirror(orchestrator.client, orchestrator.stores, RUN)).changed
 
 
-async def test_a_whole_run_has_no_difference_and_everything_was_looked_at(copy: PipelineOrchestrator) -> None:
-    found = await audit(copy)
-    assert found.differences == []
-    assert found.notes == []
-    assert min(found.counts.values()) > 0, found.counts
-    assert found.counts["history_checkpoints"] == found.counts["mirror_checkpoints"] >= 6
+async def test_an_undamaged_run_has_no_difference_and_counts_everything(copy: PipelineOrchestrator) -> None:
+    verification = await audit(copy)
+    assert verification.differences == []
+    assert verification.notes == []
+    assert min(verification.counts.values()) > 0, verification.counts
+    assert verification.counts["history_checkpoints"] == verification.counts["mirror_checkpoints"] >= 6
     assert await rebuild(copy) is False
 
 
-@pytest.mark.parametrize("done", IN_MIRROR, ids=str)
-async def test_damage_to_the_mirror_is_found_and_mended(mended: PipelineOrchestrator, done: Damage) -> None:
-    await harm(mended, done.does)
-    found = await audit(mended)
-    assert {one.kind for one in found.differences} & done.kinds, found.differences
-    assert any(done.says in one.sentence for one in found.differences), found.differences
-    assert await rebuild(mended) is True
-    assert (await audit(mended)).differences == []
-    assert await rebuild(mended) is False
+@pytest.mark.parametrize("change", IN_MIRROR, ids=str)
+async def test_damaged_rows_are_found_and_repaired(repairable: PipelineOrchestrator, change: Damage) -> None:
+    await harm(repairable, change.statements)
+    verification = await audit(repairable)
+    assert {one.kind for one in verification.differences} & change.kinds, verification.differences
+    assert any(change.sentence_part in one.sentence for one in verification.differences), verification.differences
+    assert await rebuild(repairable) is True
+    assert (await audit(repairable)).differences == []
+    assert await rebuild(repairable) is False
 
 
-@pytest.mark.parametrize("done", IN_DOCUMENTS, ids=str)
-async def test_damage_to_documents_and_outputs_is_found(copy: PipelineOrchestrator, done: Damage) -> None:
-    await harm(copy, done.does)
-    found = await audit(copy)
-    assert {one.kind for one in found.differences} & done.kinds, found.differences
-    assert any(done.says in one.sentence for one in found.differences), found.differences
-    if done is IN_DOCUMENTS[0]:
+@pytest.mark.parametrize("change", IN_DOCUMENTS, ids=str)
+async def test_damaged_documents_and_outputs_are_found(copy: PipelineOrchestrator, change: Damage) -> None:
+    await harm(copy, change.statements)
+    verification = await audit(copy)
+    assert {one.kind for one in verification.differences} & change.kinds, verification.differences
+    assert any(change.sentence_part in one.sentence for one in verification.differences), verification.differences
+    if change is IN_DOCUMENTS[0]:
         assert await rebuild(copy) is False, "only checkpoints are rebuilt"
 
 
 @pytest.mark.parametrize(("change", "kind"), FILE_CONTENTS.values(), ids=FILE_CONTENTS.keys())
-async def test_damage_to_the_file_is_found_and_mended(
-    mended: PipelineOrchestrator, change: Callable[[list[Any]], Any], kind: str
+async def test_damaged_elements_of_the_file_are_found_and_repaired(
+    repairable: PipelineOrchestrator, change: Callable[[list[Any]], Any], kind: str
 ) -> None:
-    path = checkpoint_file(mended)
+    path = checkpoint_file(repairable)
     rewrite(path, change)
-    await _found_and_mended(mended, path, kind)
+    await _assert_found_and_repaired(repairable, path, kind)
 
 
 @pytest.mark.parametrize(("change", "kind"), FILE_BYTES.values(), ids=FILE_BYTES.keys())
-async def test_a_torn_file_is_found_and_mended(
-    mended: PipelineOrchestrator, change: Callable[[bytes], bytes], kind: str
+async def test_a_torn_file_is_found_and_repaired(
+    repairable: PipelineOrchestrator, change: Callable[[bytes], bytes], kind: str
 ) -> None:
-    path = checkpoint_file(mended)
+    path = checkpoint_file(repairable)
     path.write_bytes(change(path.read_bytes()))
-    await _found_and_mended(mended, path, kind)
+    await _assert_found_and_repaired(repairable, path, kind)
 
 
-async def _found_and_mended(mended: PipelineOrchestrator, path: Path, kind: str) -> None:
+async def _assert_found_and_repaired(repairable: PipelineOrchestrator, path: Path, kind: str) -> None:
     damaged = path.read_bytes()
-    found = await audit(mended)
-    assert kind in {one.kind for one in found.differences}, found.differences
-    assert all(path.name in one.sentence for one in found.differences), found.differences
+    verification = await audit(repairable)
+    assert kind in {one.kind for one in verification.differences}, verification.differences
+    assert all(path.name in one.sentence for one in verification.differences), verification.differences
     assert path.read_bytes() == damaged, "an audit changes nothing"
-    assert await rebuild(mended) is True
-    assert (await audit(mended)).differences == []
-    stored = [one.model_dump(mode="json") for one in await mended.stores.leader.list(RUN)]
+    assert await rebuild(repairable) is True
+    assert (await audit(repairable)).differences == []
+    stored = [one.model_dump(mode="json") for one in await repairable.stores.leader.list(RUN)]
     assert json.loads(path.read_text()) == stored
     if kind != "missing_checkpoint":
         assert [one for one in path.parent.glob(f"{path.name}.damaged-*") if one.read_bytes() == damaged]
 
 
-async def test_one_edited_one_deleted_and_one_added_row_are_all_three_named(copy: PipelineOrchestrator) -> None:
+async def test_an_edited_a_deleted_and_an_added_row_are_all_named(copy: PipelineOrchestrator) -> None:
     for number in (0, 4, 9):
-        await harm(copy, IN_MIRROR[number].does)
-    found = await audit(copy)
-    assert {one.subject for one in found.differences} >= {"checkpoint 1", "checkpoint 2"}
-    assert any("chk_added" in one.sentence for one in found.differences)
+        await harm(copy, IN_MIRROR[number].statements)
+    verification = await audit(copy)
+    assert {one.subject for one in verification.differences} >= {"checkpoint 1", "checkpoint 2"}
+    assert any("chk_added" in one.sentence for one in verification.differences)
     assert await rebuild(copy) is True
     assert (await audit(copy)).differences == []
 
 
-async def test_without_files_history_alone_is_enough(copy: PipelineOrchestrator) -> None:
+async def test_a_rebuild_without_files_uses_history_alone(copy: PipelineOrchestrator) -> None:
     settings = replace(copy.settings, checkpoint_dir=None)
     await harm(copy, "DELETE FROM workflow_checkpoints WHERE sequence > 2")
     async with PipelineOrchestrator(settings, own_worker=False) as without_files:
@@ -194,7 +194,7 @@ async def test_without_files_history_alone_is_enough(copy: PipelineOrchestrator)
 
 
 @pytest.mark.parametrize("file_too", [True, False])
-async def test_retired_checkpoints_are_no_difference_and_stay_retired(
+async def test_pruned_checkpoints_are_no_difference_and_stay_pruned(
     copy: PipelineOrchestrator, *, file_too: bool
 ) -> None:
     async with copy.stores.pool.transaction() as conn:
@@ -207,9 +207,9 @@ async def test_retired_checkpoints_are_no_difference_and_stay_retired(
         )
     if file_too:
         rewrite(checkpoint_file(copy), lambda stored: stored[2:])
-    found = await audit(copy)
-    assert found.differences == []
-    assert any("they were pruned" in note for note in found.notes)
+    verification = await audit(copy)
+    assert verification.differences == []
+    assert any("they were pruned" in note for note in verification.notes)
     assert await rebuild(copy) is False
     await harm(copy, "DELETE FROM workflow_checkpoints WHERE sequence = 3")
     assert [one.subject for one in (await audit(copy)).differences] == ["checkpoint 3"]
@@ -218,7 +218,7 @@ async def test_retired_checkpoints_are_no_difference_and_stay_retired(
     assert (await copy.stores.leader.list(RUN))[0].sequence == 3
 
 
-async def test_nobody_else_may_replace_checkpoints(copy: PipelineOrchestrator) -> None:
+async def test_only_the_rebuild_role_may_replace_checkpoints(copy: PipelineOrchestrator) -> None:
     async with copy.stores.pool.connection() as conn:
         for role in ("perdure_inspector", "perdure_retention"):
             await conn.execute(f"SET ROLE {role}")
@@ -234,12 +234,12 @@ async def test_nobody_else_may_replace_checkpoints(copy: PipelineOrchestrator) -
     assert (await audit(copy)).differences == []
 
 
-async def test_what_cannot_be_decided_is_refused_and_left_alone(copy: PipelineOrchestrator) -> None:
-    """Both stores hold the same intact checkpoint that the run never took."""
+async def test_a_rebuild_is_refused_when_two_stores_contradict_history(copy: PipelineOrchestrator) -> None:
+    """Both stores hold the same intact checkpoint, and no run took it."""
     await harm(copy, "DELETE FROM workflow_checkpoints WHERE sequence > 2")
     rows = list(await copy.stores.leader.list(RUN))
     elements = await copy.stores.followers[0].list(RUN)
-    forged = sealed(elements[2].model_copy(update={"processed_documents": 5}))
+    forged = seal(elements[2].model_copy(update={"processed_documents": 5}))
     path = checkpoint_file(copy)
     path.write_text(json.dumps([one.model_dump(mode="json") for one in [*rows, forged]]))
     await copy.stores.leader.restore([forged])
@@ -252,4 +252,4 @@ async def test_what_cannot_be_decided_is_refused_and_left_alone(copy: PipelineOr
 async def test_an_unknown_run_is_refused(copy: PipelineOrchestrator) -> None:
     for ask in (verify, rebuild_mirror):
         with pytest.raises(UnknownWorkflow):
-            await ask(copy.client, copy.stores, "nobody-knows")
+            await ask(copy.client, copy.stores, "unknown-run")

@@ -1,4 +1,4 @@
-"""Which chain is the right one, whatever became of the runs that wrote it; and no change to a copy goes unnoticed."""
+"""The right chain is derived after every ending of its runs, and every change to a copy is found."""
 
 import copy
 import os
@@ -14,7 +14,7 @@ from orchestration.audit.chain import Chain, expected_chain
 from orchestration.audit.entries import Entry, examine
 from orchestration.audit.mirror import Holding, compare
 from orchestration.client.history import HistoryRun, WorkflowHistory
-from perdure.checkpoint import WorkflowCheckpoint, sealed
+from perdure.checkpoint import WorkflowCheckpoint, seal
 from tests.conformance.chains import BEGINNING, following, make_chain, make_checkpoint
 from workflows.messages import PipelineInput, ResumePoint
 
@@ -30,7 +30,7 @@ def run(
     after: WorkflowCheckpoint | None = None,
     reset_of: int | None = None,
 ) -> HistoryRun:
-    """The `number`-th run; all but the last few of its checkpoints were acknowledged; `after` is what it joined."""
+    """Return the `number`-th run, with the first `acknowledged` checkpoints acknowledged; it continues `after`."""
     resume = None
     if after:
         resume = ResumePoint(
@@ -61,7 +61,7 @@ def contents(chain: Chain) -> list[WorkflowCheckpoint]:
     return [chain.contents[sequence] for sequence in sorted(chain.contents)]
 
 
-def test_a_checkpoint_that_never_reached_a_store_gives_way_to_the_next_run() -> None:
+def test_an_unstored_checkpoint_is_replaced_by_the_next_runs() -> None:
     base = make_chain(RUN, 3)
     lost = following(base[-1], status="paused")
     later = make_chain_after(base[-1], 2, epoch=2)
@@ -70,14 +70,14 @@ def test_a_checkpoint_that_never_reached_a_store_gives_way_to_the_next_run() -> 
     assert contents(chain_of(runs, [*base, *later])) == [*base, *later]
 
 
-def test_one_that_reached_a_store_unacknowledged_belongs_to_the_chain() -> None:
+def test_a_stored_unacknowledged_checkpoint_belongs_to_the_chain() -> None:
     base = make_chain(RUN, 4)
     runs = [run(1, base, acknowledged=3)]
     assert contents(chain_of(runs, base)) == base
     assert contents(chain_of(runs, base[:3])) == base[:3]
 
 
-def test_a_reset_run_does_not_take_the_chain_back() -> None:
+def test_a_reset_run_does_not_shorten_the_chain() -> None:
     base = make_chain(RUN, 6)
     refused = following(base[2], status="paused")
     later = make_chain_after(base[-1], 2, epoch=2)
@@ -93,34 +93,34 @@ def test_a_reset_run_does_not_take_the_chain_back() -> None:
     assert contents(chain_of([run(1, base), went_on], [*base, *later])) == [*base, *later]
 
 
-def test_what_temporal_has_forgotten_is_vouched_for_by_what_it_knows() -> None:
+def test_digests_confirm_checkpoints_that_temporal_forgot() -> None:
     base = make_chain(RUN, 4)
     later = make_chain_after(base[-1], 2, epoch=2)
     for runs in ([run(2, later, after=base[-1])], [run(2, [], after=base[-1])]):
         held = [*base, *later] if runs[0].checkpoints else base
         chain = chain_of(runs, held)
         assert contents(chain) == held
-        assert chain.vouched_from == 1
-        forged = sealed(base[1].model_copy(update={"processed_documents": 77}))
+        assert chain.confirmed_from == 1
+        forged = seal(base[1].model_copy(update={"processed_documents": 77}))
         wrong = [base[0], forged, *held[2:]]
         found = compare(RUN, Holding("Postgres", entries(wrong), len(held)), chain_of(runs, wrong))
         assert [one.subject for one in found] == ["checkpoint 2"]
 
 
-def test_a_chain_that_was_begun_anew_is_not_held_to_the_former_one() -> None:
-    """Every store was lost, and the same id was started again, with epochs from 1."""
+def test_a_new_chain_is_not_compared_with_the_former_one() -> None:
+    """Every store was lost, and the same id was started again with epoch 1."""
     former, anew = make_chain(RUN, 5, epoch=3), make_chain(RUN, 2, status="paused")
     runs = [run(1, former), run(2, anew)]
     assert WorkflowHistory(runs).checkpoints == anew
     assert contents(chain_of(runs, anew)) == anew
 
 
-def test_what_a_run_never_took_is_no_part_of_its_chain() -> None:
+def test_a_checkpoint_that_no_run_took_is_not_in_the_chain() -> None:
     base = make_chain(RUN, 3)
     assert contents(chain_of([run(1, base)], [*base, following(base[-1])])) == base
 
 
-def test_without_history_the_longest_intact_copy_counts_and_a_contradiction_is_told() -> None:
+def test_the_longest_intact_copy_counts_without_history() -> None:
     base = make_chain(RUN, 4)
     assert contents(chain_of([], base[:2], base)) == base
     other = following(base[2], status="paused")
@@ -135,7 +135,7 @@ def make_chain_after(before: WorkflowCheckpoint, length: int, *, epoch: int) -> 
 
 
 def some_change(chooser: random.Random, stored: list[dict[str, Any]]) -> str:
-    """Change one copy in one of the ways in which rows and elements get changed."""
+    """Change one stored checkpoint at random; return the kind of the change."""
     place = chooser.randrange(len(stored))
     one = stored[place]
     way = chooser.choice(["delete", "swap", "edit", "reseal", "double", "add", "surplus", "relabel"])
@@ -151,7 +151,7 @@ def some_change(chooser: random.Random, stored: list[dict[str, Any]]) -> str:
         key = chooser.choice(sorted(branch))
         branch[key] = f"{branch[key]}x" if isinstance(branch[key], str) else 987654
     elif way == "reseal":
-        forged = sealed(WorkflowCheckpoint.model_validate({**one, "processed_documents": 4711}))
+        forged = seal(WorkflowCheckpoint.model_validate({**one, "processed_documents": 4711}))
         stored[place] = forged.model_dump(mode="json")
     elif way == "double":
         stored.insert(place, copy.deepcopy(one))
@@ -166,7 +166,7 @@ def some_change(chooser: random.Random, stored: list[dict[str, Any]]) -> str:
 
 
 @pytest.mark.parametrize("with_history", [True, False])
-def test_no_single_change_to_a_copy_goes_unnoticed(*, with_history: bool) -> None:
+def test_every_single_change_to_a_copy_is_found(*, with_history: bool) -> None:
     seed = int(os.environ.get("PERDURE_TEST_SEED", random.randrange(2**32)))
     print(f"PERDURE_TEST_SEED={seed}")
     chooser = random.Random(seed)
@@ -180,7 +180,7 @@ def test_no_single_change_to_a_copy_goes_unnoticed(*, with_history: bool) -> Non
         chain = expected_chain(WorkflowHistory(runs), [leading, other], lambda _: False)
         holdings = [Holding("Postgres", leading, chain.tip), Holding("the file", other, chain.tip)]
         found = [one for holding in holdings for one in compare(RUN, holding, chain)]
-        assert found, f"{change} of {len(base)} went unnoticed"
+        assert found, f"{change} of {len(base)} was not found"
         if with_history:
             assert contents(chain) == base
             assert not chain.contradicted

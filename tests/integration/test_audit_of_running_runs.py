@@ -1,4 +1,4 @@
-"""An audit raises no false alarm while its run works, and needs no Temporal to tell a damaged mirror."""
+"""An audit finds no difference while its run works, and finds damage without Temporal too."""
 
 import asyncio
 import json
@@ -52,9 +52,7 @@ def command(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[
 
 
 @pytest.mark.usefixtures("worker")
-async def test_a_run_at_work_is_audited_again_and_again_without_a_false_alarm(
-    settings: Settings, tmp_path: Path
-) -> None:
+async def test_repeated_audits_of_a_running_run_find_no_difference(settings: Settings, tmp_path: Path) -> None:
     documents = write_documents(tmp_path / "papers", DOCUMENTS)
     async with PipelineOrchestrator(settings, own_worker=False) as orchestrator:
         first, *others = sorted(str(path) for path in documents.iterdir())
@@ -62,14 +60,14 @@ async def test_a_run_at_work_is_audited_again_and_again_without_a_false_alarm(
         await orchestrator.add_documents(RUN, others)
         seen: list[tuple[int, int]] = []
         while (status := await orchestrator.status(RUN)).documents.remaining:
-            found = await audit(orchestrator)
-            assert found.differences == []
-            seen.append((status.documents.processed, found.counts["mirror_checkpoints"]))
-        assert len(set(seen)) >= 3, f"too few audits while it worked: {seen}"
+            verification = await audit(orchestrator)
+            assert verification.differences == []
+            seen.append((status.documents.processed, verification.counts["mirror_checkpoints"]))
+        assert len(set(seen)) >= 3, f"too few audits while the run worked: {seen}"
 
         await orchestrator.pause(RUN)
-        found = await audit(orchestrator)
-        assert found.differences == []
+        verification = await audit(orchestrator)
+        assert verification.differences == []
         await harm(
             orchestrator,
             f"""INSERT INTO documents (workflow_id, position, uri, name, source, size_bytes, version, status, epoch,
@@ -92,7 +90,7 @@ async def test_a_run_at_work_is_audited_again_and_again_without_a_false_alarm(
 
 @pytest.fixture
 async def empty_temporal(settings: Settings) -> AsyncIterator[Settings]:
-    """The same stores, and a Temporal that knows nothing: a new namespace."""
+    """Settings with the same stores and an empty namespace of Temporal."""
     name = f"empty-{uuid.uuid4().hex[:8]}"
     async with PipelineOrchestrator(settings, own_worker=False) as orchestrator:
         retention = Duration()
@@ -111,7 +109,7 @@ async def empty_temporal(settings: Settings) -> AsyncIterator[Settings]:
     yield empty
 
 
-async def test_a_run_whose_temporal_was_lost_is_vouched_for_by_its_digests(
+async def test_digests_confirm_a_run_whose_temporal_was_lost(
     settings: Settings, worker: ChaosWorker, empty_temporal: Settings, tmp_path: Path
 ) -> None:
     papers = write_documents(tmp_path / "papers", 4)
@@ -121,9 +119,9 @@ async def test_a_run_whose_temporal_was_lost_is_vouched_for_by_its_digests(
     worker.close()
 
     async with PipelineOrchestrator(empty_temporal, own_worker=False) as orchestrator:
-        found = await audit(orchestrator)
-        assert found.differences == []
-        assert any("Temporal does not know the run" in note for note in found.notes)
+        verification = await audit(orchestrator)
+        assert verification.differences == []
+        assert any("Temporal does not know the run" in note for note in verification.notes)
         await harm(orchestrator, "UPDATE workflow_checkpoints SET processed_documents = 9 WHERE sequence = 2")
         assert [one.kind for one in (await audit(orchestrator)).differences] == ["edited_checkpoint"]
         await rebuild_mirror(orchestrator.client, orchestrator.stores, RUN)
@@ -136,10 +134,10 @@ async def test_a_run_whose_temporal_was_lost_is_vouched_for_by_its_digests(
             assert (await orchestrator.wait(RUN)).documents.processed == 5
         finally:
             other.close()
-        found = await audit(orchestrator)
-        assert found.differences == []
-        assert any("confirms each" in note for note in found.notes)
-        assert found.counts["history_checkpoints"] < found.counts["mirror_checkpoints"]
+        verification = await audit(orchestrator)
+        assert verification.differences == []
+        assert any("confirms each" in note for note in verification.notes)
+        assert verification.counts["history_checkpoints"] < verification.counts["mirror_checkpoints"]
 
         await harm(orchestrator, "DELETE FROM workflow_checkpoints WHERE sequence = 3")
         rewrite(checkpoint_file(orchestrator), lambda stored: [*stored[:1], *stored[2:]])
@@ -153,7 +151,7 @@ async def test_a_run_whose_temporal_was_lost_is_vouched_for_by_its_digests(
             await rebuild_mirror(orchestrator.client, orchestrator.stores, RUN)
 
 
-async def test_the_commands_answer_by_exit_code_and_json(
+async def test_verify_and_rebuild_report_by_exit_code_and_json(
     settings: Settings, worker: ChaosWorker, tmp_path: Path
 ) -> None:
     assert worker.process.poll() is None
@@ -172,18 +170,18 @@ async def test_the_commands_answer_by_exit_code_and_json(
         assert broken.returncode == 1, broken
         (difference,) = json.loads(broken.stdout)["differences"]
         assert difference.keys() == {"kind", "subject", "sentence"}
-        said = command(settings, "verify", *run)
-        assert (said.returncode, said.stdout.strip()) == (1, difference["sentence"])
-        assert "1 difference" in said.stderr
+        ended = command(settings, "verify", *run)
+        assert (ended.returncode, ended.stdout.strip()) == (1, difference["sentence"])
+        assert "1 difference" in ended.stderr
 
-    mended = command(settings, "rebuild-mirror", *run, "--json")
-    assert mended.returncode == 0, mended
-    assert json.loads(mended.stdout)["changed"] is True
+    repaired = command(settings, "rebuild-mirror", *run, "--json")
+    assert repaired.returncode == 0, repaired
+    assert json.loads(repaired.stdout)["changed"] is True
     assert command(settings, "verify", *run).returncode == 0
     for name in ("verify", "rebuild-mirror"):
-        refused = command(settings, name, "--workflow-id", "nobody-knows", "--json")
+        refused = command(settings, name, "--workflow-id", "unknown-run", "--json")
         assert (refused.returncode, refused.stdout) == (2, ""), refused
-        assert "nobody-knows" in refused.stderr
+        assert "unknown-run" in refused.stderr
         away = command(replace(settings, database_url="postgresql://nobody@127.0.0.1:9/none"), name, *run, "--json")
         assert (away.returncode, away.stdout) == (2, ""), away
         assert "Postgres" in away.stderr

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from perdure.stores.postgres.comparison import fingerprints
+from perdure.stores.postgres.comparison import read_fingerprints
 from perdure.stores.postgres.connection import PostgresPool
 
 VECTOR = [1.0] + [0.0] * 255
@@ -73,22 +73,22 @@ async def test_equal_outputs_have_equal_fingerprints_whatever_the_order_the_time
     uris = ["file:///a", "file:///b", "file:///c"]
     await produce(pool, "one", uris, attempt=1, committed=datetime(2024, 1, 1, tzinfo=UTC))
     await produce(pool, "other", uris[::-1], attempt=3, committed=datetime(2025, 1, 1, tzinfo=UTC))
-    assert await fingerprints(pool, "one") == await fingerprints(pool, "other")
+    assert await read_fingerprints(pool, "one") == await read_fingerprints(pool, "other")
 
 
 async def test_every_kind_of_change_shows_in_its_own_fingerprint_alone(pool: PostgresPool) -> None:
     await produce(pool, "other", ["file:///a", "file:///b"], attempt=1, committed=datetime(2024, 1, 1, tzinfo=UTC))
-    before = await fingerprints(pool, "other")
+    before = await read_fingerprints(pool, "other")
     assert before.keys() == CHANGES.keys()
     for kind, change in CHANGES.items():
         async with pool.connection() as conn:
             await conn.execute(change)
-        after = await fingerprints(pool, "other")
+        after = await read_fingerprints(pool, "other")
         assert [one for one in after if after[one] != before[one]] == [kind]
         before = after
 
 
 async def test_run_without_outputs_differs_from_one_with(pool: PostgresPool) -> None:
     await produce(pool, "one", ["file:///a"], attempt=1, committed=datetime(2024, 1, 1, tzinfo=UTC))
-    one, nothing = await fingerprints(pool, "one"), await fingerprints(pool, "nobody")
+    one, nothing = await read_fingerprints(pool, "one"), await read_fingerprints(pool, "nobody")
     assert all(one[kind] != nothing[kind] for kind in one)

@@ -11,7 +11,7 @@ from orchestration.embedded.postgres import EmbeddedPostgres
 from orchestration.settings import Settings
 from orchestration.settings.temporal import TemporalSettings
 from perdure.stores.postgres.comparison import OUTPUTS
-from perdure.stores.postgres.differences import differences
+from perdure.stores.postgres.differences import compare_runs
 from tests.chaos.papers import write_documents
 from tests.integration.audited_run import harm
 from tests.integration.shared_run import place, script
@@ -40,7 +40,7 @@ CHANGES = {
 def settings(
     session_dir: Path, postgres_server: EmbeddedPostgres, _template: str, temporal_server: TemporalSettings
 ) -> Iterator[Settings]:
-    """Yield the settings of a place where the runs "one" and "two" have ended, over the same documents."""
+    """Yield settings of a place where the runs "one" and "two" over the same files have ended."""
     with place(session_dir, postgres_server, _template, temporal_server) as shared:
         papers = write_documents(shared.data_dir / "papers", 5)
 
@@ -80,7 +80,7 @@ async def test_every_kind_of_output_that_differs_is_named(
     for kind, change in CHANGES.items():  # each change is added to those before it
         await harm(orchestrator, change)
         changed.add(kind)
-        kinds = await differences(orchestrator.stores.pool, "one", "two", LIMIT)
+        kinds = await compare_runs(orchestrator.stores.pool, "one", "two", LIMIT)
         assert {differing.kind for differing in kinds} == changed
         assert all(1 <= len(differing.first) <= min(differing.count, LIMIT) for differing in kinds)
         assert all(difference.subject for differing in kinds for difference in differing.first)

@@ -1,4 +1,4 @@
-"""Finished parts of a long document outlive their worker; the document's result deletes them."""
+"""Finished parts of a document outlive their worker; the document's result deletes them."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -15,7 +15,7 @@ from orchestration.settings import Settings
 from orchestration.settings.temporal import TemporalSettings
 from perdure.checkpoint import WorkflowCheckpoint
 from perdure.errors import RefusedCommand, UnknownCheckpoint
-from perdure.stores.postgres.differences import differences
+from perdure.stores.postgres.differences import compare_runs
 from perdure.stores.postgres.forks import copy_run
 from tests.chaos.outputs import document_rows, outputs
 from tests.chaos.papers import write_documents
@@ -84,7 +84,7 @@ async def test_a_fork_keeps_what_was_done_at_its_checkpoint_and_does_the_rest(
     assert forked.copied.pending == DOCUMENTS - done
     await ended(orchestrator, new_id)
     assert await outputs(orchestrator.stores.pool, new_id) == before
-    assert await differences(orchestrator.stores.pool, ORIGIN, new_id, 5) == []
+    assert await compare_runs(orchestrator.stores.pool, ORIGIN, new_id, 5) == []
     origin, copy = await times(orchestrator, ORIGIN), await times(orchestrator, new_id)
     assert sum(copy[position] == time for position, time in origin.items()) == done, "each of the others has its own"
     chain = await orchestrator.list_checkpoints(new_id)

@@ -11,7 +11,7 @@ from orchestration.embedded.postgres import EmbeddedPostgres
 from orchestration.settings import Settings
 from orchestration.settings.temporal import TemporalSettings
 from perdure.manifest import Changes
-from perdure.stores.postgres.differences import differences
+from perdure.stores.postgres.differences import compare_runs
 from tests.chaos.papers import write_documents
 from tests.integration.shared_run import place, script
 
@@ -46,7 +46,7 @@ async def test_started_again_it_comes_to_what_a_fresh_run_comes_to(settings: Set
         assert len(untouched) == 5
         assert all(before[name] == after[name] for name in untouched)
         await run(orchestrator, "fresh", papers)
-        assert await differences(orchestrator.stores.pool, "again", "fresh", limit=20) == []
+        assert await compare_runs(orchestrator.stores.pool, "again", "fresh", limit=20) == []
     verified = await script(settings, "verify", "--workflow-id", "again")
     assert verified.code == 0, verified.stdout
     fork = await script(
@@ -54,7 +54,7 @@ async def test_started_again_it_comes_to_what_a_fresh_run_comes_to(settings: Set
     )
     assert fork.code in (0, 1), fork.stderr  # one document is quarantined
     async with PipelineOrchestrator(settings, own_worker=False) as orchestrator:
-        assert await differences(orchestrator.stores.pool, "forked", "fresh", limit=20) == []
+        assert await compare_runs(orchestrator.stores.pool, "forked", "fresh", limit=20) == []
 
 
 async def rows(orchestrator: PipelineOrchestrator, workflow_id: str) -> dict[str, object]:

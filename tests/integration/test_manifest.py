@@ -1,4 +1,4 @@
-"""The manifest on a real Postgres: each document is committed once, and only under the latest lease.
+"""The manifest on Postgres: each document is committed once, under the latest lease.
 
 The file is longer than 300 lines because every test uses the same queue of five documents.
 """

@@ -117,7 +117,7 @@ async def test_adding_a_document_finished_earlier_queues_nothing(shelf: Shelf) -
 
 
 async def test_ordinal_of_the_queue_is_never_used_twice(shelf: Shelf) -> None:
-    """A document that changes after this epoch has processed it is processed again in the next epoch."""
+    """A document that changes after its epoch has processed it waits for the next epoch."""
     begun = await shelf.discover("first")
     await shelf.process(begun)
     shelf.content["b.txt"] = ("v2", "revised while the run is open")

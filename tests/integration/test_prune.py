@@ -1,4 +1,4 @@
-"""Retention takes the oldest checkpoints only, never a run's latest, by its own role; the rest stays verifiable."""
+"""`prune` deletes only the oldest checkpoints, never a run's latest; the rest of the chain stays verifiable."""
 
 import asyncio
 import json
@@ -55,7 +55,7 @@ def in_file(settings: Settings, workflow_id: str) -> list[int]:
     return [one["metadata"]["sequence"] for one in json.loads(path.read_text())]
 
 
-async def test_by_count_the_newest_stay_and_the_chain_is_verifiable(
+async def test_prune_by_count_keeps_the_newest_and_a_verifiable_chain(
     orchestrator: PipelineOrchestrator, settings: Settings, run: str
 ) -> None:
     before = await sequences(orchestrator, run)
@@ -65,14 +65,14 @@ async def test_by_count_the_newest_stay_and_the_chain_is_verifiable(
     done = await script(settings, "prune", "--workflow-id", run, "--keep", "2", "--json")
     assert (done.code, done.json["pruned"][0]["checkpoints"]) == (0, len(before) - 2)
     assert await sequences(orchestrator, run) == before[-2:] == in_file(settings, run)
-    found = await verify(orchestrator.client, orchestrator.stores, run)
-    assert found.differences == []
-    assert any("they were pruned" in note for note in found.notes)
+    verification = await verify(orchestrator.client, orchestrator.stores, run)
+    assert verification.differences == []
+    assert any("they were pruned" in note for note in verification.notes)
     again = await script(settings, "prune", "--workflow-id", run, "--keep", "2", "--json")
     assert (again.code, again.json["pruned"]) == (0, [])
 
 
-async def test_by_age_only_what_is_older_goes_and_never_the_latest(
+async def test_prune_by_age_keeps_newer_checkpoints_and_the_latest(
     orchestrator: PipelineOrchestrator, settings: Settings, run: str
 ) -> None:
     before = await orchestrator.list_checkpoints(run)
@@ -85,7 +85,7 @@ async def test_by_age_only_what_is_older_goes_and_never_the_latest(
     assert (await verify(orchestrator.client, orchestrator.stores, run)).ok
 
 
-async def test_what_is_edited_or_taken_away_afterwards_is_still_found(
+async def test_damage_to_a_pruned_chain_is_still_found(
     orchestrator: PipelineOrchestrator, settings: Settings, run: str
 ) -> None:
     assert (await script(settings, "prune", "--workflow-id", run, "--keep", "3")).code == 0
@@ -101,9 +101,7 @@ async def test_what_is_edited_or_taken_away_afterwards_is_still_found(
     assert kinds == {"missing_checkpoint"}
 
 
-async def test_only_the_role_may_delete_and_nothing_but_the_oldest(
-    orchestrator: PipelineOrchestrator, run: str
-) -> None:
+async def test_only_the_retention_role_may_delete_only_the_oldest(orchestrator: PipelineOrchestrator, run: str) -> None:
     delete = "DELETE FROM workflow_checkpoints WHERE workflow_id = $1"
     async with orchestrator.stores.pool.connection() as conn:
         with pytest.raises(asyncpg.PostgresError):
@@ -123,9 +121,7 @@ async def test_only_the_role_may_delete_and_nothing_but_the_oldest(
         )
 
 
-async def test_a_pruned_run_that_was_terminated_resumes_and_can_be_pruned_again(
-    orchestrator: PipelineOrchestrator, settings: Settings
-) -> None:
+async def test_a_pruned_and_terminated_run_resumes(orchestrator: PipelineOrchestrator, settings: Settings) -> None:
     workflow_id = f"pruned-{uuid.uuid4().hex[:8]}"
     papers = write_documents(settings.data_dir / workflow_id, 20)
     await orchestrator.start([str(papers)], workflow_id=workflow_id, options=PipelineOptions(concurrency=1))
@@ -149,13 +145,13 @@ async def test_a_pruned_run_that_was_terminated_resumes_and_can_be_pruned_again(
     [
         (),
         ("--all",),
-        ("--workflow-id", "nobody", "--keep", "1"),
+        ("--workflow-id", "unknown", "--keep", "1"),
         ("--all", "--keep", "0"),
         ("--all", "--older-than", "soon"),
         ("--all", "--workflow-id", "x", "--keep", "1"),
     ],
 )
-async def test_nonsense_deletes_nothing(settings: Settings, arguments: tuple[str, ...]) -> None:
+async def test_wrong_arguments_of_prune_delete_nothing(settings: Settings, arguments: tuple[str, ...]) -> None:
     done = await script(settings, "prune", *arguments)
     assert (done.code, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1

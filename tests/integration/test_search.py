@@ -1,4 +1,4 @@
-"""Search finds passages by word and by meaning, with their places, and its answer does not vary."""
+"""Search finds passages by word and by meaning, and always gives the same answer."""
 
 import os
 import random

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 VARIABLE = "PERDURE_CHECKPOINT_URL"
 """The environment variable that holds the URL."""
-_REQUEST_SECONDS, _CONNECT_SECONDS, _RETRY_SECONDS = 60, 5, 20
+_REQUEST_SECONDS = 60
+_CONNECT_SECONDS = 5
+_RETRY_SECONDS = 20
 _MAX_RETRIES = 2
 """Retries of one request; the activity around it is retried without limit."""
 

@@ -1,7 +1,7 @@
 """`ObjectCheckpointStore`: one object a checkpoint, in an S3-compatible bucket or in a folder.
 
 The key of an object is the sequence of its checkpoint, and an object is created only if its key is free. So of two
-writers of one sequence exactly one succeeds, on whatever machines they are, and the other one compares its checkpoint
+writers of one sequence exactly one succeeds, also on different machines, and the other one compares its checkpoint
 with the stored one. No lock is needed, and no object is changed after it was created.
 """
 
@@ -49,13 +49,15 @@ class ObjectCheckpointStore:
         self._bucket = Bucket(url)
         # The checkpoint that was read or written last, by key and tag: an append then reads no object.
         self._known: dict[tuple[str, str], WorkflowCheckpoint] = {}
+        # The last sequence seen of each workflow id: a listing from there on finds the latest checkpoint.
+        self._last_seen: dict[str, int] = {}
 
     async def append(self, checkpoint: WorkflowCheckpoint) -> bool:
         """Create one object; see `CheckpointStore.append`. It takes two requests: a listing and a conditional put."""
         while True:
-            end = await self._end(checkpoint.workflow_id, checkpoint.sequence)
+            items = await self._listed_from(checkpoint.workflow_id, checkpoint.sequence - 1)
             try:
-                check_follows(checkpoint, end)
+                check_follows(checkpoint, await self._latest_of(items))
             except RefusedWrite:
                 stored = await self._read(key_of(checkpoint.workflow_id, checkpoint.sequence))
                 if check_stored(checkpoint, [stored] if stored else []):
@@ -71,7 +73,10 @@ class ObjectCheckpointStore:
 
     async def latest(self, workflow_id: str) -> WorkflowCheckpoint | None:
         """Return the checkpoint of the highest sequence; None if there is none."""
-        return await self._latest_of(await self._listed(workflow_id))
+        items = await self._listed_from(workflow_id, self._last_seen.get(workflow_id, 0))
+        if items:
+            self._last_seen[workflow_id] = sequence_of(items[-1].key) or 0
+        return await self._latest_of(items)
 
     async def get(self, workflow_id: str | None, checkpoint_id: str) -> WorkflowCheckpoint | None:
         """Return one checkpoint; its object is found by the id that belongs to each key."""
@@ -131,7 +136,7 @@ class ObjectCheckpointStore:
         if elements != list(instead_of):
             raise CheckpointGap(f"Another process has written to the objects of {workflow_id} meanwhile.")
         wanted = {key_of(workflow_id, one.sequence): one.model_dump(mode="json") for one in checkpoints}
-        wrong = [key for key, content in contents.items() if content != wanted.get(key)]
+        wrong = [key for key, content in contents.items() if key not in wanted or content != wanted[key]]
         aside = f"{folder_of(workflow_id)}.damaged-{time.time_ns()}"
         for key in wrong:
             await self._bucket.copy(key, f"{aside}/{key.rpartition('/')[2]}")
@@ -154,13 +159,16 @@ class ObjectCheckpointStore:
             await self._bucket.delete(item.key)
         return len(old)
 
-    async def _end(self, workflow_id: str, sequence: int) -> WorkflowCheckpoint | None:
-        """Return the latest checkpoint; one short listing if the chain ends just before `sequence`."""
-        before = key_of(workflow_id, max(0, sequence - 2))
+    async def _listed_from(self, workflow_id: str, sequence: int) -> list_of[Listed]:
+        """Return the objects from `sequence` on; all objects if there is none of this sequence.
+
+        A chain of thousands of checkpoints takes many listings, its end takes one.
+        """
+        before = key_of(workflow_id, max(0, sequence - 1))
         items = _checkpoints_in(await self._bucket.list_objects(folder_of(workflow_id), after=before))
-        if not items or sequence_of(items[0].key) != sequence - 1:
-            items = await self._listed(workflow_id)
-        return await self._latest_of(items)
+        if items and sequence_of(items[0].key) == sequence:
+            return items
+        return await self._listed(workflow_id)
 
     async def _create(self, checkpoint: WorkflowCheckpoint) -> bool:
         key = key_of(checkpoint.workflow_id, checkpoint.sequence)

@@ -1,4 +1,4 @@
-"""The address of the database: shown without its password, and checked before a command depends on it."""
+"""Show the address of the database without its password, and check it before it is used."""
 
 import re
 import socket
@@ -46,7 +46,7 @@ async def check_connection(dsn: str) -> None:
 
 
 async def check_answer(dsn: str) -> None:
-    """Check that a database answers that belongs to another service and needs no extension of Perdure.
+    """Check that the database of another service answers; it needs no extension of Perdure.
 
     Raises:
         InvalidConfiguration, ServerUnreachable: as `check_connection`.

@@ -1,4 +1,4 @@
-"""Build graph, table and vector outputs in Postgres, each with one statement over the whole run."""
+"""Build the graph, table and vectors of a run, each with one statement over the whole run."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ ANALYTICS_SQL = load_statements("analytics.sql")
 
 
 class PostgresAnalyticsStore:
-    """Stores analytics in Postgres; `perdure.services.analytics.AnalyticsStore` documents each method."""
+    """Stores analytics in Postgres; the protocol `AnalyticsStore` documents each method."""
 
     def __init__(self, pool: PostgresPool) -> None:
         self._pool = pool
@@ -64,7 +64,7 @@ async def _execute(conn: Connection, statement: str, *arguments: Any) -> int:
 
 
 async def _can_use_vectors(conn: Connection) -> bool:
-    """Return whether pgvector works: the extension may be missing, or its library may have been removed."""
+    """Return whether pgvector works; its extension or its library may be missing."""
     try:
         return bool(await conn.fetchval("SELECT vector_norm('[3,4]'::vector) = 5"))
     except (asyncpg.UndefinedObjectError, asyncpg.UndefinedFunctionError, asyncpg.UndefinedFileError):

@@ -1,4 +1,4 @@
-"""Read what an audit compares: one snapshot of the database, so that no difference comes from a race.
+"""Read what an audit compares, from one snapshot, so that no difference comes from a race.
 
 Every check of documents and outputs is one statement of `sql/audit.sql`. Each check names its first few differences and
 counts all of them, so the audit of a million documents needs no more memory than the audit of ten.
@@ -42,7 +42,10 @@ class Offence:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """The ordinals that a checkpoint counts as finished: those below `watermark` and those in `beyond`, of `epoch`."""
+    """The ordinals of `epoch` that a checkpoint counts as finished.
+
+    They are the ordinals below `watermark` and those in the ranges `beyond`.
+    """
 
     epoch: int
     watermark: int
@@ -50,7 +53,7 @@ class Coverage:
 
 
 class Snapshot:
-    """The rows of one run at one moment; `snapshot` makes it."""
+    """The rows of one run at one moment; `open_snapshot` makes it."""
 
     def __init__(self, conn: Connection, workflow_id: str) -> None:
         self._conn = conn
@@ -95,11 +98,11 @@ class Snapshot:
         return int(await self._conn.fetchval(statement, self._workflow_id, timeout=WHOLE_RUN_SECONDS))
 
     async def check_documents(self) -> list[Offence]:
-        """Return documents without outputs, outputs without a document, and rows that contradict themselves."""
+        """Return documents without outputs, orphaned outputs, and rows that contradict each other."""
         return await self._check(DOCUMENT_CHECKS)
 
     async def check_services(self, max_identities: int) -> list[Offence]:
-        """Return where identities, graph, table and vectors differ from what the documents of the run give."""
+        """Return where identities, graph, table and vectors differ from the documents of the run."""
         return await self._check(SERVICE_CHECKS, max_identities=max_identities)
 
     async def check_coverage(self, coverage: Coverage) -> list[Offence]:
@@ -125,7 +128,7 @@ class Snapshot:
 
 
 @asynccontextmanager
-async def snapshot(pool: PostgresPool, workflow_id: str) -> AsyncIterator[Snapshot]:
+async def open_snapshot(pool: PostgresPool, workflow_id: str) -> AsyncIterator[Snapshot]:
     """Yield a snapshot: all reads inside the block see the database as it was at one moment.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The checks of an audit by the kind of difference that each finds; `sql/audit.sql` holds and describes them."""
+"""The checks of an audit, by the kind of difference; `sql/audit.sql` describes each."""
 
 from perdure.stores.postgres.statements import Statement, load_statements
 

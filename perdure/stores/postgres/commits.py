@@ -32,7 +32,7 @@ class Commit:
         return self.status == "pending" and self.dispatch > 0
 
 
-async def commits(pool: PostgresPool, workflow_id: str) -> list[Commit]:
+async def list_commits(pool: PostgresPool, workflow_id: str) -> list[Commit]:
     """Return every document of the run, by position.
 
     Raises:

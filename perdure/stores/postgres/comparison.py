@@ -42,7 +42,7 @@ OUTPUTS = {
 """Each kind of output, with the columns that are compared and the table or join that holds them."""
 
 
-async def fingerprints(pool: PostgresPool, workflow_id: str) -> dict[str, str]:
+async def read_fingerprints(pool: PostgresPool, workflow_id: str) -> dict[str, str]:
     """Return the SHA-256 (hexadecimal) of each kind of output of a run.
 
     Raises:
@@ -54,10 +54,3 @@ async def fingerprints(pool: PostgresPool, workflow_id: str) -> dict[str, str]:
             statement = COMPARISON_SQL["digest_output"].using(columns=columns, table=table)
             digests[kind] = await conn.fetchval(*statement.bind(workflow_id=workflow_id))
     return digests
-
-
-async def results_per_document(pool: PostgresPool, workflow_id: str) -> dict[int, int]:
-    """Return how many results each position of the manifest has; a finished document has 1, whatever was retried."""
-    async with pool.connection() as conn:
-        rows = await conn.fetch(*COMPARISON_SQL["count_results"].bind(workflow_id=workflow_id))
-    return {row["position"]: row["results"] for row in rows}

@@ -105,7 +105,7 @@ class PostgresPool:
 
     @asynccontextmanager
     async def transaction(self, *, limit_seconds: float | None = None) -> AsyncIterator[Connection]:
-        """Yield a connection inside one transaction: commit when the block ends, roll back when it raises.
+        """Yield a connection inside one transaction; an error in the block rolls it back.
 
         Args:
             limit_seconds: how long the server lets the whole transaction last. It is needed where other processes wait
@@ -162,7 +162,10 @@ class PostgresPool:
             return self._pool
 
     async def _distrust_idle_connections(self) -> None:
-        """Have every connection replaced before its next use: after one was lost, the others are probably lost too."""
+        """Have every connection replaced before its next use.
+
+        After one connection was lost, the others are probably lost too.
+        """
         if self._pool:
             await self._pool.expire_connections()
 
@@ -228,7 +231,10 @@ def _encode_json(value: Any) -> str:
 
 
 def encode_vector(vector: npt.ArrayLike) -> bytes:
-    """Return pgvector's wire form: dimensions and zero as 16-bit integers, then 32-bit floats, all big-endian."""
+    """Return the wire form of a vector, as pgvector reads it.
+
+    It is the number of dimensions and zero as 16-bit integers, then 32-bit floats, all big-endian.
+    """
     values = np.asarray(vector, dtype=">f4")
     return len(values).to_bytes(2, "big") + b"\0\0" + values.tobytes()
 

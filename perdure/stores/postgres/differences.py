@@ -1,8 +1,11 @@
-"""List what differs between the outputs of two runs, subject by subject; only differences leave the database."""
+"""List what differs between the outputs of two runs, subject by subject.
+
+The database compares the outputs; only the differences are sent to the caller.
+"""
 
 from dataclasses import dataclass
 
-from perdure.stores.postgres.comparison import COMPARISON_SQL, OUTPUTS, fingerprints
+from perdure.stores.postgres.comparison import COMPARISON_SQL, OUTPUTS, read_fingerprints
 from perdure.stores.postgres.connection import PostgresPool
 from perdure.stores.postgres.statements import Statement
 
@@ -40,21 +43,21 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class KindOfDifferences:
-    """The differences of one kind of output: how many there are, and the first of them by subject."""
+    """The differences of one kind of output: their number, and the first of them by subject."""
 
     kind: str
     count: int
     first: tuple[Difference, ...]
 
 
-async def differences(pool: PostgresPool, one: str, other: str, limit: int) -> list[KindOfDifferences]:
+async def compare_runs(pool: PostgresPool, one: str, other: str, limit: int) -> list[KindOfDifferences]:
     """Return every kind of output in which two runs differ, with up to `limit` subjects each.
 
     Raises:
         DependencyUnavailable: the database cannot be reached.
     """
-    digests = await fingerprints(pool, one)
-    other_digests = await fingerprints(pool, other)
+    digests = await read_fingerprints(pool, one)
+    other_digests = await read_fingerprints(pool, other)
     kinds = []
     for kind in OUTPUTS:
         if digests[kind] == other_digests[kind]:

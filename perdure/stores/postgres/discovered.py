@@ -1,4 +1,4 @@
-"""Record discovered documents, one page at a time, inside the transaction that has locked their run."""
+"""Record one page of discovered documents, in the transaction that has locked their run."""
 
 import hashlib
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ _NOT_QUEUED = 0
 
 
 async def record_page(conn: Connection, workflow_id: str, epoch: int, documents: Sequence[DiscoveredDocument]) -> None:
-    """Add new documents to the manifest, and note the present version of those that the manifest has already."""
+    """Add new documents to the manifest, and record the present version of known ones."""
     new = {document.uri: document for document in documents}
     await conn.execute(CUSTOM_PLANS)
     known = await conn.fetch(

@@ -1,4 +1,4 @@
-"""Record the end of a run whose workflow could not record it, in one transaction that no other writer interleaves."""
+"""Record the end of a run whose workflow could not record it, in one transaction."""
 
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
@@ -103,7 +103,7 @@ async def _record(
 
 
 async def _claim_epoch(conn: Connection, run: EndedRun) -> int:
-    """Lock the run's row and return the run's epoch; a run that never claimed one gets a new epoch."""
+    """Lock the run's row and return the run's epoch; a run without a claim gets a new epoch."""
     await conn.execute("INSERT INTO runs (workflow_id, epoch) VALUES ($1, 1) ON CONFLICT DO NOTHING", run.workflow_id)
     latest = await conn.fetchval("SELECT epoch FROM runs WHERE workflow_id = $1 FOR UPDATE", run.workflow_id)
     claims = await conn.fetch(

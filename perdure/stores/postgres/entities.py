@@ -1,4 +1,4 @@
-"""Read the identities of a run: by rank or by name, with their spellings, relations and mentions."""
+"""Read the identities of a run, with their spellings, relations and mentions."""
 
 import heapq
 from typing import Any
@@ -21,7 +21,7 @@ _SQL = load_statements("entities.sql")
 
 
 class PostgresEntityStore:
-    """Reads identities. Every method raises `DependencyUnavailable` when the database cannot be used now."""
+    """Reads identities; every method may raise `DependencyUnavailable`."""
 
     def __init__(self, pool: PostgresPool) -> None:
         self._pool = pool
@@ -64,7 +64,10 @@ class PostgresEntityStore:
         return [Relation(*row) for row in rows]
 
     async def mentioned(self, workflow_id: str, identity_id: str, limit: int) -> list[CitedMention]:
-        """Return where an identity is mentioned, by document and place; a snippet is one line of printable text."""
+        """Return where an identity is mentioned, by document and place.
+
+        Each snippet is one line of printable text.
+        """
         rows = await self._fetch(
             _SQL["list_mentioned"], workflow_id=workflow_id, identity_id=identity_id, around=_AROUND, limit=limit
         )

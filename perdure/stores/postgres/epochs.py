@@ -1,4 +1,7 @@
-"""Claim and check epochs: tell a writer that was replaced from a writer whose database was set back."""
+"""Claim epochs, and refuse writers of other epochs.
+
+A writer that another run has replaced gets `StaleWriter`. A writer whose database was set back gets `StoreSetBack`.
+"""
 
 from perdure.errors import StaleWriter, StoreSetBack
 from perdure.manifest import ManifestTotals
@@ -11,7 +14,7 @@ INSERT_EPOCH = "INSERT INTO run_epochs (workflow_id, first_run_id, epoch) VALUES
 async def claim_epoch(
     conn: Connection, workflow_id: str, first_run_id: str, *, at_least: int, replaces: int | None
 ) -> int:
-    """Return the epoch of a Temporal run, a new one at its first claim; see `perdure.manifest.ManifestStore.claim`."""
+    """Return the epoch of a Temporal run, as `perdure.manifest.ManifestStore.claim` describes."""
     await conn.execute("INSERT INTO runs (workflow_id, epoch) VALUES ($1, 1) ON CONFLICT DO NOTHING", workflow_id)
     latest = await conn.fetchval("SELECT epoch FROM runs WHERE workflow_id = $1 FOR UPDATE", workflow_id)
     claimed = await conn.fetchval(
@@ -33,7 +36,7 @@ async def claim_epoch(
 
 
 async def lock_run(conn: Connection, workflow_id: str, epoch: int) -> None:
-    """Lock the row of a run for this transaction, and refuse the transaction if another epoch has begun.
+    """Lock the row of a run for this transaction, and refuse every epoch but the latest.
 
     Raises:
         StaleWriter: a later run has taken over.
@@ -44,7 +47,7 @@ async def lock_run(conn: Connection, workflow_id: str, epoch: int) -> None:
 
 
 def check_epoch(workflow_id: str, latest: int | None, epoch: int) -> None:
-    """Compare a writer's epoch with the latest epoch of the run; `latest` is None if the run has no row.
+    """Refuse a writer whose epoch is not the latest; `latest` is None if the run has no row.
 
     Raises:
         StaleWriter: a later run has taken over.
@@ -57,7 +60,9 @@ def check_epoch(workflow_id: str, latest: int | None, epoch: int) -> None:
 
 
 def explain_missing_queue(subject: str, workflow_id: str, latest: int | None, epoch: int) -> StaleWriter | StoreSetBack:
-    """Return the error for a queue that lacks documents: a later epoch took them, or the database lost them.
+    """Return the error for a queue that lacks documents.
+
+    Either a later epoch has taken the documents, or the database has lost them.
 
     Args:
         subject: what is missing, such as `Documents 3 to 5`.
@@ -71,7 +76,7 @@ def explain_missing_queue(subject: str, workflow_id: str, latest: int | None, ep
 
 
 def check_finished(workflow_id: str, totals: ManifestTotals, expected_finished: int) -> None:
-    """Compare the results in the database with the number of documents that the workflow counts as finished.
+    """Refuse a database that has fewer results than the workflow counts as finished.
 
     Raises:
         StoreSetBack: the database has fewer results.

@@ -1,4 +1,4 @@
-"""Read the rows of an export: one snapshot of a run, each table through a cursor and in a fixed order."""
+"""Read the rows of an export from one snapshot, each table in a fixed order."""
 
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Sequence

@@ -1,4 +1,4 @@
-"""Decide which errors of the database are failures of its surroundings, and describe them in one sentence.
+"""Convert the errors of the database into those of Perdure, each with one sentence.
 
 After such a failure the same statement may succeed later, without a change of the program. Each becomes
 `DependencyUnavailable`. A broken constraint or a wrong statement would fail again: it passes through. For the outputs
@@ -34,7 +34,7 @@ UNAVAILABLE_ERRORS: tuple[type[Exception], ...] = (
 
 
 def convert_to_perdure_error(error: BaseException, *, connection_lost: bool = False) -> PerdureError | None:
-    """Return the error that callers of the store get instead of this one; None if this one passes through.
+    """Return the error that replaces this one for callers of the store; None keeps this one.
 
     Args:
         error: the error that asyncpg or the operating system raised.
@@ -63,7 +63,7 @@ _MAX_CHARACTERS = 200
 
 
 def convert_to_unstorable(error: BaseException) -> UnstorableDocument | None:
-    """Return the document's fault if the database can never store its outputs; None for every other error."""
+    """Return the document's fault if its outputs can never be stored; None for other errors."""
     if not isinstance(error, _PERMANENT_ERRORS) or isinstance(error, asyncpg.ClientConfigurationError):
         return None
     why = "".join(character if character.isprintable() else " " for character in describe_error(error))[

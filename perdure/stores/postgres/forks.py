@@ -1,4 +1,4 @@
-"""Copy the documents that a run had at one of its checkpoints, with their texts and results, into a new run."""
+"""Copy what a run had at one of its checkpoints into a new run."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +26,7 @@ _SQL = load_statements("forks.sql")
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """What a fork begins with: documents with their results, and documents still to be processed."""
+    """What a fork begins with: documents with results, and documents still to be processed."""
 
     processed: int
     quarantined: int
@@ -34,7 +34,7 @@ class Copied:
 
 
 async def copy_run(pool: PostgresPool, checkpoint: WorkflowCheckpoint, target: str) -> Copied:
-    """Copy what the checkpoint's run had at that moment, in one transaction; a second call copies nothing more.
+    """Copy what the checkpoint's run had then, in one transaction; a second call adds nothing.
 
     Args:
         pool: connections to the database.

@@ -1,4 +1,4 @@
-"""Store the identities of a run: the database counts and stores, a child process compares names.
+"""Resolve and store the identities of a run; a child process compares the names.
 
 The worker passes blocks of rows between the two, so it holds one block, whatever the size of the run. The run's row
 stays locked all the while. Every statement is small or is the server's own work: a worker that is stopped in the middle
@@ -29,7 +29,7 @@ Answer = TypeVar("Answer")
 
 
 class PostgresIdentityStore:
-    """Stores identities in Postgres; `perdure.services.identity.IdentityStore` documents each method."""
+    """Stores identities in Postgres; the protocol `IdentityStore` documents each method."""
 
     def __init__(self, pool: PostgresPool) -> None:
         self._pool = pool
@@ -116,7 +116,10 @@ async def _join_names_of_kind(conn: Connection, workflow_id: str, resolver: Subp
 
 
 async def keep_alive(conn: Connection, answer: Awaitable[Answer]) -> Answer:
-    """Wait for a child process, and send statements meanwhile, because the server ends an idle transaction."""
+    """Wait for a child process, and keep the transaction alive.
+
+    The server ends an idle transaction, so a statement is sent from time to time.
+    """
     waiting = asyncio.ensure_future(answer)
     try:
         while not (await asyncio.wait({waiting}, timeout=_KEEP_ALIVE_SECONDS))[0]:

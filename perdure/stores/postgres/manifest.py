@@ -1,4 +1,4 @@
-"""The manifest in Postgres: epochs, the queue of each epoch, leases, and the result of each document.
+"""Store manifests in Postgres: epochs, queues, leases, and the result of each document.
 
 A writer that changes the queue of a run locks the run's row in `runs`, and reads there whether its epoch is still the
 latest. A commit of one document does not touch that row: the epoch, dispatch and attempt in the document's own row
@@ -30,7 +30,7 @@ class PostgresManifestStore:
         self._pool = pool
 
     async def claim(self, workflow_id: str, first_run_id: str, *, at_least: int, replaces: int | None = None) -> int:
-        """Return the epoch of this Temporal run; every later claim of the same run returns the same epoch."""
+        """Return the epoch of this Temporal run; a later claim of the run returns the same one."""
         async with self._pool.transaction(limit_seconds=SHORT_SECONDS) as conn:
             return await claim_epoch(conn, workflow_id, first_run_id, at_least=at_least, replaces=replaces)
 
@@ -67,7 +67,7 @@ class PostgresManifestStore:
             )
 
     async def refresh(self, workflow_id: str, epoch: int, sources: Sequence[str], limit: int) -> int:
-        """Bring some results up to date with what the sources hold; return how many, 0 when all are up to date."""
+        """Bring some results up to date with the sources; return how many, 0 for none."""
         async with self._pool.transaction() as conn:
             await lock_run(conn, workflow_id, epoch)
             return await refresh_results(conn, workflow_id, epoch, sources, limit)
@@ -90,13 +90,13 @@ class PostgresManifestStore:
             return await enqueue_unfinished(conn, workflow_id, epoch, quarantined=quarantined, unfinished=unfinished)
 
     async def enqueue_added(self, workflow_id: str, epoch: int) -> Added:
-        """Queue the documents that were added since this epoch began; a second call queues nothing more."""
+        """Queue the documents that were added since this epoch began; a second call adds nothing."""
         async with self._pool.transaction() as conn:
             await lock_run(conn, workflow_id, epoch)
             return await enqueue_added(conn, workflow_id, epoch)
 
     async def lease_batch(self, workflow_id: str, lease: Lease, first: int, end: int) -> Sequence[ManifestEntry]:
-        """Lease the unfinished documents of the ordinals [first, end); return all documents of the range, in order."""
+        """Lease the unfinished documents of the ordinals [first, end); return the whole range."""
         async with self._pool.connection() as conn:
             rows = await conn.fetch(
                 *MANIFEST_SQL["lease_batch"].bind(
@@ -214,7 +214,7 @@ class PostgresManifestStore:
         return [row["name"] for row in rows]
 
     async def ordinals_of(self, workflow_id: str, epoch: int, uris: Sequence[str]) -> tuple[int, int]:
-        """Return the smallest range [first, end) of ordinals that holds these documents; (0, 0) if there is none."""
+        """Return the smallest range [first, end) of ordinals with these documents; (0, 0) if none."""
         uri_keys = [hash_uri(uri) for uri in uris]
         async with self._pool.transaction() as conn:
             await conn.execute(CUSTOM_PLANS)
@@ -265,7 +265,7 @@ def _fence(workflow_id: str, lease: Lease, position: int) -> dict[str, str | int
 
 
 async def _raise_if_lost(conn: Connection, outcome: str, workflow_id: str, position: int) -> None:
-    """Raise the reason why a fenced statement has written no row: the document has a result, or a later lease."""
+    """Raise the reason why a fenced statement has written no row; return if it wrote one."""
     if count_rows(outcome):
         return
     status = await conn.fetchval(

@@ -1,4 +1,4 @@
-"""Apply the migrations: numbered, forward-only `.sql` files of the package `migrations`, each applied once.
+"""Apply the numbered `.sql` files of the package `migrations`, each of them once.
 
 `python -m perdure.stores.postgres.migrations DSN` applies them to the database of this address.
 
@@ -39,7 +39,7 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One migration: the name of its file, and the text of the file with line feeds as line ends."""
+    """One migration: the name of its file, and the text of the file with LF as line ends."""
 
     name: str
     sql: str
@@ -67,7 +67,9 @@ def load_migrations(folder: Traversable = MIGRATIONS) -> list[Migration]:
 
 
 async def apply_migrations(database: str | Connection, folder: Traversable = MIGRATIONS) -> list[str]:
-    """Apply the migrations that a database lacks, and return their names; several processes may call it at once.
+    """Apply the migrations that a database lacks, and return their names.
+
+    Several processes may call it at once: an advisory lock lets one at a time apply migrations.
 
     Args:
         database: an address, or a connection outside any transaction.

@@ -1,4 +1,4 @@
-"""Store what processing made of one document, inside the transaction that marks the document processed."""
+"""Store the outputs of one document, in the transaction that marks it processed."""
 
 from perdure.analysis.annotations import EMBEDDING_DIMENSIONS
 from perdure.documents.document import ProcessedDocument
@@ -25,12 +25,12 @@ _MENTION_COLUMNS = (
 
 
 def limit_for_writing(document: ProcessedDocument) -> float:
-    """Return how many seconds a transaction that calls `write_outputs` may last, also on a busy server."""
+    """Return the time limit, in seconds, of a transaction that calls `write_outputs`."""
     return SHORT_SECONDS * (1 + len(document.chunks) // CHUNKS_PER_STATEMENT)
 
 
 async def write_outputs(conn: Connection, workflow_id: str, position: int, document: ProcessedDocument) -> None:
-    """Insert the text, sections, tables, chunks with their embeddings and terms, and mentions of a document."""
+    """Insert the text, sections, tables, chunks and mentions of a document."""
     # During a COPY the server waits for its client inside a statement, where no limit on idle transactions applies.
     await conn.execute("SET LOCAL statement_timeout = '60s'")
     await conn.execute(

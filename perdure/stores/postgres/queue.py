@@ -1,4 +1,4 @@
-"""The queue of an epoch and the counts over a manifest, inside a transaction that has locked the run."""
+"""Queue documents under an epoch and count a manifest, in a transaction that locked the run."""
 
 from perdure.manifest import Added, ManifestTotals
 from perdure.stores.postgres.connection import Connection
@@ -67,7 +67,7 @@ async def count_documents(
 
 
 async def _count_whole_manifest(conn: Connection, workflow_id: str, epoch: int) -> ManifestTotals:
-    """Count the whole manifest once and store the counts; documents that are added later are counted as they come."""
+    """Count the whole manifest and store the counts, to which later additions are added."""
     totals = await count_documents(conn, workflow_id) or ManifestTotals()
     await conn.execute(
         "UPDATE run_epochs SET total = $3, queued_bytes = $4 WHERE workflow_id = $1 AND epoch = $2",

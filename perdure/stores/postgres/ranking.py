@@ -1,4 +1,4 @@
-"""Rank the nodes of a run's graph: a child process computes, the worker passes blocks of rows to it."""
+"""Rank the nodes of a run's graph in a child process, which gets its rows in blocks."""
 
 from perdure.sandbox.computation.exchange import ROWS
 from perdure.sandbox.computation.parent import Subprocess
@@ -13,7 +13,7 @@ _SQL = load_statements("analytics.sql")
 
 
 async def rank_nodes(conn: Connection, workflow_id: str) -> None:
-    """Store the nodes of a graph whose edges are stored, in the transaction that has locked the run.
+    """Store the nodes of a graph, after its edges, in the transaction that has locked the run.
 
     Raises:
         DependencyUnavailable: the ranking process cannot be started, or has ended.

@@ -1,4 +1,4 @@
-"""Repair a damaged chain of checkpoints; migrations/0006 holds the rules of the database for that."""
+"""Repair a damaged chain of checkpoints, by the rules of migrations/0006."""
 
 from collections.abc import Sequence
 
@@ -22,7 +22,7 @@ async def rebuild_chain(
     *,
     last_seen: int,
 ) -> int:
-    """Replace the rows from `first_sequence` on, in one transaction; return how many rows the chain has then.
+    """Replace the rows from `first_sequence` on, and return the length of the new chain.
 
     Args:
         pool: connections to the database.

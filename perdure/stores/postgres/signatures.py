@@ -1,4 +1,4 @@
-"""Make and read signatures: one bit for each dimension of a chunk's vector, to find near chunks without vectors.
+"""Make and read signatures of chunks: one bit for each dimension of a vector.
 
 A search takes the chunks whose signatures differ from the query's in the fewest bits. For those it makes a better
 estimate: the sum of the query's components, each with the sign of the chunk's component. The search reads the
@@ -31,7 +31,7 @@ _BLOCKS = "SELECT places, signatures FROM chunk_signatures WHERE workflow_id = $
 
 
 async def make_signatures(conn: Connection, workflow_id: str) -> None:
-    """Replace the signatures of a large run, in the transaction that has locked the run; a small run gets none."""
+    """Replace the signatures of a large run in the current transaction; a small run gets none."""
     await conn.execute("DELETE FROM chunk_signatures WHERE workflow_id = $1", workflow_id, timeout=WHOLE_RUN_SECONDS)
     chunks = await conn.fetchval(
         "SELECT coalesce(sum(chunk_count), 0) FROM documents WHERE workflow_id = $1 AND status = 'processed'",
@@ -45,7 +45,7 @@ async def make_signatures(conn: Connection, workflow_id: str) -> None:
 async def likely_nearest(
     conn: Connection, workflow_id: str, vector: npt.NDArray[np.float32], count: int
 ) -> list[Place] | None:
-    """Return the `count` places whose signatures are nearest to the vector; None if the run has no signatures.
+    """Return the `count` places with the nearest signatures; None if the run has none.
 
     The places come in no particular order. Of equally near ones the earlier are taken.
 
@@ -87,7 +87,7 @@ def _count_differing_bits(query: npt.NDArray[np.uint64], signatures: npt.NDArray
 
 
 def _estimate(vector: npt.NDArray[np.float32], signatures: npt.NDArray[np.uint64]) -> npt.NDArray[np.float32]:
-    """Return for each chunk the sum of the query's components, each with the sign that the chunk's vector has there."""
+    """Return for each chunk the sum of the query's components with the signs of the chunk."""
     tables = vector.reshape(-1, 8) @ _SIGNS.T  # for each byte of a signature, what each of its 256 values adds
     columns = np.ascontiguousarray(signatures.view(np.uint8).T)
     total = np.zeros(len(signatures), np.float32)
@@ -97,7 +97,7 @@ def _estimate(vector: npt.NDArray[np.float32], signatures: npt.NDArray[np.uint64
 
 
 def _find_lowest(numbers: npt.NDArray[np.generic], count: int) -> npt.NDArray[np.intp]:
-    """Return the indices of the `count` lowest numbers, in ascending order; of equal numbers the first ones."""
+    """Return the sorted indices of the `count` lowest numbers; of equal numbers the first."""
     if len(numbers) <= count:
         return np.arange(len(numbers))
     limit = np.partition(numbers, count - 1)[count - 1]

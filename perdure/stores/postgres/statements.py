@@ -1,4 +1,4 @@
-"""Load the SQL statements that stand in the `.sql` files of the folder `sql` beside this module.
+"""Load the SQL statements of the `.sql` files in the folder `sql` beside this module.
 
 A file holds several statements. Each begins with a line `-- name: lease_batch`, and the comment lines after that line
 describe it. Its parameters are written `:name`. The server gets `$1`, `$2` and so on, numbered once, when the statement
@@ -30,18 +30,19 @@ class Statement:
     template: str
 
     def using(self, **constants: str) -> "Statement":
-        """Return the statement with each `{name}` replaced by a constant text, such as the name of a table."""
+        """Return the statement with each `{name}` replaced by a constant, such as a table's name."""
         return Statement(self.name, self.description, _fill(self.template, constants))
 
     def bind(self, **values: Any) -> tuple[Any, ...]:
-        """Return the text and the arguments in the server's order: `await conn.fetch(*statement.bind(epoch=1))`.
+        """Return the text and the arguments: `await conn.fetch(*statement.bind(epoch=1))`.
 
         Raises:
             TypeError: the names are not those of the statement's parameters.
         """
-        if values.keys() != set(self.parameters):
-            raise TypeError(f"The statement {self.name} takes {sorted(self.parameters)}, not {sorted(values)}.")
-        return (self.text, *(values[name] for name in self.parameters))
+        text, parameters = self._numbered
+        if len(values) != len(parameters) or any(name not in values for name in parameters):
+            raise TypeError(f"The statement {self.name} takes {sorted(parameters)}, not {sorted(values)}.")
+        return (text, *[values[name] for name in parameters])
 
     @property
     def text(self) -> str:
@@ -89,7 +90,7 @@ def load_statements(file_name: str, *included: str) -> dict[str, Statement]:
 
 
 def count_rows(outcome: str) -> int:
-    """Return how many rows a statement has written, read from the server's answer, such as `INSERT 0 3`."""
+    """Return the number of written rows from the server's answer, such as `INSERT 0 3`."""
     return int(outcome.rsplit(" ", 1)[1])
 
 

@@ -10,7 +10,7 @@ _SQL = load_statements("runs.sql")
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """The outputs of a run; `top` holds names with their kind and the number of documents that mention them."""
+    """The counts of a run's outputs; `top` holds names, each with kind and number of documents."""
 
     mentions: int
     identities: int
@@ -20,7 +20,7 @@ class RunSummary:
     top: tuple[tuple[str, str, int], ...]
 
 
-async def run_summary(pool: PostgresPool, workflow_id: str, top: int = 5) -> RunSummary:
+async def summarise_run(pool: PostgresPool, workflow_id: str, top: int = 5) -> RunSummary:
     """Count the outputs of a run so far.
 
     Raises:

@@ -35,8 +35,10 @@ def by_decoder(texts: list[str]) -> list[list[Entity]]:
 
 
 def test_entities_in_the_samples_are_those_of_spacy() -> None:
+    third = int(os.environ.get("PERDURE_TEST_SEED") or random.SystemRandom().randrange(3)) % 3
+    print(f"PERDURE_TEST_SEED={third}")
     text = "\n\n".join(path.read_text() for path in sorted(SAMPLES.rglob("*.[tm][xd]*")))
-    pieces = [text[start:end] for start, end in _pieces(text)]
+    pieces = [text[start:end] for start, end in _pieces(text)][third::3]  # spaCy takes seconds for all of them
     entities = by_decoder(pieces)
     assert sum(map(len, entities)) > 20
     assert entities == by_spacy(pieces)

@@ -12,7 +12,7 @@ LOAD_NOTHING = f"{__name__}:load_nothing"
 LOAD_SLOWLY = f"{__name__}:load_slowly"
 SKIP_CONFINEMENT = f"{__name__}:skip_confinement"
 """For parsers that have to write files or to send signals."""
-SLOW_SECONDS = 5.0
+SLOW_SECONDS = 300.0
 
 
 class TextCodec:
@@ -53,7 +53,7 @@ def load_nothing() -> None:
 
 
 def load_slowly() -> None:
-    """Take as long to warm up as heavy libraries do."""
+    """Take so long to warm up that a test notices when a process waits for it."""
     time.sleep(SLOW_SECONDS)
 
 

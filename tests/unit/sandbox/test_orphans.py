@@ -2,11 +2,12 @@
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
 import pytest
+
+from tests.unit.sandbox.jobs import SLOW_SECONDS
 
 ROOT = Path(__file__).resolve().parents[3]
 OWNER = """
@@ -34,7 +35,6 @@ async def main():
 asyncio.run(main())
 """
 STARTER = """
-import time
 from functools import partial
 from perdure.sandbox.limits import ProcessLimits
 from perdure.sandbox.pool import IsolatedPool
@@ -42,9 +42,7 @@ from tests.unit.sandbox.hostile_parsers import misbehave
 from tests.unit.sandbox.jobs import LOAD_SLOWLY, text_job
 
 pool = IsolatedPool(2, ProcessLimits(), text_job(partial(misbehave, 1.0), LOAD_SLOWLY))
-begun = time.monotonic()
 pool.start()
-print(time.monotonic() - begun)
 pool.close()
 """
 
@@ -58,7 +56,7 @@ def test_no_process_survives_a_killed_owner(stage: str) -> None:
         orphans = [zygote, *zygote.children(recursive=True)]
         assert len(orphans) == (3 if stage == "warm" else 1)
         owner.kill()
-    _, alive = psutil.wait_procs(orphans, timeout=2)
+    _, alive = psutil.wait_procs(orphans, timeout=20)
     left = [process for process in alive if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
     for process in left:
         process.kill()
@@ -66,8 +64,7 @@ def test_no_process_survives_a_killed_owner(stage: str) -> None:
 
 
 def test_starting_and_closing_a_pool_does_not_wait_for_its_warm_up() -> None:
-    begun = time.monotonic()
-    done = subprocess.run([sys.executable, "-c", STARTER], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert float(done.stdout) < 0.5
+    done = subprocess.run(
+        [sys.executable, "-c", STARTER], cwd=ROOT, capture_output=True, text=True, check=True, timeout=SLOW_SECONDS / 3
+    )
     assert done.stderr == ""
-    assert time.monotonic() - begun < 5

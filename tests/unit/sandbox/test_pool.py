@@ -117,14 +117,14 @@ async def test_killed_idle_child_costs_no_document_an_attempt(pool: IsolatedPool
     assert [(await _read(pool, "after")).attempts for _ in range(3)] == [1, 1, 1]
 
 
-async def test_hundred_crashes_are_noticed_at_once(pool: IsolatedPool[str]) -> None:
+async def test_crashes_are_noticed_at_once(pool: IsolatedPool[str]) -> None:
     async def crash() -> float:
         begun = time.monotonic()
         with pytest.raises(ParserCrashed):
             await _read(pool, "segfault")
         return time.monotonic() - begun
 
-    for _ in range(50):
+    for _ in range(10):
         assert max(await asyncio.gather(crash(), crash())) < LIMITS.wall_seconds / 2
 
 

@@ -9,7 +9,7 @@ from perdure.stores.postgres.connection import check_connection, mask_password
 
 
 @given(st.text(min_size=4).filter(lambda text: "\0" not in text))
-def test_whatever_the_password_is_it_is_not_shown(rest: str) -> None:
+def test_no_password_is_shown(rest: str) -> None:
     password = "Zx9" + rest
     for address in (
         f"postgresql://user:{password}@host:5432/name",
@@ -51,18 +51,18 @@ def test_the_rest_of_an_address_is_shown(address: str, shown: str) -> None:
         "postgresql://user:secret@host/name?sslmode=maybe",
     ],
 )
-async def test_what_is_no_address_is_said_to_be_none(address: str) -> None:
+async def test_a_wrong_address_is_refused_without_its_password(address: str) -> None:
     with pytest.raises(InvalidConfiguration, match="is not an address") as caught:
         await check_connection(address)
     assert "sec" not in str(caught.value).replace("postgresql", "")
     assert "\n" not in str(caught.value)
 
 
-async def test_a_host_that_nobody_knows() -> None:
+async def test_an_unknown_host_is_named_in_the_error() -> None:
     with pytest.raises(ServerUnreachable, match="No host of this name"):
         await check_connection("postgresql://user:secret@nowhere.invalid/name")
 
 
-async def test_a_port_where_nobody_listens() -> None:
+async def test_a_closed_port_is_named_in_the_error() -> None:
     with pytest.raises(ServerUnreachable, match=r"No Postgres server listens at postgresql://user:\*\*\*@127"):
         await check_connection("postgresql://user:secret@127.0.0.1:1/name")

@@ -1,4 +1,4 @@
-"""The file that is never written to while anybody may read it."""
+"""`ArrayFile`: no file is written to while another process may read it."""
 
 import fcntl
 import json
@@ -17,7 +17,7 @@ from perdure.stores.files.array_file import ArrayFile, DamagedArrayError
 
 
 class KilledError(BaseException):
-    """Stands for SIGKILL at one system call: nothing after it runs but what the kernel does."""
+    """Stands for SIGKILL at one system call: no code of the process runs after it."""
 
 
 def append(array: ArrayFile, element: Any) -> None:
@@ -36,7 +36,7 @@ def numbers(path: Path) -> list[int]:
     return [element["number"] for element in json.loads(path.read_bytes())]
 
 
-def test_elements_come_back_in_order(tmp_path: Path) -> None:
+def test_elements_are_read_in_the_order_of_appends(tmp_path: Path) -> None:
     array = filled(tmp_path / "a.json", 5)
     assert numbers(array.path) == [0, 1, 2, 3, 4]
     last = array.last()
@@ -45,10 +45,8 @@ def test_elements_come_back_in_order(tmp_path: Path) -> None:
     assert [one["number"] for one in array.read()] == [0, 1, 2, 3, 4]
 
 
-def test_an_append_reads_and_writes_the_same_whatever_the_length(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(os, "fsync", lambda _: None)  # bytes are counted here, not disks tried
+def test_the_cost_of_an_append_does_not_grow_with_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", lambda _: None)  # the test counts bytes, and needs no disk
     array = ArrayFile(tmp_path / "a.json")
     element = {"number": 1, "padding": "x" * 1000}
 
@@ -67,7 +65,7 @@ def test_an_append_reads_and_writes_the_same_whatever_the_length(
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 10])
-def test_whatever_call_a_kill_comes_at_the_file_is_whole(
+def test_a_kill_at_any_system_call_leaves_a_whole_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int
 ) -> None:
     reached = 0
@@ -82,16 +80,16 @@ def test_whatever_call_a_kill_comes_at_the_file_is_whole(
                 reached += 1
         found = numbers(path)
         assert found in (list(range(length)), list(range(length + 1)))
-        for number in range(len(found), len(found) + 3):  # both copies are used again
+        for number in range(len(found), len(found) + 3):  # exchanges both copies
             append(array, {"number": number})
             assert numbers(path) == list(range(number + 1))
         if reached < moment:
             break
-    assert reached >= 6, "the append was never killed where it matters"
+    assert reached >= 6, "the append made fewer system calls than the test expects"
 
 
 def kill_at(patch: pytest.MonkeyPatch, moment: int) -> None:
-    """Die in the `moment`-th call that changes the disk; of a write the first half arrives."""
+    """Raise `KilledError` in the `moment`-th call that changes the disk; a write stores its first half."""
     calls = 0
 
     def dying(real: Callable[..., Any], *, half: bool = False) -> Callable[..., Any]:
@@ -127,7 +125,7 @@ def test_a_torn_file_keeps_its_complete_elements(tmp_path: Path, cut: int) -> No
     assert numbers(path) == list(range(len(kept) + 1))
 
 
-def test_what_a_repair_drops_stays_beside_the_file(tmp_path: Path) -> None:
+def test_a_repair_keeps_the_damaged_file(tmp_path: Path) -> None:
     array = filled(tmp_path / "a.json", 3)
     torn = array.path.read_bytes()[:-40]
     array.path.write_bytes(torn)
@@ -136,14 +134,14 @@ def test_what_a_repair_drops_stays_beside_the_file(tmp_path: Path) -> None:
     assert kept.read_bytes() == torn
 
 
-def test_an_array_that_was_formatted_by_hand_is_taken_as_it_is(tmp_path: Path) -> None:
+def test_an_array_in_another_layout_is_continued(tmp_path: Path) -> None:
     array = filled(tmp_path / "a.json", 3)
     array.path.write_text(json.dumps(json.loads(array.path.read_bytes()), indent=4))
     append(array, {"number": 3})
     assert numbers(array.path) == [0, 1, 2, 3]
 
 
-def test_what_is_no_array_is_refused_and_left_alone(tmp_path: Path) -> None:
+def test_a_file_without_an_array_is_refused_and_not_changed(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     for content in ('{"number": 0}', "precious notes", 'notes\n{"number": 0}\n'):
         path.write_text(content)
@@ -162,7 +160,7 @@ def test_an_empty_file_is_an_empty_array(tmp_path: Path) -> None:
         assert numbers(path) == [0]
 
 
-def test_a_hard_link_to_a_former_state_keeps_it(tmp_path: Path) -> None:
+def test_a_hard_link_keeps_the_former_content(tmp_path: Path) -> None:
     array = filled(tmp_path / "a.json", 3)
     snapshot = tmp_path / "snapshot.json"
     snapshot.hardlink_to(array.path)
@@ -172,7 +170,7 @@ def test_a_hard_link_to_a_former_state_keeps_it(tmp_path: Path) -> None:
     assert numbers(array.path) == list(range(8))
 
 
-def test_a_file_put_in_place_of_ours_is_what_goes_on(tmp_path: Path) -> None:
+def test_a_file_that_replaces_the_published_one_is_continued(tmp_path: Path) -> None:
     array, other = filled(tmp_path / "a.json", 6), tmp_path / "other.json"
     for kept in (4, 2, 9):
         other.unlink(missing_ok=True)
@@ -183,13 +181,13 @@ def test_a_file_put_in_place_of_ours_is_what_goes_on(tmp_path: Path) -> None:
         assert numbers(array.path) == [*range(100, 100 + kept), 0, 1, 2]
 
 
-def test_a_file_system_without_leases_only_costs_copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_appends_work_on_a_file_system_without_leases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fcntl, "F_SETLEASE", -1)
     array = filled(tmp_path / "a.json", 5)
     assert numbers(array.path) == [0, 1, 2, 3, 4]
 
 
-def test_threads_wait_for_each_other(tmp_path: Path) -> None:
+def test_appends_of_several_threads_are_not_lost(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
 
     def work() -> None:
@@ -206,17 +204,17 @@ def test_threads_wait_for_each_other(tmp_path: Path) -> None:
     assert numbers(path) == list(range(80))
 
 
-def test_a_lock_that_is_never_given_back_is_the_worlds_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_that_is_not_released_times_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file_lock, "LOCK_SECONDS", 0.1)
     array = filled(tmp_path / "a.json", 1)
     with array.locked(), pytest.raises(TimeoutError, match=r"a\.json\.lock"), array.locked():
         pass
 
 
-def test_a_disk_that_refuses_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+def test_a_failed_append_leaves_the_file_unchanged(tmp_path: Path) -> None:
     array = filled(tmp_path / "a.json", 20)
     before = array.path.read_bytes()
-    # The limit on file sizes stands for a full disk: the kernel refuses in the middle of the write.
+    # The limit on file sizes stands for a full disk: the kernel refuses the write half-way.
     script = f"""
 import resource, signal, errno
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A checkpoint has one form, in which the wire and every store give it back."""
+"""A checkpoint has one JSON form, in which the wire and every store return it."""
 
 import json
 import math
@@ -24,7 +24,7 @@ def kept_value(value: Any) -> Any:
 
 
 def as_postgres_writes(number: float) -> float:
-    """What jsonb's decimals make of a number: no exponent, no negative zero."""
+    """Return a number as jsonb returns it: without exponent, and without negative zero."""
     if isinstance(number, int):
         return number
     written = float.__repr__(number)
@@ -44,7 +44,7 @@ def test_the_wire_keeps_value_and_digest(value: Any) -> None:
 
 
 @given(json_values)
-def test_the_form_is_its_own_form(value: Any) -> None:
+def test_validating_a_value_twice_changes_nothing(value: Any) -> None:
     once = kept_value(value)
     assert json.dumps(once) == json.dumps(kept_value(once))
 
@@ -56,14 +56,14 @@ def test_numbers_are_written_as_postgres_keeps_them(number: float) -> None:
     assert repr(kept) == repr(as_postgres_writes(number))
 
 
-def test_one_moment_has_one_form() -> None:
+def test_equal_moments_are_written_alike() -> None:
     moment = datetime(2026, 3, 1, 0, 30, 0, 1, tzinfo=UTC)
     for other in (moment.astimezone(timezone(timedelta(hours=5, minutes=45))), "2026-03-01T00:30:00.000001Z", moment):
         state = ServiceState.model_validate({"status": "healthy", "last_check": other})
         assert state.model_dump(mode="json")["last_check"] == "2026-03-01T00:30:00.000001Z"
 
 
-def test_values_of_python_become_those_of_json() -> None:
+def test_python_values_become_json_values() -> None:
     kept = kept_value({1: (1, 2), "when": datetime(2026, 1, 1, tzinfo=UTC)})
     assert kept == {"1": [1, 2], "when": "2026-01-01T00:00:00Z"}
 
@@ -89,14 +89,14 @@ def nested(depth: int) -> Any:
     ],
     ids=["nul", "nul-key", "surrogate", "nan", "infinity", "huge", "deep", "object"],
 )
-def test_what_no_store_can_keep_is_refused_with_why(value: Any, said: str) -> None:
+def test_a_value_that_no_store_can_keep_is_refused(value: Any, said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         make_checkpoint("w", value=value)
     with pytest.raises(ValidationError, match=said):
         ServiceState(status="healthy", last_check=datetime.now(UTC), metadata={"value": value})
 
 
-def test_ids_and_times_are_checked_as_well() -> None:
+def test_ids_times_and_counts_are_validated() -> None:
     whole = make_checkpoint("w").model_dump()
     for field, value, said in [
         ("workflow_id", "a\0b", "NUL"),

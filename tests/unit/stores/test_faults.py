@@ -1,4 +1,4 @@
-"""What is the world's fault and what is not."""
+"""Errors of Postgres that a retry may cure become `DependencyUnavailable`; others are not translated."""
 
 import asyncpg
 import pytest
@@ -49,7 +49,7 @@ def named(error: Exception) -> str:
 
 
 @pytest.mark.parametrize("error", NOT_NOW, ids=named)
-def test_what_may_succeed_later_is_the_worlds_fault(error: Exception) -> None:
+def test_errors_that_a_retry_may_cure_are_translated(error: Exception) -> None:
     fault = convert_to_perdure_error(error)
     assert isinstance(fault, DependencyUnavailable)
     assert fault.dependency == "Postgres"
@@ -58,14 +58,14 @@ def test_what_may_succeed_later_is_the_worlds_fault(error: Exception) -> None:
 
 
 @pytest.mark.parametrize("error", NEVER, ids=named)
-def test_what_would_fail_again_passes_through(error: Exception) -> None:
+def test_errors_that_no_retry_cures_are_not_translated(error: Exception) -> None:
     assert convert_to_perdure_error(error) is None
 
 
-def test_any_complaint_about_a_lost_connection_means_that_it_is_lost() -> None:
+def test_any_error_of_a_lost_connection_is_translated() -> None:
     complaint = asyncpg.InterfaceError("cannot perform operation: another operation is in progress")
     assert isinstance(convert_to_perdure_error(complaint, connection_lost=True), DependencyUnavailable)
 
 
-def test_an_address_that_cannot_be_read_is_a_configuration_error() -> None:
+def test_an_unreadable_address_is_a_configuration_error() -> None:
     assert isinstance(convert_to_perdure_error(asyncpg.ClientConfigurationError("invalid DSN")), InvalidConfiguration)

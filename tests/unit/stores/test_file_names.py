@@ -1,4 +1,4 @@
-"""Any workflow id has a file of its own in the directory, and none outside it."""
+"""Every workflow id has its own file, inside the directory."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ anything = st.text(st.characters())
 @example("")
 @example("x" * 5000)
 @example("\ud800")
-def test_a_name_is_plain_and_short(workflow_id: str) -> None:
+def test_a_file_name_is_plain_and_short(workflow_id: str) -> None:
     stem = file_stem(workflow_id)
     assert Path("d", f"{stem}_checkpoints.json").parent == Path("d")
     assert stem.isascii()
@@ -39,14 +39,14 @@ def test_different_ids_have_different_names(one: str, other: str) -> None:
     assert (file_stem(one) == file_stem(other)) == (one == other)
 
 
-def test_a_plain_id_stands_in_its_name_as_it_is() -> None:
+def test_a_plain_id_is_its_own_file_name() -> None:
     for plain in ("contracts-2026", "Order_12.3", "a@b", "550e8400-e29b-41d4-a716-446655440000"):
         assert file_stem(plain) == plain
 
 
-async def test_on_a_disk_that_ignores_case_ids_still_keep_apart(tmp_path: Path) -> None:
+async def test_ids_that_differ_in_case_have_separate_files(tmp_path: Path) -> None:
     store = PersistentCheckpointStore(tmp_path)
-    # What such a disk does when "run" looks for its file and "Run" has one.
+    # On a disk that ignores case, the plain name of "run" finds the file of "Run".
     foreign = tmp_path / "run_checkpoints.json"
     foreign.write_text(f"[\n{make_checkpoint('Run').model_dump_json()}\n]\n")
     before = foreign.read_bytes()
@@ -58,7 +58,7 @@ async def test_on_a_disk_that_ignores_case_ids_still_keep_apart(tmp_path: Path) 
     assert list(await store.workflow_ids()) == ["Run", "run"]
 
 
-async def test_what_is_no_file_of_ours_is_passed_over_and_left_alone(tmp_path: Path) -> None:
+async def test_foreign_files_are_passed_over_and_not_changed(tmp_path: Path) -> None:
     foreign = {"run": "precious notes", "b": "[1, 2]", "c": '{"a": 1}', "d": "[]", "e": "", "f": '[{"a": 1}]'}
     for name, content in foreign.items():
         (tmp_path / f"{name}_checkpoints.json").write_text(content)
@@ -82,7 +82,7 @@ async def test_the_file_holds_whole_checkpoints_as_the_wire_does(tmp_path: Path)
     assert json.loads(path.read_bytes()) == [checkpoint.model_dump(mode="json") for checkpoint in chain]
 
 
-async def test_a_directory_that_cannot_be_used_is_the_worlds_fault(tmp_path: Path) -> None:
+async def test_an_unusable_directory_is_an_unavailable_dependency(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     store = PersistentCheckpointStore(tmp_path / "file" / "checkpoints")
     with pytest.raises(DependencyUnavailable, match="the checkpoint files is unavailable: Not a directory"):

@@ -286,3 +286,25 @@ def test_the_variable_reaches_the_stores_and_the_processes_that_are_started(tmp_
         read_settings({**environment, "PERDURE_CHECKPOINT_URL": "papers"})
     without = read_settings({**environment, "PERDURE_CHECKPOINT_URL": ""})
     assert [store.name for store in open_stores(without).followers] == ["files"]
+
+
+async def test_the_end_of_a_long_chain_takes_one_short_listing(
+    store: ObjectCheckpointStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chain = make_chain(RUN, 30)
+    await store_all(store, chain)
+    assert await store.latest(RUN) == chain[-1]
+    listed: list[int] = []
+    list_objects = Bucket.list_objects
+
+    async def counted(bucket: Bucket, folder: str, after: str | None = None) -> list[Any]:
+        items = await list_objects(bucket, folder, after)
+        listed.append(len(items))
+        return items
+
+    monkeypatch.setattr(Bucket, "list_objects", counted)
+    assert await store.append(after := following(chain[-1])) is True
+    assert await store.latest(RUN) == after
+    assert await store.append(following(after)) is True
+    assert max(listed) <= 2
+    assert len(listed) == 3

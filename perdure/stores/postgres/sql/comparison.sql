@@ -26,9 +26,3 @@ SELECT coalesce(left_run.subject, right_run.subject) COLLATE "C" AS subject, coa
 FROM left_run FULL JOIN right_run ON left_run.subject = right_run.subject
 WHERE left_run.digest IS DISTINCT FROM right_run.digest
 ORDER BY 1 LIMIT :limit
-
--- name: count_results
--- Counts the results of each document: a text or a quarantine is one result.
-SELECT d.position, count(t.position) + (d.status = 'quarantined')::int AS results
-FROM documents d LEFT JOIN document_texts t USING (workflow_id, position)
-WHERE d.workflow_id = :workflow_id GROUP BY d.position, d.status ORDER BY d.position
