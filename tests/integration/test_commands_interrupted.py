@@ -88,7 +88,7 @@ def test_kill_9_of_command_leaves_run_resumable(line: CommandLine, slow_document
     done = before["documents"]["processed"]
     assert before["latest_checkpoint"]["checkpoint_id"] in resumed.stderr
     assert f"Resuming from document {done + 1} of {DOCUMENTS}" in resumed.stderr
-    assert "IdentityService was healthy, and is." in resumed.stderr
+    assert "IdentityService was healthy, and still is." in resumed.stderr
     assert all(re.match(r"\d\d:\d\d:\d\d ", sentence) for sentence in resumed.stderr.splitlines())
     assert_whole(line, "kill-9")
 
