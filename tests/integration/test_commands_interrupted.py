@@ -97,6 +97,7 @@ def test_worker_that_is_killed_is_replaced_by_whoever_follows(line: CommandLine,
     assert_whole(line, "worker-killed")
 
 
+@pytest.mark.slow
 def test_paused_run_goes_on_when_it_is_resumed(line: CommandLine, slow_documents: str) -> None:
     run, _ = in_the_middle(line, slow_documents, "paused")
     assert line("pause", "--workflow-id", "paused").code == 0
@@ -109,6 +110,7 @@ def test_paused_run_goes_on_when_it_is_resumed(line: CommandLine, slow_documents
     assert_whole(line, "paused")
 
 
+@pytest.mark.slow
 def test_restart_of_temporal_is_waited_out_and_stdout_stays_json(line: CommandLine, slow_documents: str) -> None:
     run = line.begin("run", slow_documents, "--workflow-id", "restarted", "--concurrency", "1", "--json")
     line.until("restarted", lambda found: found["documents"]["processed"] >= 1)
@@ -126,6 +128,7 @@ def test_restart_of_temporal_is_waited_out_and_stdout_stays_json(line: CommandLi
     assert_whole(line, "restarted")
 
 
+@pytest.mark.slow
 def test_run_that_temporal_has_forgotten_is_resumed_from_its_checkpoint(line: CommandLine, slow_documents: str) -> None:
     run, _ = in_the_middle(line, slow_documents, "forgotten")
     run.kill()
