@@ -1,7 +1,7 @@
 """A run written to files, straight from the database; neither Temporal nor a worker is needed for it."""
 
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,16 +32,24 @@ class Exporting:
         """As `run_to_read`."""
         return await run_to_read(self.passages, workflow_id)
 
-    async def write(self, run: str, form: ExportFormat, path: Path, progress: Progress) -> dict[str, int]:
+    async def write(
+        self, run: str, form: ExportFormat, path: Path, progress: Progress, kinds: Sequence[str] = ()
+    ) -> dict[str, int]:
         """Write to a new file, or into an existing empty folder; returns how many rows each table has.
 
         All of it shows the run at one moment. At most a block of rows is held at once, of Parquet a row group.
 
         Raises:
-            RefusedCommand: the run has no graph yet, or the files cannot be written.
+            RefusedCommand: the run has no graph yet or no entities of a kind, or the files cannot be written.
             DependencyUnavailable: the database cannot be used now.
         """
-        async with self.store.snapshot(run) as found:
+        async with self.store.snapshot(run, kinds) as found:
+            present = await found.kinds() if kinds else []
+            if absent := [kind for kind in kinds if kind not in present]:
+                listed = ", ".join(present) or "none at all"
+                raise RefusedCommand(
+                    f"The run '{run}' has no entities of the kind {absent[0]!r}; its kinds are: {listed}."
+                )
             if not form.is_graph:
                 return await _write_tables(found, form, path, progress)
             if not await found.has_graph():
