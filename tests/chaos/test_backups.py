@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.client.run_reader import RunReader
+from orchestration.client.orchestrator import PipelineOrchestrator
 from orchestration.embedded.configured import read_settings
 from orchestration.embedded.stack import EmbeddedStack
 from tests.chaos.disturbed_run import Outputs, Place, disturbed_run
@@ -66,11 +66,11 @@ async def test_a_dump_of_a_run_that_goes_on_is_restored_elsewhere_and_brought_to
             await elsewhere.up()
             await follow(restore_it, tmp_path)
             said = await follow(resume_and_verify, tmp_path, run.id, PERDURE_DATA_DIR=str(elsewhere.data_dir))
-            assert f"Temporal says of '{run.id}': unknown. A new run goes on under the same id." in said
+            assert f"Temporal reports '{run.id}' as unknown. A new run continues under the same id." in said
             assert f"Resuming from document {len(kept) + 1} of 10." in said
             assert "Nothing differs." in said
             restored = read_settings({"PERDURE_DATA_DIR": str(elsewhere.data_dir)})
-            async with RunReader(restored) as reader:
+            async with PipelineOrchestrator(restored, own_worker=False) as reader:
                 assert await outputs(reader.stores.pool, run.id) == undisturbed
                 rows = await document_rows(reader.stores.pool, run.id)
         finally:

@@ -58,7 +58,7 @@ async def test_temporal_lost_with_all_its_data_is_resumed_from_the_mirror(
         assert 4 <= len(before) < len(list(documents.iterdir()))
         said = await run.resume()
         assert said.code == 0, said.words
-        assert f"Temporal says of '{run.id}': unknown. A new run goes on under the same id." in said.words
+        assert f"Temporal reports '{run.id}' as unknown. A new run continues under the same id." in said.words
         assert "Checkpoint loaded" in said.words
         chain = await run.check(undisturbed, kept=before)
     assert sorted({one.epoch for one in chain}) == [1, 2]

@@ -88,7 +88,7 @@ def test_kill_9_of_command_leaves_run_resumable(line: CommandLine, slow_document
     done = before["documents"]["processed"]
     assert before["latest_checkpoint"]["checkpoint_id"] in resumed.stderr
     assert f"Resuming from document {done + 1} of {DOCUMENTS}" in resumed.stderr
-    assert "IdentityService was healthy, and is." in resumed.stderr
+    assert "IdentityService was healthy, and still is." in resumed.stderr
     assert all(re.match(r"\d\d:\d\d:\d\d ", sentence) for sentence in resumed.stderr.splitlines())
     assert_whole(line, "kill-9")
 
@@ -103,6 +103,7 @@ def test_following_command_replaces_a_killed_worker(line: CommandLine, slow_docu
     assert_whole(line, "worker-killed")
 
 
+@pytest.mark.slow
 def test_resume_continues_a_paused_run(line: CommandLine, slow_documents: str) -> None:
     run, _ = start_and_wait_for_first(line, slow_documents, "paused")
     assert line("pause", "--workflow-id", "paused").code == 0
@@ -115,6 +116,7 @@ def test_resume_continues_a_paused_run(line: CommandLine, slow_documents: str) -
     assert_whole(line, "paused")
 
 
+@pytest.mark.slow
 def test_run_waits_for_restart_of_temporal_and_prints_json_only(line: CommandLine, slow_documents: str) -> None:
     run = line.begin("run", slow_documents, "--workflow-id", "restarted", "--concurrency", "1", "--json")
     line.until("restarted", lambda report: report["documents"]["processed"] >= 1)
@@ -132,6 +134,7 @@ def test_run_waits_for_restart_of_temporal_and_prints_json_only(line: CommandLin
     assert_whole(line, "restarted")
 
 
+@pytest.mark.slow
 def test_resume_without_temporal_data_starts_from_checkpoint(line: CommandLine, slow_documents: str) -> None:
     run, _ = start_and_wait_for_first(line, slow_documents, "forgotten")
     run.kill()

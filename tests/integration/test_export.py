@@ -12,13 +12,12 @@ import pyarrow.parquet
 import pytest
 import rustworkx
 
-from orchestration.queries.export import Exporting
+from orchestration.queries.export import export_run
 from orchestration.settings import Settings
 from orchestration.settings.temporal import TemporalSettings
 from perdure.services.analytics.export import ExportFormat, tables
 from perdure.stores.postgres.connection import PostgresPool
 from perdure.stores.postgres.exports import PostgresExportStore
-from perdure.stores.postgres.search import PostgresPassageStore
 from tests.integration.command_line import Ended
 from tests.integration.finished_run import finished
 from tests.integration.shared_run import script
@@ -144,14 +143,13 @@ async def test_two_exports_and_two_runs_give_the_same_bytes_whatever_the_order(
 ) -> None:
     await finished(pool, "run")
     await finished(pool, "other", [2, 3, 1, 0])
-    exporting = Exporting(PostgresExportStore(pool), PostgresPassageStore(pool))
     for form in ExportFormat:
         made = []
         for name, run in (("first", "run"), ("second", "run"), ("third", "other")):
             path = tmp_path / f"{name}-{form}"
             if not form.is_graph:
                 path.mkdir()
-            await exporting.write(run, form, path, lambda *_: None)
+            await export_run(PostgresExportStore(pool), run, form, path, lambda *_: None)
             made.append([one.read_bytes() for one in (sorted(path.iterdir()) if path.is_dir() else [path])])
         assert made[0] == made[1] == made[2]
 

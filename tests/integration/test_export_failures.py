@@ -10,14 +10,13 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 
-from orchestration.queries.export import Exporting
+from orchestration.queries.export import export_run
 from orchestration.settings import Settings
 from orchestration.settings.temporal import TemporalSettings
 from perdure.errors import RefusedCommand
 from perdure.services.analytics.export import ExportFormat
 from perdure.stores.postgres.connection import PostgresPool
 from perdure.stores.postgres.exports import PostgresExportStore
-from perdure.stores.postgres.search import PostgresPassageStore
 from tests.integration.command_line import ROOT
 from tests.integration.committed_run import committed
 from tests.integration.finished_run import documents, finished
@@ -40,10 +39,9 @@ async def test_the_present_of_a_run_is_exported_and_its_graph_is_not_until_there
     pool: PostgresPool, tmp_path: Path
 ) -> None:
     await committed(pool, "run", documents())
-    exporting = Exporting(PostgresExportStore(pool), PostgresPassageStore(pool))
     with pytest.raises(RefusedCommand, match="has no graph yet"):
-        await exporting.write("run", ExportFormat.JSON, tmp_path / "graph.json", lambda *_: None)
-    rows = await exporting.write("run", ExportFormat.PARQUET, tmp_path, lambda *_: None)
+        await export_run(PostgresExportStore(pool), "run", ExportFormat.JSON, tmp_path / "graph.json", lambda *_: None)
+    rows = await export_run(PostgresExportStore(pool), "run", ExportFormat.PARQUET, tmp_path, lambda *_: None)
     assert rows == {"documents": 4, "mentions": 8, "identities": 0, "aliases": 0, "edges": 0, "chunks": 4}
     assert pyarrow.parquet.read_table(tmp_path / "mentions.parquet")["identity_id"].null_count == 8
 
@@ -54,7 +52,7 @@ async def test_nonsense_is_refused_in_one_sentence(settings: Settings, tmp_path:
     for arguments, sentence in (
         (["-f", "xml"], "'xml' is not one of 'graphml', 'json', 'parquet', 'csv'"),
         (["-f", "json", "-w", "ghost", "-o", str(tmp_path / "x")], "No run with the workflow id 'ghost'"),
-        (["-f", "json", "-o", str(there)], "is there already"),
+        (["-f", "json", "-o", str(there)], "exists already"),
     ):
         refused = await script(settings, "export", *arguments)
         assert (refused.code, refused.stdout) == (2, ""), refused

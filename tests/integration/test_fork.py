@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from orchestration.audit import verify
-from orchestration.client.fork import fork
 from orchestration.client.orchestrator import PipelineOrchestrator
 from orchestration.client.run_status import RunReport
 from orchestration.embedded.postgres import EmbeddedPostgres
@@ -79,7 +78,7 @@ async def test_a_fork_keeps_what_was_done_at_its_checkpoint_and_does_the_rest(
     orchestrator: PipelineOrchestrator, new_id: str
 ) -> None:
     checkpoint, before = await middle(orchestrator), await outputs(orchestrator.stores.pool, ORIGIN)
-    forked = await fork(orchestrator, checkpoint.checkpoint_id, new_id)
+    forked = await orchestrator.fork(checkpoint.checkpoint_id, new_id)
     done = checkpoint.processed_documents + checkpoint.state_data.documents_quarantined
     assert forked.copied.processed + forked.copied.quarantined == done
     assert forked.copied.pending == DOCUMENTS - done
@@ -96,7 +95,7 @@ async def test_a_fork_keeps_what_was_done_at_its_checkpoint_and_does_the_rest(
 async def test_the_origin_is_left_alone(orchestrator: PipelineOrchestrator, new_id: str) -> None:
     pool = orchestrator.stores.pool
     before = await outputs(pool, ORIGIN), await document_rows(pool, ORIGIN), await orchestrator.list_checkpoints(ORIGIN)
-    await fork(orchestrator, (await middle(orchestrator)).checkpoint_id, new_id)
+    await orchestrator.fork((await middle(orchestrator)).checkpoint_id, new_id)
     await ended(orchestrator, new_id)
     after = await outputs(pool, ORIGIN), await document_rows(pool, ORIGIN), await orchestrator.list_checkpoints(ORIGIN)
     assert after == before
@@ -106,11 +105,11 @@ async def test_the_origin_is_left_alone(orchestrator: PipelineOrchestrator, new_
 async def test_a_fork_of_a_fork_and_of_the_last_checkpoint_end_alike(
     orchestrator: PipelineOrchestrator, new_id: str
 ) -> None:
-    await fork(orchestrator, (await middle(orchestrator)).checkpoint_id, new_id)
+    await orchestrator.fork((await middle(orchestrator)).checkpoint_id, new_id)
     await ended(orchestrator, new_id)
-    again = await fork(orchestrator, (await orchestrator.list_checkpoints(new_id))[0].checkpoint_id, f"{new_id}-again")
+    again = await orchestrator.fork((await orchestrator.list_checkpoints(new_id))[0].checkpoint_id, f"{new_id}-again")
     await ended(orchestrator, again.workflow_id)
-    last = await fork(orchestrator, (await orchestrator.list_checkpoints(ORIGIN))[-1].checkpoint_id, f"{new_id}-last")
+    last = await orchestrator.fork((await orchestrator.list_checkpoints(ORIGIN))[-1].checkpoint_id, f"{new_id}-last")
     assert last.copied.pending == 0
     await ended(orchestrator, last.workflow_id)
     expected = await outputs(orchestrator.stores.pool, ORIGIN)
@@ -123,20 +122,20 @@ async def test_a_fork_that_was_killed_between_copying_and_starting_goes_on_when_
 ) -> None:
     checkpoint = await middle(orchestrator)
     await copy_run(orchestrator.stores.pool, checkpoint, new_id)  # here it was killed
-    forked = await fork(orchestrator, checkpoint.checkpoint_id, new_id)
+    forked = await orchestrator.fork(checkpoint.checkpoint_id, new_id)
     assert forked.copied.pending > 0
     await ended(orchestrator, new_id)
     with pytest.raises(RefusedCommand, match="has ended already"):
-        await fork(orchestrator, checkpoint.checkpoint_id, new_id)
+        await orchestrator.fork(checkpoint.checkpoint_id, new_id)
     with pytest.raises(RefusedCommand, match="not a fork of this checkpoint"):
-        await fork(orchestrator, (await orchestrator.list_checkpoints(ORIGIN))[0].checkpoint_id, new_id)
+        await orchestrator.fork((await orchestrator.list_checkpoints(ORIGIN))[0].checkpoint_id, new_id)
     with pytest.raises(RefusedCommand, match="not a fork of this checkpoint"):
-        await fork(orchestrator, checkpoint.checkpoint_id, ORIGIN)
+        await orchestrator.fork(checkpoint.checkpoint_id, ORIGIN)
 
 
 async def test_two_who_fork_under_one_id_at_once_make_one_run(orchestrator: PipelineOrchestrator, new_id: str) -> None:
     checkpoint = await middle(orchestrator)
-    found = await asyncio.gather(*[fork(orchestrator, checkpoint.checkpoint_id, new_id) for _ in range(3)])
+    found = await asyncio.gather(*[orchestrator.fork(checkpoint.checkpoint_id, new_id) for _ in range(3)])
     assert {one.workflow_id for one in found} == {new_id}
     await ended(orchestrator, new_id)
     assert await outputs(orchestrator.stores.pool, new_id) == await outputs(orchestrator.stores.pool, ORIGIN)
@@ -154,7 +153,7 @@ async def test_what_was_quarantined_then_and_has_been_retried_since_is_done_anew
     assert (await script(settings, "retry-failed", "--workflow-id", new_id, "--detach")).code == 0
     assert (await orchestrator.wait(new_id)).workflow_status == "completed"
     said: list[str] = []
-    forked = await fork(orchestrator, then.checkpoint_id, f"{new_id}-back", say=said.append)
+    forked = await orchestrator.fork(then.checkpoint_id, f"{new_id}-back", say=said.append)
     assert (forked.copied.processed, forked.copied.quarantined, forked.copied.pending) == (4, 0, 1)
     assert any("1 documents that were done at that checkpoint have been processed again since" in one for one in said)
     assert (await orchestrator.wait(forked.workflow_id)).workflow_status == "completed"
@@ -165,7 +164,7 @@ async def test_what_was_quarantined_then_and_has_been_retried_since_is_done_anew
 
 async def test_a_checkpoint_that_nobody_has_is_refused(orchestrator: PipelineOrchestrator, settings: Settings) -> None:
     with pytest.raises(UnknownCheckpoint, match="no checkpoint 'chk_nonsense'"):
-        await fork(orchestrator, "chk_nonsense")
+        await orchestrator.fork("chk_nonsense")
     done = await script(settings, "fork", "--checkpoint-id", "chk_nonsense")
     assert (done.code, done.stderr.count("\n")) == (2, 1)
 

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import uuid
+import zipfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -119,6 +120,35 @@ async def test_one_document_at_a_time_gives_one_checkpoint_a_document(
     await orchestrator.wait(workflow_id)
     found = await check(orchestrator, workflow_id)
     assert len(found.checkpoints) == 6
+
+
+async def test_process_document_returns_how_each_document_ended(
+    settings: Settings,
+    orchestrator: PipelineOrchestrator,
+    papers: Path,
+    workflow_id: str,
+    tmp_path: Path,
+    start_worker: Callable[[Settings], ChaosWorker],
+) -> None:
+    start_worker(settings)
+    await orchestrator.start([], workflow_id=workflow_id, options=PipelineOptions(open=True))
+    good = min(papers.iterdir())
+    broken = tmp_path / "broken.pdf"
+    broken.write_bytes(b"%PDF-1.7 and nothing else")
+    archive = tmp_path / "archive.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("a.txt", "Ada Lovelace wrote to London.")
+        file.write(broken, "broken.pdf")
+    found = {}
+    for source in (good, broken, archive, good):
+        checkpoint = await orchestrator.process_document(workflow_id, str(source))
+        assert checkpoint == await orchestrator.get_latest_checkpoint(workflow_id)
+        assert "outcomes" not in checkpoint.model_dump()
+        found[source] = [outcome.status for outcome in checkpoint.outcomes]
+        assert all(bool(outcome.reason) == (outcome.status == "quarantined") for outcome in checkpoint.outcomes)
+    assert found == {good: ["processed"], broken: ["quarantined"], archive: ["processed", "quarantined"]}
+    await orchestrator.close_intake(workflow_id)
+    await orchestrator.wait(workflow_id)
 
 
 async def test_a_bad_document_is_quarantined_with_its_reason_and_retried_alone(
