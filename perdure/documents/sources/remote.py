@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from perdure.documents.addresses import path_of, shown
 from perdure.documents.document import DiscoveredDocument
-from perdure.documents.opened import OpenedDocument, spooled, too_large
+from perdure.documents.opened import OpenedDocument, size_refusal, spool
 from perdure.documents.sources.hashing import hash_pieces
 from perdure.documents.sources.manifest_file import InvalidLine
 from perdure.errors import (
@@ -192,8 +192,8 @@ class RemoteSource:
         with self.faults_of(address):
             meta, pieces = self._request(address)
             if meta["size"] > max_bytes:
-                raise too_large(meta["size"], max_bytes)
-            opened = spooled(pieces, lambda: _version(meta), max_bytes)
+                raise size_refusal(meta["size"], max_bytes)
+            opened = spool(pieces, lambda: _version(meta), max_bytes)
         if not opened.size_bytes:
             opened.close()
             raise EmptyDocument("The file is empty.")
