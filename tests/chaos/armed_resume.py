@@ -1,4 +1,4 @@
-"""`resume_workflow.py`, killed by SIGKILL between reading how the run stands and starting it anew."""
+"""`resume_workflow.py` that kills itself between reading the state of a run and starting the new run."""
 
 import os
 import signal
@@ -8,11 +8,11 @@ from commands.resumption import main
 from orchestration.client.run_client import RunClient
 
 
-async def killed(*_: Any) -> None:
-    """In the place of `RunClient.start_workflow`."""
+async def kill_this_process(*_: Any) -> None:
+    """Kill this process by SIGKILL; stands in the place of `RunClient.start_workflow`."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":
-    RunClient.start_workflow = killed  # type: ignore[method-assign,assignment]  # the fail-point
+    RunClient.start_workflow = kill_this_process  # type: ignore[method-assign,assignment]  # the fail-point
     main()
