@@ -192,9 +192,23 @@ async def test_a_capture_takes_no_longer_than_its_limit_even_if_a_service_ignore
 @pytest.mark.parametrize(
     "address",
     [
-        *("", "nonsense", "ftp://host/x", "tcp://host", "tcp://host:0", "grpc://host", "http://", "tcp://:80"),
-        *("tcp://host:99999", "tcp://host:80/path", "tcp://hunter2@host:80", "grpc://host:80/a?b", "http://a b/"),
-        *("http://[::1/", "http://host/\n", "postgresql://me:hunter2/x@host/db", "postgresql://me:hunter2"),
+        "",
+        "nonsense",
+        "ftp://host/x",
+        "tcp://host",
+        "tcp://host:0",
+        "grpc://host",
+        "http://",
+        "tcp://:80",
+        "tcp://host:99999",
+        "tcp://host:80/path",
+        "tcp://hunter2@host:80",
+        "grpc://host:80/a?b",
+        "http://a b/",
+        "http://[::1/",
+        "http://host/\n",
+        "postgresql://me:hunter2/x@host/db",
+        "postgresql://me:hunter2",
     ],
 )
 def test_an_address_that_cannot_be_asked_is_refused_in_one_sentence(address: str) -> None:
