@@ -35,12 +35,17 @@ def export(
             help="A new file, for tables a new folder. By default in exports/ of the data folder, named after the run.",
         ),
     ] = None,
+    kinds: Annotated[
+        list[str] | None,
+        typer.Option("--kind", "-k", help="Only entities of this kind, such as person; may be given several times."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier export.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write a run's results to files: its graph, or its documents, mentions, identities, edges and chunks.
 
-    The same results give the same bytes. An interrupted export leaves an earlier one as it was.
+    With --kind the graph, the mentions and the identities hold entities of that kind only. The same results give the
+    same bytes. An interrupted export leaves an earlier one as it was.
     """
 
     async def main() -> None:
@@ -52,7 +57,7 @@ def export(
                 say_which(run)
             path = output or make_export_folder(data_dir_from()) / standard_path(run, form)
             with staged(path, form, force=force) as unfinished, RowDisplay() as display:
-                rows = await export_run(queries.exports, run, form, unfinished, display.show)
+                rows = await export_run(queries.exports, run, form, unfinished, display.show, kinds or [])
         files = sorted(path.iterdir()) if path.is_dir() else [path]
         if as_json:
             size = sum(file.stat().st_size for file in files)

@@ -65,6 +65,7 @@ def list_runs(
             return
         if not reports:
             say("There are no runs yet.")
+            return
         print_table(
             ("workflow id", "status", "documents", "processed", "quarantined", "quality", "started (UTC)"),
             [

@@ -1,7 +1,7 @@
 """Write the results of a run to files, in blocks of rows."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,7 +17,12 @@ RowProgress = Callable[[str, int, int], None]
 
 
 async def export_run(
-    store: PostgresExportStore, run: str, form: ExportFormat, path: Path, progress: RowProgress
+    store: PostgresExportStore,
+    run: str,
+    form: ExportFormat,
+    path: Path,
+    progress: RowProgress,
+    kinds: Sequence[str] = (),
 ) -> dict[str, int]:
     """Write a run to a new file, or into an existing empty folder; return the number of rows of each table.
 
@@ -29,12 +34,17 @@ async def export_run(
         form: of the file or files.
         path: of the new file, or of the folder for a form of several files.
         progress: called after each block of rows.
+        kinds: kinds of entities to write; empty writes every kind.
 
     Raises:
-        RefusedCommand: the run has no graph yet, or the files cannot be written.
+        RefusedCommand: the run has no graph yet or no entities of a kind, or the files cannot be written.
         DependencyUnavailable: the database cannot be reached.
     """
-    async with store.snapshot(run) as exported:
+    async with store.snapshot(run, kinds) as exported:
+        present = await exported.kinds() if kinds else []
+        if absent := [kind for kind in kinds if kind not in present]:
+            listed = ", ".join(present) or "none at all"
+            raise RefusedCommand(f"The run '{run}' has no entities of the kind {absent[0]!r}; its kinds are: {listed}.")
         if not form.is_graph:
             return await _write_tables(exported, form, path, progress)
         if not await exported.has_graph():

@@ -19,7 +19,9 @@ PROGRAM = "orchestration.program.launch"
 ROOT = Path(__file__).resolve().parents[2]
 """The folder from which the module can be imported: of a checkout or of the installed packages."""
 STOP_SECONDS = 30.0
-START_SECONDS = 10.0
+START_SECONDS = 60.0
+"""A worker took more than 10 s to its slot on 2 cores with a load of 20. A caller that goes on without the worker is
+refused the next update."""
 START_POLL_SECONDS = 0.05
 _PATHS = ("TEMPORAL_CONFIG_FILE", "TESSDATA_PREFIX")
 

@@ -1,7 +1,7 @@
-"""Paths and the `file://` URIs that stand for them.
+"""Converts between paths and `file://` URIs.
 
-A URI holds every file name exactly, byte for byte, and is itself plain ASCII: no line break, NUL or lone surrogate in a
-name can reach a database, a message or a terminal through it.
+A URI holds every file name exactly, byte for byte, and is itself plain ASCII. So no line break, NUL or lone surrogate
+of a file name reaches a database, a message or a terminal.
 """
 
 import os
@@ -11,19 +11,21 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 from perdure.errors import InvalidSource
 
 _SCHEME = "file://"
-_HERE = ("", "localhost")
+_THIS_MACHINE = ("", "localhost")
 
 
 def path_of(source: str) -> Path:
-    """The absolute path that a path or `file://` URI names; symbolic links in a plain path are followed.
+    """Return the absolute path that a path or `file://` URI names.
+
+    The function follows symbolic links in a plain path, and none in a URI.
 
     Raises:
-        InvalidSource: it is empty, of another scheme or machine, or holds a NUL.
+        InvalidSource: the source is empty, of another scheme or machine, or holds a NUL.
     """
     if not source.strip():
         raise InvalidSource("A source cannot be empty: name a file or a folder.")
     if source[: len(_SCHEME)].lower() == _SCHEME:
-        return _of_uri(source)
+        return _path_of_uri(source)
     if "\0" in source:
         raise InvalidSource("A source cannot hold a NUL character.")
     try:
@@ -39,27 +41,33 @@ def path_of(source: str) -> Path:
         return path.resolve()
     except UnicodeEncodeError as error:
         raise InvalidSource(f"'{shown(source)}' is no possible file name.") from error
-    except (RuntimeError, OSError) as error:  # a circle of links, or the home of somebody who has none
+    except (RuntimeError, OSError) as error:  # a circular link, or a user without a home folder
         raise InvalidSource(f"'{shown(source)}' leads nowhere.") from error
 
 
 def uri_of(path: Path) -> str:
-    """The `file://` URI of an absolute path; every byte but plain letters, digits and `/-_.~` is percent-encoded."""
+    """Return the `file://` URI of an absolute path.
+
+    All bytes but ASCII letters, digits and `/-_.~` are percent-encoded.
+    """
     return _SCHEME + quote_from_bytes(os.fsencode(path), safe="/-_.~")
 
 
 def shown(path: str | Path) -> str:
-    """For people: one line, with a backslash sequence for each byte or character that cannot be shown."""
+    """Return a path as messages show it, on one line.
+
+    A backslash sequence stands for each byte and each character that cannot be printed.
+    """
     try:
         text = os.fsencode(path).decode(errors="backslashreplace")
     except UnicodeEncodeError:
         text = str(path).encode(errors="backslashreplace").decode()
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
-def _of_uri(uri: str) -> Path:
+def _path_of_uri(uri: str) -> Path:
     machine, slash, path = uri[len(_SCHEME) :].partition("/")
-    if machine.lower() not in _HERE:
+    if machine.lower() not in _THIS_MACHINE:
         raise InvalidSource(f"'{shown(uri)}' names another machine; write file:/// and an absolute path.")
     try:
         name = os.fsdecode(unquote_to_bytes(slash + path))

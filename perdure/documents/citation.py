@@ -1,4 +1,4 @@
-"""Where in a document something stands, as people cite it: page and section of an offset."""
+"""Finds the page and the section of an offset in a document's text, as a reader cites them."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -12,18 +12,18 @@ class Location:
     """A place in a document."""
 
     page: int | None
-    """From 1: page, slide or sheet; None if the format has none."""
+    """Number of the page, slide or sheet, from 1; None if the format has none."""
     section: str | None
-    """The heading that stands last before it, or at it; None before the first."""
+    """The last heading at or before the offset; None before the first heading."""
 
 
 def locate(offset: int, page_offsets: Sequence[int], sections: Sequence[Section]) -> Location:
-    """Page and section of an offset into the text, in characters.
+    """Return the page and section of an offset.
 
     Args:
-        offset: of a mention's, chunk's or table's start, at least 0.
-        page_offsets: where each page begins, ascending; what stands before the first is on it.
-        sections: by offset.
+        offset: into the text, in characters, at least 0.
+        page_offsets: where each page begins, ascending; an offset before the first page is on the first page.
+        sections: sorted by offset.
     """
     page = max(1, bisect_right(page_offsets, offset)) if page_offsets else None
     index = bisect_right(sections, offset, key=lambda section: section.offset)

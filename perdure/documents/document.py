@@ -1,4 +1,4 @@
-"""The values that pass between discovery, processing and the store: plain values, cheap to encode."""
+"""The values that pass between discovery, processing and the store."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,27 +9,27 @@ import numpy.typing as npt
 from perdure.analysis.annotations import Chunk, Mention
 
 PROCESSING_VERSION = "2"
-"""Goes up whenever processing makes something else of the same bytes, so that a run started again makes it anew."""
+"""Raise this number whenever processing gives another result for the same bytes: a repeated run then processes anew."""
 
 
 @dataclass(frozen=True, slots=True)
 class DiscoveredDocument:
-    """One entry of the manifest as discovery sees it, before anything is read."""
+    """One entry of the manifest as discovery lists it, before the document is read."""
 
     uri: str
-    """Absolute `file://` URI, percent-encoded; the document's identity within a run."""
+    """Absolute URI, percent-encoded; the document's identity within a run."""
     name: str
-    """What people call it: the path relative to its source, with forward slashes."""
+    """The name in reports: the path relative to its source, with forward slashes."""
     source: str
-    """The source it was found under, as an absolute `file://` URI."""
+    """The source in which it was found, as an absolute URI."""
     size_bytes: int
     version: str
-    """Changes whenever the content may have changed: size, modification and status-change time; opaque."""
+    """Changes whenever the content may have changed. Of a file: size, time of modification, time of status change."""
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Where a heading stands; its section goes on until the next one of the same or a higher level."""
+    """A heading. Its section ends at the next heading of the same or a higher level."""
 
     offset: int
     """In characters of the document's text."""
@@ -55,9 +55,9 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class ProcessedDocument:
-    """Everything that processing makes of one document.
+    """The result of processing one document.
 
-    A pure function of the file's bytes, its name and the processing code: no clock, no randomness.
+    It is a pure function of the file's bytes, its name and the processing code: no clock, no randomness.
     """
 
     sha256: str
@@ -66,7 +66,7 @@ class ProcessedDocument:
     media_type: str
     """As sniffed from the content."""
     text: str
-    """Without NUL characters and lone surrogates, so that every store takes it."""
+    """Without NUL characters and lone surrogates, which not every store takes."""
     title: str | None
     page_offsets: tuple[int, ...]
     """Where each page, slide or sheet begins in `text`, in characters; empty if the format has none."""
@@ -79,16 +79,16 @@ class ProcessedDocument:
     quality_score: float
     """0 to 1, rounded to 3 places; see docs/quality.md."""
     warnings: tuple[str, ...] = field(default=())
-    """What went less than well, one sentence each."""
+    """One sentence for each thing that was lost or repaired."""
     sections: tuple[Section, ...] = field(default=())
-    """By offset."""
+    """Sorted by offset."""
     tables: tuple[Table, ...] = field(default=())
-    """By start; none overlaps another."""
+    """Sorted by start; no table overlaps another."""
     authors: tuple[str, ...] = field(default=())
-    """As the document names them, each once."""
+    """As the document names them, each author once."""
     created: str | None = None
-    """`YYYY-MM-DDTHH:MM:SSZ`, or `YYYY-MM-DD` where the document does not tell the instant."""
+    """`YYYY-MM-DDTHH:MM:SSZ`, or `YYYY-MM-DD` where the document gives no time with an offset."""
     modified: str | None = None
     """In the same form."""
     language: str | None = None
-    """ISO 639-1: as declared, else as detected; None if neither says."""
+    """ISO 639-1 code: the declared language, else the detected one; None if there is neither."""

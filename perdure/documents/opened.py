@@ -1,4 +1,4 @@
-"""An open document: what the worker hands to the isolated parser, which may open nothing itself."""
+"""An open document, as the worker hands it to the confined parser, which may open nothing."""
 
 import os
 import sys
@@ -14,33 +14,41 @@ _BLOCK_BYTES = MEGABYTE
 
 @dataclass(frozen=True, slots=True)
 class OpenedDocument:
-    """A seekable descriptor of a document's bytes, and what was seen of them when it was opened.
+    """A seekable descriptor of a document's bytes, with their size and version.
 
-    Whoever gets it closes it.
+    The function that receives an opened document closes it.
     """
 
     descriptor: int
     size_bytes: int
     version: str
-    """In the form in which discovery gives it, so that the two can be compared."""
+    """In the form that discovery uses, so that the two can be compared."""
 
     def close(self) -> None:
+        """Close the descriptor."""
         os.close(self.descriptor)
 
 
 def too_large(size: int, max_bytes: int) -> DocumentTooLarge:
-    """The refusal of a document of `size` bytes."""
+    """Return the refusal of a document of `size` bytes."""
     return DocumentTooLarge(
         f"The file has {-(-size // MEGABYTE)} MB, more than the limit of {max_bytes // MEGABYTE} MB."
     )
 
 
 def spooled(pieces: Iterable[bytes], version: Callable[[], str], max_bytes: int) -> OpenedDocument:
-    """The pieces in a temporary file that has no name and is gone with its descriptor; then its version is asked for.
+    """Write a document to a temporary file without a name, and return it open.
+
+    The file ends with its descriptor.
+
+    Args:
+        pieces: of the document's bytes.
+        version: returns the document's version; called after the last piece.
+        max_bytes: a larger document is refused, and its further pieces are not requested.
 
     Raises:
-        DocumentTooLarge: there are more bytes than `max_bytes`; the rest is never asked for.
-        OSError: the disk is full, or what the pieces raise.
+        DocumentTooLarge: there are more bytes than `max_bytes`.
+        OSError: the disk is full, or the pieces raise it.
     """
     size = 0
     with tempfile.TemporaryFile() as file:
@@ -54,18 +62,24 @@ def spooled(pieces: Iterable[bytes], version: Callable[[], str], max_bytes: int)
 
 
 def _for_reading(descriptor: int) -> int:
-    """The same file, open once more; on Linux so that it cannot be written to."""
+    """Return a second descriptor of the same file; on Linux one that cannot write."""
     if sys.platform == "linux":
         return os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
     return os.dup(descriptor)
 
 
 def content_of(descriptor: int, max_bytes: int) -> bytes:
-    """All bytes, from the beginning, wherever the descriptor stands: it is shared between two tries.
+    """Return all bytes from the beginning, whatever the position of the descriptor.
+
+    Two attempts share the descriptor and its position.
+
+    Args:
+        descriptor: of the file.
+        max_bytes: a larger file is refused.
 
     Raises:
-        DocumentTooLarge: more than `max_bytes`.
-        EmptyDocument: none.
+        DocumentTooLarge: there are more bytes than `max_bytes`.
+        EmptyDocument: there are none.
         OSError: the disk fails.
     """
     content = bytearray()

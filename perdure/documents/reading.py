@@ -1,9 +1,10 @@
-"""Read a document's bytes, and tell whose fault it is when that cannot be done."""
+"""Opens files, and decides for each error whether the document or its source is at fault."""
 
 import errno
 import hashlib
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,13 +20,18 @@ from perdure.errors import (
 from perdure.sandbox.limits import MEGABYTE
 
 _BLOCK_BYTES = MEGABYTE
-# What these say is true of the file for good; every other error may be over in a minute.
-_DOCUMENTS_FAULT = {errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENXIO, errno.ENODEV, errno.ELOOP, errno.ENAMETOOLONG}
+# These errors last as long as the file stays as it is; every other error may be over in a minute.
+_LASTING = {errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENXIO, errno.ENODEV, errno.ELOOP, errno.ENAMETOOLONG}
 _GONE = (FileNotFoundError, NotADirectoryError)
 
 
-def open_file(uri: str, root: Path, max_bytes: int) -> OpenedDocument:
-    """A regular, non-empty file of at most `max_bytes`, open for reading; `root` is what its source stands on.
+def open_file(uri: str, root: Callable[[], Path], max_bytes: int) -> OpenedDocument:
+    """Open a regular file that is not empty for reading.
+
+    Args:
+        uri: of the file.
+        root: returns the file or folder on which the document's source stands; called only after an error.
+        max_bytes: a larger file is refused.
 
     Raises:
         DocumentError: the file is gone, empty, too large, unreadable, or no file.
@@ -37,7 +43,8 @@ def open_file(uri: str, root: Path, max_bytes: int) -> OpenedDocument:
             status = os.fstat(file.fileno())
             if status.st_size > max_bytes:
                 raise too_large(status.st_size, max_bytes)
-            if not os.pread(file.fileno(), 1, 0):  # a disk that fails does it here, not in the parser
+            # A disk that fails shows it here and not in the confined parser, whose error would quarantine the document.
+            if not os.pread(file.fileno(), 1, 0):
                 raise EmptyDocument("The file is empty.")
             return OpenedDocument(os.dup(file.fileno()), status.st_size, version_of(status))
     except OSError as error:
@@ -45,17 +52,22 @@ def open_file(uri: str, root: Path, max_bytes: int) -> OpenedDocument:
 
 
 def version_of(status: os.stat_result) -> str:
-    """Changes whenever the content may have: size, time of modification, time of status change."""
+    """Return a file's version, which changes whenever its content may have changed.
+
+    Args:
+        status: of the file; its size and the times of its last modification and status change make the version.
+    """
     return f"{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}"
 
 
 def content_hash(uri: str) -> str | None:
-    """SHA-256 of the file's bytes in hexadecimal, None if it is no readable file any more.
+    """Return the SHA-256 of a file in hexadecimal, or None if it cannot be read any more.
 
     Raises:
         DependencyUnavailable: the disk fails.
     """
-    digest, path = hashlib.sha256(), path_of(uri)
+    digest = hashlib.sha256()
+    path = path_of(uri)
     try:
         with open_regular(path) as file:
             while block := file.read(_BLOCK_BYTES):
@@ -63,21 +75,21 @@ def content_hash(uri: str) -> str | None:
     except DocumentError:
         return None
     except OSError as error:
-        ours = fault(error, path, path)
-        if isinstance(error, _GONE) or isinstance(ours, DocumentError):
+        reason = fault(error, path, lambda: path)
+        if isinstance(error, _GONE) or isinstance(reason, DocumentError):
             return None
-        raise ours from error
+        raise reason from error
     return digest.hexdigest()
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """A regular file, open for reading.
+    """Open a regular file for reading.
 
     Raises:
-        UnreadableDocument: it is something else.
-        OSError: it is gone, or cannot be opened.
+        UnreadableDocument: the path leads to something else.
+        OSError: the file is gone, or cannot be opened.
     """
-    # Not blocking: opening a pipe would wait for somebody to write into it.
+    # O_NONBLOCK: without it, opening a pipe waits until another process opens the pipe for writing.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         _check_regular(os.fstat(descriptor).st_mode)
@@ -94,24 +106,41 @@ def _check_regular(mode: int) -> None:
         raise UnreadableDocument("It is not a regular file.")
 
 
-def fault(error: OSError, path: Path, root: Path) -> DocumentError | DependencyUnavailable:
-    """Whose fault it is that the file cannot be used."""
+def reason_of(error: OSError) -> str:
+    """Return the operating system's description of an error, in lower case."""
+    return (error.strerror or type(error).__name__).lower()
+
+
+def fault(error: OSError, path: Path, root: Callable[[], Path]) -> DocumentError | DependencyUnavailable:
+    """Return the document's fault, or that of its source, for an error of the operating system.
+
+    Args:
+        error: raised for the file.
+        path: of the file.
+        root: returns the file or folder on which the document's source stands.
+    """
+    base = root()
     if isinstance(error, _GONE):
-        # A source that is a single file stands in a folder, which is gone when a disk is not mounted.
-        base = root.parent if root == path else root
-        if why := _why_unusable(base, is_source=base == root):
-            return DependencyUnavailable(f"the source {shown(root)}", why)
+        # A source that is a single file stands in a folder; that folder is gone while a disk is not mounted.
+        folder = base.parent if base == path else base
+        if why := _why_unusable(folder, is_source=folder == base):
+            return DependencyUnavailable(f"the source {shown(base)}", why)
         return VanishedDocument("The file was there at discovery and is gone.")
-    if error.errno in _DOCUMENTS_FAULT:
+    if error.errno in _LASTING:
         return UnreadableDocument(f"The file cannot be read: {str(error.strerror).lower()}.")
-    return DependencyUnavailable(f"the source {shown(root)}", str(error.strerror or error).lower())
+    return DependencyUnavailable(f"the source {shown(base)}", str(error.strerror or error).lower())
 
 
-def _why_unusable(base: Path, *, is_source: bool) -> str | None:
-    """What is wrong with that which a vanished file stood in; None if only the file is gone."""
+def _why_unusable(folder: Path, *, is_source: bool) -> str | None:
+    """Return what is wrong with the place of a vanished file; None if only the file is gone.
+
+    Args:
+        folder: in which the file was; also an archive or a manifest.
+        is_source: whether the folder is the source itself.
+    """
     try:
-        is_folder = stat.S_ISDIR(base.stat().st_mode)  # a source may be an archive or a list, too
-        if is_source and is_folder and next(base.iterdir(), None) is None:
+        is_folder = stat.S_ISDIR(folder.stat().st_mode)
+        if is_source and is_folder and next(folder.iterdir(), None) is None:
             return "it is empty now, as when its disk is not mounted"
     except OSError as missing:
         return "it is not there now" if isinstance(missing, _GONE) else str(missing.strerror).lower()

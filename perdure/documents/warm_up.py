@@ -13,8 +13,7 @@ def warm_up() -> None:
 
     # The models come first: they must be the first to import spaCy.
     load_models()
-    from perdure.documents import answers, processing  # noqa: F401, PLC0415 - every child needs them
-    from perdure.documents.extraction import html, mail, metadata, office, pdf, text  # noqa: F401, PLC0415 - heavy
-    from perdure.documents.extraction.ocr import prepare  # noqa: PLC0415 - heavy
+    from perdure.documents import answers, formats, processing  # noqa: F401, PLC0415 - every child needs them
+    from perdure.documents.extraction import metadata  # noqa: F401, PLC0415 - heavy
 
-    prepare()
+    formats.warm_up()

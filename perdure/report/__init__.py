@@ -1,1 +1,4 @@
-"""The report of one run as a single HTML page that needs nothing besides itself: data in, text out."""
+"""The report of a run as a single HTML page: data in, text out.
+
+This room may import `perdure.services` and below. Start reading in `data.py`, then `page.py`.
+"""

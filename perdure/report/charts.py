@@ -1,4 +1,4 @@
-"""The charts over time, and the histogram of quality."""
+"""The charts over time and the histogram of quality."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,7 +14,7 @@ from perdure.report.svg import COLOURS, STYLE, to_svg
 from perdure.report.wording import counted, duration, number, plain, shortened, verdict
 
 WIDE, NARROW, HALF = 880.0, 360.0, 380.0
-"""Widths in pixels: for a desktop, for a phone, for two beside each other."""
+"""Widths in pixels: for a desktop, for a phone, and for half a desktop."""
 _NICE_SECONDS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 10800, 21600, 43200)
 _DAY = 86400
 _INCH = 72.0
@@ -30,17 +30,17 @@ INTERRUPTION_COLOURS = {
 
 
 def figure_of(width: float, height: float) -> tuple[Figure, Axes]:
-    """An empty figure of so many pixels, to be used under `STYLE`."""
+    """Return an empty figure of this size in pixels; the caller draws it under `STYLE`."""
     layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02)
     figure = Figure(figsize=(width / _INCH, height / _INCH), layout=layout)
     return figure, figure.add_subplot()
 
 
 def progress_chart(data: RunReportData, width: float, *, name: str) -> str:
-    """Finished documents over time, with every checkpoint, crash and resumption."""
+    """Return the chart of finished documents over time, with checkpoints, crashes and resumptions."""
     with mpl.rc_context(STYLE):
         figure, axes = figure_of(width, 300 if width == WIDE else 250)
-        points = [(data.began, 0, 0), *[(one.time, one.processed, one.quarantined) for one in data.progress]]
+        points = [(data.began, 0, 0), *[(point.time, point.processed, point.quarantined) for point in data.progress]]
         points.append((max(data.as_of, points[-1][0]), *points[-1][1:]))
         seconds = [_since(data, time) for time, _, _ in points]
         done = [processed + quarantined for _, processed, quarantined in points]
@@ -50,9 +50,9 @@ def progress_chart(data: RunReportData, width: float, *, name: str) -> str:
             failed = [quarantined for _, _, quarantined in points]
             axes.step(seconds, failed, where="post", color=COLOURS["failed"], linewidth=1.6)
         axes.plot(
-            [_since(data, one.time) for one in data.checkpoints],
-            [one.documents for one in data.checkpoints],
-            *("o",),
+            [_since(data, mark.time) for mark in data.checkpoints],
+            [mark.documents for mark in data.checkpoints],
+            "o",
             color=COLOURS["paper"],
             markeredgecolor=COLOURS["mark"],
             markeredgewidth=1.2,
@@ -61,11 +61,11 @@ def progress_chart(data: RunReportData, width: float, *, name: str) -> str:
         )
         top = max(data.counts.total, 1)
         axes.axhline(top, color=COLOURS["soft"], linewidth=0.8, linestyle=(0, (2, 3)))
-        for one in data.interruptions:
-            colour = COLOURS[INTERRUPTION_COLOURS[one.kind]]
-            at = _since(data, one.time)
+        for event in data.interruptions:
+            colour = COLOURS[INTERRUPTION_COLOURS[event.kind]]
+            at = _since(data, event.time)
             axes.axvline(at, ymax=0.94, color=colour, linewidth=1.3, linestyle=(0, (4, 2)))
-            axes.plot([at], [top * 1.13], marker=_INTERRUPTION_SIGNS[one.kind], color=colour, markersize=7)
+            axes.plot([at], [top * 1.13], marker=_INTERRUPTION_SIGNS[event.kind], color=colour, markersize=7)
         axes.set_ylim(0, top * 1.2)
         axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
@@ -76,7 +76,7 @@ def progress_chart(data: RunReportData, width: float, *, name: str) -> str:
 
 
 def services_chart(data: RunReportData, width: float, *, name: str) -> str:
-    """A strip for each service: how it was at each moment."""
+    """Return the chart with one strip for each service: its status over time."""
     with mpl.rc_context(STYLE):
         figure, axes = figure_of(width, 46 + 40 * max(1, len(data.services)))
         for row, service in enumerate(data.services):
@@ -84,8 +84,9 @@ def services_chart(data: RunReportData, width: float, *, name: str) -> str:
                 0, row - 0.3, plain(shortened(service.name, 40)), transform=axes.get_yaxis_transform(), va="bottom"
             )
             for span in service.spans:
-                start, end = _since(data, span.start), _since(data, span.end)
-                least = _length(data) / 150  # what lasted for a blink is seen all the same
+                start = _since(data, span.start)
+                end = _since(data, span.end)
+                least = _length(data) / 150  # a very short outage stays visible
                 colour = COLOURS.get(span.status, COLOURS["soft"])
                 width_of = max(end - start, least if span.status != "healthy" else 0)
                 height = 0.22 if span.status == "healthy" else 0.36
@@ -94,13 +95,13 @@ def services_chart(data: RunReportData, width: float, *, name: str) -> str:
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
         _time_axis(axes, data, width)
-        ailing = sum(span.status != "healthy" for service in data.services for span in service.spans)
-        says = f"{counted(len(data.services), 'service')}, {counted(ailing, 'time')} not healthy."
-        return to_svg(figure, name=name, title="Service health over time", description=says)
+        unhealthy = sum(span.status != "healthy" for service in data.services for span in service.spans)
+        description = f"{counted(len(data.services), 'service')}, {counted(unhealthy, 'time')} not healthy."
+        return to_svg(figure, name=name, title="Service health over time", description=description)
 
 
 def quality_chart(quality: Sequence[int], *, mean: float, name: str) -> str:
-    """How many documents have which quality score."""
+    """Return the histogram of the documents' quality scores."""
     with mpl.rc_context(STYLE):
         figure, axes = figure_of(HALF, 220)
         width = 1 / QUALITY_BUCKETS
@@ -113,7 +114,7 @@ def quality_chart(quality: Sequence[int], *, mean: float, name: str) -> str:
             color=COLOURS["done"],
         )
         axes.axvline(mean, color=COLOURS["ink"], linewidth=1.2, linestyle=(0, (4, 2)))
-        left = mean > 0.5  # noqa: PLR2004 - the label goes where there is room
+        left = mean > 0.5  # noqa: PLR2004 - the label goes to the side with room
         axes.annotate(
             f"mean {mean:.2f}",
             (mean, 1),
@@ -130,8 +131,8 @@ def quality_chart(quality: Sequence[int], *, mean: float, name: str) -> str:
         axes.grid(axis="y")
         axes.set_xlabel("quality score, 0 to 1")
         axes.set_ylabel("documents")
-        says = f"{counted(sum(heights), 'document')} with a mean of {mean:.2f}."
-        return to_svg(figure, name=name, title="Distribution of quality", description=says)
+        description = f"{counted(sum(heights), 'document')} with a mean of {mean:.2f}."
+        return to_svg(figure, name=name, title="Distribution of quality", description=description)
 
 
 def _since(data: RunReportData, time: datetime) -> float:
@@ -143,8 +144,9 @@ def _length(data: RunReportData) -> float:
 
 
 def _time_axis(axes: Axes, data: RunReportData, width: float) -> None:
-    length, at_most = _length(data), 8 if width == WIDE else 4
-    step = next((one for one in _NICE_SECONDS if length / one <= at_most), None)
+    length = _length(data)
+    at_most = 8 if width == WIDE else 4
+    step = next((seconds for seconds in _NICE_SECONDS if length / seconds <= at_most), None)
     days = -(-length // (at_most * _DAY))
     axes.set_xlim(-length * 0.01, length * 1.02)
     axes.xaxis.set_major_locator(MultipleLocator(step or days * _DAY))

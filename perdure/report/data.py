@@ -1,4 +1,4 @@
-"""What a report shows of a run; everything is bounded, however many documents the run has."""
+"""The data of a report; every sequence is bounded, for a run of any size."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -8,17 +8,17 @@ from typing import Literal
 from perdure.checkpoint import TERMINAL_STATUSES
 
 QUALITY_BUCKETS = 20
-"""Of equal width over 0 to 1; the last one holds 1 as well."""
+"""Number of buckets of equal width over 0 to 1; the last one includes 1."""
 
 ONE_MOMENT = timedelta(seconds=5)
-"""What happens within it is told as one."""
+"""Events of one kind within this time are shown as one event."""
 
 InterruptionKind = Literal["crash", "retry", "stop", "worker", "resumption", "recovery"]
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Sums over the documents of a run and what was made of them."""
+    """Sums over a run's documents and their results."""
 
     total: int = 0
     processed: int = 0
@@ -30,17 +30,17 @@ class Counts:
     chunks: int = 0
     mentions: int = 0
     retried: int = 0
-    """Documents whose result came from a later attempt than the first."""
+    """Documents whose result came from a second or later attempt."""
     checkpoints: int = 0
     identities: int = 0
     edges: int = 0
     quality: float = 0.0
-    """Mean over the processed documents, 0 to 1; 0 if there are none."""
+    """Mean quality of the processed documents, 0 to 1; 0 without any."""
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """How many documents had been finished at a moment, since the beginning of the run."""
+class FinishedAt:
+    """Number of documents that were finished at a moment."""
 
     time: datetime
     processed: int
@@ -48,18 +48,18 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class CheckpointMark:
-    """One checkpoint on the time line."""
+class CheckpointAt:
+    """A checkpoint on the time line."""
 
     time: datetime
     sequence: int
     documents: int
-    """Finished by then: processed and quarantined."""
+    """Documents finished at that moment: processed and quarantined."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interruption:
-    """Something that would have ended a lesser run, and `note`, one sentence about it."""
+    """An interruption of the run; `note` is one sentence about it."""
 
     time: datetime
     kind: InterruptionKind
@@ -68,7 +68,7 @@ class Interruption:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """The documents of one media type; `quality` is the mean over its processed ones, None if there are none."""
+    """The documents of one media type; `quality` is the mean of the processed ones, None without any."""
 
     media_type: str
     documents: int
@@ -88,7 +88,7 @@ class FailedDocument:
 
 @dataclass(frozen=True, slots=True)
 class FailureGroup:
-    """Quarantined documents with the same kind of fault: `count` of them, the first few by name."""
+    """Quarantined documents with one type of error: their number, and the first few by name."""
 
     error_type: str
     count: int
@@ -97,7 +97,7 @@ class FailureGroup:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """One identity, by how many documents mention it."""
+    """An identity, with its numbers of documents and mentions."""
 
     name: str
     documents: int
@@ -106,7 +106,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class IdentityKind:
-    """How many identities of a kind there are, and the first of them by documents."""
+    """The number of identities of a kind, and those in the most documents."""
 
     kind: str
     count: int
@@ -115,7 +115,7 @@ class IdentityKind:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """An identity in the picture of the graph; `weight` is the sum over all its edges, also those not drawn."""
+    """An identity in the drawn graph; `weight` is the sum over all its edges, drawn or not."""
 
     identity_id: str
     name: str
@@ -125,7 +125,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """Two identities, by id, and in how many documents they are mentioned together."""
+    """Two identities, by id, and the number of documents that mention both."""
 
     source: str
     target: str
@@ -142,7 +142,7 @@ class GraphPicture:
 
 @dataclass(frozen=True, slots=True)
 class ServiceSpan:
-    """How a service was from `start` to `end`, as the checkpoints found it; `why` if it was not healthy."""
+    """The status of a service from `start` to `end`, as checkpoints recorded it; `why` if it was not healthy."""
 
     start: datetime
     end: datetime
@@ -167,14 +167,14 @@ class RunReportData:
     """One of `perdure.checkpoint.WorkflowStatus`."""
     began: datetime
     as_of: datetime
-    """When the run ended; of one that goes on, when it was looked at."""
+    """The end of the run; for a run in progress, the time of the report."""
     counts: Counts = field(default_factory=Counts)
-    progress: Sequence[Progress] = ()
-    checkpoints: Sequence[CheckpointMark] = ()
-    """Not all of a long run's."""
+    progress: Sequence[FinishedAt] = ()
+    checkpoints: Sequence[CheckpointAt] = ()
+    """At most a bounded selection of a long run's checkpoints."""
     interruptions: Sequence[Interruption] = ()
     quality: Sequence[int] = ()
-    """Processed documents in each of `QUALITY_BUCKETS`."""
+    """Number of processed documents in each of `QUALITY_BUCKETS`."""
     formats: Sequence[Format] = ()
     failures: Sequence[FailureGroup] = ()
     identities: Sequence[IdentityKind] = ()
@@ -182,26 +182,29 @@ class RunReportData:
     services: Sequence[ServiceHistory] = ()
     forked_from: str | None = None
     history_known: bool = True
-    """Temporal told of crashes; without it all that is known is which documents were tried again."""
+    """Whether Temporal's history was read. Without it the report knows of repeated attempts, but not of crashes."""
 
     @property
     def ended(self) -> bool:
+        """Return whether the run has its final status."""
         return self.status in TERMINAL_STATUSES
 
-    def with_history(self, found: Sequence[Interruption], since: datetime | None) -> "RunReportData":
-        """The same with what Temporal remembers since then, in place of what the database lets one guess of it.
+    def with_history(self, recorded: Sequence[Interruption], since: datetime | None) -> "RunReportData":
+        """Return the data with the interruptions of Temporal's history in place of the database's retries.
 
-        Without `since` Temporal remembers nothing, and the guesses stay.
+        Args:
+            recorded: interruptions read from Temporal's histories.
+            since: start of the oldest history that Temporal keeps; None if it keeps none, and the retries stay.
         """
         if since is None:
             return self
-        own = [one for one in self.interruptions if one.kind != "retry" or one.time < since]
-        again = [one.time for one in own if one.kind == "resumption"]
-        told = [
-            one
-            for one in found
-            if self.began <= one.time <= self.as_of
-            and not (one.kind == "worker" and any(abs(one.time - time) <= ONE_MOMENT for time in again))
+        kept = [event for event in self.interruptions if event.kind != "retry" or event.time < since]
+        resumptions = [event.time for event in kept if event.kind == "resumption"]
+        added = [
+            event
+            for event in recorded
+            if self.began <= event.time <= self.as_of
+            and not (event.kind == "worker" and any(abs(event.time - time) <= ONE_MOMENT for time in resumptions))
         ]
-        merged = sorted([*own, *told], key=lambda one: (one.time, one.kind))
+        merged = sorted([*kept, *added], key=lambda event: (event.time, event.kind))
         return replace(self, interruptions=merged, history_known=True)

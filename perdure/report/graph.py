@@ -1,4 +1,4 @@
-"""The picture of the graph: the heaviest identities, the strongest links of each, and the names that find room."""
+"""The drawing of the graph: the heaviest identities, the strongest links of each, and the names that fit."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ KIND_COLOURS = 6
 _SEED = 7
 _ITERATIONS = 300
 _LETTER = 0.56
-"""Of the size of the font, the width of a letter on average."""
+"""Mean width of a letter, relative to the font size."""
 _FONT = 12.0
 
 Place = tuple[float, float]
@@ -26,12 +26,12 @@ Box = tuple[float, float, float, float]
 
 
 def kinds_in(graph: GraphPicture) -> list[str]:
-    """The kinds of identities drawn, in the order of their colours; those past the last colour share it."""
+    """Return the kinds of the drawn identities in the order of their colours; the last colour is shared."""
     return sorted({node.kind for node in graph.nodes})
 
 
 def graph_chart(graph: GraphPicture, width: float, *, name: str) -> str:
-    """Nodes coloured by kind and as large as their weight; edges as wide as theirs."""
+    """Return the drawing: nodes coloured by kind, with sizes and line widths by weight."""
     edges = strongest_edges(graph)
     held = {end for edge in edges for end in (edge.source, edge.target)}
     nodes = [node for node in graph.nodes if node.identity_id in held or not edges]
@@ -64,9 +64,9 @@ def graph_chart(graph: GraphPicture, width: float, *, name: str) -> str:
                 zorder=2,
             )
         _labels(axes, nodes, places, radii, (width, height))
-        says = f"{counted(len(nodes), 'identity', 'identities')}, the heaviest is "
-        says += plain(graph.nodes[0].name) if graph.nodes else "none"
-        return to_svg(figure, name=name, title="Who is mentioned with whom", description=f"{says}.")
+        description = f"{counted(len(nodes), 'identity', 'identities')}, the heaviest is "
+        description += plain(graph.nodes[0].name) if graph.nodes else "none"
+        return to_svg(figure, name=name, title="Who is mentioned with whom", description=f"{description}.")
 
 
 def _layout(nodes: Sequence[Node], edges: Sequence[Edge], width: float, height: float) -> dict[str, Place]:
@@ -75,32 +75,33 @@ def _layout(nodes: Sequence[Node], edges: Sequence[Edge], width: float, height: 
     for edge in edges:
         graph.add_edge(index[edge.source], index[edge.target], 1 + math.log(edge.weight))
     spread = 2.2 / math.sqrt(max(len(nodes), 1))
-    found = rx.spring_layout(graph, k=spread, num_iter=_ITERATIONS, weight_fn=float, seed=_SEED)
+    positions = rx.spring_layout(graph, k=spread, num_iter=_ITERATIONS, weight_fn=float, seed=_SEED)
     raw = {
-        node.identity_id: (float(found[index[node.identity_id]][0]), float(found[index[node.identity_id]][1]))
+        node.identity_id: (float(positions[index[node.identity_id]][0]), float(positions[index[node.identity_id]][1]))
         for node in nodes
     }
-    return _filling(raw, width, height)
+    return _fill(raw, width, height)
 
 
-def _filling(raw: Mapping[str, Place], width: float, height: float) -> dict[str, Place]:
-    """Each axis partly by place and partly by rank, so that an outlier does not squeeze all others into a corner."""
+def _fill(raw: Mapping[str, Place], width: float, height: float) -> dict[str, Place]:
+    """Place nodes on each axis partly by position and partly by rank, so that an outlier leaves room for the rest."""
     margin = 36.0
     filled: list[dict[str, float]] = []
     for axis, extent in ((0, width), (1, height)):
-        ordered = sorted(raw, key=lambda one: (raw[one][axis], one))
+        ordered = sorted(raw, key=lambda node: (raw[node][axis], node))
         low, high = (raw[ordered[0]][axis], raw[ordered[-1]][axis]) if ordered else (0.0, 1.0)
-        span, last = (high - low) or 1.0, max(len(ordered) - 1, 1)
+        span = (high - low) or 1.0
+        last = max(len(ordered) - 1, 1)
         room = extent - 2 * margin
         filled.append(
             {
-                one: margin + room * (0.35 * (raw[one][axis] - low) / span + 0.65 * rank / last)
+                node: margin + room * (0.35 * (raw[node][axis] - low) / span + 0.65 * rank / last)
                 if len(ordered) > 1
                 else extent / 2
-                for rank, one in enumerate(ordered)
+                for rank, node in enumerate(ordered)
             }
         )
-    return {one: (filled[0][one], filled[1][one]) for one in raw}
+    return {node: (filled[0][node], filled[1][node]) for node in raw}
 
 
 def _radii(nodes: Sequence[Node], *, small: bool) -> dict[str, float]:
@@ -112,7 +113,7 @@ def _radii(nodes: Sequence[Node], *, small: bool) -> dict[str, float]:
 def _labels(
     axes: Axes, nodes: Sequence[Node], places: Mapping[str, Place], radii: Mapping[str, float], extent: Place
 ) -> None:
-    """The heaviest first, each on the first side where it covers nothing; a name without room is left out."""
+    """Write names, heaviest first, each on the first free side; a name that fits nowhere is left out."""
     taken: list[Box] = []
     for node in nodes:
         (x, y), radius = places[node.identity_id], radii[node.identity_id] * 0.6
@@ -139,5 +140,5 @@ def _inside(box: Box, extent: Place) -> bool:
     return box[0] >= 0 and box[1] >= 0 and box[2] <= extent[0] and box[3] <= extent[1]
 
 
-def _overlap(one: Box, other: Box) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+def _overlap(a: Box, b: Box) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]

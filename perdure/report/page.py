@@ -1,4 +1,4 @@
-"""The page: the same text for the same data, with everything from documents escaped."""
+"""The HTML page: equal data give equal text, and every text of a document is escaped."""
 
 import re
 from collections.abc import Callable
@@ -25,9 +25,9 @@ from perdure.report.wording import (
 )
 
 MARKER = "Perdure report"
-"""Stands near the beginning of every report: by it one is known from anybody else's file."""
+"""Stands near the beginning of every report: the command replaces only files that contain it."""
 ROWS = 20
-"""Of a table of events; the chart above it has them all."""
+"""Most rows in a table of events; the chart above it shows all events."""
 _HERE = Path(__file__).parent
 _INTERRUPTIONS = {
     "crash": "crash of a worker",
@@ -48,12 +48,14 @@ class _Chart:
 
 
 def render(data: RunReportData) -> str:
-    """The report as one HTML page without scripts and without anything to load."""
-    ailing = [(service.name, span) for service in data.services for span in service.spans if span.status != "healthy"]
+    """Return the report as one HTML page that has no script and loads nothing."""
+    unhealthy = [
+        (service.name, span) for service in data.services for span in service.spans if span.status != "healthy"
+    ]
     return _template().render(
         data=data,
         marker=MARKER,
-        style=Markup((_HERE / "style.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
+        style=Markup((_HERE / "style.css").read_text(encoding="utf-8")),  # noqa: S704 - a file of this package
         verdict=verdict(data),
         figures=_figures(data),
         progress=data.progress and _both(lambda width, name: progress_chart(data, width, name=name), "progress"),
@@ -64,11 +66,11 @@ def render(data: RunReportData) -> str:
         identities=sorted(data.identities, key=lambda group: (_place(group.kind), group.kind)),
         interruption_words=_INTERRUPTIONS,
         interruption_colours=INTERRUPTION_COLOURS,
-        interruption_kinds={one.kind for one in data.interruptions},
-        most_documents=max((one.documents for one in data.formats), default=1),
-        other_formats=data.counts.processed + data.counts.quarantined - sum(one.documents for one in data.formats),
+        interruption_kinds={event.kind for event in data.interruptions},
+        most_documents=max((row.documents for row in data.formats), default=1),
+        other_formats=data.counts.processed + data.counts.quarantined - sum(row.documents for row in data.formats),
         unlisted_failures=data.counts.quarantined - sum(group.count for group in data.failures),
-        ailing=ailing,
+        unhealthy=unhealthy,
         rows=ROWS,
     )
 
@@ -78,7 +80,7 @@ def _both(draw: Callable[[float, str], str], name: str) -> _Chart:
 
 
 def _drawn(svg: str) -> Markup:
-    return Markup(svg)  # noqa: S704 - what is from documents was escaped when ElementTree wrote the drawing
+    return Markup(svg)  # noqa: S704 - ElementTree escaped the texts of documents
 
 
 def _figures(data: RunReportData) -> list[tuple[str, str]]:

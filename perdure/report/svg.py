@@ -1,4 +1,4 @@
-"""From a matplotlib figure to an SVG that lives inside a page: its colours are the page's, its text stays text."""
+"""Converts a matplotlib figure to an SVG inside a page: it uses the page's colours, and its text stays text."""
 
 import re
 import warnings
@@ -11,16 +11,36 @@ from matplotlib.figure import Figure
 
 from perdure.report.wording import plain
 
-_SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
+_SVG = "http://www.w3.org/2000/svg"
+_XLINK = "http://www.w3.org/1999/xlink"
 ET.register_namespace("", _SVG)
 
 NAMES = (
-    *("ink", "soft", "rule", "paper", "done", "done-fill", "failed", "mark", "crash", "resumed", "recovered"),
-    *("healthy", "degraded", "unhealthy", "kind-0", "kind-1", "kind-2", "kind-3", "kind-4", "kind-5", "edge"),
+    "ink",
+    "soft",
+    "rule",
+    "paper",
+    "done",
+    "done-fill",
+    "failed",
+    "mark",
+    "crash",
+    "resumed",
+    "recovered",
+    "healthy",
+    "degraded",
+    "unhealthy",
+    "kind-0",
+    "kind-1",
+    "kind-2",
+    "kind-3",
+    "kind-4",
+    "kind-5",
+    "edge",
 )
-"""Of the colours that `style.css` gives a value for, light and dark."""
+"""Names of the colours for which `style.css` has a light and a dark value."""
 COLOURS = {name: f"#0a0b{index:02x}" for index, name in enumerate(NAMES, 1)}
-"""What stands for each in a drawing: no colour that is ever seen."""
+"""Placeholder of each colour in a drawing; the page never shows it."""
 _VARIABLES = {colour: f"var(--{name})" for name, colour in COLOURS.items()}
 _COLOUR = re.compile(r"#0a0b[0-9a-f]{2}")
 _FAMILY = re.compile(r"font: ([\d.]+)px [^;]*")
@@ -30,7 +50,7 @@ STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "perdure",
     "svg.id": None,
-    "font.family": "DejaVu Sans",  # measured with; drawn in the page's own font
+    "font.family": "DejaVu Sans",  # matplotlib measures with it; the page uses its own font
     "font.size": 12,
     "text.color": COLOURS["ink"],
     "text.parse_math": False,
@@ -53,19 +73,19 @@ STYLE: Any = {
 
 
 def to_svg(figure: Figure, *, name: str, title: str, description: str) -> str:
-    """The figure as an `<svg>` element, always the same for the same figure.
+    """Return the figure as an `<svg>` element; equal figures give equal text.
 
     Args:
-        figure: drawn with `COLOURS` only and under `STYLE`; one inch is 72 pixels.
-        name: goes before every id, so that several can stand in one page.
-        title: what it shows, for those who cannot see it.
-        description: what is to be seen in it, likewise.
+        figure: figure drawn with `COLOURS` only and under `STYLE`; one inch is 72 pixels.
+        name: prefix of every id, so that several figures can stand in one page.
+        title: title for screen readers.
+        description: description for screen readers.
     """
-    drawn = StringIO()
+    drawing = StringIO()
     with mpl.rc_context(STYLE), warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a letter that the measuring font lacks
-        figure.savefig(drawn, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
-    root = ET.fromstring(drawn.getvalue())  # noqa: S314 - written just now by matplotlib
+        warnings.simplefilter("ignore", UserWarning)  # a letter that DejaVu Sans lacks
+        figure.savefig(drawing, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    root = ET.fromstring(drawing.getvalue())  # noqa: S314 - matplotlib wrote this text
     for parent in list(root.iter()):
         for child in list(parent):
             if child.tag in (f"{{{_SVG}}}metadata", f"{{{_SVG}}}style"):
@@ -92,6 +112,6 @@ def _adapt(element: ET.Element, name: str) -> None:
             element.set("href", value.replace("#", f"#{name}-", 1))
         elif attribute == "style":
             own = _FAMILY.sub(r"font-size: \1px", value)
-            element.set("style", _COLOUR.sub(lambda found: _VARIABLES[found[0]], own))
+            element.set("style", _COLOUR.sub(lambda match: _VARIABLES[match[0]], own))
         elif "url(#" in value:
             element.set(attribute, _REFERENCE.sub(f"url(#{name}-", value))

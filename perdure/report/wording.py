@@ -1,31 +1,11 @@
-"""Numbers, times and verdicts as people read them."""
+"""Numbers, times and the summary in words."""
 
 import unicodedata
 from datetime import UTC, datetime
 
+from perdure.documents.formats import label_of
 from perdure.report.data import RunReportData
 
-_MEDIA_NAMES = {
-    "application/pdf": "PDF",
-    "application/msword": "Word (old)",
-    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "Word",
-    "application/vnd.ms-excel": "Excel (old)",
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "Excel",
-    "application/vnd.ms-powerpoint": "PowerPoint (old)",
-    "application/vnd.openxmlformats-officedocument.presentationml.presentation": "PowerPoint",
-    "application/vnd.oasis.opendocument.text": "OpenDocument text",
-    "application/vnd.oasis.opendocument.spreadsheet": "OpenDocument sheet",
-    "application/vnd.ms-outlook": "Outlook message",
-    "application/epub+zip": "EPUB",
-    "application/rtf": "RTF",
-    "text/rtf": "RTF",
-    "message/rfc822": "E-mail",
-    "text/html": "HTML",
-    "text/markdown": "Markdown",
-    "text/csv": "CSV",
-    "text/plain": "Plain text",
-    "": "not recognised",
-}
 _VERDICTS = {
     "completed": "Completed",
     "completed_with_failures": "Completed with failures",
@@ -44,7 +24,7 @@ _JOINERS = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
 
 
 def plain(text: str) -> str:
-    """Text without what may not stand in XML, and without what is not seen but turns the direction of writing."""
+    """Return the text without characters that XML forbids and without invisible direction marks."""
     return "".join(_shown(character) for character in text)
 
 
@@ -58,22 +38,22 @@ def _shown(character: str) -> str:
 
 
 def shortened(text: str, characters: int) -> str:
-    """The text in at most so many characters, its end replaced by an ellipsis."""
+    """Return the text in at most `characters` characters, with an ellipsis in place of its end."""
     return text if len(text) <= characters else f"{text[: characters - 1].rstrip()}…"
 
 
 def number(value: float) -> str:
-    """A count with thin spaces between thousands."""
+    """Return a count with narrow spaces between thousands."""
     return f"{value:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
-def counted(value: int, one: str, many: str | None = None) -> str:
-    """A count and the noun that goes with it."""
-    return f"{number(value)} {one if value == 1 else many or one + 's'}"
+def counted(value: int, singular: str, plural: str | None = None) -> str:
+    """Return a count and its noun in the right number."""
+    return f"{number(value)} {singular if value == 1 else plural or singular + 's'}"
 
 
 def size(octets: float) -> str:
-    """Bytes in the largest unit that leaves at least one."""
+    """Return bytes in the largest unit of which there is at least one."""
     for unit in ("B", "KB", "MB", "GB"):
         if octets < _BYTES_STEP:
             return f"{octets:.0f} {unit}" if unit == "B" or octets >= 10 else f"{octets:.1f} {unit}"  # noqa: PLR2004
@@ -82,8 +62,8 @@ def size(octets: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds in the two largest units."""
-    if seconds < 10:  # noqa: PLR2004 - tenths are seen only in what is short
+    """Return seconds in the two largest units."""
+    if seconds < 10:  # noqa: PLR2004 - only short times show tenths
         return f"{seconds:.1f}{_GAP}s"
     whole = round(seconds)
     for unit, name, lesser, lesser_name in (
@@ -98,39 +78,39 @@ def duration(seconds: float) -> str:
 
 
 def moment(time: datetime) -> str:
-    """A time, UTC, to the second."""
+    """Return a time in UTC, to the second."""
     return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def media_name(media_type: str) -> str:
-    """What people call a media type; itself if it has no name."""
-    return _MEDIA_NAMES.get(media_type, media_type)
+    """Return the name in reports of a media type; the media type itself if no format has it."""
+    return label_of(media_type) if media_type else "not recognised"
 
 
 def status_words(status: str) -> str:
-    """A workflow status for a heading."""
+    """Return a workflow status as a heading."""
     return _VERDICTS.get(status, status.replace("_", " ").capitalize())
 
 
 def verdict(data: RunReportData) -> str:
-    """The whole report in one sentence."""
+    """Return the summary of the report in one sentence."""
     counts = data.counts
     parts = [f"{number(counts.processed)} of {counted(counts.total, 'document')} processed"]
     if counts.quarantined:
-        parts.append(f"{number(counts.quarantined)} set aside with a reason")
+        parts.append(f"{number(counts.quarantined)} quarantined with a reason")
     if counts.cancelled:
         parts.append(f"{number(counts.cancelled)} cancelled")
     if counts.pending:
         parts.append(f"{number(counts.pending)} to go" if not data.ended else f"{number(counts.pending)} not reached")
     took = duration((data.as_of - data.began).total_seconds())
     when = f"{'in' if data.ended else 'so far in'} {took}"
-    return f"{status_words(data.status)}: {', '.join(parts)}, {when}{_survived(data)}."
+    return f"{status_words(data.status)}: {', '.join(parts)}, {when}{_list_interruptions(data)}."
 
 
-def _survived(data: RunReportData) -> str:
-    crashes = sum(one.kind == "crash" for one in data.interruptions)
-    resumed = sum(one.kind == "resumption" for one in data.interruptions)
-    recovered = sum(one.kind == "recovery" for one in data.interruptions)
+def _list_interruptions(data: RunReportData) -> str:
+    crashes = sum(event.kind == "crash" for event in data.interruptions)
+    resumed = sum(event.kind == "resumption" for event in data.interruptions)
+    recovered = sum(event.kind == "recovery" for event in data.interruptions)
     parts = [
         text
         for count, text in (
@@ -139,7 +119,7 @@ def _survived(data: RunReportData) -> str:
         )
         if count
     ]
-    said = f"; it survived {' and '.join(parts)}" if parts else ""
+    words = f"; it survived {' and '.join(parts)}" if parts else ""
     if resumed:
-        said += f"{' and' if parts else '; it'} was resumed {'once' if resumed == 1 else f'{number(resumed)} times'}"
-    return said
+        words += f"{' and' if parts else '; it'} was resumed {'once' if resumed == 1 else f'{number(resumed)} times'}"
+    return words

@@ -125,7 +125,7 @@ def before_the_transaction(strike: Strike) -> None:
         strike()
         await commit(*args, **named)
 
-    manifest.PostgresManifestStore.commit = armed  # type: ignore[method-assign]  # the fail-point
+    manifest.PostgresManifestStore.commit = armed  # the fail-point
 
 
 def inside_the_transaction(strike: Strike) -> None:
@@ -136,7 +136,7 @@ def inside_the_transaction(strike: Strike) -> None:
         await write_outputs(*args)
         strike()
 
-    manifest.write_outputs = armed  # type: ignore[attr-defined]  # the fail-point
+    manifest.write_outputs = armed  # the fail-point
 
 
 def inside_the_quarantine(strike: Strike) -> None:
@@ -156,7 +156,7 @@ def inside_the_quarantine(strike: Strike) -> None:
         if inside.get():
             strike()
 
-    manifest.PostgresManifestStore.quarantine = armed  # type: ignore[method-assign]  # the fail-point
+    manifest.PostgresManifestStore.quarantine = armed  # the fail-point
     manifest._raise_if_lost = armed_inside
 
 
@@ -168,7 +168,7 @@ def after_the_quarantine(strike: Strike) -> None:
         await quarantine(*args, **named)
         strike()
 
-    manifest.PostgresManifestStore.quarantine = armed  # type: ignore[method-assign]  # the fail-point
+    manifest.PostgresManifestStore.quarantine = armed  # the fail-point
 
 
 def inside_the_resolution(strike: Strike) -> None:

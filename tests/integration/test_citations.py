@@ -1,4 +1,4 @@
-"""What SQL says of pages and sections is what `locate` says, for every mention and every chunk."""
+"""The views of citations give the same page and section as `locate`."""
 
 from dataclasses import replace
 
@@ -18,7 +18,7 @@ SECTIONS = (Section(5, 1, "One"), Section(20, 2, "Within"), Section(20, 3, "At o
 TABLES = (Table(30, 36, (("a", "b"), ("c",)), 3),)
 
 
-async def test_views_cite_as_the_domain_does(database_url: str) -> None:
+async def test_citation_views_agree_with_locate(database_url: str) -> None:
     pool = PostgresPool(database_url)
     try:
         store, lease = PostgresManifestStore(pool), None
@@ -46,13 +46,13 @@ async def test_views_cite_as_the_domain_does(database_url: str) -> None:
                 rows = await conn.fetch(f"SELECT document, page, section, start_offset FROM {view}")
                 assert len(rows) == 2 * count
                 for row in rows:
-                    place = locate(row["start_offset"], PAGES[row["document"]], SECTIONS)
-                    assert (row["page"], row["section"]) == (place.page, place.section)
+                    location = locate(row["start_offset"], PAGES[row["document"]], SECTIONS)
+                    assert (row["page"], row["section"]) == (location.page, location.section)
             headings = await conn.fetch("SELECT heading FROM tables_of_contents WHERE position = 0 ORDER BY ordinal")
             assert [row["heading"] for row in headings] == ["One", "  Within", "    At once", "Two"]
             cells = await conn.fetchval("SELECT cells FROM document_tables WHERE position = 0")
             assert cells == [["a", "b"], ["c"]]
-            said = await conn.fetchrow("SELECT authors, created, modified, language FROM documents LIMIT 1")
-            assert tuple(said or ()) == (["Ann B"], "2024-03-05", None, "en")
+            metadata = await conn.fetchrow("SELECT authors, created, modified, language FROM documents LIMIT 1")
+            assert tuple(metadata or ()) == (["Ann B"], "2024-03-05", None, "en")
     finally:
         await pool.close()

@@ -163,3 +163,18 @@ async def test_block_size_changes_no_row(pool: PostgresPool) -> None:
             batches = [table.batch(rows) for rows in read]
             assert batches[0] == batches[1] == batches[2]
             assert len(read[0]) == await run.count(table) > 0
+
+
+async def test_kind_leaves_entities_of_other_kinds_out(pool: PostgresPool, settings: Settings, tmp_path: Path) -> None:
+    await finished(pool, "run")
+    identities = await said_by_sql(pool, "identities")
+    kind = identities[0]["kind"]
+    wanted = {row["identity_id"] for row in identities if row["kind"] == kind}
+    ended = await export(settings, "run", "json", tmp_path / "graph.json", "--kind", kind)
+    assert ended.code == 0, ended
+    graph = json.loads((tmp_path / "graph.json").read_text("utf-8"))
+    assert {node["id"] for node in graph["nodes"]} == wanted
+    assert all({edge["source"], edge["target"]} <= wanted for edge in graph["edges"])
+    refused = await export(settings, "run", "csv", tmp_path / "tables", "--kind", "planet")
+    assert (refused.code, "its kinds are" in refused.stderr) == (2, True)
+    assert not (tmp_path / "tables").exists()

@@ -75,7 +75,8 @@ async def until_forgotten(orchestrator: PipelineOrchestrator, workflow_id: str) 
             await asyncio.sleep(0.2)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.slow
+@pytest.mark.timeout(400)
 async def test_run_with_expired_history_resumes_from_the_mirror(forgetful: Settings, tmp_path: Path) -> None:
     papers = write_documents(tmp_path / "papers", 20)
     worker = ChaosWorker(forgetful)

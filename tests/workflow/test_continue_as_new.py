@@ -32,7 +32,7 @@ async def client(server: ShortHistories) -> AsyncIterator[Client]:
 async def start(client: Client, queue: str, **options: float) -> Handle:
     return await client.start_workflow(
         DocumentPipeline.run,
-        PipelineInput(sources=["file:///papers"], options=PipelineOptions(search_attributes=False, **options)),  # type: ignore[arg-type]  # each option has its own type
+        PipelineInput(sources=["file:///papers"], options=PipelineOptions(search_attributes=False, **options)),
         id=f"run-{queue}",
         task_queue=queue,
     )

@@ -1,55 +1,33 @@
-"""Text out of bytes: one module for each family of formats, chosen by the sniffed media type."""
+"""Extracts text, pages and structure from the bytes of a document: one module a family.
 
-from collections.abc import Callable
-from typing import Any
+Imports `perdure.documents.document`, `perdure.analysis.language` and `perdure.sandbox.parts`; never `sources`.
+Start reading in `extracted.py`, then `text.py`, the shortest extractor; `perdure/documents/formats.py` names them all.
+"""
 
-from perdure.documents import sniffing
-from perdure.documents.extraction.extracted import Extracted
+from perdure.documents.extraction.extracted import Extracted, ExtractionInput, ReadPicture
+from perdure.documents.formats import format_of
+from perdure.documents.lazy_import import load
 from perdure.sandbox.parts import Parts
 
-__all__ = ["Extracted", "extract"]
-
-_TEXTS = (sniffing.PLAIN, sniffing.MARKDOWN, sniffing.CSV, sniffing.TSV, sniffing.JSON, sniffing.XML)
-
-Extractor = Callable[[bytes, str], Extracted]
-ReadPicture = Callable[[Any], str]
+__all__ = ["Extracted", "ExtractionInput", "ReadPicture", "extract"]
 
 
 def extract(
     content: bytes, media_type: str, read_picture: ReadPicture | None = None, parts: Parts | None = None
 ) -> Extracted:
-    """Text, pages, structure and properties of a document.
+    """Return text, pages, structure and properties of a document.
 
     Args:
-        content: of the file.
+        content: the whole file.
         media_type: as sniffed.
-        read_picture: given a page of pypdfium2 that shows a picture and has no text, its text by OCR; None without OCR.
-        parts: pages that were finished before, and where to put more.
+        read_picture: returns the text of a page of pypdfium2 that shows a picture and has no text; None without OCR.
+        parts: the pages that an earlier attempt finished, and where to record further ones.
 
     Raises:
-        DocumentError: it is encrypted or damaged, or no text comes out of it.
+        DocumentError: the document is encrypted or damaged, or no text comes out of it.
     """
-    if media_type == sniffing.PDF:
-        from perdure.documents.extraction.pdf import extract_pdf  # noqa: PLC0415 - as below
-
-        extracted = extract_pdf(content, read_picture, parts)
-    else:
-        extracted = _extractor(media_type)(content, media_type)
-    if not extracted.text.strip():
-        from perdure.documents.extraction.missing_text import without_text  # noqa: PLC0415 - as below
-
-        raise without_text(content, media_type, by_ocr="ocr_pages" in extracted.properties)
-    return extracted
-
-
-def _extractor(media_type: str) -> Extractor:
-    # Imported when first needed: a process that meets no PDF loads no PDF library.
-    if media_type == sniffing.HTML:
-        from perdure.documents.extraction.html import extract_html as chosen  # noqa: PLC0415
-    elif media_type == sniffing.EML:
-        from perdure.documents.extraction.mail import extract_mail as chosen  # noqa: PLC0415
-    elif media_type in _TEXTS:
-        from perdure.documents.extraction.text import extract_text as chosen  # noqa: PLC0415
-    else:
-        from perdure.documents.extraction.office import extract_office as chosen  # noqa: PLC0415
-    return chosen
+    row = format_of(media_type)
+    extracted: Extracted = load(row.extractor)(ExtractionInput(content, media_type, read_picture, parts))
+    if extracted.text.strip():
+        return extracted
+    raise load(row.why_no_text)(content, extracted)

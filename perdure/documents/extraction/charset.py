@@ -1,4 +1,4 @@
-"""Bytes to text when nobody says for certain how they are encoded."""
+"""Decodes bytes to text where the encoding is not known for certain."""
 
 import codecs
 
@@ -18,7 +18,11 @@ MIN_UTF16_NUL_SHARE = 0.25
 
 
 def decoded(content: bytes, declared: str | None = None) -> str:
-    """The text, by its byte order mark, else UTF-8, else what is declared, else what it looks like most.
+    """Decode by the byte order mark, else as UTF-8, else as declared, else by a guess.
+
+    Args:
+        content: of the file.
+        declared: the encoding that the document declares; None if it declares none.
 
     Raises:
         UnsupportedFormat: the bytes are no text in any encoding.
@@ -36,7 +40,7 @@ def decoded(content: bytes, declared: str | None = None) -> str:
         try:
             return _readable(content.decode(declared))
         except (LookupError, UnicodeDecodeError, ValueError):
-            pass  # it lies, which is common
+            pass  # Declarations are often wrong.
     return _readable(_guessed(content))
 
 
@@ -46,8 +50,12 @@ def _nul_share(content: bytes) -> float:
 
 
 def _as_utf16(content: bytes) -> str:
-    """Of Latin text every other byte is NUL, and which tells the order of the bytes."""
-    even, odd = content[0:_SAMPLE_BYTES:2].count(0), content[1:_SAMPLE_BYTES:2].count(0)
+    """Decode UTF-16 without a byte order mark.
+
+    In Latin text, the high byte of nearly every character is NUL.
+    """
+    even = content[0:_SAMPLE_BYTES:2].count(0)
+    odd = content[1:_SAMPLE_BYTES:2].count(0)
     return content.decode("utf-16-le" if odd > even else "utf-16-be", "replace")
 
 
@@ -56,14 +64,14 @@ def _guessed(content: bytes) -> str:
     encoding = best.encoding if best else _FALLBACK
     text = content.decode(encoding, "replace")
     if encoding == _CENTRAL_EUROPEAN and detected_language(text) not in _CENTRAL_EUROPEANS:
-        # The two agree on German, and on letters that French and Spanish have and Czech has not they cannot be told
-        # apart by their shape: the words tell.
+        # Both encodings give German text alike. Of French or Spanish bytes, each makes letters that look plausible, so
+        # only the language of the words shows that the guess of a Central European encoding is wrong.
         return content.decode(_FALLBACK, "replace")
     return text
 
 
 def _readable(text: str) -> str:
-    """The text itself, unless too much of it is control characters."""
+    """Return the text; raise `UnsupportedFormat` if more than 1 % of it is control characters."""
     controls = sum(1 for character in text if character < " " and character not in "\t\n\r\f\v\x1b")
     if controls > max(1, len(text) * MAX_CONTROL_SHARE):
         raise UnsupportedFormat("The file holds binary data of no format that is read here.")

@@ -1,4 +1,4 @@
-"""What OpenDocument files and EPUB books say of themselves, read from the part of their container that says it."""
+"""Reads the properties in the containers of OpenDocument files and EPUB books."""
 
 import re
 import zipfile
@@ -15,34 +15,36 @@ _ROOT_FILE = re.compile(rb"full-path\s*=\s*[\"']([^\"'<>]+)")
 
 
 def open_document_properties(archive: zipfile.ZipFile) -> dict[str, Any]:
-    """Title, author, dates and the like; empty if there is nothing, or nothing readable."""
+    """Return the properties of an OpenDocument file; empty if it has none that can be read."""
     meta = _element(archive, "meta.xml")
-    found: dict[str, Any] = {}
+    properties: dict[str, Any] = {}
     for node in meta.iterfind("{*}meta/*") if meta is not None else ():
-        name, value = _OPEN_DOCUMENT.get(_local(node)), (node.text or "").strip()
+        name = _OPEN_DOCUMENT.get(_local_name(node))
+        value = (node.text or "").strip()
         if name and value:
-            found.setdefault(name, value)
-    last = found.pop("last_author", None)
+            properties.setdefault(name, value)
+    last = properties.pop("last_author", None)
     if last:
-        found.setdefault("author", last)
-    return found
+        properties.setdefault("author", last)
+    return properties
 
 
 def book_properties(archive: zipfile.ZipFile) -> dict[str, Any]:
-    """All creators, languages and dates of a book's package; empty if there is nothing readable."""
-    named = _ROOT_FILE.search(_read(archive, "META-INF/container.xml"))
-    package = _element(archive, named.group(1).decode("utf-8", "replace")) if named else None
+    """Return the properties of a book's package; empty if it has none that can be read."""
+    path = _ROOT_FILE.search(_read(archive, "META-INF/container.xml"))
+    package = _element(archive, path.group(1).decode("utf-8", "replace")) if path else None
     authors: list[str] = []
-    found: dict[str, Any] = {}
+    properties: dict[str, Any] = {}
     for node in package.iterfind("{*}metadata/*") if package is not None else ():
-        name, value = _local(node), (node.text or "").strip()
+        name = _local_name(node)
+        value = (node.text or "").strip()
         if name == "creator" and value and len(authors) < _MAX_VALUES:
             authors.append(value)
         elif node.get("property") == "dcterms:modified" or "modification" in node.attrib.values():
-            found.setdefault("modified", value)
+            properties.setdefault("modified", value)
         elif name in _BOOK and value:
-            found.setdefault(_BOOK[name], value)
-    return {**found, **({"authors": authors} if authors else {})}
+            properties.setdefault(_BOOK[name], value)
+    return {**properties, **({"authors": authors} if authors else {})}
 
 
 def _element(archive: zipfile.ZipFile, name: str) -> ET.Element | None:
@@ -60,5 +62,5 @@ def _read(archive: zipfile.ZipFile, name: str) -> bytes:
         return b""
 
 
-def _local(node: ET.Element) -> str:
+def _local_name(node: ET.Element) -> str:
     return str(node.tag).rsplit("}", 1)[-1]

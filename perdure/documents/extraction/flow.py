@@ -1,4 +1,4 @@
-"""Text as a reader sees it, put together piece by piece, so that it is known where each piece came to stand."""
+"""Builds the text of a page piece by piece, and keeps the offset of each piece."""
 
 import re
 
@@ -7,16 +7,16 @@ _WIDTHS = {"": 0, " ": 1, "\t": 2, "\n": 3, "\n\n": 4}
 
 
 class Flow:
-    """Runs of white space become one gap, as wide as the widest thing that asked for one."""
+    """A text under construction, with one gap between two pieces: the widest that was asked for."""
 
     def __init__(self) -> None:
         self._pieces: list[str] = []
         self._gap = ""
         self.end = 0
-        """Where the text ends by now, in characters."""
+        """The length of the text so far, in characters."""
 
     def write(self, text: str) -> None:
-        """Add text in which line breaks are only spaces."""
+        """Add text in which a line break means a space."""
         text = _BLANKS.sub(" ", text)
         if text[:1] == " ":
             self.separate(" ")
@@ -26,7 +26,7 @@ class Flow:
                 self.separate(" ")
 
     def write_lines(self, text: str) -> None:
-        """Add text whose line breaks and indentation mean something."""
+        """Add text whose line breaks and indentation are kept."""
         for number, line in enumerate(text.replace("\r\n", "\n").split("\n")):
             if number:
                 self.break_line()
@@ -34,7 +34,7 @@ class Flow:
                 self._append(line.rstrip())
 
     def separate(self, gap: str) -> None:
-        """Ask for a gap before whatever comes next: a space, a tab, or one or two line breaks."""
+        """Ask for a gap before the next piece: a space, a tab, or one or two line breaks."""
         if _WIDTHS[gap] > _WIDTHS[self._gap]:
             self._gap = gap
 
@@ -44,19 +44,19 @@ class Flow:
 
     @property
     def next(self) -> int:
-        """Where the next piece will begin."""
+        """The offset at which the next piece will begin, in characters."""
         return self.end + len(self._gap) if self._pieces else 0
 
     def mark(self) -> int:
-        """To be given to `since`."""
+        """Return a mark for `since`."""
         return len(self._pieces)
 
     def since(self, mark: int) -> str:
-        """What was added after a mark, on one line."""
+        """Return the text that was added after a mark, on one line."""
         return " ".join("".join(self._pieces[mark:]).split())
 
     def text(self) -> str:
-        """Everything, without white space at either end."""
+        """Return the text so far, without white space at either end."""
         return "".join(self._pieces)
 
     def _append(self, piece: str) -> None:

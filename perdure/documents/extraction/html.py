@@ -1,4 +1,4 @@
-"""HTML: the text that a reader would see, in the order in which it stands."""
+"""Extracts HTML: the text that a browser would show, in its order."""
 
 import html
 import re
@@ -7,12 +7,12 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from perdure.documents.document import Section, Table
 from perdure.documents.extraction.charset import decoded
-from perdure.documents.extraction.extracted import Extracted
+from perdure.documents.extraction.extracted import Extracted, ExtractionInput
 from perdure.documents.extraction.flow import Flow
 from perdure.documents.extraction.open_table import OpenTable
 
 MAX_DEPTH = 2_000
-"""Deeper nesting has no meaning to a reader and takes parsers quadratic time."""
+"""Parsers take quadratic time for deeper nesting, which no real page needs."""
 
 _INVISIBLE = ["script", "style", "template", "noscript", "head", "svg", "iframe", "object"]
 _BLOCKS = frozenset(
@@ -23,7 +23,7 @@ _BLOCKS = frozenset(
     )
 )
 _CELLS = frozenset(("td", "th"))
-_LINES_OF_THEIR_OWN = frozenset(("tr", "li", "dt", "dd", "option"))
+_SEPARATE_LINES = frozenset(("tr", "li", "dt", "dd", "option"))
 _HEADINGS = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
 _METAS = {
     "author": "author", "dc.creator": "author", "dcterms.creator": "author", "citation_author": "author",
@@ -34,37 +34,41 @@ _METAS = {
     "description": "description", "keywords": "keywords", "generator": "generator",
 }  # fmt: skip
 _MAX_METAS = 1_000
-# Elements without an end, and those that the next of their kind ends: they do not nest.
+# These elements have no end tag, or end where the next one of their kind begins, so they do not nest.
 _FLAT = frozenset(
     re.findall(r"\w+", "area base br col embed hr img input link meta source track wbr p li td th tr dt dd option a")
 )
-# None of these looks beyond the next bracket, so none takes quadratic time on brackets that are never closed.
+# Each pattern stops at the next bracket: brackets that are never closed would take quadratic time otherwise.
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:-]*)[^<>]*?(/?)>")
 _ANY_TAG = re.compile(r"<[!/?a-zA-Z][^<>]*>")
 _CODE = re.compile(r"<(script|style)\b[^<>]*>")
 _DECLARED = re.compile(rb"<meta[^<>]+charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]+)", re.IGNORECASE)
 _DECLARED_WITHIN = 4096
-_BLANKS, _LINES = re.compile(r"[ \t\r\f\v\u00a0]+"), re.compile(r" ?\n[ \n]*\n ?")
+_BLANKS = re.compile(r"[ \t\r\f\v\u00a0]+")
+_LINES = re.compile(r" ?\n[ \n]*\n ?")
 
 
-def extract_html(content: bytes, media_type: str) -> Extracted:  # noqa: ARG001 - the shape of every extractor
-    """Visible text, title and the usual properties; of tags nested beyond any sense, the text between them.
+def extract_html(document: ExtractionInput) -> Extracted:
+    """Return the visible text, title, headings, tables and properties of a page.
 
     Raises:
-        UnsupportedFormat: it is no text.
+        UnsupportedFormat: the file is no text.
     """
-    declared = _DECLARED.search(content[:_DECLARED_WITHIN])
-    return html_text(decoded(content, declared.group(1).decode("ascii") if declared else None))
+    declared = _DECLARED.search(document.content[:_DECLARED_WITHIN])
+    return html_text(decoded(document.content, declared.group(1).decode("ascii") if declared else None))
 
 
 def html_text(markup: str) -> Extracted:
-    """The same, of markup that is decoded already."""
+    """Return the same as `extract_html` for markup that is decoded already.
+
+    Where the tags are nested more than `MAX_DEPTH` deep, the result is the text between them, with a warning.
+    """
     if _depth(markup) > MAX_DEPTH:
         warning = f"The HTML's tags are nested more than {MAX_DEPTH} deep; only the text between them was read."
         return Extracted(_tidy(_between_tags(markup)), warnings=(warning,))
     tree = LexborHTMLParser(markup)
     title = tree.css_first("title")
-    named = _tidy(title.text()) if title else None
+    page_title = _tidy(title.text()) if title else None
     properties = _properties(tree)
     tree.strip_tags(_INVISIBLE, recursive=True)
     reading = _Reading()
@@ -73,7 +77,7 @@ def html_text(markup: str) -> Extracted:
     main = next((section.heading for section in reading.sections if section.level == 1), None)
     return Extracted(
         reading.flow.text(),
-        named or main,
+        page_title or main,
         properties=properties,
         sections=tuple(reading.sections),
         tables=tuple(reading.tables),
@@ -82,18 +86,19 @@ def html_text(markup: str) -> Extracted:
 
 def _properties(tree: LexborHTMLParser) -> dict[str, str]:
     root = tree.css_first("html")
-    found = {"language": (root.attributes.get("lang") or root.attributes.get("xml:lang") or "") if root else ""}
+    properties = {"language": (root.attributes.get("lang") or root.attributes.get("xml:lang") or "") if root else ""}
     for meta in tree.css("meta[content]")[:_MAX_METAS]:
         attributes = meta.attributes
         key = (attributes.get("name") or attributes.get("property") or attributes.get("http-equiv") or "").lower()
-        name, content = _METAS.get(key), (attributes.get("content") or "").strip()
-        if name and content and not found.get(name):
-            found[name] = content
-    return {key: value for key, value in found.items() if value}
+        name = _METAS.get(key)
+        content = (attributes.get("content") or "").strip()
+        if name and content and not properties.get(name):
+            properties[name] = content
+    return {key: value for key, value in properties.items() if value}
 
 
 class _Reading:
-    """Walks through the elements, and notes where headings and tables come to stand."""
+    """Collects the text of elements, with the offsets of headings and tables in it."""
 
     def __init__(self) -> None:
         self.flow = Flow()
@@ -105,7 +110,10 @@ class _Reading:
         self._preformatted = 0
 
     def walk(self, root: LexborNode) -> None:
-        """Without recursion, since pages decide on the depth."""
+        """Add the text of an element and of all elements below it.
+
+        The method does not call itself, because pages decide how deep elements are nested.
+        """
         stack: list[tuple[LexborNode, bool]] = [(root, False)]
         while stack:
             node, entered = stack.pop()
@@ -119,7 +127,7 @@ class _Reading:
                 stack.extend((child, False) for child in reversed(list(node.iter(include_text=True))))
 
     def _enter(self, node: LexborNode, tag: str) -> None:
-        self._part(tag)
+        self._separate(tag)
         if tag == "img" and node.attributes.get("alt"):
             self.flow.write(f" {node.attributes['alt']} ")
         elif tag == "pre":
@@ -156,14 +164,14 @@ class _Reading:
                 spans = node.attributes
                 self._open[-1].add(self.flow.since(mark), spans.get("colspan"), spans.get("rowspan"))
         if tag != "br":
-            self._part(tag)
+            self._separate(tag)
 
-    def _part(self, tag: str) -> None:
-        """What stands before and after an element of this kind stands apart."""
+    def _separate(self, tag: str) -> None:
+        """Ask for the gap that an element of this kind has before and after it."""
         if tag == "br":
             self.flow.break_line()
         elif tag in _BLOCKS:
-            self.flow.separate("\n" if tag in _LINES_OF_THEIR_OWN else "\n\n")
+            self.flow.separate("\n" if tag in _SEPARATE_LINES else "\n\n")
         elif tag in _CELLS:
             self.flow.separate("\t")
 
@@ -184,7 +192,8 @@ def _depth(markup: str) -> int:
 
 
 def _between_tags(markup: str) -> str:
-    pieces, position = [], 0
+    pieces = []
+    position = 0
     while code := _CODE.search(markup, position):
         pieces.append(markup[position : code.start()])
         end = markup.find(f"</{code.group(1)}", code.end())

@@ -1,4 +1,4 @@
-"""E-mail: headers that a reader cares for, the bodies, the names of attachments; forwarded mails inside, bounded."""
+"""Extracts e-mail: main headers, bodies, names of attachments, and forwarded mails."""
 
 import email
 import email.policy
@@ -7,28 +7,28 @@ from email.message import EmailMessage, Message
 
 from perdure.documents.document import Section, Table
 from perdure.documents.extraction.charset import decoded
-from perdure.documents.extraction.extracted import PAGE_BREAK, Extracted
+from perdure.documents.extraction.extracted import PAGE_BREAK, Extracted, ExtractionInput
 from perdure.documents.extraction.html import html_text
 from perdure.documents.extraction.structure import shifted
 from perdure.errors import DamagedDocument, UnsupportedFormat
 
 MAX_PARTS = 1_000
 MAX_NESTED = 50
-# What the parser of structured headers trips over some with.
+# The standard library's parser of structured headers raises these for malformed ones.
 _HEADER_FAULTS = (ValueError, IndexError, AttributeError, TypeError, LookupError)
 _HEADERS = ("Subject", "From", "To", "Cc", "Date")
 
 
-def extract_mail(content: bytes, media_type: str) -> Extracted:  # noqa: ARG001 - the shape of every extractor
-    """Headers and bodies in order; an HTML body only where there is no plain one.
+def extract_mail(document: ExtractionInput) -> Extracted:
+    """Return headers and bodies in order; an HTML body only where there is no plain one.
 
     Raises:
-        DamagedDocument: it is nested so deep that it cannot even be taken apart.
+        DamagedDocument: the mail is nested too deep for the standard library's parser.
     """
     reading = _Reading()
     try:
-        message = email.message_from_bytes(content, policy=email.policy.default)
-        reading.part(message, depth=0)
+        message = email.message_from_bytes(document.content, policy=email.policy.default)
+        reading.add_part(message, depth=0)
     except RecursionError as error:
         raise DamagedDocument("The mail is nested beyond any sense.") from error
     headers = {name.lower(): value for name in _HEADERS if (value := _header(message, name))}
@@ -45,7 +45,7 @@ def extract_mail(content: bytes, media_type: str) -> Extracted:  # noqa: ARG001 
 
 
 class _Reading:
-    """Walks the parts of a mail and gathers their text."""
+    """Collects the text of a mail's parts."""
 
     def __init__(self) -> None:
         self.warnings: dict[str, None] = {}
@@ -56,6 +56,7 @@ class _Reading:
         self._parts = 0
 
     def text(self) -> str:
+        """Return the text of all parts so far."""
         return PAGE_BREAK.join(self._pieces)
 
     def _add(self, piece: str, sections: Sequence[Section] = (), tables: Sequence[Table] = ()) -> None:
@@ -67,7 +68,13 @@ class _Reading:
         self._pieces.append(piece)
         self._length += len(piece) + len(PAGE_BREAK)
 
-    def part(self, message: Message, depth: int) -> None:
+    def add_part(self, message: Message, depth: int) -> None:
+        """Add a part and the parts inside it.
+
+        Args:
+            message: the part.
+            depth: the number of parts around it.
+        """
         self._parts += 1
         if depth > MAX_NESTED or self._parts > MAX_PARTS:
             bound = f"nested more than {MAX_NESTED} deep" if depth > MAX_NESTED else f"beyond the first {MAX_PARTS}"
@@ -80,14 +87,15 @@ class _Reading:
             return
         parts = _parts(message)
         if message.get_content_type() == "multipart/alternative":
-            # The same text in several forms: the plain one is what its writer meant for reading as text.
+            # The parts hold the same text in several forms; the plain form is made for reading as text.
             plain = [part for part in parts if part.get_content_type() == "text/plain"]
             parts = plain[:1] or parts[-1:]
         for part in parts:
-            self.part(part, depth + 1)
+            self.add_part(part, depth + 1)
 
     def _leaf(self, part: Message) -> None:
-        name, kind = _file_name(part), part.get_content_type()
+        name = _file_name(part)
+        kind = part.get_content_type()
         if name or part.get_content_maintype() != "text":
             self._add(f"[Attachment: {name or kind}]")
             return

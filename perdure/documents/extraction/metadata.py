@@ -1,4 +1,4 @@
-"""What every format says of its documents in a way of its own, in one form: authors, dates and language."""
+"""Brings authors, dates and language into one form; each format writes them in its own way."""
 
 import re
 import warnings
@@ -22,16 +22,16 @@ _PDF_DATE = re.compile(
 )
 _ISO_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _FIRST_YEAR = 1000
-# A text that lacks a part of the date would be completed from these, which shows in the difference.
-_DEFAULTS = (datetime(2000, 1, 1), datetime(2001, 2, 2))  # noqa: DTZ001 - only ever compared
+# The parser fills a missing part of a date from its default: two defaults that differ show that a part is missing.
+_DEFAULTS = (datetime(2000, 1, 1), datetime(2001, 2, 2))  # noqa: DTZ001 - never leave the parser
 _COMMENT = re.compile(r"\([^()]*\)")
-# Nobody's name, but what programs write where the author's would stand.
-_NOBODY = frozenset(("unknown", "anonymous", "(anonymous)", "unspecified", "(unspecified)", "user", "admin", "none"))
+# Programs write these where an author's name belongs.
+_NO_AUTHOR = frozenset(("unknown", "anonymous", "(anonymous)", "unspecified", "(unspecified)", "user", "admin", "none"))
 
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """See the fields of the same names of `ProcessedDocument`."""
+    """The fields of the same names of `ProcessedDocument`, which documents them."""
 
     authors: tuple[str, ...] = ()
     created: str | None = None
@@ -40,7 +40,14 @@ class Metadata:
 
 
 def metadata_of(properties: Mapping[str, Any], text: str) -> Metadata:
-    """Normalised from what an extractor found, and from the text where nothing says the language."""
+    """Return authors, dates and language of a document.
+
+    The language is detected in the text if the properties declare none.
+
+    Args:
+        properties: as an extractor found them.
+        text: of the document.
+    """
     return Metadata(
         _authors(properties),
         _first_date(properties, _CREATED),
@@ -52,45 +59,51 @@ def metadata_of(properties: Mapping[str, Any], text: str) -> Metadata:
 def _authors(properties: Mapping[str, Any]) -> tuple[str, ...]:
     for key in _AUTHORS:
         value = properties.get(key)
-        values = [str(one) for one in value] if isinstance(value, list | tuple) else [str(value or "")]
-        names = _addressed(values) if key == "from" else [part for one in values for part in one.split(";")]
-        if found := tuple(dict.fromkeys(_named(names)))[:MAX_AUTHORS]:
-            return found
+        values = [str(element) for element in value] if isinstance(value, list | tuple) else [str(value or "")]
+        names = _senders(values) if key == "from" else [part for written in values for part in written.split(";")]
+        if authors := tuple(dict.fromkeys(_tidy_names(names)))[:MAX_AUTHORS]:
+            return authors
     return ()
 
 
-def _addressed(values: list[str]) -> list[str]:
-    """The names before mail addresses, or the addresses of those without one."""
+def _senders(values: list[str]) -> list[str]:
+    """Return the name of each sender of a mail, or the address of a sender without a name."""
     return [name or address for name, address in getaddresses(values)]
 
 
-def _named(names: Iterable[str]) -> Iterable[str]:
+def _tidy_names(names: Iterable[str]) -> Iterable[str]:
     for name in names:
         tidy = " ".join(name.split())[:MAX_AUTHOR_CHARACTERS]
-        if tidy and tidy.casefold() not in _NOBODY and any(character.isalnum() for character in tidy):
+        if tidy and tidy.casefold() not in _NO_AUTHOR and any(character.isalnum() for character in tidy):
             yield tidy
 
 
 def _first_date(properties: Mapping[str, Any], keys: tuple[str, ...]) -> str | None:
-    return next((found for key in keys if (found := iso_date(str(properties.get(key) or "")))), None)
+    return next((date for key in keys if (date := iso_date(str(properties.get(key) or "")))), None)
 
 
 def iso_date(value: str) -> str | None:
-    """`YYYY-MM-DDTHH:MM:SSZ` of an instant, `YYYY-MM-DD` of a time without an offset; None if it is no whole date."""
+    """Return a date as `YYYY-MM-DDTHH:MM:SSZ`, or as `YYYY-MM-DD` if it has no offset.
+
+    The result is None if the text is no whole date.
+    """
     value = value.strip()[:_MAX_DATE_CHARACTERS]
     try:
-        found = _pdf_date(value) or _written_date(value)
-        if found is None or found.year < _FIRST_YEAR:
+        date = _pdf_date(value) or _written_date(value)
+        if date is None or date.year < _FIRST_YEAR:
             return None
-        if found.tzinfo is None:
-            return found.strftime("%Y-%m-%d")
-        return found.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        if date.tzinfo is None:
+            return date.strftime("%Y-%m-%d")
+        return date.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     except (ValueError, OverflowError):
         return None
 
 
 def _pdf_date(value: str) -> datetime | None:
-    """PDF's own form, `D:20240305101500+01'00'`; what is left out from the right is the lowest."""
+    """Parse a date of a PDF, such as `D:20240305101500+01'00'`.
+
+    A part that is missing on the right gets its lowest value.
+    """
     match = _PDF_DATE.fullmatch(value) if value.startswith("D:") or value[:8].isdecimal() else None
     if match is None:
         return None
@@ -100,8 +113,12 @@ def _pdf_date(value: str) -> datetime | None:
         ahead = timedelta(hours=int(hours), minutes=int(minutes or 0))
         offset = timezone(ahead if sign == "+" else -ahead)
     return datetime(
-        *(int(year), int(month or 1), int(day or 1)),
-        *(int(hour or 0), int(minute or 0), min(int(second or 0), 59)),
+        int(year),
+        int(month or 1),
+        int(day or 1),
+        int(hour or 0),
+        int(minute or 0),
+        min(int(second or 0), 59),
         tzinfo=offset if hour else None,
     )
 
@@ -119,7 +136,7 @@ def _written_date(value: str) -> datetime | None:
 
 
 def _zone(name: str | None, offset_seconds: int | None) -> tzinfo | None:
-    """By its number, never by the names of this machine's own zone."""
+    """Return a zone by its offset, never by a name of this machine's own zone."""
     if offset_seconds is not None:
         return timezone(timedelta(seconds=offset_seconds))
     return UTC if name in ("Z", "UTC", "GMT", "UT") else None

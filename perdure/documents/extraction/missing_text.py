@@ -1,98 +1,62 @@
-"""Why a document has no text: it holds pictures only, breaks the rules of its format, or has nothing to say."""
+"""Finds the reason for which a document has no text: pictures only, damage, or no content.
+
+Each function is named by rows of the table of formats. It takes the file's bytes and the result without text.
+"""
 
 import io
 import re
 import zipfile
-from typing import Any
 
-import pypdfium2
-from pypdfium2 import raw
-
-from perdure.documents import sniffing
+from perdure.documents.extraction.extracted import Extracted
 from perdure.errors import DamagedDocument, DocumentError, ImageOnlyDocument, NoTextExtracted
 
 _PICTURE = re.compile(r"\.(?:png|jpe?g|gif|bmp|tiff?|webp|svg|emf|wmf|jp2|jxr|wdp)$", re.IGNORECASE)
 _PICTURE_TAG = re.compile(rb"<(?:img|svg|picture|image)\b", re.IGNORECASE)
 _DECLARATION = re.compile(rb"<!DOCTYPE|<!ENTITY")
 _HEAD_BYTES = 4096
-_MAX_PAGES = 200
-_MAX_DEPTH = 5
 _MAX_MEMBERS = 10_000
 
 
-def without_text(content: bytes, media_type: str, *, by_ocr: bool = False) -> DocumentError:
-    """The reason for which nothing came out of a document that could be opened.
+def explain_empty(content: bytes, extracted: Extracted) -> DocumentError:  # noqa: ARG001 - the shape of all reasons
+    """Return the reason of a document that holds no pictures."""
+    return _reason(has_pictures=False)
 
-    Args:
-        content: of the file.
-        media_type: as sniffed.
-        by_ocr: whether pictures were read by OCR already.
+
+def explain_html(content: bytes, extracted: Extracted) -> DocumentError:  # noqa: ARG001 - the shape of all reasons
+    """Return the reason of a page: pictures if it has a tag of one."""
+    return _reason(has_pictures=_PICTURE_TAG.search(content) is not None)
+
+
+def explain_rtf(content: bytes, extracted: Extracted) -> DocumentError:  # noqa: ARG001 - the shape of all reasons
+    """Return the reason of an RTF: pictures if it has a group of one."""
+    return _reason(has_pictures=b"\\pict" in content)
+
+
+def explain_presentation(content: bytes, extracted: Extracted) -> DocumentError:  # noqa: ARG001 - the shape of all
+    """Return the reason of a PPT: pictures if it has the stream `Pictures`."""
+    return _reason(has_pictures="Pictures".encode("utf-16-le") in content)
+
+
+def explain_container(content: bytes, extracted: Extracted) -> DocumentError:  # noqa: ARG001 - the shape of all
+    """Return the reason of a document in a ZIP container: damage, pictures, or neither.
+
+    Office documents may not declare entities. Parsers give no text of a document that does.
     """
-    if by_ocr:
-        return ImageOnlyDocument("The PDF's pages are pictures, and OCR found no words in them either.")
-    if media_type == sniffing.PDF:
-        if has_pictures(content):
-            return ImageOnlyDocument(
-                "The PDF's pages are pictures without text, as from a scanner; only OCR reads them."
-            )
-        return NoTextExtracted("The PDF has no text on its pages: they are empty, or hold drawings only.")
-    pictures = False
-    if content.startswith(b"PK"):
-        try:
-            pictures = _container_has_pictures(content)
-        except _DeclaresEntitiesError:
-            return DamagedDocument("The document is damaged: it declares entities, which its format forbids.")
-    elif media_type == sniffing.HTML:
-        pictures = _PICTURE_TAG.search(content) is not None
-    elif media_type == sniffing.RTF:
-        pictures = b"\\pict" in content
-    elif media_type == sniffing.PPT:
-        pictures = "Pictures".encode("utf-16-le") in content
-    if pictures:
-        return ImageOnlyDocument("The document holds pictures and no text; only OCR reads them.")
-    return NoTextExtracted("No text was found in the document: it is empty, or holds drawings or data only.")
-
-
-def has_pictures(content: bytes) -> bool:
-    """Whether one of a PDF's first pages shows a picture."""
-    try:
-        document = pypdfium2.PdfDocument(content)
-    except pypdfium2.PdfiumError:
-        return False
-    try:
-        for index in range(min(len(document), _MAX_PAGES)):
-            try:
-                if shows_picture(document[index]):
-                    return True
-            except pypdfium2.PdfiumError:
-                continue
-    finally:
-        document.close()
-    return False
-
-
-def shows_picture(page: Any) -> bool:
-    """Whether there is a picture on a page of pypdfium2.
-
-    Raises:
-        PdfiumError: the page cannot be read.
-    """
-    objects = page.get_objects(filter=(raw.FPDF_PAGEOBJ_IMAGE,), max_depth=_MAX_DEPTH)
-    return next(iter(objects), None) is not None
-
-
-class _DeclaresEntitiesError(Exception):
-    """Parsers leave out what it would unfold to, and so everything else."""
-
-
-def _container_has_pictures(content: bytes) -> bool:
-    pictures = False
+    has_pictures = False
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         for member in archive.infolist()[:_MAX_MEMBERS]:
             name = member.filename.lower()
-            pictures = pictures or (_PICTURE.search(name) is not None and "thumbnail" not in name)
+            has_pictures = has_pictures or (_PICTURE.search(name) is not None and "thumbnail" not in name)
             if name.startswith(("word/", "xl/")) and name.endswith(".xml"):
                 with archive.open(member) as part:
                     if _DECLARATION.search(part.read(_HEAD_BYTES)):
-                        raise _DeclaresEntitiesError
-    return pictures
+                        return DamagedDocument(
+                            "The document is damaged: it declares entities, which its format forbids."
+                        )
+    return _reason(has_pictures=has_pictures)
+
+
+def _reason(*, has_pictures: bool) -> DocumentError:
+    if has_pictures:
+        return ImageOnlyDocument("The document holds pictures and no text; only OCR reads them.")
+    return NoTextExtracted("No text was found in the document: it is empty, or holds drawings or data only.")

@@ -1,7 +1,7 @@
-"""Where the headings and tables that Kreuzberg tells of stand in the text that it gives beside them.
+"""Finds the headings and tables of Kreuzberg's nodes in Kreuzberg's text.
 
-Its nodes come in reading order and carry their own text, but no offsets, so each is sought from where the one before it
-ended, and never further than a window: what is not found there stays part of the text and nothing more.
+Nodes come in reading order. They hold their own text, but no offsets. So each node is sought from the end of the one
+before, within a window of characters. A node that is not found there adds no heading or table; its words stay.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,12 +17,12 @@ _SOUGHT_CHARACTERS = 120
 def structured(
     text: str, nodes: Sequence[Mapping[str, Any]], translation: Mapping[int, int]
 ) -> tuple[str, tuple[Section, ...], tuple[Table, ...]]:
-    """The text with tabs between the cells of its tables, its headings and its tables.
+    """Return the text with tabs between the cells of its tables, its headings, and its tables.
 
     Args:
         text: whole.
         nodes: of the document, in reading order.
-        translation: of characters of the nodes into those of the text, one to one.
+        translation: of single characters of the nodes into those of the text.
     """
     sections: list[Section] = []
     tables: list[Table] = []
@@ -39,20 +39,24 @@ def structured(
             pieces += [text[done:start], "\n".join("\t".join(row) for row in written)]
             cursor = done = start + len(pieces[-1])
             tables.append(Table(start, cursor, rows))
-        elif kind != "group" and (said := str(content.get("text") or "").translate(translation).strip()):
-            start = _find(text, said, cursor)
+        elif kind != "group" and (words := str(content.get("text") or "").translate(translation).strip()):
+            start = _find(text, words, cursor)
             if start < 0:
                 continue
             if kind == "heading":
-                sections.append(Section(start, int(content.get("level") or 1), said))
-            cursor = min(start + len(said), len(text))
+                sections.append(Section(start, int(content.get("level") or 1), words))
+            cursor = min(start + len(words), len(text))
     pieces.append(text[done:])
     return "".join(pieces), tuple(sections), tuple(tables)
 
 
-def _find(text: str, said: str, cursor: int) -> int:
-    """Where a line begins with what was said, -1 if none does."""
-    sought, end = said[:_SOUGHT_CHARACTERS], cursor + _WINDOW_CHARACTERS
+def _find(text: str, words: str, cursor: int) -> int:
+    """Return the offset of the words, or -1 if they are not in the window.
+
+    An offset at the beginning of a line is preferred.
+    """
+    sought = words[:_SOUGHT_CHARACTERS]
+    end = cursor + _WINDOW_CHARACTERS
     if text.startswith(sought) and cursor == 0:
         return 0
     start = text.find("\n" + sought, max(0, cursor - 1), end)
@@ -60,7 +64,10 @@ def _find(text: str, said: str, cursor: int) -> int:
 
 
 def _find_table(text: str, rows: Sequence[Sequence[str]], cursor: int) -> tuple[int, list[list[str]]]:
-    """Where the rows stand, with spaces between their cells, and the rows as they are written there."""
+    """Return the offset of the rows, and the rows as the text has them.
+
+    In the text, spaces separate the cells. The offset is -1 if the rows are not in the window.
+    """
     for written in ([list(row) for row in rows], [[cell for cell in row if cell] for row in rows]):
         rendered = "\n".join(" ".join(row) for row in written)
         if (

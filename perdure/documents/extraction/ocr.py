@@ -1,8 +1,7 @@
-"""Text out of pictures of pages: Tesseract, which Kreuzberg carries within, with the language data of the machine.
+"""Reads pictures of pages with Tesseract, which is part of Kreuzberg.
 
-No program is started and no page is written anywhere: it goes from PDFium's renderer to Tesseract as an uncompressed
-picture in memory. What is needed besides is Tesseract's data for each language, such as Debian's packages
-`tesseract-ocr-…` bring.
+OCR starts no program and writes no page to a disk: a page goes from PDFium's renderer to Tesseract as an uncompressed
+picture in memory. The machine must have Tesseract's data for each language, as Debian's packages `tesseract-ocr-…` do.
 """
 
 import os
@@ -27,24 +26,25 @@ _FOLDERS = ("/usr/share/tesseract-ocr/*/tessdata", "/usr/share/tessdata", "/usr/
 
 @dataclass(frozen=True, slots=True)
 class Ocr:
-    """That OCR was asked for: the languages to expect, and where Tesseract's data for them is."""
+    """The OCR that the configuration asks for."""
 
     languages: str
     """In Tesseract's names, such as `eng+deu`."""
     data_folder: str
+    """Absolute path; holds a file `LANGUAGE.traineddata` for each language."""
 
     def read(self, page: Any) -> str:
-        """The text of a PDF page, rendered; empty if there is none on it.
+        """Render a page of a PDF and return its text; empty if OCR finds none.
 
         Args:
             page: of pypdfium2.
 
         Raises:
-            MemoryError: the picture does not fit.
+            MemoryError: the picture does not fit into memory.
         """
         import kreuzberg  # noqa: PLC0415 - as below
 
-        os.environ["TESSDATA_PREFIX"] = self.data_folder  # the only way to tell it
+        os.environ["TESSDATA_PREFIX"] = self.data_folder  # Tesseract takes the folder only from here.
         prepare()
         width, height = page.get_size()
         scale = min(_DOTS_PER_INCH / _POINTS_PER_INCH, (_MAX_PIXELS / max(1.0, width * height)) ** 0.5)
@@ -54,27 +54,33 @@ class Ocr:
             picture = b"P5 %d %d 255\n" % (bitmap.width, bitmap.height) + lines.tobytes()
         finally:
             bitmap.close()
-        found = kreuzberg.extract_bytes_sync(picture, "image/x-portable-graymap", config=_config(self.languages))
-        return str(found.content).strip()
+        result = kreuzberg.extract_bytes_sync(picture, "image/x-portable-graymap", config=_config(self.languages))
+        return str(result.content).strip()
 
 
 @cache
 def prepare() -> None:
-    """Have Kreuzberg make its OCR ready, which takes a millisecond: later a process may not make folders any more.
+    """Let Kreuzberg prepare its OCR, which takes a millisecond.
 
-    Without a folder for a cache there is no OCR at all, although nothing is ever put there.
+    Kreuzberg's OCR needs a folder for a cache, although nothing is ever stored there. A confined process cannot make
+    the folder, so this runs before the confinement.
     """
-    import kreuzberg  # noqa: PLC0415 - heavy, and the worker's own process only checks that it could be used
+    import kreuzberg  # noqa: PLC0415 - heavy; the worker imports this module only to check the configuration
 
     os.environ.setdefault("KREUZBERG_CACHE_DIR", str(Path(tempfile.gettempdir(), f"perdure-ocr-{os.getuid()}")))
     kreuzberg.list_ocr_backends()
 
 
 def asked_for(environment: Mapping[str, str]) -> Ocr | None:
-    """What `PERDURE_OCR` asks for: languages, or 1 for English; None if it is unset or 0.
+    """Return the OCR that `PERDURE_OCR` asks for, or None if it is unset or 0.
+
+    The variable holds languages, or 1 for English.
+
+    Args:
+        environment: the environment variables.
 
     Raises:
-        InvalidConfiguration: it names no languages, or Tesseract's data for one is not on this machine.
+        InvalidConfiguration: the variable names no languages, or Tesseract's data for one is not on this machine.
     """
     value = environment.get(OCR_VARIABLE, "").strip()
     if value in ("", "0"):
@@ -95,7 +101,7 @@ def asked_for(environment: Mapping[str, str]) -> Ocr | None:
 
 
 def _usual_folders() -> list[Path]:
-    return [found for pattern in _FOLDERS for found in sorted(Path("/").glob(pattern.lstrip("/")), reverse=True)]
+    return [folder for pattern in _FOLDERS for folder in sorted(Path("/").glob(pattern.lstrip("/")), reverse=True)]
 
 
 @cache

@@ -1,7 +1,7 @@
-"""OpenDocument texts and presentations, read from their own XML.
+"""Extracts OpenDocument texts and presentations (ODT, ODP) from their XML.
 
-Kreuzberg leaves out nested tables, text sections, headers and footers, and joins words over line breaks: of two in ten
-real documents it read less than half of the words.
+Kreuzberg leaves out nested tables, text sections, headers and footers, and joins words over line breaks. It read less
+than half of the words of 2 in 10 real documents.
 """
 
 import io
@@ -11,10 +11,11 @@ from xml.etree import ElementTree as ET
 
 from perdure.documents.document import Section, Table
 from perdure.documents.extraction.container_metadata import open_document_properties
-from perdure.documents.extraction.extracted import Extracted, joined_pages
+from perdure.documents.extraction.extracted import Extracted, ExtractionInput, joined_pages
 from perdure.documents.extraction.flow import Flow
 from perdure.documents.extraction.open_table import OpenTable
 from perdure.documents.extraction.structure import shifted
+from perdure.documents.extraction.zip_container import check_container
 from perdure.errors import DamagedDocument
 
 _SKIPPED = frozenset(("tracked-changes", "sequence-decls", "forms", "scripts", "settings", "binary-data"))
@@ -25,14 +26,18 @@ _MAX_REPEATED = 100
 _CORNERS = ("header", "header-left", "header-first", "footer", "footer-left", "footer-first")
 
 
-def extract_open_document(content: bytes) -> Extracted:
-    """Text with its tables and lists, notes, headers and footers; of a presentation, a page a slide.
+def extract_open_document(document: ExtractionInput) -> Extracted:
+    """Return the text with tables, lists, notes, headers and footers.
+
+    A presentation has one page a slide.
 
     Raises:
+        EncryptedDocument, DocumentTooLarge: raised by `check_container`.
         DamagedDocument: the container or the XML in it is broken.
     """
+    check_container(document.content)
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        with zipfile.ZipFile(io.BytesIO(document.content)) as archive:
             root = ET.fromstring(archive.read("content.xml"))  # noqa: S314 - expat bounds entity expansion since 2.4.1
             styles = ET.fromstring(archive.read("styles.xml")) if "styles.xml" in archive.namelist() else None  # noqa: S314
             properties = open_document_properties(archive)
@@ -44,12 +49,10 @@ def extract_open_document(content: bytes) -> Extracted:
     if slides:
         return _presentation(slides, title, properties)
     reading = _Reading()
-    corners = (
-        [one for name in _CORNERS for one in styles.iterfind(f".//{{*}}master-page/{{*}}{name}")]
-        if styles is not None
-        else []
-    )
-    for part in (*([body] if body is not None else []), *corners):
+    parts = [] if body is None else [body]
+    if styles is not None:
+        parts += [part for name in _CORNERS for part in styles.iterfind(f".//{{*}}master-page/{{*}}{name}")]
+    for part in parts:
         reading.walk(part)
         reading.flow.separate("\n\n")
     return Extracted(
@@ -77,7 +80,7 @@ def _presentation(slides: list[ET.Element], title: str | None, properties: dict[
 
 
 class _Reading:
-    """Walks through the elements, and notes where headings and tables come to stand."""
+    """Collects the text of elements, with the offsets of headings and tables in it."""
 
     def __init__(self) -> None:
         self.flow = Flow()
@@ -89,7 +92,10 @@ class _Reading:
         self._paragraphs = 0
 
     def walk(self, root: ET.Element) -> None:
-        """Without recursion, since files decide on the depth."""
+        """Add the text of an element and of all elements below it.
+
+        The method does not call itself, because files decide how deep elements are nested.
+        """
         stack = [(root, False)]
         while stack:
             element, entered = stack.pop()
@@ -106,7 +112,7 @@ class _Reading:
 
     def _enter(self, element: ET.Element, name: str) -> None:
         if name in _PARAGRAPHS:
-            self._part()
+            self._separate_block()
             self._paragraphs += 1
         elif name == "line-break":
             self.flow.break_line()
@@ -115,14 +121,14 @@ class _Reading:
         elif name.startswith("table"):
             self._enter_table(name)
         if self._heading is None and (name == "h" or (name == "frame" and _attribute(element, "class") == "title")):
-            self._part()
+            self._separate_block()
             self._heading = element, self.flow.next, self.flow.mark()
         if element.text and (self._paragraphs or name in _DESCRIPTIONS):
             self.flow.write(element.text if self._paragraphs else f" {element.text} ")
 
     def _enter_table(self, name: str) -> None:
         if name == "table":
-            self._part()
+            self._separate_block()
             if self._open:
                 self._open[-1].nested = True
             self._open.append(OpenTable(self.flow.next))
@@ -137,11 +143,11 @@ class _Reading:
             self._end_heading(element)
         if name in _PARAGRAPHS:
             self._paragraphs -= 1
-            self._part()
+            self._separate_block()
         elif name.startswith("table"):
             self._leave_table(element, name)
         elif name == "list-item":
-            self._part()
+            self._separate_block()
         elif name in _INLINE:
             self.flow.separate(" ")
 
@@ -158,7 +164,7 @@ class _Reading:
             table = self._open.pop()
             if table.is_data(least_rows=1):
                 self.tables.append(Table(table.start, self.flow.end, tuple(map(tuple, table.rows)), cut=table.cut))
-            self._part()
+            self._separate_block()
         elif name == "table-row" and self._open:
             self._open[-1].end_row()
             self.flow.separate("\n")
@@ -169,12 +175,13 @@ class _Reading:
 
     def _add_cell(self, element: ET.Element, text: str) -> None:
         repeated = _attribute(element, "number-columns-repeated") or "1"
-        spans = _attribute(element, "number-columns-spanned"), _attribute(element, "number-rows-spanned")
+        columns = _attribute(element, "number-columns-spanned")
+        rows = _attribute(element, "number-rows-spanned")
         for _ in range(min(int(repeated), _MAX_REPEATED) if repeated.isdecimal() else 1):
-            self._open[-1].add(text, *spans)
+            self._open[-1].add(text, columns, rows)
 
-    def _part(self) -> None:
-        """Paragraphs stand apart, except in a cell, whose row is one line, and in a note within a paragraph."""
+    def _separate_block(self) -> None:
+        """Ask for the gap between two blocks: a space in a cell or in a note, else an empty line."""
         in_cell = self._cells and self._open and not self._open[-1].nested
         self.flow.separate(" " if in_cell or self._paragraphs else "\n\n")
 

@@ -1,4 +1,4 @@
-"""Tables as rows of cells, and which of them are tables at all: many only lay out a page."""
+"""Collects the cells of a table, and tells tables of data from tables that lay out a page."""
 
 from dataclasses import dataclass, field
 
@@ -10,29 +10,39 @@ _MAX_SPAN = 100
 
 @dataclass(slots=True)
 class OpenTable:
-    """A table while its elements are walked through."""
+    """A table whose elements are being read."""
 
     start: int
+    """Offset in the text, in characters."""
     rows: list[list[str]] = field(default_factory=list)
     nested: bool = False
-    """Whether it holds another table, and so only lays out what it holds."""
+    """Whether the table holds another table: then it only lays out its content."""
     cut: bool = False
+    """Whether cells beyond the bounds were left out."""
     _down: dict[int, int] = field(default_factory=dict)
-    """Column to the number of rows into which a cell above still reaches."""
+    """For each column, the number of further rows that a cell above spans."""
     _cells: int = 0
 
     def begin_row(self) -> None:
+        """Begin a row."""
         self.rows.append([])
 
     def add(self, text: str, columns: str | None, rows: str | None) -> None:
-        """A cell; where it spans others, they are empty."""
+        """Add a cell; the further columns and rows that it spans become empty cells.
+
+        Args:
+            text: of the cell.
+            columns: the number of columns that it spans, as the document writes it; None for one.
+            rows: the number of rows that it spans, as the document writes it; None for one.
+        """
         if self.nested or self.cut:
             return
         if not self.rows:
             self.begin_row()
         row = self.rows[-1]
-        self._reach_down(row)
-        across, down = _span(columns), _span(rows)
+        self._fill_spanned(row)
+        across = _span(columns)
+        down = _span(rows)
         if len(row) + across > MAX_COLUMNS or self._cells + across > MAX_CELLS:
             self.cut = True
             return
@@ -43,17 +53,19 @@ class OpenTable:
         self._cells += across
 
     def end_row(self) -> None:
+        """End the row."""
         if self.rows and not self.nested:
-            self._reach_down(self.rows[-1])
+            self._fill_spanned(self.rows[-1])
 
     def is_data(self, least_rows: int = 2) -> bool:
-        """Rows and columns, and no table within."""
+        """Return whether the table has at least `least_rows` rows, two columns, and no table inside."""
         self.rows = [row for row in self.rows if any(row)]
         if self.nested or not self.rows:
             return False
         return len(self.rows) >= least_rows and max(map(len, self.rows)) >= _MIN_COLUMNS
 
-    def _reach_down(self, row: list[str]) -> None:
+    def _fill_spanned(self, row: list[str]) -> None:
+        """Add the empty cells that cells of earlier rows span."""
         while (left := self._down.get(len(row), 0)) and len(row) < MAX_COLUMNS:
             self._down[len(row)] = left - 1
             row.append("")

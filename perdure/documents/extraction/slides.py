@@ -1,7 +1,7 @@
-"""PowerPoint slides, one page each: text in the order of the file, with tables and speaker's notes.
+"""Extracts PowerPoint slides (PPTX) as pages, with tables and speaker's notes.
 
-Kreuzberg gives no slide boundaries, and rejects presentations for one broken picture (2 of 19 real ones), so the text
-runs are read from the XML itself: it is all that a slide's text is.
+Kreuzberg gives no slide boundaries, and rejected 2 of 19 real presentations for one broken picture. So this module
+reads the text runs from the slides' XML.
 """
 
 import io
@@ -11,8 +11,9 @@ from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 from perdure.documents.document import Section, Table
-from perdure.documents.extraction.extracted import Extracted, joined_pages
+from perdure.documents.extraction.extracted import Extracted, ExtractionInput, joined_pages
 from perdure.documents.extraction.structure import shifted
+from perdure.documents.extraction.zip_container import check_container
 from perdure.errors import DamagedDocument
 
 _A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
@@ -23,18 +24,21 @@ _CORE = {"title": "title", "creator": "author", "created": "created", "modified"
          "language": "language"}  # fmt: skip
 
 
-def extract_slides(content: bytes) -> Extracted:
-    """Every slide's text as a page of its own.
+def extract_slides(document: ExtractionInput) -> Extracted:
+    """Return each slide's text as a page of its own.
 
     Raises:
+        EncryptedDocument, DocumentTooLarge: raised by `check_container`.
         DamagedDocument: the container or the XML in it is broken.
     """
+    content = document.content
+    check_container(content)
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             names = set(archive.namelist())
-            numbers = sorted(int(found.group(1)) for name in names if (found := _SLIDE.fullmatch(name)))
-            slides = [_slide(archive, names, number) for number in numbers]
-            properties = _core(archive) if "docProps/core.xml" in names else {}
+            numbers = sorted(int(match.group(1)) for name in names if (match := _SLIDE.fullmatch(name)))
+            slides = [_read_slide(archive, names, number) for number in numbers]
+            properties = _core_properties(archive) if "docProps/core.xml" in names else {}
     except (zipfile.BadZipFile, ET.ParseError, ValueError, RuntimeError, EOFError, OSError) as error:
         raise DamagedDocument("The presentation is damaged: its content breaks the rules of its format.") from error
     text, offsets = joined_pages([slide.text() for slide in slides])
@@ -51,7 +55,7 @@ def extract_slides(content: bytes) -> Extracted:
 
 
 class _Reading:
-    """The lines of a slide, and where its title and tables come to stand."""
+    """Collects the lines of a slide, with the offsets of its title and tables."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -60,7 +64,10 @@ class _Reading:
         self.tables: list[Table] = []
 
     def read(self, root: ET.Element) -> None:
-        """One line a paragraph, and one a table row; walks without recursion, since files decide on the depth."""
+        """Add one line a paragraph and one line a table row.
+
+        The method does not call itself, because files decide how deep elements are nested.
+        """
         stack = [root]
         while stack:
             element = stack.pop()
@@ -72,19 +79,21 @@ class _Reading:
             elif name == "p":
                 self.add(_runs(element))
             elif name == "tbl":
-                self._table(element)
+                self._add_table(element)
             else:
                 stack.extend(reversed(element))
 
     def add(self, line: str) -> None:
+        """Add a line; one without words is left out."""
         if line.strip():
             self.lines.append(line)
             self.length += len(line) + 1
 
     def text(self) -> str:
+        """Return the lines so far."""
         return "\n".join(self.lines)
 
-    def _table(self, element: ET.Element) -> None:
+    def _add_table(self, element: ET.Element) -> None:
         start = self.length
         rows = [[_runs(cell) for cell in row if cell.tag.endswith("}tc")] for row in element if row.tag.endswith("}tr")]
         for row in rows:
@@ -93,16 +102,17 @@ class _Reading:
             self.tables.append(Table(start, self.length - 1, tuple(map(tuple, rows))))
 
 
-def _slide(archive: zipfile.ZipFile, names: set[str], number: int) -> _Reading:
-    slide, said = _Reading(), _Reading()
+def _read_slide(archive: zipfile.ZipFile, names: set[str], number: int) -> _Reading:
+    slide = _Reading()
+    notes = _Reading()
     slide.read(_parsed(archive.read(f"ppt/slides/slide{number}.xml")))
     relations = f"ppt/slides/_rels/slide{number}.xml.rels"
-    if relations in names and (found := _RELATION.search(archive.read(relations))):
-        notes = "ppt/notesSlides/" + found.group(1).decode().rsplit("/", 1)[-1]
-        if notes in names:
-            said.read(_parsed(archive.read(notes)))
-        if said.lines:
-            slide.lines += ["\nNotes:", *said.lines] if slide.lines else said.lines
+    if relations in names and (relation := _RELATION.search(archive.read(relations))):
+        notes_name = "ppt/notesSlides/" + relation.group(1).decode().rsplit("/", 1)[-1]
+        if notes_name in names:
+            notes.read(_parsed(archive.read(notes_name)))
+        if notes.lines:
+            slide.lines += ["\nNotes:", *notes.lines] if slide.lines else notes.lines
     return slide
 
 
@@ -111,12 +121,12 @@ def _parsed(xml: bytes) -> ET.Element:
 
 
 def _is_title(shape: ET.Element) -> bool:
-    """Whether it fills the place that the slide's layout keeps for its title."""
+    """Return whether a shape fills the title's place in the slide's layout."""
     return any(place.get("type") in ("title", "ctrTitle") for place in shape.iterfind("{*}nvSpPr/{*}nvPr/{*}ph"))
 
 
 def _paragraphs(shape: ET.Element) -> str:
-    return " ".join(_runs(one) for one in shape.iterfind("{*}txBody/{*}p")).strip()
+    return " ".join(_runs(paragraph) for paragraph in shape.iterfind("{*}txBody/{*}p")).strip()
 
 
 def _runs(element: ET.Element) -> str:
@@ -129,7 +139,7 @@ def _runs(element: ET.Element) -> str:
     return "".join(pieces)
 
 
-def _core(archive: zipfile.ZipFile) -> dict[str, str]:
+def _core_properties(archive: zipfile.ZipFile) -> dict[str, str]:
     root = _parsed(archive.read("docProps/core.xml"))
-    found = {_CORE.get(node.tag.rsplit("}", 1)[-1], ""): (node.text or "").strip() for node in root}
-    return {name: value for name, value in found.items() if name and value}
+    values = {_CORE.get(node.tag.rsplit("}", 1)[-1], ""): (node.text or "").strip() for node in root}
+    return {name: value for name, value in values.items() if name and value}

@@ -1,4 +1,4 @@
-"""Bounds on what documents may bring along of headings and tables, and what extractors share to find them."""
+"""Bounds the headings and tables of documents, and moves them to other offsets."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -9,22 +9,29 @@ MAX_LEVEL = 9
 MAX_HEADING_CHARACTERS = 300
 MAX_TABLES = 2_000
 MAX_CELLS = 200_000
-"""Of all tables of a document together."""
+"""For all tables of a document together."""
 MAX_COLUMNS = 1_000
 MAX_CELL_CHARACTERS = 2_000
 MAX_TABLE_CHARACTERS = 4_000_000
-"""Of all cells of a document together; the text holds them all."""
+"""For all cells of a document together; the text holds every cell in any case."""
 
 
 def one_line(text: str) -> str:
-    """The same words with single spaces between them."""
+    """Return the words of a text with single spaces between them."""
     return " ".join(text.split())
 
 
 def bounded_sections(sections: Iterable[Section], storable: Callable[[str], str]) -> tuple[Section, ...]:
-    """By offset, the first `MAX_SECTIONS`, with headings of a bearable length; those without words left out."""
+    """Return the first `MAX_SECTIONS` headings by offset, cut to `MAX_HEADING_CHARACTERS`.
+
+    Headings without words are left out.
+
+    Args:
+        sections: in any order.
+        storable: returns a text of the same length that every store takes.
+    """
     kept: list[Section] = []
-    for section in sorted(sections, key=lambda one: one.offset):
+    for section in sorted(sections, key=lambda section: section.offset):
         if heading := one_line(storable(section.heading))[:MAX_HEADING_CHARACTERS]:
             kept.append(Section(section.offset, min(max(1, section.level), MAX_LEVEL), heading))
         if len(kept) == MAX_SECTIONS:
@@ -33,10 +40,19 @@ def bounded_sections(sections: Iterable[Section], storable: Callable[[str], str]
 
 
 def bounded_tables(tables: Iterable[Table], storable: Callable[[str], str]) -> tuple[Table, ...]:
-    """By start, disjoint, the first `MAX_TABLES`, with no more cells and characters than allowed altogether."""
+    """Return the first `MAX_TABLES` tables by start, without overlaps.
+
+    The tables together hold no more cells and characters than the bounds allow.
+
+    Args:
+        tables: in any order.
+        storable: returns a text of the same length that every store takes.
+    """
     kept: list[Table] = []
-    cells, characters, end = MAX_CELLS, MAX_TABLE_CHARACTERS, 0
-    for table in sorted(tables, key=lambda one: (one.start, one.end)):
+    cells = MAX_CELLS
+    characters = MAX_TABLE_CHARACTERS
+    end = 0
+    for table in sorted(tables, key=lambda table: (table.start, table.end)):
         if len(kept) == MAX_TABLES:
             break
         if table.start < end or not table.rows:
@@ -50,7 +66,8 @@ def bounded_tables(tables: Iterable[Table], storable: Callable[[str], str]) -> t
                 cut = True
                 break
             cut = cut or len(row) > MAX_COLUMNS
-            cells, characters = cells - len(taken), characters - size
+            cells -= len(taken)
+            characters -= size
             rows.append(taken)
         kept.append(Table(table.start, table.end, tuple(rows), table.page, cut))
         end = table.end
@@ -58,8 +75,8 @@ def bounded_tables(tables: Iterable[Table], storable: Callable[[str], str]) -> t
 
 
 def shifted(sections: Sequence[Section], tables: Sequence[Table], by: int) -> tuple[list[Section], list[Table]]:
-    """The same, of a text that stands `by` characters further on in another."""
+    """Return the headings and tables with their offsets moved by `by` characters."""
     return (
-        [Section(one.offset + by, one.level, one.heading) for one in sections],
-        [Table(one.start + by, one.end + by, one.rows, one.page, one.cut) for one in tables],
+        [Section(section.offset + by, section.level, section.heading) for section in sections],
+        [Table(table.start + by, table.end + by, table.rows, table.page, table.cut) for table in tables],
     )

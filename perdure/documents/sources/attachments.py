@@ -1,7 +1,7 @@
-"""What is attached to a mail: each file is a document besides the mail, `attachment+file:///a.eml!/2`, counted from 1.
+"""Takes the attachments out of a mail: each one is a document, counted from 1.
 
-Only what the mail's own text shows as `[Attachment: …]`: texts and forwarded mails belong to the mail. A mail is parsed
-by the worker, so one that is large or has very many parts is not taken apart.
+The attachments are the parts that the mail's own text shows as `[Attachment: …]`; texts and forwarded mails belong to
+the mail. The worker itself parses the mail, so it takes apart no mail that is large or has very many parts.
 """
 
 import zlib
@@ -23,12 +23,12 @@ _BROKEN = (LookupError, ValueError, TypeError, AttributeError, RecursionError, M
 
 
 def is_mail(name: str) -> bool:
-    """Whether a document of this name is taken for a mail."""
+    """Return whether a document has the name of a mail."""
     return name.lower().endswith(".eml")
 
 
 def bounded(pieces: Iterable[bytes]) -> bytes:
-    """All of a mail, or nothing of one that is too large to be taken apart."""
+    """Return the bytes of a mail; none of a mail that is too large to be taken apart."""
     mail = bytearray()
     for piece in pieces:
         mail += piece
@@ -38,7 +38,7 @@ def bounded(pieces: Iterable[bytes]) -> bytes:
 
 
 def attachments(mail: bytes) -> Iterator[Member]:
-    """In the order of the mail; none of one that cannot be taken apart."""
+    """Yield the attachments in the order of the mail; none of a mail that cannot be taken apart."""
     try:
         for number, part in enumerate(_attached(mail), start=1):
             content = _payload(part)
@@ -48,23 +48,23 @@ def attachments(mail: bytes) -> Iterator[Member]:
 
 
 def attachment(mail: bytes, key: str) -> bytes:
-    """One of them.
+    """Return the content of the attachment with this key.
 
     Raises:
         VanishedDocument: there is no such attachment any more.
         DamagedDocument: the mail cannot be taken apart any more.
     """
     try:
-        found = next((part for number, part in enumerate(_attached(mail), start=1) if str(number) == key), None)
-        if found is not None:
-            return _payload(found)
+        for number, part in enumerate(_attached(mail), start=1):
+            if str(number) == key:
+                return _payload(part)
     except _BROKEN as error:
         raise DamagedDocument("The mail cannot be taken apart.") from error
     raise VanishedDocument("It was attached to the mail at discovery and is not there now.")
 
 
 def version(content: bytes) -> str:
-    """Changes when the content does."""
+    """Return the version of an attachment: its size and checksum."""
     return f"{len(content)}-{zlib.crc32(content):08x}"
 
 
@@ -73,22 +73,22 @@ def _attached(mail: bytes) -> list[Message]:
     parts = low.count(b"multipart/") + low.count(b"message/")
     if len(mail) > MAX_MAIL_BYTES or not 0 < parts <= _MAX_PARTS:
         return []
-    found: list[Message] = []
+    attached: list[Message] = []
     waiting = [(message_from_bytes(mail), 0)]
-    while waiting and len(found) < MAX_ATTACHMENTS:
+    while waiting and len(attached) < MAX_ATTACHMENTS:
         part, depth = waiting.pop()
         inner = part.get_payload()
         if isinstance(inner, list):
             if depth < MAX_DEPTH:
-                waiting += [(one, depth + 1) for one in reversed(inner) if isinstance(one, Message)]
+                waiting += [(child, depth + 1) for child in reversed(inner) if isinstance(child, Message)]
         elif depth and _is_attached(part):
-            found.append(part)
-    return found
+            attached.append(part)
+    return attached
 
 
 def _is_attached(part: Message) -> bool:
     if part.get_content_maintype() == "image" and (part["Content-ID"] or part.get_content_disposition() == "inline"):
-        return False  # drawn into the mail
+        return False  # The mail's text shows the picture.
     return bool(part.get_filename()) or part.get_content_maintype() != "text"
 
 

@@ -1,4 +1,7 @@
-"""The indexes of the containers that were opened last, so that n documents of one cost two passes and not n."""
+"""Keeps the indexes of the containers that were opened last.
+
+All documents of one container together then cost two passes through it.
+"""
 
 import os
 import threading
@@ -10,7 +13,7 @@ from typing import BinaryIO
 from perdure.documents.sources.member import Index
 
 MAX_INDEXES = 4
-"""Of one process; the largest take about 40 MB each."""
+"""For each process; the largest indexes take about 40 MB each."""
 _Identity = tuple[str, int, int, int, int, int]
 
 
@@ -20,15 +23,23 @@ class _Slot:
         self.index: Index | None = None
 
 
+# Sorted by last use: the first slot is the one to drop.
 _slots: "OrderedDict[_Identity, _Slot]" = OrderedDict()
 _lock = threading.Lock()
 
 
 def indexed(build: Callable[[Path, BinaryIO], Index], path: Path, file: BinaryIO) -> Index:
-    """The index of an open container: made once as long as the file stays as it is; from any thread.
+    """Return the index of an open container, built once while the file stays unchanged.
+
+    Any thread may call the function.
+
+    Args:
+        build: builds the index.
+        path: of the container.
+        file: the container, open.
 
     Raises:
-        DocumentError, OSError: it cannot be made, as `build` says; the next caller tries again.
+        DocumentError, OSError: `build` raises it; the next caller builds again.
     """
     status = os.fstat(file.fileno())
     changes = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)

@@ -1,7 +1,7 @@
-"""An mbox file: each message is a document of its own, `mbox+file:///x.mbox!/12`, counted from 1.
+"""Mailboxes (mbox): each message is a document, `mbox+file:///x.mbox!/12`, counted from 1.
 
-Read line by line, in constant memory. A message begins at a line `From …` at the beginning or after an empty line;
-what stands before the first one, or a message without a header, is still handed on as a document.
+A mailbox is read line by line, in constant memory. A message begins at a line `From …` that is the first line or
+follows an empty one. Lines before the first message, and a message without a header, are documents as well.
 """
 
 import zlib
@@ -10,69 +10,99 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from perdure.documents.sources.container import ContainerSource
 from perdure.documents.sources.member import BLOCK_BYTES, Content, Member
 from perdure.errors import VanishedDocument
 
 MAX_REMEMBERED = 1_000_000
-"""Places of messages in memory, eight bytes each; of a larger mailbox every second one, or fourth, and so on."""
+"""The most offsets in memory, 8 bytes each; of a larger mailbox every second message, or fourth, and so on."""
 _BEGIN = b"From "
 _EMPTY = (b"\n", b"\r\n")
 
 
-def mbox_members(_: Path, file: BinaryIO) -> Iterator[Member]:
-    """One a message, in order.
+class MailboxSource(ContainerSource):
+    """A message of a mailbox; implements `Source` and `Container`."""
 
-    Raises:
-        OSError: the file cannot be read.
-    """
-    number = size = checksum = 0
-    for found, _at, line in _lines(file, 0, 0):
-        if found != number:
-            if size:
-                yield _member(number, size, checksum)
-            number, size, checksum = found, 0, 0
-        if line:
-            size += len(line)
-            checksum = zlib.crc32(line, checksum)
-    if size:
-        yield _member(number, size, checksum)
+    scheme = "mbox+"
+    suffixes = (".mbox",)
+
+    def list_members(self, path: Path, file: BinaryIO) -> Iterator[Member]:  # noqa: ARG002 - a mailbox needs no name
+        """Yield one member a message, in order.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        number = size = checksum = 0
+        for message, _offset, line in _numbered_lines(file, 0, 0):
+            if message != number:
+                if size:
+                    yield _member(number, size, checksum)
+                number = message
+                size = checksum = 0
+            if line:
+                size += len(line)
+                checksum = zlib.crc32(line, checksum)
+        if size:
+            yield _member(number, size, checksum)
+
+    def build_index(self, path: Path, file: BinaryIO) -> "MailboxIndex":  # noqa: ARG002 - a mailbox needs no name
+        """Return the places of the messages; raises `OSError` if the file cannot be read."""
+        return MailboxIndex(file)
 
 
 class MailboxIndex:
-    """Where messages begin, found in one pass; memory is bounded by leaving some out."""
+    """The offsets of messages, found in one pass; some are left out to bound the memory.
 
-    def __init__(self, _: Path, file: BinaryIO) -> None:
+    Args:
+        file: the mailbox, open.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
         self._stride = 1
-        self._places = array("q", [0])
-        for number, at, line in _lines(file, 0, 0):
-            if line is None and number == len(self._places) * self._stride + 1:
-                self._places.append(at)
-                if len(self._places) > MAX_REMEMBERED:
-                    self._places = self._places[::2]
+        self._offsets = array("q", [0])
+        for number, offset, line in _numbered_lines(file, 0, 0):
+            if line is None and number == len(self._offsets) * self._stride + 1:
+                self._offsets.append(offset)
+                if len(self._offsets) > MAX_REMEMBERED:
+                    self._offsets = self._offsets[::2]
                     self._stride *= 2
 
     def content(self, file: BinaryIO, key: str) -> Content:
-        """The lines of one message, without the line that separates it from the one before.
+        """Return the lines of one message, without the line that separates it from the one before.
 
         Raises:
             VanishedDocument: there is no such message any more; raised by the pieces.
         """
         wanted = int(key) if key.isascii() and key.isdigit() and len(key) < 20 else 0  # noqa: PLR2004 - digits of 64 bits
-        step = min(max(0, wanted - 1) // self._stride, len(self._places) - 1)
-        seen = [0, 0]
-        lines = _lines(file, step * self._stride, self._places[step])
-        return Content(_message(lines, wanted, seen), lambda: _version(*seen))
+        step = min(max(0, wanted - 1) // self._stride, len(self._offsets) - 1)
+        message = _Message(wanted)
+        lines = _numbered_lines(file, step * self._stride, self._offsets[step])
+        return Content(message.pieces(lines), message.version)
 
 
-def _message(lines: Iterator[tuple[int, int, bytes | None]], wanted: int, seen: list[int]) -> Iterator[bytes]:
-    for found, _at, line in lines:
-        if found > wanted:
-            break
-        if found == wanted and line:
-            seen[:] = seen[0] + len(line), zlib.crc32(line, seen[1])
-            yield line
-    if not seen[0]:
-        raise VanishedDocument("It was in the mailbox at discovery and is not there now.")
+class _Message:
+    """Reads one message, and computes its size and checksum meanwhile."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._size = 0
+        self._checksum = 0
+
+    def version(self) -> str:
+        """Return the version of the lines that were read."""
+        return _version(self._size, self._checksum)
+
+    def pieces(self, lines: Iterator[tuple[int, int, bytes | None]]) -> Iterator[bytes]:
+        """Yield the lines of the message; raise `VanishedDocument` if there are none."""
+        for number, _offset, line in lines:
+            if number > self._number:
+                break
+            if number == self._number and line:
+                self._size += len(line)
+                self._checksum = zlib.crc32(line, self._checksum)
+                yield line
+        if not self._size:
+            raise VanishedDocument("It was in the mailbox at discovery and is not there now.")
 
 
 def _member(number: int, size: int, checksum: int) -> Member:
@@ -83,19 +113,26 @@ def _version(size: int, checksum: int) -> str:
     return f"{size}-{checksum:08x}"
 
 
-def _lines(file: BinaryIO, number: int, at: int) -> Iterator[tuple[int, int, bytes | None]]:
-    """Each line, at most a block of it at a time, with the number of its message and its place; None separates.
+def _numbered_lines(file: BinaryIO, number: int, offset: int) -> Iterator[tuple[int, int, bytes | None]]:
+    """Yield the number of its message, the offset and the bytes of each line.
 
-    Begins at the separator after message `number`.
+    A line that separates messages is yielded as None in place of its bytes.
+
+    A long line is yielded in blocks.
+
+    Args:
+        file: the mailbox.
+        number: of the message that ends at the offset.
+        offset: of the separating line at which to begin.
     """
     after_empty = whole = True
-    file.seek(at)
+    file.seek(offset)
     while line := file.readline(BLOCK_BYTES):
         if whole and after_empty and line.startswith(_BEGIN):
             number += 1
-            yield number, at, None
+            yield number, offset, None
         else:
-            yield max(number, 1), at, line
+            yield max(number, 1), offset, line
         after_empty = whole and line in _EMPTY
         whole = line.endswith(b"\n")
-        at += len(line)
+        offset += len(line)

@@ -1,8 +1,8 @@
-"""A manifest file, `manifest:list.jsonl` or `manifest:list.csv`: each line names one document, or one file of several.
+"""Reads a manifest, `manifest:list.jsonl` or `manifest:list.csv`, in constant memory.
 
-A line of JSON is a string or an object with a `uri`; a CSV has a column `uri`, else the first one counts. Paths are
-relative to the manifest's folder. A line that names no document is a document all the same, and ends quarantined with
-its number: nothing is passed over in silence. Lines are read one by one, in constant memory.
+A line names one document, or one file of several documents. A line of JSON is a string or an object with a `uri`. A CSV
+has a column `uri`; without it, the first column counts. Paths are relative to the manifest's folder. A line that names
+no document stands in the run as a document of its own, and ends quarantined with its number.
 """
 
 import csv
@@ -14,14 +14,14 @@ from pathlib import Path
 from perdure.documents.addresses import path_of, shown, uri_of
 from perdure.documents.document import DiscoveredDocument
 from perdure.documents.reading import open_regular
-from perdure.errors import InvalidSource, SourceNotFound, UnreadableDocument
+from perdure.errors import InvalidSource, UnreadableDocument
 
 PREFIX = "manifest:"
 MAX_LINE_BYTES = 64 * 1024
 _MAX_BRACKETS = 100
-"""Of one line: the library that reads them calls itself for each level."""
-_LINE = "manifest+"
-_WHY = {
+"""For each line: the JSON library uses one level of Python's stack for each open bracket."""
+LINE_PREFIX = "manifest+"
+_REASONS = {
     "too-long": f"is longer than {MAX_LINE_BYTES // 1024} KB",
     "not-utf-8": "is no UTF-8",
     "not-json": "is no JSON",
@@ -32,19 +32,15 @@ _WHY = {
 }
 
 
-class Nonsense(ValueError):
+class InvalidLine(ValueError):
     """A line that names no document; its only argument is a key of the reasons above."""
 
 
-def is_manifest(source: str) -> bool:
-    return source.startswith(PREFIX)
-
-
 def manifest_path(source: str) -> Path:
-    """The file that lists the documents.
+    """Return the path of the manifest that a source names.
 
     Raises:
-        InvalidSource: it is not called `.jsonl` or `.csv`.
+        InvalidSource: the name of the file does not end in `.jsonl` or `.csv`.
     """
     path = path_of(source.removeprefix(PREFIX))
     if path.suffix.lower() not in (".jsonl", ".csv"):
@@ -52,32 +48,16 @@ def manifest_path(source: str) -> Path:
     return path
 
 
-def check_manifest(source: str) -> None:
-    """See that it lists something.
+def read_lines(path: Path) -> Iterator[tuple[int, bytes, str | InvalidLine]]:
+    """Yield number, bytes and entry of each line that is not empty.
+
+    An `InvalidLine` stands in place of an entry that names no document.
 
     Raises:
-        SourceNotFound: the file is not there.
-        InvalidSource: it cannot be read, or has no entries.
-    """
-    path = manifest_path(source)
-    try:
-        empty = next(entries(path), None) is None
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise SourceNotFound(f"There is no manifest '{shown(path)}'.") from error
-    except (OSError, UnreadableDocument) as error:
-        raise InvalidSource(f"The manifest '{shown(path)}' cannot be read.") from error
-    if empty:
-        raise InvalidSource(f"The manifest '{shown(path)}' lists no documents.")
-
-
-def entries(path: Path) -> Iterator[tuple[int, bytes, str | Nonsense]]:
-    """Number, bytes and entry of each line that is not empty.
-
-    Raises:
-        UnreadableDocument: it is no regular file.
+        UnreadableDocument: the manifest is no regular file.
         OSError: it cannot be read.
     """
-    column: int | None = None
+    parse = _parse_json if path.suffix.lower() == ".jsonl" else _CsvParser().parse
     with open_regular(path) as file:
         number = 0
         while line := file.readline(MAX_LINE_BYTES + 1):
@@ -85,32 +65,31 @@ def entries(path: Path) -> Iterator[tuple[int, bytes, str | Nonsense]]:
             if len(line) > MAX_LINE_BYTES:
                 while line and not line.endswith(b"\n"):
                     line = file.readline(MAX_LINE_BYTES)
-                yield number, b"", Nonsense("too-long")
+                yield number, b"", InvalidLine("too-long")
                 continue
             try:
                 text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
-                if not text:
-                    continue
-                if path.suffix.lower() == ".jsonl":
-                    yield number, line, _of_json(text)
-                    continue
-                cells = next(csv.reader([text]), [])
-                if column is None:
-                    heads = [one.strip().lower() for one in cells]
-                    column = heads.index("uri") if "uri" in heads else 0
-                    if "uri" in heads:
-                        continue
-                yield number, line, _of_cells(cells, column)
+                entry = parse(text) if text else None
+                if entry is not None:
+                    yield number, line, entry
             except UnicodeDecodeError:
-                yield number, line, Nonsense("not-utf-8")
-            except (Nonsense, csv.Error) as nonsense:
-                yield number, line, nonsense if isinstance(nonsense, Nonsense) else Nonsense("no-uri")
+                yield number, line, InvalidLine("not-utf-8")
+            except InvalidLine as reason:
+                yield number, line, reason
 
 
-def line_document(source: str, path: Path, number: int, line: bytes, nonsense: Nonsense) -> DiscoveredDocument:
-    """What stands in the list for a line that names no document."""
+def line_document(source: str, path: Path, number: int, line: bytes, reason: InvalidLine) -> DiscoveredDocument:
+    """Return the document that stands in a run for a line that names none.
+
+    Args:
+        source: the manifest as a source.
+        path: of the manifest.
+        number: of the line, from 1.
+        line: its bytes.
+        reason: why it names no document.
+    """
     return DiscoveredDocument(
-        uri=f"{_LINE}{uri_of(path)}!/{number}/{nonsense.args[0]}",
+        uri=f"{LINE_PREFIX}{uri_of(path)}!/{number}/{reason.args[0]}",
         name=shown(f"{path.name}/line {number}"),
         source=source,
         size_bytes=len(line),
@@ -118,33 +97,44 @@ def line_document(source: str, path: Path, number: int, line: bytes, nonsense: N
     )
 
 
-def is_line(uri: str) -> bool:
-    """Whether the URI is one of `line_document`."""
-    return uri.startswith(_LINE)
+def line_refusal(uri: str) -> UnreadableDocument:
+    """Return the reason for which a document of `line_document` cannot be read."""
+    number, _, reason = uri.partition("!/")[2].partition("/")
+    return UnreadableDocument(f"Line {number} of the manifest {_REASONS.get(reason, 'names no document')}.")
 
 
-def refuse_line(uri: str) -> None:
-    """Raises `UnreadableDocument`, with the line's number and fault, if the URI is one of `line_document`."""
-    if is_line(uri):
-        number, _, why = uri.partition("!/")[2].partition("/")
-        raise UnreadableDocument(f"Line {number} of the manifest {_WHY.get(why, 'names no document')}.")
+class _CsvParser:
+    """Reads the column `uri` of a CSV; the first column if its first line has no such heading."""
+
+    def __init__(self) -> None:
+        self._column: int | None = None
+
+    def parse(self, text: str) -> str | None:
+        """Return the entry of a line; None for the headings; raise `InvalidLine` without an entry."""
+        try:
+            cells = next(csv.reader([text]), [])
+        except csv.Error as error:
+            raise InvalidLine("no-uri") from error
+        if self._column is None:
+            headings = [cell.strip().lower() for cell in cells]
+            if "uri" in headings:
+                self._column = headings.index("uri")
+                return None
+            self._column = 0
+        return _checked(cells[self._column].strip() if self._column < len(cells) else "")
 
 
-def _of_json(text: str) -> str:
+def _parse_json(text: str) -> str:
     if text.count("[") + text.count("{") > _MAX_BRACKETS:
-        raise Nonsense("too-deep")
+        raise InvalidLine("too-deep")
     try:
         value = json.loads(text)
     except ValueError as error:
-        raise Nonsense("not-json") from error
+        raise InvalidLine("not-json") from error
     return _checked(value.get("uri") if isinstance(value, dict) else value)
-
-
-def _of_cells(cells: list[str], column: int) -> str:
-    return _checked(cells[column].strip() if column < len(cells) else "")
 
 
 def _checked(entry: object) -> str:
     if not isinstance(entry, str) or not entry.strip():
-        raise Nonsense("no-uri")
+        raise InvalidLine("no-uri")
     return entry

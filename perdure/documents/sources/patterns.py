@@ -1,8 +1,8 @@
-"""Which documents of a source are meant: patterns that travel with the source, behind its URI.
+"""The patterns that choose documents of a source; they stand behind the source's URI.
 
-`file:///a/b#include=%2A.pdf&ignore=drafts` names the PDF files of a folder but none below `drafts`. A pattern without a
-slash is compared with each part of a document's name below its source, one with a slash with the whole name; `*` stands
-for anything, slashes too. What matches an `ignore` is left out, whatever it matches besides.
+`file:///a/b#include=%2A.pdf&ignore=drafts` names the PDF files of a folder, without those below `drafts`. A pattern
+without a slash is compared with each part of a document's name below its source. A pattern with a slash is compared
+with the whole name. `*` stands for any characters, slashes included. A document that matches an `ignore` is left out.
 """
 
 import re
@@ -19,36 +19,47 @@ _PATTERNS = re.compile(r"#((?:include|ignore)=[^&#]*(?:&(?:include|ignore)=[^&#]
 
 @dataclass(frozen=True, slots=True)
 class Patterns:
-    """Lets through what matches any of `include`, or everything if there is none, and none of `ignore`."""
+    """Patterns for the names of documents."""
 
     include: tuple[str, ...] = ()
+    """A document must match one of these, if there are any."""
     ignore: tuple[str, ...] = ()
+    """A document must match none of these."""
 
     def allow(self, name: str) -> bool:
-        """Whether the document of this name below its source is meant."""
-        if any(_matches(name, one) for one in self.ignore):
+        """Return whether the patterns let a document through.
+
+        Args:
+            name: of the document below its source.
+        """
+        if any(_matches(name, pattern) for pattern in self.ignore):
             return False
-        return not self.include or any(_matches(name, one) for one in self.include)
+        return not self.include or any(_matches(name, pattern) for pattern in self.include)
 
     def __bool__(self) -> bool:
+        """Return whether there is a pattern."""
         return bool(self.include or self.ignore)
 
     def __str__(self) -> str:
-        """In the form in which they stand behind a URI."""
-        pairs = [("include", one) for one in self.include] + [("ignore", one) for one in self.ignore]
-        return "#" + "&".join(f"{kind}={quote(one, safe='')}" for kind, one in pairs) if pairs else ""
+        """Return the patterns as they stand behind a URI."""
+        pairs = [("include", pattern) for pattern in self.include] + [("ignore", pattern) for pattern in self.ignore]
+        return "#" + "&".join(f"{kind}={quote(pattern, safe='')}" for kind, pattern in pairs) if pairs else ""
 
 
 def with_patterns(source: str, patterns: Patterns) -> str:
-    """The normalised source with patterns of its own.
+    """Return a source with patterns behind it.
+
+    Args:
+        source: normalised.
+        patterns: to add.
 
     Raises:
         InvalidSource: a pattern is empty or too long, or the source has some already.
     """
-    for one in (*patterns.include, *patterns.ignore):
-        if not one.strip() or len(one) > MAX_PATTERN_CHARACTERS:
+    for pattern in (*patterns.include, *patterns.ignore):
+        if not pattern.strip() or len(pattern) > MAX_PATTERN_CHARACTERS:
             raise InvalidSource(f"A pattern has from 1 to {MAX_PATTERN_CHARACTERS:,} characters, such as '*.pdf'.")
-        if not one.isprintable():
+        if not pattern.isprintable():
             raise InvalidSource("A pattern cannot hold a character that is not printable.")
     if patterns and split_patterns(source)[1]:
         raise InvalidSource("The source has patterns of its own: leave out --include and --ignore.")
@@ -56,16 +67,16 @@ def with_patterns(source: str, patterns: Patterns) -> str:
 
 
 def split_patterns(source: str) -> tuple[str, Patterns]:
-    """A source without its patterns, and those; only a URI can have some."""
-    found = _PATTERNS.search(source) if ":" in source else None
-    if found is None:
+    """Return a source without its patterns, and the patterns; only a URI can have patterns."""
+    match = _PATTERNS.search(source) if ":" in source else None
+    if match is None:
         return source, Patterns()
-    pairs = [one.split("=", 1) for one in found[1].split("&")]
-    return source[: found.start()], Patterns(_of(pairs, "include"), _of(pairs, "ignore"))
+    pairs = [pair.split("=", 1) for pair in match[1].split("&")]
+    return source[: match.start()], Patterns(_values(pairs, "include"), _values(pairs, "ignore"))
 
 
-def _of(pairs: Sequence[Sequence[str]], kind: str) -> tuple[str, ...]:
-    return tuple(unquote(one) for name, one in pairs if name == kind)
+def _values(pairs: Sequence[Sequence[str]], kind: str) -> tuple[str, ...]:
+    return tuple(unquote(value) for name, value in pairs if name == kind)
 
 
 def _matches(name: str, pattern: str) -> bool:

@@ -1,7 +1,7 @@
-"""TAR archives, compressed or not: each regular file inside is a document, named `tar+file:///a.tar!/inner/name`.
+"""TAR archives, compressed or not: each file inside is a document, `tar+file:///a.tar!/b/c`.
 
-Nothing is ever unpacked to a path, so a name inside leads nowhere. Sizes that an archive claims are not believed: what
-comes out is counted. An archive inside an archive stays a document.
+The worker never unpacks a member to a path, so a member's name cannot lead out of a folder. The worker counts the bytes
+that come out, and does not believe the sizes that the archive claims. An archive inside an archive stays one document.
 """
 
 import bz2
@@ -18,36 +18,52 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
+from perdure.documents.sources.container import ContainerSource
 from perdure.documents.sources.member import BLOCK_BYTES, Content, Keys, Member, digest_of
 from perdure.errors import DamagedDocument, DocumentError, UnsupportedFormat, VanishedDocument
 
 MAX_MEMBERS = 65_534
 MAX_TAR_BYTES = 16 * 1024 * 1024 * 1024
-"""Unpacked."""
+"""After decompression."""
 MAX_CURSORS = 8
+"""For each compressed archive: the readers that stay open where they stopped."""
 _MAX_HEADER_BYTES = 1024 * 1024
 _COMPRESSED: dict[str, Any] = {".tar.gz": gzip.GzipFile, ".tgz": gzip.GzipFile, ".tar.bz2": bz2.BZ2File}
 _BROKEN = (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, gzip.BadGzipFile, ValueError, UnicodeError,
            RuntimeError, struct.error)  # fmt: skip
 
 
-def tar_members(path: Path, file: BinaryIO) -> Iterator[Member]:
-    """In the order of the archive.
+class TarSource(ContainerSource):
+    """A document inside a TAR archive; implements `Source` and `Container`."""
 
-    Raises:
-        DamagedDocument: it is no TAR, has too many members or, after what is whole, is cut off.
-        OSError: the file cannot be read.
-    """
-    with _told():
-        for key, info in _numbered(_unpacked(path, file)):
-            yield Member(key, info.name, info.size, _version(info))
+    scheme = "tar+"
+    suffixes = (".tar", ".tar.gz", ".tgz", ".tar.bz2")
+
+    def list_members(self, path: Path, file: BinaryIO) -> Iterator[Member]:
+        """Yield the members in the order of the archive.
+
+        Raises:
+            DamagedDocument: the file is no TAR or has too many members, or, after the whole members, it is cut off.
+            OSError: the file cannot be read.
+        """
+        with _faults_as_damage():
+            for key, info in _numbered(_decompressed(path, file)):
+                yield Member(key, info.name, info.size, _version(info))
+
+    def build_index(self, path: Path, file: BinaryIO) -> "TarIndex":
+        """Return the places of the members; raises `OSError` if the file cannot be read."""
+        return TarIndex(path, file)
 
 
 class TarIndex:
-    """Where each member begins in the unpacked archive, found in one pass.
+    """The offset of each member in the decompressed archive, found in one pass.
 
-    What is compressed can only be read from its beginning, so a few places where readers stopped are kept open:
-    members that are asked for in about their order cost one pass together, not one each.
+    A compressed archive can only be read from its beginning. So the index keeps a few readers open where they stopped:
+    members that are read in about their order cost one pass together.
+
+    Args:
+        path: of the archive; the end of its name tells the compression.
+        file: the archive, open.
     """
 
     def __init__(self, path: Path, file: BinaryIO) -> None:
@@ -57,18 +73,18 @@ class TarIndex:
         self._cursors: list[BinaryIO] = []
         self._lock = threading.Lock()
         try:
-            with _told():
-                for key, info in _numbered(_unpacked(path, file)):
+            with _faults_as_damage():
+                for key, info in _numbered(_decompressed(path, file)):
                     self._offsets[digest_of(key)] = info.offset
         except DocumentError as fault:
-            self._fault = fault  # of the members behind the damage
+            self._fault = fault  # the reason for each member after the damage
 
     def content(self, file: BinaryIO, key: str) -> Content:
-        """One member.
+        """Return the content of one member.
 
         Raises:
             VanishedDocument: there is no such member any more.
-            DamagedDocument: the archive is damaged before it, or raised by the pieces, within it.
+            DamagedDocument: the archive is damaged before the member, or in it; then the pieces raise the error.
         """
         offset = self._offsets.get(digest_of(key))
         if offset is None:
@@ -77,8 +93,8 @@ class TarIndex:
         return Content(self._pieces(file, offset, versions), lambda: versions[0])
 
     def _pieces(self, file: BinaryIO, offset: int, versions: list[str]) -> Iterator[bytes]:
-        with _told():
-            cursor = self._nearest(offset) or self._fresh(file)
+        with _faults_as_damage():
+            cursor = self._take_nearest(offset) or self._open_cursor(file)
             cursor.seek(offset)
             with _archive(cursor) as archive:
                 info = archive.next()
@@ -94,22 +110,22 @@ class TarIndex:
                 self._cursors.append(cursor)
                 del self._cursors[:-MAX_CURSORS]
 
-    def _fresh(self, file: BinaryIO) -> BinaryIO:
+    def _open_cursor(self, file: BinaryIO) -> BinaryIO:
         if not _is_compressed(self._path):
             return file
         own = os.fdopen(os.dup(file.fileno()), "rb")
         own.seek(0)
-        cursor = _unpacked(self._path, own)
+        cursor = _decompressed(self._path, own)
         weakref.finalize(cursor, own.close)
         return cursor
 
-    def _nearest(self, offset: int) -> BinaryIO | None:
-        """The reader that stopped last before the offset, now the caller's own."""
+    def _take_nearest(self, offset: int) -> BinaryIO | None:
+        """Remove and return the reader that stopped closest before the offset, or None."""
         with self._lock:
-            before = [one for one in self._cursors if one.tell() <= offset]
+            before = [cursor for cursor in self._cursors if cursor.tell() <= offset]
             if not before:
                 return None
-            nearest = max(before, key=lambda one: one.tell())
+            nearest = max(before, key=lambda cursor: cursor.tell())
             self._cursors.remove(nearest)
             return nearest
 
@@ -118,12 +134,12 @@ def _numbered(file: BinaryIO) -> Iterator[tuple[str, tarfile.TarInfo]]:
     keys = Keys()
     with _archive(file) as archive:
         for number, info in enumerate(archive):
-            archive.members = []  # type: ignore[attr-defined]  # it would keep them all
+            archive.members = []  # type: ignore[attr-defined]  # The library would keep every header in memory.
             if number >= MAX_MEMBERS:
                 raise DamagedDocument(f"The archive has more than {MAX_MEMBERS} members.")
             if info.isreg():
                 yield keys.key(info.name), info
-        # The library ends in silence at a header that it cannot read.
+        # The library ends without an error at a header that it cannot read.
         file.seek(archive.offset)
         if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
             raise DamagedDocument("The archive is damaged or cut off.")
@@ -137,11 +153,11 @@ def _is_compressed(path: Path) -> bool:
     return not path.name.lower().endswith(".tar")
 
 
-def _unpacked(path: Path, file: BinaryIO) -> BinaryIO:
+def _decompressed(path: Path, file: BinaryIO) -> BinaryIO:
     name = path.name.lower()
     if not _is_compressed(path):
         return file
-    opener = next((one for suffix, one in _COMPRESSED.items() if name.endswith(suffix)), None)
+    opener = next((kind for suffix, kind in _COMPRESSED.items() if name.endswith(suffix)), None)
     if opener is None:
         raise UnsupportedFormat("It is no TAR archive of a kind that can be read here.")
     return cast("BinaryIO", opener(filename=file) if opener is bz2.BZ2File else opener(fileobj=file, mode="rb"))
@@ -152,27 +168,30 @@ def _archive(file: BinaryIO) -> tarfile.TarFile:
 
 
 class _Bounded:
-    """A file whose headers may ask for little at once, and which ends at a limit whatever it unpacks to."""
+    """A file that refuses large reads and far seeks, which a TAR's headers can ask for."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
 
     def read(self, size: int) -> bytes:
+        """Read at most 1 MB; raise `DamagedDocument` for more."""
         if size > _MAX_HEADER_BYTES:
             raise DamagedDocument("A header of the archive is larger than 1 MB.")
         return self._file.read(size)
 
     def seek(self, offset: int, whence: int = 0) -> int:
+        """Seek within the first 16 GB; raise `DamagedDocument` beyond."""
         if offset > MAX_TAR_BYTES:
             raise DamagedDocument(f"The archive unpacks to more than {MAX_TAR_BYTES // 2**30} GB.")
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:
+        """Return the position."""
         return self._file.tell()
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _faults_as_damage() -> Iterator[None]:
     try:
         yield
     except _BROKEN as error:

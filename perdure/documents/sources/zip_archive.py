@@ -1,7 +1,7 @@
-"""ZIP archives: each file inside is a document of its own, named `zip+file:///a.zip!/inner/name`.
+"""ZIP archives: each file inside is a document of its own, `zip+file:///a.zip!/inner/name`.
 
-Nothing is ever unpacked to a path, so a name inside leads nowhere. Sizes that an archive claims are not believed: what
-comes out is counted. An archive inside an archive stays a document.
+The worker never unpacks a member to a path, so a member's name cannot lead out of a folder. The worker counts the bytes
+that come out, and does not believe the sizes that the archive claims. An archive inside an archive stays one document.
 """
 
 import lzma
@@ -15,47 +15,64 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, BinaryIO
 
+from perdure.documents.sources.container import ContainerSource
 from perdure.documents.sources.member import BLOCK_BYTES, Content, Keys, Member
 from perdure.errors import DamagedDocument, EncryptedDocument, VanishedDocument
 
 MAX_MEMBERS = 65_534
-"""What a directory without extensions can hold."""
+"""The most members that a directory without ZIP64 records can hold."""
 MAX_DIRECTORY_BYTES = 32 * 1024 * 1024
 _ENCRYPTED = 0x1
 _TAIL_BYTES = 65_557
-_END, _LOCATOR = b"PK\5\6", b"PK\6\7"
+_END = b"PK\5\6"
+_END_BYTES = 22
+_ZIP64_LOCATOR = b"PK\6\7"
 _BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, NotImplementedError, UnicodeError,
            RuntimeError, struct.error)  # fmt: skip
 
 
-def zip_members(_: Path, file: BinaryIO) -> Iterator[Member]:
-    """In the order of its directory, which is bounded before it is read.
+class ZipSource(ContainerSource):
+    """A document inside a ZIP archive; implements `Source` and `Container`."""
 
-    Raises:
-        DamagedDocument: it is no ZIP, or has too many members.
-        OSError: the file cannot be read.
-    """
-    with _told():
-        for key, info in _numbered(_archive(file)):
-            yield Member(key, info.filename, info.file_size, _version(info))
+    scheme = "zip+"
+    suffixes = (".zip",)
+
+    def list_members(self, path: Path, file: BinaryIO) -> Iterator[Member]:  # noqa: ARG002 - a ZIP needs no name
+        """Yield the members in the order of the directory, whose size is checked before it is read.
+
+        Raises:
+            DamagedDocument: the file is no ZIP, or has too many members.
+            OSError: the file cannot be read.
+        """
+        with _faults_as_damage():
+            for key, info in _numbered(_open_archive(file)):
+                yield Member(key, info.filename, info.file_size, _version(info))
+
+    def build_index(self, path: Path, file: BinaryIO) -> "ZipIndex":  # noqa: ARG002 - a ZIP needs no name
+        """Return the archive's directory; raises as `list_members` does."""
+        return ZipIndex(file)
 
 
 class ZipIndex:
-    """The directory, read once; the archive stays open as long as the index lives."""
+    """The directory of a ZIP, read once; the archive stays open as long as the index lives.
 
-    def __init__(self, _: Path, file: BinaryIO) -> None:
+    Args:
+        file: the archive, open; the index uses a descriptor of its own.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
         own = os.fdopen(os.dup(file.fileno()), "rb")
         weakref.finalize(self, own.close)
-        with _told():
-            self._archive = _archive(own)
+        with _faults_as_damage():
+            self._archive = _open_archive(own)
             self._infos = dict(_numbered(self._archive))
 
-    def content(self, _: BinaryIO, key: str) -> Content:
-        """One member.
+    def content(self, file: BinaryIO, key: str) -> Content:  # noqa: ARG002 - the archive is open already
+        """Return the content of one member.
 
         Raises:
             VanishedDocument: there is no such member any more.
-            EncryptedDocument: it is protected by a password.
+            EncryptedDocument: a password protects it.
             DamagedDocument: it cannot be unpacked; raised by the pieces.
         """
         info = self._infos.get(key)
@@ -66,12 +83,12 @@ class ZipIndex:
         return Content(self._pieces(info), lambda: _version(info))
 
     def _pieces(self, info: zipfile.ZipInfo) -> Iterator[bytes]:
-        with _told(), self._archive.open(info) as member:
+        with _faults_as_damage(), self._archive.open(info) as member:
             while block := member.read(BLOCK_BYTES):
                 yield block
 
 
-def _archive(file: IO[bytes]) -> zipfile.ZipFile:
+def _open_archive(file: IO[bytes]) -> zipfile.ZipFile:
     _check_directory(file)
     return zipfile.ZipFile(file)
 
@@ -88,21 +105,25 @@ def _version(info: zipfile.ZipInfo) -> str:
 
 
 def _check_directory(file: IO[bytes]) -> None:
-    """Refuse a directory too large for the worker's memory, before anything reads it."""
+    """Check, before the library reads it, that the directory fits into the worker's memory.
+
+    Raises:
+        DamagedDocument: there is no directory, or it is too large.
+    """
     size = file.seek(0, 2)
     file.seek(max(0, size - _TAIL_BYTES))
     tail = file.read()
-    at = tail.rfind(_END)
-    if at < 0 or len(tail) - at < 22:  # noqa: PLR2004 - the record's length
+    end = tail.rfind(_END)
+    if end < 0 or len(tail) - end < _END_BYTES:
         raise DamagedDocument("The archive has no directory: it is cut off, or no ZIP.")
-    count, length = struct.unpack_from("<HL", tail, at + 10)
-    # The extended form may say anything, and the library would believe it.
-    if _LOCATOR in tail or count > MAX_MEMBERS or length > MAX_DIRECTORY_BYTES:
+    count, length = struct.unpack_from("<HL", tail, end + 10)
+    # The library would believe any size that ZIP64 records claim.
+    if _ZIP64_LOCATOR in tail or count > MAX_MEMBERS or length > MAX_DIRECTORY_BYTES:
         raise DamagedDocument(f"The archive has more than {MAX_MEMBERS} members, or a directory of more than 32 MB.")
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _faults_as_damage() -> Iterator[None]:
     try:
         yield
     except _BROKEN as error:

@@ -11,18 +11,18 @@ from perdure.report.backbone import STRONGEST
 from perdure.report.data import (
     ONE_MOMENT,
     QUALITY_BUCKETS,
-    CheckpointMark,
+    CheckpointAt,
     Counts,
     Edge,
     FailedDocument,
     FailureGroup,
+    FinishedAt,
     Format,
     GraphPicture,
     Identity,
     IdentityKind,
     Interruption,
     Node,
-    Progress,
     RunReportData,
     ServiceHistory,
     ServiceSpan,
@@ -95,7 +95,7 @@ async def _read_run(reader: _Reader, run: asyncpg.Record) -> RunReportData:
         counts=_make_counts(totals, run),
         progress=_sum_progress(await reader.rows("list_progress", began=began, slice=seconds / POINTS)),
         checkpoints=[
-            CheckpointMark(row["time"], row["sequence"], row["documents"])
+            CheckpointAt(row["time"], row["sequence"], row["documents"])
             for row in await reader.rows("list_checkpoints", began=began, slice=seconds / MARKS)
         ],
         interruptions=await _read_interruptions(reader),
@@ -129,14 +129,14 @@ def _make_counts(totals: asyncpg.Record, run: asyncpg.Record) -> Counts:
     return Counts(**sums, checkpoints=run["checkpoints"], identities=run["identities"], edges=run["edges"])
 
 
-def _sum_progress(rows: Iterable[asyncpg.Record]) -> Sequence[Progress]:
+def _sum_progress(rows: Iterable[asyncpg.Record]) -> Sequence[FinishedAt]:
     processed = 0
     quarantined = 0
     points = []
     for row in rows:
         processed += row["processed"]
         quarantined += row["quarantined"]
-        points.append(Progress(row["time"], processed, quarantined))
+        points.append(FinishedAt(row["time"], processed, quarantined))
     return points
 
 

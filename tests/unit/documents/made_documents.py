@@ -1,4 +1,4 @@
-"""Documents made on purpose: small honest ones of every format, and what attackers and accidents send."""
+"""Makes small documents of every format, and damaged and hostile ones."""
 
 import codecs
 import io
@@ -18,10 +18,11 @@ from PIL import Image, ImageDraw, ImageFont
 from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
-SENTENCE = "Harbour & Finch <Ltd> wrote “it’s 5 > 3” to café Łódź."  # noqa: RUF001 - as people write
+SENTENCE = "Harbour & Finch <Ltd> wrote “it’s 5 > 3” to café Łódź."  # noqa: RUF001 - the signs are the point
 
 
-def pdf(*pages: str, **options: Any) -> bytes:
+def make_pdf(*pages: str, **options: Any) -> bytes:
+    """Return a PDF with a line of text on each page; a page without text shows a black square."""
     out = io.BytesIO()
     canvas = Canvas(out, invariant=True, **options)
     for page in pages:
@@ -34,14 +35,16 @@ def pdf(*pages: str, **options: Any) -> bytes:
     return out.getvalue()
 
 
-def encrypted_pdf(user_password: str) -> bytes:
+def make_encrypted_pdf(user_password: str) -> bytes:
+    """Return a PDF that opens with a password; an empty password only forbids changes."""
     out = io.BytesIO()
-    with pikepdf.open(io.BytesIO(pdf("A secret"))) as document:
+    with pikepdf.open(io.BytesIO(make_pdf("A secret"))) as document:
         document.save(out, encryption=pikepdf.Encryption(owner="owner", user=user_password))
     return out.getvalue()
 
 
-def word(text: str = SENTENCE) -> bytes:
+def make_word(text: str = SENTENCE) -> bytes:
+    """Return a DOCX with one paragraph."""
     document, out = docx.Document(), io.BytesIO()
     document.core_properties.title = "A & B"
     document.add_paragraph(text)
@@ -49,7 +52,8 @@ def word(text: str = SENTENCE) -> bytes:
     return out.getvalue()
 
 
-def slides(*texts: str) -> bytes:
+def make_slides(*texts: str) -> bytes:
+    """Return a PPTX with a slide a text, with the text as title and in the notes."""
     presentation, out = pptx.Presentation(), io.BytesIO()
     for text in texts:
         slide = presentation.slides.add_slide(presentation.slide_layouts[5])
@@ -59,7 +63,8 @@ def slides(*texts: str) -> bytes:
     return out.getvalue()
 
 
-def workbook(**sheets: list[list[object]]) -> bytes:
+def make_workbook(**sheets: list[list[object]]) -> bytes:
+    """Return an XLSX with the rows of cells of each sheet."""
     out = io.BytesIO()
     with xlsxwriter.Workbook(out) as book:
         for name, rows in sheets.items():
@@ -69,14 +74,20 @@ def workbook(**sheets: list[list[object]]) -> bytes:
     return out.getvalue()
 
 
-def open_document(text: str = SENTENCE) -> bytes:
+def make_open_document(text: str = SENTENCE) -> bytes:
+    """Return an ODT with one paragraph."""
     document, out = OpenDocumentText(), io.BytesIO()
     document.text.addElement(P(text=text))
     document.save(out)
     return out.getvalue()
 
 
-def book(text: str) -> bytes:
+def make_book(text: str) -> bytes:
+    """Return an EPUB with one chapter.
+
+    Args:
+        text: of the chapter, as markup.
+    """
     made, out = epub.EpubBook(), io.BytesIO()
     made.set_identifier("made")
     made.set_title("A & B")
@@ -89,7 +100,8 @@ def book(text: str) -> bytes:
     return out.getvalue()
 
 
-def mail(body: str, *attachments: str) -> bytes:
+def make_mail(body: str, *attachments: str) -> bytes:
+    """Return a mail with attachments of these names."""
     message = EmailMessage()
     message["From"], message["To"], message["Subject"] = "Clara <clara@harbour.example>", "bo@acme.example", "Größe"
     message["Date"] = "Tue, 05 Mar 2024 10:00:00 +0000"
@@ -99,7 +111,8 @@ def mail(body: str, *attachments: str) -> bytes:
     return bytes(message)
 
 
-def zipped(members: dict[str, bytes]) -> bytes:
+def make_zip(members: dict[str, bytes]) -> bytes:
+    """Return a ZIP archive."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
@@ -107,16 +120,19 @@ def zipped(members: dict[str, bytes]) -> bytes:
     return out.getvalue()
 
 
-def changed(content: bytes, member: str, change: Any) -> bytes:
-    """The same container with one member changed."""
+def change_member(content: bytes, member: str, change: Any) -> bytes:
+    """Return the same container with the content of one member changed by a function."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        return zipped({
-            one: change(archive.read(one)) if one == member else archive.read(one) for one in archive.namelist()
+        return make_zip({
+            name: change(archive.read(name)) if name == member else archive.read(name) for name in archive.namelist()
         })  # fmt: skip
 
 
-def compound(streams: dict[str, bytes]) -> bytes:
-    """A minimal compound file: header, one sector of allocation table, the directory, then the streams."""
+def make_compound(streams: dict[str, bytes]) -> bytes:
+    """Return a minimal compound file.
+
+    It holds the header, one sector of allocation table, the directory, and the streams.
+    """
     sectors: list[bytes] = []
     table = [0xFFFFFFFD]
     entries = [("Root Entry", 5, 0xFFFFFFFF, 1, 0xFFFFFFFE, 0)]
@@ -159,13 +175,16 @@ _ENTITIES = (
 )
 
 
-def hostile() -> dict[str, bytes]:
-    """By file name; each must end as a processed document or with a reason."""
+def make_hostile_documents() -> dict[str, bytes]:
+    """Return hostile and damaged files by name.
+
+    Each must end as a processed document or with a reason.
+    """
     bomb = _ENTITIES.encode() + b"<w:document><w:p>&j;</w:p></w:document>"
     return {
-        "bomb.docx": changed(word(), "word/document.xml", lambda xml: xml + b" " * 300_000_000),
-        "entities.docx": changed(word(), "word/document.xml", lambda _: b"<?xml version='1.0'?>" + bomb),
-        "entities.pptx": changed(slides("x"), "ppt/slides/slide1.xml", lambda _: bomb),
+        "bomb.docx": change_member(make_word(), "word/document.xml", lambda xml: xml + b" " * 300_000_000),
+        "entities.docx": change_member(make_word(), "word/document.xml", lambda _: b"<?xml version='1.0'?>" + bomb),
+        "entities.pptx": change_member(make_slides("x"), "ppt/slides/slide1.xml", lambda _: bomb),
         "entities.xml": b"<?xml version='1.0'?>" + bomb,
         "unbroken.txt": b"a" * 1_000_000,
         "brackets.txt": b"(" * 200_000,
@@ -174,16 +193,16 @@ def hostile() -> dict[str, bytes]:
         "binary.html": b"<html>" + bytes(range(256)) * 50,
         "nested.eml": _nested_mail(500),
         "headers.eml": b'From: =?utf-8?b?////?=\r\nTo: "\r\nSubject: =?x-no?q?=FF?=\r\nDate: never\r\n\r\nHi',
-        "encrypted.xlsx": compound({"EncryptionInfo": b"x", "EncryptedPackage": b"y"}),
-        "encrypted.doc": compound({"WordDocument": b"\xec\xa5\xc1\0" + bytes(6) + b"\0\1"}),
-        "encrypted.xls": compound({"Workbook": struct.pack("<HHHHHH", 0x809, 2, 0, 0x2F, 2, 0)}),
-        "other.doc": compound({"Nobody": b"x"}),
-        "broken.doc": compound({"WordDocument": b"nonsense"})[:1500],
-        "images.pdf": pdf("", ""),
-        "encrypted.pdf": encrypted_pdf("secret"),
-        "truncated.pdf": pdf("One", "Two")[:-400],
-        "archive.zip": zipped({"a.txt": b"text"}),
-        "half.docx": word()[:5000],
+        "encrypted.xlsx": make_compound({"EncryptionInfo": b"x", "EncryptedPackage": b"y"}),
+        "encrypted.doc": make_compound({"WordDocument": b"\xec\xa5\xc1\0" + bytes(6) + b"\0\1"}),
+        "encrypted.xls": make_compound({"Workbook": struct.pack("<HHHHHH", 0x809, 2, 0, 0x2F, 2, 0)}),
+        "other.doc": make_compound({"Nobody": b"x"}),
+        "broken.doc": make_compound({"WordDocument": b"nonsense"})[:1500],
+        "images.pdf": make_pdf("", ""),
+        "encrypted.pdf": make_encrypted_pdf("secret"),
+        "truncated.pdf": make_pdf("One", "Two")[:-400],
+        "archive.zip": make_zip({"a.txt": b"text"}),
+        "half.docx": make_word()[:5000],
         "picture.txt": b"\x89PNG\r\n\x1a\n" + bytes(1000),
         "nul.txt": b"a\0b" * 400,
         "surrogates.json": b'{"a": "\\ud800 \\u0000"}',
@@ -194,8 +213,8 @@ def hostile() -> dict[str, bytes]:
     }  # fmt: skip
 
 
-def encodings() -> dict[str, bytes]:
-    """The same German sentence as the world writes it."""
+def make_encoded_texts() -> dict[str, bytes]:
+    """Return the same German sentences in several encodings, by file name."""
     text = "Die Größe der Straße in Köln kostet fünf Euro, schrieb Frau Müller über das Gebäude.\n" * 5
     return {
         "utf8.txt": text.encode(),
@@ -209,8 +228,8 @@ def encodings() -> dict[str, bytes]:
     }
 
 
-def picture(*words: str) -> bytes:
-    """A PNG with each of the words on a line of its own, large enough for OCR."""
+def make_picture(*words: str) -> bytes:
+    """Return a PNG with each of the words on a line of its own, large enough for OCR."""
     image = Image.new("L", (1200, 200 + 120 * len(words)), 255)
     draw = ImageDraw.Draw(image)
     for number, line in enumerate(words):
@@ -220,13 +239,13 @@ def picture(*words: str) -> bytes:
     return out.getvalue()
 
 
-def scanned_pdf(*pages: str) -> bytes:
-    """Pages that are pictures; an empty text gives a page without one."""
+def make_scanned_pdf(*pages: str) -> bytes:
+    """Return a PDF whose pages are pictures of these texts; an empty text gives an empty page."""
     out = io.BytesIO()
     canvas = Canvas(out, invariant=True)
     for page in pages:
         if page:
-            canvas.drawImage(ImageReader(io.BytesIO(picture(page))), 36, 400, 540, 144)
+            canvas.drawImage(ImageReader(io.BytesIO(make_picture(page))), 36, 400, 540, 144)
         canvas.showPage()
     canvas.save()
     return out.getvalue()

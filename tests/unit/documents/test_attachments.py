@@ -1,4 +1,4 @@
-"""What is attached to a mail is a document besides it, wherever the mail lies, and no mail harms the worker."""
+"""Each attachment is a document besides its mail, and no mail harms the worker."""
 
 import os
 import random
@@ -29,18 +29,19 @@ def _mail(*files: tuple[str, bytes], forwarded: EmailMessage | None = None) -> E
     return mail
 
 
-def test_attachments_are_documents_besides_the_mail_wherever_it_lies(tmp_path: Path) -> None:
+def test_attachments_are_documents_besides_their_mail(tmp_path: Path) -> None:
     inner = _mail(("inner ü.txt", b"inner"))
-    mail = _mail(("../../a.txt", b"one"), ("a.txt", b"two"), ("a.txt", b""), forwarded=inner).as_bytes()
-    (tmp_path / "a.eml").write_bytes(mail)
-    (tmp_path / "b.mbox").write_bytes(b"From a\n" + mail + b"\n")
+    content = _mail(("../../a.txt", b"one"), ("a.txt", b"two"), ("a.txt", b""), forwarded=inner).as_bytes()
+    (tmp_path / "a.eml").write_bytes(content)
+    (tmp_path / "b.mbox").write_bytes(b"From a\n" + content + b"\n")
     with zipfile.ZipFile(tmp_path / "c.zip", "w") as archive:
-        archive.writestr("x/m.eml", mail)
+        archive.writestr("x/m.eml", content)
     found = list(discover([str(tmp_path)]))
     names = ["", "/../../a.txt", "/a.txt", "/a.txt", "/inner ü.txt"]
-    assert [one.name for one in found] == [f"{m}{n}" for m in ("a.eml", "b.mbox/1.eml", "c.zip/x/m.eml") for n in names]
+    mails = ("a.eml", "b.mbox/1.eml", "c.zip/x/m.eml")
+    assert [document.name for document in found] == [f"{mail}{name}" for mail in mails for name in names]
     assert found[1].uri == f"attachment+{uri_of(tmp_path)}/a.eml!/1"
-    assert len({one.uri for one in found}) == len(found)
+    assert len({document.uri for document in found}) == len(found)
     for first in (0, 5, 10):
         for document, content in zip(found[first + 1 : first + 5], (b"one", b"two", b"", b"inner"), strict=True):
             assert content_hash(document.uri)
@@ -54,7 +55,7 @@ def test_attachments_are_documents_besides_the_mail_wherever_it_lies(tmp_path: P
             assert opened.version == document.version
 
 
-def test_an_attachment_that_changes_or_vanishes_is_noticed(tmp_path: Path) -> None:
+def test_changed_and_vanished_attachments_are_recognised(tmp_path: Path) -> None:
     path = tmp_path / "a.eml"
     path.write_bytes(_mail(("a", b"old"), ("b", b"x")).as_bytes())
     _, first, second = discover([str(path)])
@@ -71,7 +72,7 @@ def test_an_attachment_that_changes_or_vanishes_is_noticed(tmp_path: Path) -> No
         read_document(first.uri, uri_of(tmp_path), LIMIT)
 
 
-def test_a_mail_is_taken_apart_within_bounds(tmp_path: Path) -> None:
+def test_mail_is_taken_apart_within_bounds(tmp_path: Path) -> None:
     path = tmp_path / "a.eml"
     path.write_bytes(_mail(*((f"{number}", b"x") for number in range(150))).as_bytes())
     assert len(list(discover([str(path)]))) == attachments.MAX_ATTACHMENTS + 1
@@ -86,7 +87,7 @@ def test_a_mail_is_taken_apart_within_bounds(tmp_path: Path) -> None:
         assert time.monotonic() - began < 20
 
 
-def test_a_damaged_mail_is_never_more_than_a_documents_fault(tmp_path: Path) -> None:
+def test_damaged_mail_gives_only_document_errors(tmp_path: Path) -> None:
     seed = int(os.environ.get("PERDURE_TEST_SEED", random.randrange(2**32)))
     print(f"PERDURE_TEST_SEED={seed}")
     chance = random.Random(seed)

@@ -1,4 +1,4 @@
-"""Each document inside an archive or a mailbox is one of its own, and no archive harms the worker."""
+"""Each member of an archive or a mailbox is a document, and no archive harms the worker."""
 
 import contextlib
 import io
@@ -37,7 +37,7 @@ def _zip(path: Path, *members: tuple[str, bytes]) -> Path:
 
 
 def _tar(path: Path, mode: str, *members: tuple[str, bytes]) -> Path:
-    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]  # modes are parameters here
+    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]  # the mode is a variable
         for name, content in members:
             info = tarfile.TarInfo(name)
             info.size = len(content)
@@ -47,9 +47,9 @@ def _tar(path: Path, mode: str, *members: tuple[str, bytes]) -> Path:
 
 def _contents(source: Path) -> dict[str, bytes]:
     found = list(discover([str(source)]))
-    assert len({one.uri for one in found}) == len(found)
-    assert all(one.uri.isascii() for one in found)
-    return {one.name: read_document(one.uri, one.source, LIMIT) for one in found}
+    assert len({document.uri for document in found}) == len(found)
+    assert all(document.uri.isascii() for document in found)
+    return {document.name: read_document(document.uri, document.source, LIMIT) for document in found}
 
 
 @pytest.mark.parametrize(
@@ -58,23 +58,23 @@ def _contents(source: Path) -> dict[str, bytes]:
 def test_members_of_a_tar_are_documents(tmp_path: Path, name: str, mode: str) -> None:
     members = [("x/1.txt", b"one"), ("../../etc/passwd", b"two"), ("x/1.txt", b"three")]
     found = list(discover([str(_tar(tmp_path / name, mode, *members))]))
-    assert [read_document(one.uri, one.source, LIMIT) for one in found] == [b"one", b"two", b"three"]
-    assert len({one.uri for one in found}) == 3
-    assert all(content_hash(one.uri) for one in found)
+    assert [read_document(document.uri, document.source, LIMIT) for document in found] == [b"one", b"two", b"three"]
+    assert len({document.uri for document in found}) == 3
+    assert all(content_hash(document.uri) for document in found)
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_members_of_a_zip_are_documents_whatever_they_are_called(tmp_path: Path) -> None:
+def test_members_of_a_zip_are_documents_whatever_their_names(tmp_path: Path) -> None:
     names = ["a.txt", "../../up.txt", "/root.txt", "ü !#?.txt", "a.txt"]
     _zip(tmp_path / "b!.zip", *((name, str(number).encode()) for number, name in enumerate(names)))
     found = list(discover([str(tmp_path)]))
-    assert [read_document(one.uri, one.source, LIMIT) for one in found] == [b"0", b"1", b"2", b"3", b"4"]
-    assert [one.name for one in found] == [f"b!.zip/{name}" for name in names]
+    assert [read_document(document.uri, document.source, LIMIT) for document in found] == [b"0", b"1", b"2", b"3", b"4"]
+    assert [document.name for document in found] == [f"b!.zip/{name}" for name in names]
     assert found[0].uri == f"zip+{uri_of(tmp_path)}/b%21.zip!/a.txt"
-    assert [one.name for one in tmp_path.iterdir()] == ["b!.zip"]
+    assert [path.name for path in tmp_path.iterdir()] == ["b!.zip"]
 
 
-def test_messages_of_a_mailbox_are_documents_broken_ones_too(tmp_path: Path) -> None:
+def test_messages_of_a_mailbox_are_documents_even_broken_ones(tmp_path: Path) -> None:
     (tmp_path / "x.mbox").write_bytes(
         b"From a\nSubject: 1\n\nFrom within\nbody\n\nFrom b\n"
         b"\xff\xfe no header\nFrom here no separator\n\nFrom c\nSubject: 3\n"
@@ -85,7 +85,7 @@ def test_messages_of_a_mailbox_are_documents_broken_ones_too(tmp_path: Path) -> 
     assert contents["x.mbox/3.eml"] == b"\xff\xfe no header\nFrom here no separator\n\n"
 
 
-def test_a_bomb_is_refused_while_it_unpacks(tmp_path: Path) -> None:
+def test_bomb_is_refused_while_it_is_unpacked(tmp_path: Path) -> None:
     bomb = [("bomb.txt", bytes(20 * LIMIT))]
     for path in (_zip(tmp_path / "a.zip", *bomb), _tar(tmp_path / "a.tgz", "w:gz", *bomb)):
         (document,) = discover([str(path)])
@@ -93,7 +93,7 @@ def test_a_bomb_is_refused_while_it_unpacks(tmp_path: Path) -> None:
             read_document(document.uri, document.source, LIMIT)
 
 
-def test_what_a_directory_claims_of_sizes_is_not_believed(tmp_path: Path) -> None:
+def test_sizes_claimed_by_a_directory_are_not_believed(tmp_path: Path) -> None:
     path = _zip(tmp_path / "a.zip", ("a.txt", bytes(2 * LIMIT)))
     raw = path.read_bytes()
     path.write_bytes(raw.replace((2 * LIMIT).to_bytes(4, "little"), (5).to_bytes(4, "little")))
@@ -103,7 +103,7 @@ def test_what_a_directory_claims_of_sizes_is_not_believed(tmp_path: Path) -> Non
         read_document(document.uri, document.source, LIMIT)
 
 
-def test_an_encrypted_member_says_so(tmp_path: Path) -> None:
+def test_encrypted_member_is_refused(tmp_path: Path) -> None:
     path = _zip(tmp_path / "a.zip", ("a.txt", b"x"))
     raw = bytearray(path.read_bytes())
     raw[6] |= 1
@@ -115,7 +115,7 @@ def test_an_encrypted_member_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.zip", "a.tar", "a.tar.gz"])
-def test_a_damaged_archive_is_never_unnoticed_and_never_more_than_a_documents_fault(tmp_path: Path, name: str) -> None:
+def test_damaged_archive_is_listed_and_gives_only_document_errors(tmp_path: Path, name: str) -> None:
     seed = int(os.environ.get("PERDURE_TEST_SEED", random.randrange(2**32)))
     print(f"PERDURE_TEST_SEED={seed}")
     chance = random.Random(seed)
@@ -133,19 +133,19 @@ def test_a_damaged_archive_is_never_unnoticed_and_never_more_than_a_documents_fa
         found = list(discover([str(path)]))
         assert found
         for document in found:
-            with contextlib.suppress(DocumentError):  # and nothing else
+            with contextlib.suppress(DocumentError):  # No other kind of error may be raised.
                 read_document(document.uri, document.source, LIMIT)
 
 
-def test_what_changed_or_vanished_since_discovery_is_noticed(tmp_path: Path) -> None:
+def test_changed_and_vanished_members_are_recognised(tmp_path: Path) -> None:
     path = _zip(tmp_path / "a.zip", ("a.txt", b"old"), ("b.txt", b"b"))
     (tmp_path / "b.mbox").write_bytes(b"From a\n1\n\nFrom b\n2\n")
     first, gone, _, message = discover([str(tmp_path)])
     _zip(path, ("a.txt", b"new"))
     (tmp_path / "b.mbox").write_bytes(b"From a\n1\n")
-    (now, *_) = discover([str(path)])
-    assert now.uri == first.uri
-    assert now.version != first.version
+    (changed, *_) = discover([str(path)])
+    assert changed.uri == first.uri
+    assert changed.version != first.version
     for lost in (gone, message):
         with pytest.raises(VanishedDocument):
             read_document(lost.uri, lost.source, LIMIT)
@@ -155,7 +155,7 @@ def test_what_changed_or_vanished_since_discovery_is_noticed(tmp_path: Path) -> 
         read_document(first.uri, uri_of(tmp_path), LIMIT)
 
 
-def test_an_empty_member_and_an_empty_archive_have_their_reasons(tmp_path: Path) -> None:
+def test_empty_member_and_empty_archive_have_their_reasons(tmp_path: Path) -> None:
     _zip(tmp_path / "a.zip", ("a.txt", b""))
     _zip(tmp_path / "b.zip")
     member, archive = discover([str(tmp_path)])
@@ -165,9 +165,7 @@ def test_an_empty_member_and_an_empty_archive_have_their_reasons(tmp_path: Path)
 
 
 @pytest.mark.parametrize("name", ["a.zip", "a.tar", "a.tgz", "a.mbox"])
-def test_documents_of_a_container_come_out_right_in_any_order_with_few_passes(
-    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_members_are_read_right_in_any_order(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     seed = int(os.environ.get("PERDURE_TEST_SEED", random.randrange(2**32)))
     print(f"PERDURE_TEST_SEED={seed}")
     chance = random.Random(seed)
@@ -175,12 +173,13 @@ def test_documents_of_a_container_come_out_right_in_any_order_with_few_passes(
     contents = [f"{number}\n".encode() * chance.randrange(1, 500) for number in range(100)]
     path = tmp_path / name
     if name == "a.zip":
-        _zip(path, *((f"{number}", one) for number, one in enumerate(contents)))
+        _zip(path, *((f"{number}", content) for number, content in enumerate(contents)))
     elif name == "a.mbox":
-        path.write_bytes(b"".join(b"From x\n" + one + b"\n" for one in contents))
-        contents = [one + b"\n" for one in contents]
+        path.write_bytes(b"".join(b"From x\n" + content + b"\n" for content in contents))
+        contents = [content + b"\n" for content in contents]
     else:
-        _tar(path, "w:gz" if name == "a.tgz" else "w", *((f"{number}", one) for number, one in enumerate(contents)))
+        members = ((f"{number}", content) for number, content in enumerate(contents))
+        _tar(path, "w:gz" if name == "a.tgz" else "w", *members)
     found = list(enumerate(discover([str(path)])))
     assert len(found) == 100
     chance.shuffle(found)
@@ -190,7 +189,7 @@ def test_documents_of_a_container_come_out_right_in_any_order_with_few_passes(
 
 
 @pytest.mark.parametrize("name", ["a.tar", "a.mbox"])
-def test_opening_one_of_many_documents_reads_little_else(tmp_path: Path, name: str) -> None:
+def test_opening_a_member_reads_little_of_the_others(tmp_path: Path, name: str) -> None:
     count, content = 300, b"x" * 5000 + b"\n"
     path = tmp_path / name
     if name == "a.tar":
@@ -216,7 +215,7 @@ def _bytes_read() -> int:
 
 
 @pytest.mark.parametrize("name", ["a.zip", "a.tar", "a.mbox"])
-def test_a_container_that_is_a_pipe_is_never_waited_on(tmp_path: Path, name: str) -> None:
+def test_container_replaced_by_a_pipe_is_refused_at_once(tmp_path: Path, name: str) -> None:
     _zip(tmp_path / "a.zip", ("1", b"x"))
     _tar(tmp_path / "a.tar", "w", ("1", b"x"))
     (tmp_path / "a.mbox").write_bytes(b"From a\n1\n")
@@ -228,7 +227,7 @@ def test_a_container_that_is_a_pipe_is_never_waited_on(tmp_path: Path, name: str
     assert content_hash(document.uri) is None
 
 
-def test_a_document_inside_a_file_can_be_a_source_itself(tmp_path: Path) -> None:
+def test_member_of_an_archive_can_be_a_source(tmp_path: Path) -> None:
     path = _zip(tmp_path / "a.zip", ("x/a b.txt", b"one"), ("c.txt", b"two"))
     uri = f"zip+{uri_of(path)}!/x/a%20b.txt"
     check_source(uri)
@@ -246,13 +245,13 @@ def test_a_document_inside_a_file_can_be_a_source_itself(tmp_path: Path) -> None
         read_document(document.uri, document.source, LIMIT)
 
 
-def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
+def test_member_name_longer_than_any_path_is_refused(tmp_path: Path) -> None:
     for path in (_zip(tmp_path / "a.zip", ("x" * 5000, b"")), _tar(tmp_path / "a.tar", "w", ("x" * 5000, b""))):
         (document,) = discover([str(path)])
         assert document.name == path.name
 
 
-def test_what_stands_before_the_damage_of_an_archive_is_read(tmp_path: Path) -> None:
+def test_member_before_the_damage_is_read(tmp_path: Path) -> None:
     path = _tar(tmp_path / "a.tar", "w", ("1", b"x" * 2000), ("2", b"y" * 2000))
     raw = path.read_bytes()
     found = list(discover([str(path)]))

@@ -1,4 +1,4 @@
-"""What each format's extractor brings out, whatever the file is called."""
+"""Documents are recognised by their content, and their text is extracted whole."""
 
 import html
 import struct
@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import pytest
 
-from perdure.documents import sniffing
 from perdure.documents.extraction import Extracted, extract
 from perdure.documents.extraction.html import MAX_DEPTH
 from perdure.documents.quality import quality_score
@@ -15,17 +14,21 @@ from perdure.errors import DamagedDocument, EncryptedDocument, NoTextExtracted, 
 from tests.unit.documents import made_documents as made
 from tests.unit.documents.made_documents import SENTENCE
 
+_OOXML = "application/vnd.openxmlformats-officedocument"
+DOCX = f"{_OOXML}.wordprocessingml.document"
+PPTX = f"{_OOXML}.presentationml.presentation"
+XLSX = f"{_OOXML}.spreadsheetml.sheet"
 MAKERS: dict[str, Callable[[], bytes]] = {
-    sniffing.PDF: lambda: made.pdf("Page one", "Page two"),
-    sniffing.DOCX: made.word,
-    sniffing.PPTX: lambda: made.slides("First & foremost", "Second"),
-    sniffing.XLSX: lambda: made.workbook(Ducks=[["Year", "Ducks & geese"], [2019, 120.5]], Notes=[["beta"]]),
-    sniffing.ODT: made.open_document,
-    sniffing.EPUB: lambda: made.book(html.escape(SENTENCE)),
-    sniffing.RTF: lambda: rb"{\rtf1\ansi caf\'e9 {\b bold}\par next}",
-    sniffing.HTML: lambda: b"<!DOCTYPE html><title>T</title><p>one<p>two<script>no()</script>",
-    sniffing.EML: lambda: made.mail("Hello Bo", "plan.pdf"),
-    sniffing.PLAIN: lambda: b"just words",
+    "application/pdf": lambda: made.make_pdf("Page one", "Page two"),
+    DOCX: made.make_word,
+    PPTX: lambda: made.make_slides("First & foremost", "Second"),
+    XLSX: lambda: made.make_workbook(Ducks=[["Year", "Ducks & geese"], [2019, 120.5]], Notes=[["beta"]]),
+    "application/vnd.oasis.opendocument.text": made.make_open_document,
+    "application/epub+zip": lambda: made.make_book(html.escape(SENTENCE)),
+    "application/rtf": lambda: rb"{\rtf1\ansi caf\'e9 {\b bold}\par next}",
+    "text/html": lambda: b"<!DOCTYPE html><title>T</title><p>one<p>two<script>no()</script>",
+    "message/rfc822": lambda: made.make_mail("Hello Bo", "plan.pdf"),
+    "text/plain": lambda: b"just words",
 }
 
 
@@ -35,33 +38,33 @@ def _read(content: bytes, name: str = "x") -> Extracted:
 
 @pytest.mark.parametrize("media_type", MAKERS)
 @pytest.mark.parametrize("extension", ["", ".pdf", ".docx", ".txt", ".jpg"])
-def test_content_decides_what_a_file_is(media_type: str, extension: str) -> None:
+def test_content_decides_the_format_whatever_the_extension(media_type: str, extension: str) -> None:
     assert sniff(MAKERS[media_type](), f"name{extension}") == media_type
 
 
 @pytest.mark.parametrize(
     ("name", "content", "media_type"),
     [
-        ("a.csv", b"a,b\n1,2", sniffing.CSV),
-        ("a.tsv", b"a\tb", sniffing.TSV),
-        ("a.md", b"# Title\n<div>", sniffing.MARKDOWN),
-        ("a.json", b"{}", sniffing.JSON),
-        ("a.txt", b"<?xml version='1.0'?><a/>", sniffing.XML),
-        ("a.csv", b"<!doctype html><p>x", sniffing.HTML),
-        ("MZ.txt", b"MZ is how this sentence begins", sniffing.PLAIN),
+        ("a.csv", b"a,b\n1,2", "text/csv"),
+        ("a.tsv", b"a\tb", "text/tab-separated-values"),
+        ("a.md", b"# Title\n<div>", "text/markdown"),
+        ("a.json", b"{}", "application/json"),
+        ("a.txt", b"<?xml version='1.0'?><a/>", "application/xml"),
+        ("a.csv", b"<!doctype html><p>x", "text/html"),
+        ("MZ.txt", b"MZ is how this sentence begins", "text/plain"),
     ],
 )
-def test_names_decide_only_between_texts(name: str, content: bytes, media_type: str) -> None:
+def test_extension_decides_only_between_kinds_of_text(name: str, content: bytes, media_type: str) -> None:
     assert sniff(content, name) == media_type
 
 
-def test_an_embedded_document_does_not_make_the_container_one() -> None:
-    mail = made.compound(
-        {"__properties_version1.0": b"x", "__substg1.0_37010102": made.compound({"WordDocument": b""})}
+def test_embedded_document_does_not_decide_the_format() -> None:
+    mail = made.make_compound(
+        {"__properties_version1.0": b"x", "__substg1.0_37010102": made.make_compound({"WordDocument": b""})}
     )
-    assert sniff(mail, "a.doc") == sniffing.MSG
-    sheet = made.compound({"Workbook": "WordDocument".encode("utf-16-le") + b"\0\0"})
-    assert sniff(sheet, "a.doc") == sniffing.XLS
+    assert sniff(mail, "a.doc") == "application/vnd.ms-outlook"
+    sheet = made.make_compound({"Workbook": "WordDocument".encode("utf-16-le") + b"\0\0"})
+    assert sniff(sheet, "a.doc") == "application/vnd.ms-excel"
 
 
 @pytest.mark.parametrize(
@@ -76,8 +79,8 @@ def test_an_embedded_document_does_not_make_the_container_one() -> None:
         ({"EncryptedPackage": b"x"}, True),
     ],
 )
-def test_passwords_of_old_office_files_are_noticed(streams: dict[str, bytes], *, encrypted: bool) -> None:
-    content = made.compound(streams)
+def test_password_of_an_old_office_file_is_recognised(streams: dict[str, bytes], *, encrypted: bool) -> None:
+    content = made.make_compound(streams)
     if encrypted:
         with pytest.raises(EncryptedDocument, match="password"):
             sniff(content, "a")
@@ -85,26 +88,28 @@ def test_passwords_of_old_office_files_are_noticed(streams: dict[str, bytes], *,
         sniff(content, "a")
 
 
-@pytest.mark.parametrize("maker", [made.word, made.open_document, lambda: made.book(html.escape(SENTENCE))])
-def test_special_characters_survive(maker: Callable[[], bytes]) -> None:
+@pytest.mark.parametrize(
+    "maker", [made.make_word, made.make_open_document, lambda: made.make_book(html.escape(SENTENCE))]
+)
+def test_special_characters_are_kept(maker: Callable[[], bytes]) -> None:
     assert SENTENCE in _read(maker()).text
 
 
-def test_numeric_references_in_word_survive() -> None:
-    content = made.changed(
-        made.word(),
+def test_numeric_references_in_word_are_kept() -> None:
+    content = made.change_member(
+        made.make_word(),
         "word/document.xml",
         lambda xml: xml.replace("\u2019".encode(), b"&#8217;").replace(b"5", b"&#x35;"),
     )
     assert SENTENCE in _read(content).text
 
 
-def test_pages_slides_and_sheets_know_where_they_begin() -> None:
+def test_pages_slides_and_sheets_have_their_offsets() -> None:
     for content, starts in (
-        (made.pdf("Page one", "", "Page three"), ["Page one", "\n", "Page three"]),
-        (made.slides("First", "Second"), ["First", "Second"]),
+        (made.make_pdf("Page one", "", "Page three"), ["Page one", "\n", "Page three"]),
+        (made.make_slides("First", "Second"), ["First", "Second"]),
         (
-            made.workbook(Ducks=[["Year"], [2019]], Empty=[], Notes=[["beta"]]),
+            made.make_workbook(Ducks=[["Year"], [2019]], Empty=[], Notes=[["beta"]]),
             ["Ducks\nYear\n2019", "Empty", "Notes\nbeta"],
         ),
     ):
@@ -115,12 +120,12 @@ def test_pages_slides_and_sheets_know_where_they_begin() -> None:
 
 
 def test_cells_are_separated_by_tabs_and_rows_by_lines() -> None:
-    assert "Year\tDucks & geese\n2019\t120.5" in _read(MAKERS[sniffing.XLSX]()).text
+    assert "Year\tDucks & geese\n2019\t120.5" in _read(MAKERS[XLSX]()).text
     assert _read(b'a;b c\n1;"x\ny"\n', "t.csv").text == "a\tb c\n1\tx y"
     assert _read("a\tb\nÜ\td\n".encode("utf-16"), "t.tsv").text == "a\tb\nÜ\td"
 
 
-def test_html_gives_what_a_reader_sees() -> None:
+def test_html_gives_only_the_visible_text() -> None:
     read = _read(
         b"<!doctype html><html lang=en><head><title>The T</title><style>p{}</style></head><body><p>one\ntwo</p>"
         b"<ul><li>a</li><li>b</li></ul><table><tr><td>1<td>2</table><img alt='a duck'><!-- no --></body></html>"
@@ -131,7 +136,7 @@ def test_html_gives_what_a_reader_sees() -> None:
 
 
 @pytest.mark.parametrize("kind", ["page", "mail"])
-def test_nesting_beyond_sense_is_read_flat_in_little_time(kind: str) -> None:
+def test_deeply_nested_markup_is_read_without_structure(kind: str) -> None:
     markup = b"<div>" * 100_000 + b"<style>no{}</style>the &amp; bottom"
     headers = b"From: a@b\nTo: c@d\nSubject: s\nContent-Type: text/html\n\n"
     read = _read(markup if kind == "page" else headers + markup)
@@ -140,12 +145,12 @@ def test_nesting_beyond_sense_is_read_flat_in_little_time(kind: str) -> None:
     assert str(MAX_DEPTH) in read.warnings[0]
 
 
-def test_a_long_page_of_unclosed_paragraphs_is_not_taken_for_nesting() -> None:
+def test_unclosed_paragraphs_are_not_counted_as_nesting() -> None:
     assert _read(b"<html>" + b"<p>word<li><dd><option>" * 5000).warnings == ()
 
 
-def test_mail_gives_headers_bodies_and_names_of_attachments() -> None:
-    read = _read(made.mail("Hello Bo", "plan.pdf", "Größe.xlsx"))
+def test_mail_gives_headers_bodies_and_attachment_names() -> None:
+    read = _read(made.make_mail("Hello Bo", "plan.pdf", "Größe.xlsx"))
     assert read.title == "Größe"
     for line in (
         "From: Clara <clara@harbour.example>",
@@ -156,7 +161,7 @@ def test_mail_gives_headers_bodies_and_names_of_attachments() -> None:
         assert line in read.text
 
 
-def test_mail_of_too_many_parts_says_what_it_left_out() -> None:
+def test_mail_of_too_many_parts_has_a_warning() -> None:
     part = b"--x\r\nContent-Type: text/plain\r\n\r\nhello\r\n"
     content = (
         b"From: a@b\r\nTo: c@d\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n" + part * 3000
@@ -164,41 +169,41 @@ def test_mail_of_too_many_parts_says_what_it_left_out() -> None:
     assert any("left out" in warning for warning in _read(content).warnings)
 
 
-@pytest.mark.parametrize("name", made.encodings())
-def test_text_is_decoded_however_it_was_written(name: str) -> None:
-    read = _read(made.encodings()[name], name)
+@pytest.mark.parametrize("name", made.make_encoded_texts())
+def test_text_is_decoded_from_every_encoding(name: str) -> None:
+    read = _read(made.make_encoded_texts()[name], name)
     assert "Die Größe der Straße in Köln kostet fünf Euro, schrieb Frau Müller über das Gebäude.\n" in read.text
     assert "\ufeff" not in read.text
     assert "\r" not in read.text
 
 
-def test_a_damaged_pdf_is_repaired_and_says_so() -> None:
-    content = made.pdf("One", "Two")
+def test_damaged_pdf_is_repaired_with_a_warning() -> None:
+    content = made.make_pdf("One", "Two")
     read = _read(content[: content.index(b"xref")])
     assert "One" in read.text
     assert "repaired" in read.warnings[0]
 
 
-def test_a_pdf_that_only_forbids_changes_is_read() -> None:
-    assert _read(made.encrypted_pdf("")).text.strip() == "A secret"
+def test_pdf_that_only_forbids_changes_is_read() -> None:
+    assert _read(made.make_encrypted_pdf("")).text.strip() == "A secret"
 
 
 @pytest.mark.parametrize(
     ("content", "error"),
     [
-        (made.encrypted_pdf("secret"), EncryptedDocument),
-        (made.pdf(""), NoTextExtracted),
-        (made.workbook(Empty=[]), NoTextExtracted),
-        (made.word(""), NoTextExtracted),
+        (made.make_encrypted_pdf("secret"), EncryptedDocument),
+        (made.make_pdf(""), NoTextExtracted),
+        (made.make_workbook(Empty=[]), NoTextExtracted),
+        (made.make_word(""), NoTextExtracted),
         (b"  \n", NoTextExtracted),
         (b"%PDF-1.7 nonsense", DamagedDocument),
-        (made.word()[:3000], DamagedDocument),
-        (made.zipped({"a.txt": b"x"}), UnsupportedFormat),
+        (made.make_word()[:3000], DamagedDocument),
+        (made.make_zip({"a.txt": b"x"}), UnsupportedFormat),
         (b"\x89PNG\r\n\x1a\n\0\0\0", UnsupportedFormat),
         (bytes(range(256)) * 10, UnsupportedFormat),
     ],
 )
-def test_what_cannot_be_read_says_why(content: bytes, error: type[Exception]) -> None:
+def test_unreadable_document_has_a_reason_in_a_sentence(content: bytes, error: type[Exception]) -> None:
     with pytest.raises(error) as caught:
         _read(content)
     assert str(caught.value).endswith(".")

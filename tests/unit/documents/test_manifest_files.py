@@ -1,4 +1,4 @@
-"""A manifest file lists documents, and each of its lines is answered for."""
+"""Each line of a manifest becomes a document or a reason."""
 
 import json
 import os
@@ -18,6 +18,7 @@ LIMIT = 1000
 
 @pytest.fixture
 def papers(tmp_path: Path) -> Path:
+    """Return a folder with the documents that the manifests list."""
     (tmp_path / "sub").mkdir()
     for name in ("a.txt", "sub/b, c.txt", "d.txt"):
         (tmp_path / name).write_text(name)
@@ -31,7 +32,7 @@ def _reason(uri: str, source: str) -> str:
     return f"{type(caught.value).__name__}: {caught.value}"
 
 
-def test_every_line_of_json_is_a_document_or_says_why_not(papers: Path) -> None:
+def test_line_of_json_is_a_document_or_has_a_reason(papers: Path) -> None:
     lines: list[bytes] = [
         b'\xef\xbb\xbf"a.txt"',
         json.dumps({"uri": "sub/b, c.txt", "more": 1}).encode(),
@@ -59,15 +60,14 @@ def test_every_line_of_json_is_a_document_or_says_why_not(papers: Path) -> None:
     source = normalise_source(f"manifest:{manifest}")
     check_source(source)
     found = list(discover([source]))
-    assert {one.source for one in found} == {source} == {normalise_source(source)}
-    good = [0, 1, 2, 3, len(found) - 1]
-    assert [read_document(found[at].uri, source, LIMIT) for at in good] == [
-        *(b"a.txt", b"sub/b, c.txt", b"d.txt", b"2\n", b"a.txt")
-    ]
-    reasons = [_reason(one.uri, source) for one in found[4:-1]]
+    assert {document.source for document in found} == {source} == {normalise_source(source)}
+    readable = [*found[:4], found[-1]]
+    contents = [b"a.txt", b"sub/b, c.txt", b"d.txt", b"2\n", b"a.txt"]
+    assert [read_document(document.uri, source, LIMIT) for document in readable] == contents
+    reasons = [_reason(document.uri, source) for document in found[4:-1]]
     gone = "VanishedDocument: The file was there at discovery and is gone."
     assert reasons[:2] == [gone, gone]
-    assert [one.split(": ")[1] for one in reasons[2:-1]] == [
+    assert [reason.split(": ")[1] for reason in reasons[2:-1]] == [
         "Line 8 of the manifest is no JSON.",
         "Line 9 of the manifest holds too much besides a uri.",
         "Line 10 of the manifest has no uri.",
@@ -80,25 +80,25 @@ def test_every_line_of_json_is_a_document_or_says_why_not(papers: Path) -> None:
         "Line 17 of the manifest is no UTF-8.",
         "Line 18 of the manifest is longer than 64 KB.",
     ]
-    for one in found:
-        assert one.uri.isascii()
-        content_hash(one.uri)
+    for document in found:
+        assert document.uri.isascii()
+        content_hash(document.uri)
 
 
 @pytest.mark.parametrize("head", [b"", b"id,URI \n", b"uri\n"])
-def test_every_line_of_a_csv_is_a_document(papers: Path, head: bytes) -> None:
+def test_line_of_a_csv_is_a_document_or_has_a_reason(papers: Path, head: bytes) -> None:
     first = b"7," if head.startswith(b"id") else b""
     manifest = papers / "list.csv"
     manifest.write_bytes(head + first + b"a.txt\r\n\r\n" + first + b'"sub/b, c.txt",x\n' + first[:-1] + b'\n"\n')
     found = list(discover([f"manifest:{manifest}"]))
-    assert [one.name for one in found][:2] == ["a.txt", "b, c.txt"]
+    assert [document.name for document in found][:2] == ["a.txt", "b, c.txt"]
     assert read_document(found[1].uri, found[1].source, LIMIT) == b"sub/b, c.txt"
-    for nonsense in found[2:]:
+    for line in found[2:]:
         with pytest.raises(UnreadableDocument, match=r"^Line \d of the manifest has no uri\.$"):
-            read_document(nonsense.uri, nonsense.source, LIMIT)
+            read_document(line.uri, line.source, LIMIT)
 
 
-def test_a_document_of_a_manifest_vanishes_alone_and_all_of_them_wait_for_a_manifest(papers: Path) -> None:
+def test_vanished_document_of_a_manifest_stays_listed(papers: Path) -> None:
     manifest = papers / "list.jsonl"
     manifest.write_text('"a.txt"\n"sub/b, c.txt"\n')
     source = normalise_source(f"manifest:{manifest}")
@@ -110,18 +110,17 @@ def test_a_document_of_a_manifest_vanishes_alone_and_all_of_them_wait_for_a_mani
     assert again.uri == first.uri
 
 
-def test_a_manifest_may_name_documents_of_the_web(papers: Path) -> None:
+def test_manifest_may_list_web_addresses(papers: Path) -> None:
     with web_server({"/a": Page(b"web", headers={"ETag": '"1"'})}) as web:
         (papers / "list.jsonl").write_text(f'"{web}/a"\n"{web}/gone"\n"{web}/?"\n')
         found = list(discover([f"manifest:{papers}/list.jsonl"]))
         assert found[0].version == 'etag "1"'
         assert read_document(found[0].uri, found[0].source, LIMIT) == b"web"
-        assert [_reason(one.uri, one.source).split(":")[0] for one in found[1:]] == [
-            *("VanishedDocument", "UnreadableDocument")
-        ]
+        reasons = [_reason(document.uri, document.source).split(":")[0] for document in found[1:]]
+        assert reasons == ["VanishedDocument", "UnreadableDocument"]
 
 
-def test_a_manifest_that_cannot_be_used_is_refused(papers: Path) -> None:
+def test_unusable_manifest_is_refused(papers: Path) -> None:
     (papers / "empty.csv").write_text("uri\n\n")
     os.mkfifo(papers / "pipe.csv")
     for name, error, why in (

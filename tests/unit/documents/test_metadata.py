@@ -1,4 +1,4 @@
-"""Authors, dates and languages come in one form, whatever a document calls them, or not at all."""
+"""Authors, dates and languages of all formats come in one form."""
 
 import pytest
 
@@ -35,17 +35,17 @@ ENGLISH = "The harbour office wrote to every tenant on the east quay that the re
         ("9" * 5000, None),
     ],
 )
-def test_dates_are_instants_in_utc_or_days_or_nothing(written: str, expected: str | None) -> None:
+def test_date_becomes_an_instant_in_utc_a_day_or_nothing(written: str, expected: str | None) -> None:
     assert iso_date(written) == expected
 
 
-def test_a_zone_by_name_never_means_this_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_zone_by_name_is_never_looked_up_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     for zone in ("America/New_York", "Asia/Tokyo"):
         monkeypatch.setenv("TZ", zone)
         assert iso_date("Tue, 05 Mar 2024 23:00:00 EST") == "2024-03-05"
 
 
-def test_authors_are_named_once_each_and_nobody_is_none() -> None:
+def test_author_is_listed_once_and_placeholders_are_left_out() -> None:
     assert metadata_of({"authors": ["Ann B;  Carl\nD", "Ann B"]}, "").authors == ("Ann B", "Carl D")
     assert metadata_of({"from": '"Nowak, Clara" <c@x.example>, bo@y.example'}, "").authors == (
         "Nowak, Clara",
@@ -55,7 +55,7 @@ def test_authors_are_named_once_each_and_nobody_is_none() -> None:
     assert metadata_of({"author": " ; - "}, "").authors == ()
 
 
-def test_a_declared_language_wins_and_else_the_words_tell() -> None:
+def test_declared_language_wins_over_the_detected_one() -> None:
     assert metadata_of({"language": "fr-CA"}, GERMAN).language == "fr"
     assert metadata_of({"language": "deu"}, ENGLISH).language == "de"
     for nothing in ("", "und", "x-none", "zxx", "C"):

@@ -1,4 +1,4 @@
-"""Pages that are pictures: refused by name without OCR, read with it, and OCR that cannot be had is refused at once."""
+"""OCR reads the pages that are pictures; without OCR they are refused."""
 
 from functools import partial
 from pathlib import Path
@@ -12,13 +12,15 @@ from perdure.documents.extraction.ocr import Ocr, asked_for
 from perdure.documents.limits import Limits
 from perdure.documents.pool import open_document_pool
 from perdure.documents.processing import process_document
-from perdure.documents.sniffing import PDF
 from perdure.errors import ImageOnlyDocument, InvalidConfiguration
 from tests.unit.documents import made_documents as made
+
+PDF = "application/pdf"
 
 
 @pytest.fixture
 def ocr() -> Ocr:
+    """Return OCR for English; skip the test on a machine without its data."""
     try:
         found = asked_for({"PERDURE_OCR": "eng"})
     except InvalidConfiguration as reason:
@@ -27,12 +29,12 @@ def ocr() -> Ocr:
     return found
 
 
-def test_ocr_is_not_asked_for_unless_it_is() -> None:
+def test_ocr_is_off_by_default() -> None:
     assert asked_for({}) is None
     assert asked_for({"PERDURE_OCR": "0"}) is None
 
 
-def test_ocr_that_cannot_be_had_is_refused_with_what_is_missing(tmp_path: Path) -> None:
+def test_missing_ocr_data_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(InvalidConfiguration, match=r"no eng\.traineddata and deu\.traineddata in .*install Tesseract"):
         asked_for({"PERDURE_OCR": "eng+deu", "TESSDATA_PREFIX": str(tmp_path)})
     (tmp_path / "eng.traineddata").touch()
@@ -44,26 +46,26 @@ def test_ocr_that_cannot_be_had_is_refused_with_what_is_missing(tmp_path: Path) 
             asked_for({"PERDURE_OCR": nonsense})
 
 
-def test_only_pages_that_are_pictures_without_text_are_read_as_pictures() -> None:
+def test_only_picture_pages_without_text_are_read_by_ocr() -> None:
     seen = []
 
     def read_picture(page: object) -> str:
         seen.append(page)
         return "read"
 
-    assert extract(made.pdf("Written"), PDF, read_picture).text.strip() == "Written"
+    assert extract(made.make_pdf("Written"), PDF, read_picture).text.strip() == "Written"
     assert not seen
-    found = extract(made.scanned_pdf("One", "", "Three"), PDF, read_picture)
+    found = extract(made.make_scanned_pdf("One", "", "Three"), PDF, read_picture)
     assert len(seen) == 2
     assert found.text == "read\n\n\n\nread"
     assert found.properties["ocr_pages"] == 2
     assert "OCR" in found.warnings[0]
     with pytest.raises(ImageOnlyDocument, match="OCR found no words"):
-        extract(made.scanned_pdf("One"), PDF, lambda _: " ")
+        extract(made.make_scanned_pdf("One"), PDF, lambda _: " ")
 
 
-async def test_a_scan_is_read_in_the_isolated_process(ocr: Ocr, tmp_path: Path) -> None:
-    (tmp_path / "scan.pdf").write_bytes(made.scanned_pdf("Rent rises in the harbour", "", "Clara Nowak pays"))
+async def test_scan_is_read_in_the_confined_process(ocr: Ocr, tmp_path: Path) -> None:
+    (tmp_path / "scan.pdf").write_bytes(made.make_scanned_pdf("Rent rises in the harbour", "", "Clara Nowak pays"))
     (document,) = discover([str(tmp_path)])
     results: list[ProcessedDocument] = []
     for process in (process_document, partial(process_document, ocr=ocr)):

@@ -1,4 +1,4 @@
-"""Patterns choose documents of a source, and travel with it."""
+"""Patterns choose documents of a source, and stand behind its URI."""
 
 import zipfile
 from pathlib import Path
@@ -14,6 +14,7 @@ from tests.unit.documents.opening import read_document
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
+    """Return a folder of documents, one of them in an archive."""
     for name in ("a.pdf", "b.txt", "drafts/c.pdf", "drafts/old/d.txt", "e#include=x.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
@@ -33,7 +34,7 @@ def folder(tmp_path: Path) -> Path:
         (["&", "#", "%2A"], [], []),
     ],
 )
-def test_only_what_the_patterns_let_through_is_found(
+def test_patterns_choose_the_documents_of_a_source(
     folder: Path, include: list[str], ignore: list[str], names: list[str]
 ) -> None:
     patterns = Patterns(tuple(include), tuple(ignore))
@@ -41,21 +42,21 @@ def test_only_what_the_patterns_let_through_is_found(
     assert normalise_source(source) == source
     assert split_patterns(source) == (uri_of(folder), patterns)
     found = list(discover([source]))
-    assert [one.name for one in found] == names
-    assert {one.source for one in found} <= {source}
-    for one in found:
-        assert read_document(one.uri, one.source, 1000)
+    assert [document.name for document in found] == names
+    assert {document.source for document in found} <= {source}
+    for document in found:
+        assert read_document(document.uri, document.source, 1000)
     if not names:
         with pytest.raises(InvalidSource, match="leave nothing"):
             check_source(source)
 
 
-def test_a_file_whose_name_looks_like_a_pattern_is_a_file(folder: Path) -> None:
+def test_file_whose_name_looks_like_a_pattern_is_found(folder: Path) -> None:
     (found,) = discover([normalise_source(str(folder / "e#include=x.txt"))])
     assert found.name == "e#include=x.txt"
 
 
 @pytest.mark.parametrize("pattern", ["", " ", "a\nb", "x" * (MAX_PATTERN_CHARACTERS + 1)])
-def test_a_pattern_that_says_nothing_is_refused(pattern: str) -> None:
+def test_empty_or_unprintable_pattern_is_refused(pattern: str) -> None:
     with pytest.raises(InvalidSource):
         with_patterns("file:///a", Patterns(include=(pattern,)))

@@ -91,7 +91,7 @@ async def process_all(
 
 
 async def test_hostile_file_ends_with_a_result_or_a_reason(tmp_path: Path) -> None:
-    documents = _fill(tmp_path, made.hostile())
+    documents = _fill(tmp_path, made.make_hostile_documents())
     results = await process_all(documents, LIMITS)
     kinds = {name: type(result).__name__ for name, result in results.items()}
     for name in ("encrypted.xlsx", "encrypted.doc", "encrypted.xls", "encrypted.pdf"):
@@ -107,9 +107,14 @@ async def test_hostile_file_ends_with_a_result_or_a_reason(tmp_path: Path) -> No
 async def test_pool_and_plain_loop_give_identical_results(tmp_path: Path) -> None:
     documents = _fill(
         tmp_path,
-        {"a.pdf": made.pdf("Clara Whitfield paid £12 to Acme Ltd."), "b.docx": made.word(), "c.eml": made.mail("Hi Bo"),
-         "d.pptx": made.slides("London"), "e.xlsx": made.workbook(Sheet=[["Acme Ltd", 3]])},
-    )  # fmt: skip
+        {
+            "a.pdf": made.make_pdf("Clara Whitfield paid £12 to Acme Ltd."),
+            "b.docx": made.make_word(),
+            "c.eml": made.make_mail("Hi Bo"),
+            "d.pptx": made.make_slides("London"),
+            "e.xlsx": made.make_workbook(Sheet=[["Acme Ltd", 3]]),
+        },
+    )
     pooled = await process_all(documents, LIMITS)
     for document in documents:
         result = processed_here(document.uri, document.name, document.source)

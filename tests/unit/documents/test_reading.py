@@ -1,4 +1,4 @@
-"""Whose fault it is when a file cannot be read decides between quarantine and patience."""
+"""An error of a file is the document's fault (quarantine) or its source's (wait and retry)."""
 
 import errno
 import hashlib
@@ -26,22 +26,22 @@ def _read(path: Path, source: Path) -> bytes:
     return read_document(uri_of(path), uri_of(source), LIMIT)
 
 
-def test_bytes_come_back_as_they_are(tmp_path: Path) -> None:
+def test_bytes_are_read_unchanged(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"\0\xff")
     assert _read(tmp_path / "a", tmp_path) == b"\0\xff"
     assert content_hash(uri_of(tmp_path / "a")) == hashlib.sha256(b"\0\xff").hexdigest()
 
 
-def test_a_file_that_is_gone_from_its_source_vanished(tmp_path: Path) -> None:
+def test_missing_file_of_a_present_source_has_vanished(tmp_path: Path) -> None:
     (tmp_path / "other").touch()
     with pytest.raises(VanishedDocument):
         _read(tmp_path / "gone", tmp_path)
-    with pytest.raises(VanishedDocument):  # named itself, its folder still there
+    with pytest.raises(VanishedDocument):  # The file itself is the source, and its folder is there.
         _read(tmp_path / "gone", tmp_path / "gone")
     assert content_hash(uri_of(tmp_path / "gone")) is None
 
 
-def test_a_source_that_is_gone_altogether_is_waited_for(tmp_path: Path) -> None:
+def test_missing_source_is_unavailable(tmp_path: Path) -> None:
     share = tmp_path / "share"
     with pytest.raises(DependencyUnavailable, match="not there now"):
         _read(share / "a", share)
@@ -49,7 +49,7 @@ def test_a_source_that_is_gone_altogether_is_waited_for(tmp_path: Path) -> None:
         _read(share / "a", share / "a")
 
 
-def test_a_folder_that_is_empty_all_at_once_is_a_disk_that_is_not_mounted(tmp_path: Path) -> None:
+def test_empty_source_folder_is_unavailable(tmp_path: Path) -> None:
     share = tmp_path / "share"
     (share / "inner").mkdir(parents=True)
     with pytest.raises(VanishedDocument):
@@ -59,7 +59,7 @@ def test_a_folder_that_is_empty_all_at_once_is_a_disk_that_is_not_mounted(tmp_pa
         _read(share / "inner" / "a", share)
 
 
-def test_what_is_no_file_is_never_waited_on(tmp_path: Path) -> None:
+def test_pipe_folder_and_device_are_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", tmp_path, Path("/dev/zero"), Path("/dev/null")):
         with pytest.raises(UnreadableDocument):
@@ -67,7 +67,7 @@ def test_what_is_no_file_is_never_waited_on(tmp_path: Path) -> None:
         assert content_hash(uri_of(path)) is None
 
 
-def test_empty_and_too_large_files_are_told_apart(tmp_path: Path) -> None:
+def test_empty_and_too_large_files_have_their_reasons(tmp_path: Path) -> None:
     for size in (0, LIMIT, LIMIT + 1):
         (tmp_path / str(size)).write_bytes(b"x" * size)
     with pytest.raises(EmptyDocument):
@@ -79,7 +79,7 @@ def test_empty_and_too_large_files_are_told_apart(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.ENOSPC, errno.EMFILE, errno.ENFILE, errno.ENOMEM,
                                     errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOSTDOWN])  # fmt: skip
-def test_failures_of_disk_and_machine_are_the_worlds(
+def test_failure_of_disk_or_machine_makes_the_source_unavailable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     _refuse(monkeypatch, number)
@@ -90,7 +90,7 @@ def test_failures_of_disk_and_machine_are_the_worlds(
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG])
-def test_refusals_are_the_documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+def test_refused_file_is_unreadable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     _refuse(monkeypatch, number)
     with pytest.raises(UnreadableDocument) as caught:
         _read(tmp_path / "a", tmp_path)

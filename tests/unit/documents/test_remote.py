@@ -1,4 +1,4 @@
-"""Documents come from web servers and object stores: bounded, versioned, and with the blame where it belongs."""
+"""Documents of web servers and object stores are bounded, versioned and blamed rightly."""
 
 import hashlib
 import socket
@@ -34,11 +34,13 @@ def _without_retries(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def pages() -> dict[str, Page]:
+    """Return the pages that the web server serves; a test adds to them."""
     return {}
 
 
 @pytest.fixture
 def web(pages: dict[str, Page]) -> Iterator[str]:
+    """Serve the pages and give the address."""
     with web_server(pages) as address:
         yield address
 
@@ -51,6 +53,7 @@ def _s3_server() -> Iterator[str]:
 
 @pytest.fixture
 def bucket(_s3_server: str, monkeypatch: pytest.MonkeyPatch) -> S3Store:
+    """Return an empty bucket `papers` of an object store."""
     return empty_bucket(_s3_server, monkeypatch)
 
 
@@ -62,7 +65,7 @@ def bucket(_s3_server: str, monkeypatch: pytest.MonkeyPatch) -> S3Store:
         ({}, "modified unknown size 5"),
     ],
 )
-def test_a_document_of_the_web_has_the_version_that_its_server_says(
+def test_web_document_has_the_version_of_its_server(
     web: str, pages: dict[str, Page], headers: dict[str, str], version: str
 ) -> None:
     pages["/x/a%20b.txt"] = Page(b"hello", headers=headers)
@@ -77,7 +80,7 @@ def test_a_document_of_the_web_has_the_version_that_its_server_says(
     assert content_hash(document.uri) == hashlib.sha256(b"hello").hexdigest()
 
 
-def test_a_document_of_the_web_that_changes_or_vanishes_is_noticed(web: str, pages: dict[str, Page]) -> None:
+def test_changed_and_vanished_web_documents_are_recognised(web: str, pages: dict[str, Page]) -> None:
     pages["/a"] = Page(b"old", headers={"ETag": '"1"'})
     (document,) = discover([f"{web}/a"])
     pages["/a"] = Page(b"new", headers={"ETag": '"2"'})
@@ -96,7 +99,7 @@ def test_a_document_of_the_web_that_changes_or_vanishes_is_noticed(web: str, pag
 
 
 @pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
-def test_a_server_that_refuses_is_waited_for(web: str, pages: dict[str, Page], status: int) -> None:
+def test_refusal_of_a_server_makes_the_source_unavailable(web: str, pages: dict[str, Page], status: int) -> None:
     pages["/a"] = Page(b"x", status=status)
     for failing in (
         lambda: read_document(f"{web}/a", f"{web}/a", LIMIT),
@@ -110,7 +113,7 @@ def test_a_server_that_refuses_is_waited_for(web: str, pages: dict[str, Page], s
     assert "\n" not in str(caught.value)
 
 
-def test_a_server_that_hangs_cuts_off_or_is_away_is_waited_for(
+def test_silent_or_broken_server_makes_the_source_unavailable(
     web: str, pages: dict[str, Page], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pages["/cut"] = Page(b"x" * 100, claimed=200)
@@ -125,7 +128,7 @@ def test_a_server_that_hangs_cuts_off_or_is_away_is_waited_for(
         read_document(uri, uri, LIMIT)
 
 
-def test_documents_of_the_web_are_bounded(web: str, pages: dict[str, Page]) -> None:
+def test_size_of_web_documents_is_bounded(web: str, pages: dict[str, Page]) -> None:
     pages["/large"] = Page(bytes(LIMIT + 1))
     pages["/empty"] = Page()
     pages["/unsized"] = Page(b"x", claimed=-1)
@@ -137,33 +140,33 @@ def test_documents_of_the_web_are_bounded(web: str, pages: dict[str, Page]) -> N
 @pytest.mark.parametrize(
     "source", ["http://", "https://h", "https://u:p@h/x", "https://h/x?y=1", "https://h:x/y", "s3://", "https://h/%00"]
 )
-def test_an_address_that_cannot_be_used_is_refused_in_one_sentence(source: str) -> None:
+def test_unusable_address_is_refused_in_one_sentence(source: str) -> None:
     for refuse in (normalise_source, check_source):
         with pytest.raises(InvalidSource) as caught:
             refuse(source)
         assert str(caught.value).endswith(".")
 
 
-def test_objects_under_a_prefix_are_documents_in_one_order(bucket: S3Store) -> None:
+def test_objects_below_a_prefix_are_documents_in_one_order(bucket: S3Store) -> None:
     keys = ["in/a b.txt", "in/x/1%.txt", "in/x/ü.txt", "in/z", "inner/no.txt"]
     for key in reversed(keys):
         obstore.put(bucket, key, key.encode())
     check_source("s3://papers/in")
     found = list(discover(["s3://papers/in"]))
-    assert [one.name for one in found] == ["a b.txt", "x/1%.txt", "x/ü.txt", "z"]
+    assert [document.name for document in found] == ["a b.txt", "x/1%.txt", "x/ü.txt", "z"]
     assert found[0].uri == "s3://papers/in/a%20b.txt"
-    assert {one.source for one in found} == {"s3://papers/in"}
-    assert [read_document(one.uri, one.source, LIMIT).decode() for one in found] == keys[:4]
-    for one in found:
-        opened = open_document(one.uri, one.source, LIMIT)
+    assert {document.source for document in found} == {"s3://papers/in"}
+    assert [read_document(document.uri, document.source, LIMIT).decode() for document in found] == keys[:4]
+    for document in found:
+        opened = open_document(document.uri, document.source, LIMIT)
         opened.close()
-        assert opened.version == one.version
+        assert opened.version == document.version
     assert len(list(discover(["s3://papers"]))) == 5
     (single,) = discover(["s3://papers/in/z"])
     assert (single.uri, single.name) == ("s3://papers/in/z", "z")
 
 
-def test_an_object_that_changes_or_vanishes_is_noticed_and_a_lost_bucket_waited_for(bucket: S3Store) -> None:
+def test_vanished_object_is_quarantined_but_a_lost_bucket_waits(bucket: S3Store) -> None:
     obstore.put(bucket, "a", b"old")
     (document,) = discover(["s3://papers/"])
     obstore.put(bucket, "a", b"new")
@@ -181,7 +184,7 @@ def test_an_object_that_changes_or_vanishes_is_noticed_and_a_lost_bucket_waited_
         list(discover(["s3://gone/"]))
 
 
-def test_the_parser_never_sees_credentials() -> None:
+def test_parser_never_gets_credentials() -> None:
     assert (
         filter_environment(dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL"), "x")) == {}
     )

@@ -1,4 +1,4 @@
-"""Headings and tables of every format: the words stand where the offsets say."""
+"""Headings and tables of each format have the offsets of their words in the text."""
 
 import datetime as dt
 import io
@@ -14,7 +14,6 @@ from odf.table import Table, TableCell, TableRow
 from odf.text import H, P
 from reportlab.pdfgen.canvas import Canvas
 
-from perdure.documents import sniffing
 from perdure.documents.extraction import Extracted, extract
 from perdure.documents.extraction.metadata import metadata_of
 from perdure.documents.extraction.structure import MAX_CELLS, bounded_sections, bounded_tables
@@ -25,11 +24,12 @@ HEADINGS = [(1, "Harbour & rents"), (2, "The east quay"), (1, "What follows")]
 ROWS = [["Berth", "Tenant & Co"], ["7", "Finch <Ltd>"], ["12", "Łódź Lines"]]
 
 
-def word() -> bytes:
+def make_word() -> bytes:
+    """Return a DOCX with the headings and the table."""
     document, out = docx.Document(), io.BytesIO()
     properties = document.core_properties
     properties.author, properties.language = "Clara Nowak; Bo Lind", "en-GB"
-    properties.created = dt.datetime(2024, 3, 5, 10, 0, 0)  # noqa: DTZ001 - OOXML means UTC
+    properties.created = dt.datetime(2024, 3, 5, 10, 0, 0)  # noqa: DTZ001 - OOXML writes UTC without a zone
     for level, heading in HEADINGS:
         document.add_paragraph(f"Before the words {heading} as a heading.")
         document.add_heading(heading, level)
@@ -42,7 +42,8 @@ def word() -> bytes:
     return out.getvalue()
 
 
-def open_document() -> bytes:
+def make_open_document() -> bytes:
+    """Return an ODT with the headings and the table."""
     document, out = OpenDocumentText(), io.BytesIO()
     document.meta.addElement(dc.Title(text="Rents"))
     document.meta.addElement(meta.InitialCreator(text="Clara Nowak"))
@@ -54,9 +55,9 @@ def open_document() -> bytes:
     for cells in ROWS:
         row = TableRow()
         for cell in cells:
-            one = TableCell()
-            one.addElement(P(text=cell))
-            row.addElement(one)
+            element = TableCell()
+            element.addElement(P(text=cell))
+            row.addElement(element)
         table.addElement(row)
     document.text.addElement(table)
     document.save(out)
@@ -76,11 +77,13 @@ def _markup() -> str:
     return f"{headings}<table>\n{rows}</table><div>The end</div>."
 
 
-def page() -> bytes:
+def make_page() -> bytes:
+    """Return an HTML page with the headings and the table."""
     return f"<!doctype html><html lang='en-GB'><title>Rents</title><body>{_markup()}".encode()
 
 
-def book() -> bytes:
+def make_book() -> bytes:
+    """Return an EPUB with the headings and the table."""
     made_book, out = epub.EpubBook(), io.BytesIO()
     made_book.set_identifier("made")
     made_book.set_title("Rents")
@@ -93,11 +96,13 @@ def book() -> bytes:
     return out.getvalue()
 
 
-def mail() -> bytes:
-    return b"From: a@b.example\nTo: c@d.example\nSubject: s\nContent-Type: text/html; charset=utf-8\n\n" + page()
+def make_mail() -> bytes:
+    """Return a mail whose HTML body has the headings and the table."""
+    return b"From: a@b.example\nTo: c@d.example\nSubject: s\nContent-Type: text/html; charset=utf-8\n\n" + make_page()
 
 
-def markdown() -> bytes:
+def make_markdown() -> bytes:
+    """Return Markdown with the headings and the table, and a heading within code."""
     headings = "\n\n".join(
         f"Before the words {heading} as a heading.\n\n{'#' * level} {heading}" for level, heading in HEADINGS
     )
@@ -106,52 +111,55 @@ def markdown() -> bytes:
 
 
 WITH_HEADINGS_AND_TABLE: dict[str, Callable[[], bytes]] = {
-    "a.docx": word,
-    "a.odt": open_document,
-    "a.html": page,
-    "a.epub": book,
-    "a.eml": mail,
-    "a.md": markdown,
+    "a.docx": make_word,
+    "a.odt": make_open_document,
+    "a.html": make_page,
+    "a.epub": make_book,
+    "a.eml": make_mail,
+    "a.md": make_markdown,
 }
 
 
 def read(content: bytes, name: str = "x") -> Extracted:
+    """Return what the extractor of the sniffed format finds."""
     return extract(content, sniff(content, name))
 
 
 @pytest.mark.parametrize("name", WITH_HEADINGS_AND_TABLE)
-def test_every_heading_has_its_level_and_stands_where_its_offset_says(name: str) -> None:
-    found = read(WITH_HEADINGS_AND_TABLE[name](), name)
-    assert [(one.level, one.heading) for one in found.sections] == HEADINGS
-    for section in found.sections:
-        line = found.text[section.offset :].lstrip("# ")
+def test_heading_has_its_level_and_its_offset(name: str) -> None:
+    extracted = read(WITH_HEADINGS_AND_TABLE[name](), name)
+    assert [(section.level, section.heading) for section in extracted.sections] == HEADINGS
+    for section in extracted.sections:
+        line = extracted.text[section.offset :].lstrip("# ")
         assert line.startswith(section.heading)
-        assert found.text[section.offset - 2 : section.offset].strip() == ""
+        assert extracted.text[section.offset - 2 : section.offset].strip() == ""
 
 
 @pytest.mark.parametrize("name", WITH_HEADINGS_AND_TABLE)
-def test_every_table_has_its_cells_and_stands_where_its_offsets_say(name: str) -> None:
-    found = read(WITH_HEADINGS_AND_TABLE[name](), name)
-    (table,) = found.tables
+def test_table_has_its_cells_and_its_offsets(name: str) -> None:
+    extracted = read(WITH_HEADINGS_AND_TABLE[name](), name)
+    (table,) = extracted.tables
     assert [list(row) for row in table.rows] == ROWS
     assert not table.cut
-    stands = found.text[table.start : table.end]
-    assert stands.startswith(("Berth", "| Berth"))
-    assert stands.rstrip("| ").endswith("Łódź Lines")
+    written = extracted.text[table.start : table.end]
+    assert written.startswith(("Berth", "| Berth"))
+    assert written.rstrip("| ").endswith("Łódź Lines")
     if name != "a.md":
-        assert stands == "\n".join("\t".join(row) for row in ROWS)
+        assert written == "\n".join("\t".join(row) for row in ROWS)
 
 
-def test_sheets_and_slides_are_sections_with_their_tables_on_their_pages() -> None:
-    found = read(made.workbook(Berths=[list(row) for row in ROWS], Empty=[], Rents=[["Year", "Rent"], [2019, 120.5]]))
-    assert [one.heading for one in found.sections] == ["Berths", "Empty", "Rents"]
-    assert [table.page for table in found.tables] == [1, 3]
-    assert [list(row) for row in found.tables[0].rows] == ROWS
-    for table in found.tables:
-        assert found.text[table.start : table.end] == "\n".join("\t".join(row) for row in table.rows)
+def test_sheet_is_a_section_with_its_table_on_its_page() -> None:
+    extracted = read(
+        made.make_workbook(Berths=[list(row) for row in ROWS], Empty=[], Rents=[["Year", "Rent"], [2019, 120.5]])
+    )
+    assert [section.heading for section in extracted.sections] == ["Berths", "Empty", "Rents"]
+    assert [table.page for table in extracted.tables] == [1, 3]
+    assert [list(row) for row in extracted.tables[0].rows] == ROWS
+    for table in extracted.tables:
+        assert extracted.text[table.start : table.end] == "\n".join("\t".join(row) for row in table.rows)
 
 
-def test_slides_have_titles_and_tables() -> None:
+def test_slide_has_its_title_and_table() -> None:
     presentation, out = pptx.Presentation(), io.BytesIO()
     for title in ("Rents", "Berths"):
         slide = presentation.slides.add_slide(presentation.slide_layouts[5])
@@ -162,23 +170,26 @@ def test_slides_have_titles_and_tables() -> None:
         for column, cell in enumerate(cells):
             shape.cell(row, column).text = cell
     presentation.save(out)
-    found = read(out.getvalue())
-    assert [(one.heading, found.text[one.offset :].startswith(one.heading)) for one in found.sections] == [
+    extracted = read(out.getvalue())
+    assert [
+        (section.heading, extracted.text[section.offset :].startswith(section.heading))
+        for section in extracted.sections
+    ] == [
         ("Rents", True),
         ("Berths", True),
     ]
-    (table,) = found.tables
+    (table,) = extracted.tables
     assert ([list(row) for row in table.rows], table.page) == (ROWS, 2)
-    assert found.text[table.start : table.end] == "\n".join("\t".join(row) for row in ROWS)
+    assert extracted.text[table.start : table.end] == "\n".join("\t".join(row) for row in ROWS)
 
 
 def test_csv_is_one_table() -> None:
-    found = read(b'Berth,Tenant\n7,"Finch, Ltd"\n', "t.csv")
-    assert found.tables[0].rows == (("Berth", "Tenant"), ("7", "Finch, Ltd"))
-    assert (found.tables[0].start, found.tables[0].end) == (0, len(found.text))
+    extracted = read(b'Berth,Tenant\n7,"Finch, Ltd"\n', "t.csv")
+    assert extracted.tables[0].rows == (("Berth", "Tenant"), ("7", "Finch, Ltd"))
+    assert (extracted.tables[0].start, extracted.tables[0].end) == (0, len(extracted.text))
 
 
-def test_bookmarks_of_a_pdf_are_its_sections() -> None:
+def test_bookmarks_of_a_pdf_are_sections() -> None:
     out = io.BytesIO()
     canvas = Canvas(out, invariant=True)
     for number, (level, heading) in enumerate(HEADINGS):
@@ -188,12 +199,12 @@ def test_bookmarks_of_a_pdf_are_its_sections() -> None:
         canvas.addOutlineEntry(heading, heading, level - 1)
         canvas.showPage()
     canvas.save()
-    found = read(out.getvalue())
-    assert [(one.level, one.heading) for one in found.sections] == HEADINGS
-    assert all(found.text[one.offset :].startswith(one.heading) for one in found.sections)
+    extracted = read(out.getvalue())
+    assert [(section.level, section.heading) for section in extracted.sections] == HEADINGS
+    assert all(extracted.text[section.offset :].startswith(section.heading) for section in extracted.sections)
 
 
-def test_html_tables_that_only_lay_out_are_none_and_spans_keep_columns_in_line() -> None:
+def test_html_layout_tables_are_left_out_and_spans_are_filled() -> None:
     nested = "<table><tr><td>a<td><table><tr><td>1<td>2<tr><td>3<td>4</table></table>"
     assert [table.rows for table in read(f"<html>{nested}".encode()).tables] == [(("1", "2"), ("3", "4"))]
     spans = "<table><tr><td rowspan=2>a<td colspan=2>b<tr><td>c<td>d<tr><td>e<td>f<td>g</table>"
@@ -204,21 +215,21 @@ def test_html_tables_that_only_lay_out_are_none_and_spans_keep_columns_in_line()
     assert sum(map(len, table.rows)) <= 2 * MAX_CELLS
 
 
-def test_blocks_part_words_and_preformatted_lines_stay() -> None:
+def test_html_blocks_separate_words_and_keep_preformatted_lines() -> None:
     assert read(b"<html><div>a</div>b<p>c</p>d<br><br>e").text == "a\n\nb\n\nc\n\nd\n\ne"
     assert read(b"<html>x<pre>one\n  two</pre>y").text == "x\n\none\n  two\n\ny"
 
 
-def test_front_matter_and_underlined_headings_of_markdown() -> None:
-    found = read(
+def test_markdown_has_front_matter_and_underlined_headings() -> None:
+    extracted = read(
         b"---\ntitle: The T\nauthor: 'A B'\ndate: 2024-03-05\n---\nOne\n===\ntext\n\nTwo\n---\n- a\n---\n", "a.md"
     )
-    assert found.title == "The T"
-    assert [(one.level, one.heading) for one in found.sections] == [(1, "One"), (2, "Two")]
-    assert metadata_of(found.properties, "").created == "2024-03-05"
+    assert extracted.title == "The T"
+    assert [(section.level, section.heading) for section in extracted.sections] == [(1, "One"), (2, "Two")]
+    assert metadata_of(extracted.properties, "").created == "2024-03-05"
 
 
-def test_bounds_hold_for_what_documents_bring_along() -> None:
+def test_headings_and_tables_are_bounded() -> None:
     huge = [["x"] * 100] * (MAX_CELLS // 100 + 1)
     rows = "\n".join(",".join(row) for row in huge).encode()
     (table,) = bounded_tables(read(rows, "t.csv").tables, str)
@@ -227,10 +238,10 @@ def test_bounds_hold_for_what_documents_bring_along() -> None:
     assert bounded_sections(read(b"# \n# a\n" + b"# " + b"x" * 9000, "a.md").sections, str)[-1].heading == "x" * 300
 
 
-def test_word_and_mail_tell_their_metadata_in_one_form() -> None:
-    said = metadata_of(read(word()).properties, "")
-    assert said.authors == ("Clara Nowak", "Bo Lind")
-    assert (said.created, said.language) == ("2024-03-05T10:00:00Z", "en")
-    told = metadata_of(read(made.mail("Hello Bo")).properties, "")
-    assert (told.authors, told.created) == (("Clara",), "2024-03-05T10:00:00Z")
-    assert sniff(made.mail("Hello Bo"), "x") == sniffing.EML
+def test_metadata_of_word_and_mail_has_one_form() -> None:
+    of_word = metadata_of(read(make_word()).properties, "")
+    assert of_word.authors == ("Clara Nowak", "Bo Lind")
+    assert (of_word.created, of_word.language) == ("2024-03-05T10:00:00Z", "en")
+    of_mail = metadata_of(read(made.make_mail("Hello Bo")).properties, "")
+    assert (of_mail.authors, of_mail.created) == (("Clara",), "2024-03-05T10:00:00Z")
+    assert sniff(made.make_mail("Hello Bo"), "x") == "message/rfc822"

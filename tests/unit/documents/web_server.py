@@ -1,4 +1,4 @@
-"""A real HTTP server whose answers a test decides on."""
+"""A real HTTP server that serves the pages of a test."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,19 +9,25 @@ from threading import Thread
 
 @dataclass
 class Page:
+    """One answer of the server."""
+
     content: bytes = b""
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     claimed: int | None = None
-    """Its Content-Length if that is a lie, -1 for none."""
+    """A false Content-Length; -1 for an answer without one, None for the true one."""
 
 
 @contextmanager
 def web_server(pages: dict[str, Page]) -> Iterator[str]:
-    """Serves the pages by their paths, as they are when they are asked for; gives its address."""
+    """Serve the pages by their paths, and give the server's address.
+
+    A test may change the pages while the server runs.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            """Answer with the page of the path, 404 without one."""
             page = pages.get(self.path, Page(status=404))
             self.send_response(page.status)
             if page.claimed != -1:
@@ -32,10 +38,10 @@ def web_server(pages: dict[str, Page]) -> Iterator[str]:
             if self.command == "GET":
                 self.wfile.write(page.content)
 
-        do_HEAD = do_GET  # noqa: N815 - the name that the library looks for
+        do_HEAD = do_GET  # noqa: N815 - the library calls this name
 
         def log_message(self, *_: object) -> None:
-            """Nobody reads it."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = Thread(target=server.serve_forever, args=(0.01,))

@@ -3,18 +3,18 @@
 from datetime import UTC, datetime, timedelta
 
 from perdure.report.data import (
-    CheckpointMark,
+    CheckpointAt,
     Counts,
     Edge,
     FailedDocument,
     FailureGroup,
+    FinishedAt,
     Format,
     GraphPicture,
     Identity,
     IdentityKind,
     Interruption,
     Node,
-    Progress,
     RunReportData,
     ServiceHistory,
     ServiceSpan,
@@ -45,8 +45,8 @@ def full_run(text: str = "Harbour Trust") -> RunReportData:
         counts=Counts(
             total=12, processed=10, quarantined=2, bytes=5000, checkpoints=900, identities=20, edges=190, quality=0.8
         ),
-        progress=[Progress(after(10 * step), step, step // 5) for step in range(1, 11)],
-        checkpoints=[CheckpointMark(after(10 * step), step, step + step // 5) for step in range(1, 11)],
+        progress=[FinishedAt(after(10 * step), step, step // 5) for step in range(1, 11)],
+        checkpoints=[CheckpointAt(after(10 * step), step, step + step // 5) for step in range(1, 11)],
         interruptions=[
             Interruption(after(20), "crash", text),
             Interruption(after(25), "retry", text),

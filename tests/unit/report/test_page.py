@@ -125,7 +125,7 @@ def test_hostile_texts_are_shown_as_the_texts_they_are() -> None:
 def test_the_first_sentence_says_how_it_went() -> None:
     page = rendered("full")
     assert (
-        "Completed with failures: 10 of 12 documents processed, 2 set aside with a reason, in 1\xa0min\xa040\xa0s; "
+        "Completed with failures: 10 of 12 documents processed, 2 quarantined with a reason, in 1\xa0min\xa040\xa0s; "
         "it survived 1 crash and 1 loss of stored data and was resumed once." in page
     )
     assert "Still in progress: 0 of 0 documents processed, so far in" in rendered("empty")
