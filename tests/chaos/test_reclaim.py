@@ -35,7 +35,7 @@ async def pending(orchestrator: PipelineOrchestrator, workflow_id: str) -> list[
 
 
 async def until_in_hand(orchestrator: PipelineOrchestrator, workflow_id: str, count: int) -> list[PendingActivityInfo]:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while len(found := await pending(orchestrator, workflow_id)) < count:
             await asyncio.sleep(0.02)
     return found

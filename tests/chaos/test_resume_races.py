@@ -28,7 +28,7 @@ async def terminated_in_the_middle(
     orchestrator: PipelineOrchestrator, workflow_id: str, documents: Path, options: PipelineOptions
 ) -> None:
     await orchestrator.start([str(documents)], workflow_id=workflow_id, options=options)
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(90):
         while len(await committed(orchestrator, workflow_id)) < 3:
             await asyncio.sleep(0.05)
     await orchestrator.client.get_workflow_handle(workflow_id).terminate("in the middle")

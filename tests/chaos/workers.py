@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ARMED = Path(__file__).with_name("armed_worker.py")
 # Of all names one like this goes on to the processes that read documents, which get little of the environment.
 MARK = "LC_PERDURE_TEST_WORKER"
-KILL_SECONDS = 40.0
+KILL_SECONDS = 120.0
 ORPHAN_SECONDS = 10.0
 
 

@@ -134,7 +134,7 @@ async def test_a_retry_of_a_cancelled_run_takes_up_nothing_that_was_never_begun(
         path.with_name(f"slow-{path.stem}.txt").write_text(f"POISON slow {path.name}")
     workflow_id = f"cancelled-{uuid.uuid4().hex[:8]}"
     await orchestrator.start([str(folder)], workflow_id=workflow_id, options=PipelineOptions(concurrency=1))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while not (await orchestrator.status(workflow_id)).documents.quarantined:
             await asyncio.sleep(0.05)
     await orchestrator.cancel(workflow_id)
