@@ -48,7 +48,7 @@ async def follow(commands: str, home: Path, workflow_id: str = "", **variables: 
     return " ".join(said.decode().split())
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(400)
 async def test_a_dump_of_a_run_that_goes_on_is_restored_elsewhere_and_brought_to_its_end(
     place: Place, documents: Path, undisturbed: Outputs, tmp_path: Path
 ) -> None:

@@ -43,7 +43,7 @@ async def until_committed(orchestrator: PipelineOrchestrator, workflow_id: str, 
     await until(enough, f"{count} documents are committed")
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 async def test_postgres_away_in_the_middle_makes_the_run_wait_and_say_so(
     documents: Path,
     undisturbed: Outputs,
@@ -103,7 +103,7 @@ async def test_a_worker_asked_to_stop_finishes_what_it_has_and_leaves_cleanly(
     await check(orchestrator, workflow_id, expected=undisturbed)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 async def test_workers_killed_again_and_again_at_random_moments_change_nothing(
     documents: Path,
     undisturbed: Outputs,
@@ -139,7 +139,7 @@ async def on_short_histories(settings: Settings, short_histories: ShortHistories
     yield replace(settings, temporal=await short_histories.up())
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 async def test_a_run_killed_at_continue_as_new_ends_like_one_that_was_not(
     documents: Path, undisturbed: Outputs, on_short_histories: Settings, workflow_id: str
 ) -> None:
@@ -166,7 +166,7 @@ async def test_a_run_killed_at_continue_as_new_ends_like_one_that_was_not(
     assert {one.epoch for one in found.checkpoints} == {1}
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 async def test_a_temporal_server_killed_and_restarted_goes_on_where_it_stood(
     documents: Path,
     undisturbed: Outputs,
