@@ -58,7 +58,7 @@ async def follow(commands: str, home: Path, workflow_id: str = "", **variables: 
     return " ".join(output.decode().split())
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(400)
 async def test_dump_of_a_running_run_is_restored_and_resumed_elsewhere(
     place: Place, documents: Path, undisturbed: Outputs, tmp_path: Path
 ) -> None:

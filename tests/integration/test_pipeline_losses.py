@@ -43,7 +43,7 @@ async def interrupted(
         async with PipelineOrchestrator(settings, own_worker=False) as orchestrator:
             options = PipelineOptions(concurrency=1)
             await orchestrator.start([str(papers)], workflow_id=workflow_id, options=options)
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 90
             while True:
                 latest = await orchestrator.get_latest_checkpoint(workflow_id)
                 if latest and latest.processed_documents >= 3:

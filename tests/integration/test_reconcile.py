@@ -206,7 +206,7 @@ async def test_each_unrecorded_end_is_recorded_once(
         await terminate(orchestrator, f"{workflow_id}-{number}")
     queue = orchestrator.settings.task_queue
     recorded: set[str] = set()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while len(recorded) < 3:  # the server lists ended runs with a delay
             result = await asyncio.gather(
                 *[reconcile(orchestrator.client, orchestrator.stores, queue) for _ in range(2)]
