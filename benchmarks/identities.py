@@ -144,7 +144,7 @@ async def measure(
     run = f"{label}-{mentions}"
     await load(pool, run, iter(GeneratedRun(seed, words, mentions)))
     worker = await asyncio.create_subprocess_exec(
-        *(sys.executable, __file__, "--resolve", dsn, run), stdout=asyncio.subprocess.PIPE
+        sys.executable, __file__, "--resolve", dsn, run, stdout=asyncio.subprocess.PIPE
     )
     said, _ = await worker.communicate()
     measured = json.loads(said)

@@ -148,7 +148,8 @@ async def neighbours_recovery(orchestrator: PipelineOrchestrator, workflow_id: s
             row = await conn.fetchrow(
                 """SELECT max(committed_at) AS last, count(*) FILTER (WHERE status = 'pending') AS left FROM documents
                    WHERE workflow_id = $1 AND position = ANY($2)""",
-                *(workflow_id, positions),
+                workflow_id,
+                positions,
             )
             assert row
             if not row["left"]:

@@ -107,7 +107,10 @@ async def fill(pool: PostgresPool, made: list[str]) -> float:
                 """INSERT INTO documents (workflow_id, position, uri, name, source, size_bytes, version, status, epoch,
                                           ordinal, sha256, quality_score, chunk_count)
                    VALUES ($1, $2, $3, $3, 'file:///', 1, '1', 'processed', 1, $2, 'x', 1, $4)""",
-                *(RUN, position, f"file:///{position}.txt", len(own)),
+                RUN,
+                position,
+                f"file:///{position}.txt",
+                len(own),
             )
             await conn.execute(
                 "INSERT INTO document_texts VALUES ($1, $2, $3, $4)", RUN, position, "\n".join(own), starts[:-1:10]
@@ -158,7 +161,9 @@ async def ask(pool: PostgresPool, queries: list[str]) -> dict[str, Any]:
             rows = await conn.fetch(
                 """SELECT position, ordinal FROM chunks WHERE workflow_id = $1
                    ORDER BY embedding <=> $2::real[]::vector(256), position, ordinal LIMIT $3""",
-                *(RUN, vector.tolist(), CANDIDATES),
+                RUN,
+                vector.tolist(),
+                CANDIDATES,
             )
         exact_took.append((time.perf_counter() - began) * 1e3)
         exact = [tuple(row) for row in rows]

@@ -19,7 +19,8 @@ async def follow_to_end(client: PipelineOrchestrator, workflow_id: str) -> RunRe
         CancelledError: Ctrl-C or SIGTERM; a sentence about what to do next has been printed.
     """
     current = await client.status(workflow_id)
-    recovered, held_back_by = current.recovered, None
+    recovered = current.recovered
+    held_back_by: str | None = None
     try:
         with RunDisplay() as display:
             async for current in client.follow(workflow_id):

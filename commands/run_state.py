@@ -41,7 +41,8 @@ def print_report(report: RunReport, note: str = "", extra: dict[str, str] | None
         note: printed after the status, if not empty.
         extra: further facts by their names; those that are empty are left out.
     """
-    documents, mark = report.documents, report.latest_checkpoint
+    documents = report.documents
+    mark = report.latest_checkpoint
     lines = {
         "Run": report.workflow_id,
         "Status": readable(report.workflow_status) + (f" ({note})" if note else ""),

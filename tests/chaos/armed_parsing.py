@@ -1,4 +1,7 @@
-"""What an armed worker's children do instead of only parsing. Imported by the children, so kept light."""
+"""The functions that the children of an armed worker run instead of the parser.
+
+Each child imports this module, so the module imports little.
+"""
 
 import os
 import signal
@@ -18,43 +21,46 @@ WARM_UP = f"{__name__}:warm_up_unconfined"
 
 @dataclass(frozen=True)
 class Armed:
-    """Whom to strike and when: the worker's process id, the file that says so, the number of the document."""
+    """The fail-point of a child."""
 
     worker: int
+    """Process id of the worker."""
     marker: Path
+    """The file that the child writes before it strikes."""
     nth: int
+    """The number of the document at which the child strikes, from 1."""
 
 
 def warm_up_unconfined() -> None:
-    """Warm up the zygote; let its children keep the right to send signals and to write files."""
-    child.confine = lambda: None  # type: ignore[attr-defined] # the child's import
+    """Warm up the zygote without confinement, so that children may send signals and write the marker."""
+    child.confine = lambda: None  # type: ignore[attr-defined]  # `child` imports the name without exporting it
     warm_up()
 
 
 def kill_the_worker(armed: Armed, uri: str, *args: Any) -> ProcessedDocument:
-    """SIGKILL to the worker while this child reads the nth document; the child itself goes on reading."""
-    if _struck(armed, uri, armed.worker):
+    """Process a document; at the nth document, kill the worker and sleep."""
+    if _reach_nth(armed, uri, armed.worker):
         os.kill(armed.worker, signal.SIGKILL)
         time.sleep(600)
     return process_document(uri, *args)
 
 
 def kill_this_child(armed: Armed, uri: str, *args: Any) -> ProcessedDocument:
-    """The child that reads the nth document dies, once."""
-    if _struck(armed, uri, os.getpid()):
+    """Process a document; at the nth document, this child kills itself."""
+    if _reach_nth(armed, uri, os.getpid()):
         os.kill(os.getpid(), signal.SIGKILL)
     return process_document(uri, *args)
 
 
 def parse_slowly(_: Armed, uri: str, *args: Any) -> ProcessedDocument:
-    """So that there is a middle of a document to be killed in."""
+    """Process a document after a pause, so that a test can kill the worker in the middle of a document."""
     time.sleep(SLOW_SECONDS)
     return process_document(uri, *args)
 
 
-def _struck(armed: Armed, uri: str, victim: int) -> bool:
-    """Whether this is the nth document that any child reads; writes the marker if so."""
-    with armed.marker.with_suffix(".read").open("a+") as file:  # one short append is atomic
+def _reach_nth(armed: Armed, uri: str, victim: int) -> bool:
+    """Return whether this is the nth document of all children together, and write the marker if so."""
+    with armed.marker.with_suffix(".read").open("a+") as file:  # a short append is atomic
         file.write(f"{uri}\n")
         file.flush()
         file.seek(0)

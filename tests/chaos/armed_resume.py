@@ -1,4 +1,4 @@
-"""`resume_workflow.py`, killed by SIGKILL between reading how the run stands and starting it anew."""
+"""`resume_workflow.py` that kills itself between reading the state of a run and starting the new run."""
 
 import os
 import signal
@@ -8,11 +8,11 @@ from commands.resumption import main
 from orchestration.client import resume
 
 
-async def killed(*_: Any) -> None:
-    """Take the place of `start_workflow`."""
+async def kill_this_process(*_: Any) -> None:
+    """Kill this process by SIGKILL; stands in the place of `resume.start_workflow`."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":
-    resume.start_workflow = killed  # type: ignore[assignment,attr-defined]  # the fail-point
+    resume.start_workflow = kill_this_process  # type: ignore[assignment,attr-defined]  # the fail-point
     main()

@@ -1,9 +1,10 @@
-"""A real worker that kills itself with SIGKILL at one chosen point: `armed_worker.py POINT MARKER [--nth N]`.
+"""A worker that kills itself by SIGKILL at a fail-point: `armed_worker.py POINT MARKER [--nth N]`.
 
-With `--stop` it stops itself there instead, by SIGSTOP, and goes on from that very point when it gets SIGCONT.
+With `--stop` the worker stops itself by SIGSTOP instead, and continues from that point after SIGCONT.
 
-It is `worker.py` with one fail-point put around its pieces from outside: nothing in the product knows of it. Right
-before the kill it writes its process id to the file MARKER, so that a test can tell that the point was reached.
+This script runs the code of `worker.py`, and wraps functions of the product to add the fail-point. The product has no
+code for fail-points. Before the signal the worker writes its process id to the file MARKER, so that a test can assert
+that the fail-point was reached.
 """
 
 import argparse
@@ -40,15 +41,16 @@ from tests.chaos import armed_parsing
 
 Strike = Callable[[], None]
 STOPPED_SECONDS = 6.0
-"""How long the server waits for one that stops itself in a transaction: shorter than in the product, to wait less."""
+"""Postgres ends a transaction of a stopped worker after this time, which is shorter than in the product."""
 
 
 class FailPoint:
-    """Kills or stops this process when it is passed for the `nth` time."""
+    """Kills or stops this process at its `nth` call."""
 
     def __init__(self, marker: Path, nth: int, sent: signal.Signals = signal.SIGKILL) -> None:
         self.marker = marker
-        self.nth = self._left = nth
+        self.nth = nth
+        self._left = nth
         self._sent = sent
 
     def __call__(self) -> None:
@@ -65,21 +67,23 @@ class FailPoint:
 
 
 class ArmedActivities(Interceptor):
-    """Strikes before or after one kind of activity; after it means before its completion leaves."""
+    """Strikes before an activity of one name starts, or after it returns and before the worker reports it."""
 
     def __init__(self, name: str, strike: Strike, *, before: bool) -> None:
-        self.name, self.strike, self.before = name, strike, before
+        self.name = name
+        self.strike = strike
+        self.before = before
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002 - SDK's
         armed = self
 
         class Inbound(ActivityInboundInterceptor):
             async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002 - SDK's
-                mine = input.fn.__name__ == armed.name
-                if mine and armed.before:
+                is_armed = input.fn.__name__ == armed.name
+                if is_armed and armed.before:
                     armed.strike()
                 result = await super().execute_activity(input)
-                if mine and not armed.before:
+                if is_armed and not armed.before:
                     armed.strike()
                 return result
 
@@ -87,10 +91,11 @@ class ArmedActivities(Interceptor):
 
 
 class ArmedWorkflow(Interceptor):
-    """Strikes between two commands of one workflow task, or at continue-as-new."""
+    """Strikes between two commands of a workflow task, or at continue-as-new."""
 
     def __init__(self, strike: Strike, *, at_continue_as_new: bool) -> None:
-        self.strike, self.at_continue_as_new = strike, at_continue_as_new
+        self.strike = strike
+        self.at_continue_as_new = at_continue_as_new
 
     def workflow_interceptor_class(self, input: WorkflowInterceptorClassInput) -> type[WorkflowInboundInterceptor]:  # noqa: A002 - SDK's
         armed = self
@@ -118,7 +123,7 @@ class ArmedWorkflow(Interceptor):
 
 
 def before_the_transaction(strike: Strike) -> None:
-    """K3: the outputs are there, nothing of them is stored."""
+    """K3: strike when the outputs are computed and before the transaction begins."""
     commit = manifest.PostgresManifestStore.commit
 
     async def armed(*args: Any, **named: Any) -> None:
@@ -129,7 +134,7 @@ def before_the_transaction(strike: Strike) -> None:
 
 
 def inside_the_transaction(strike: Strike) -> None:
-    """K4: every row is written, COMMIT has not been sent."""
+    """K4: strike when every row is written and before COMMIT is sent."""
     write_outputs = manifest.write_outputs
 
     async def armed(*args: Any) -> None:
@@ -140,8 +145,9 @@ def inside_the_transaction(strike: Strike) -> None:
 
 
 def inside_the_quarantine(strike: Strike) -> None:
-    """K11: the row says quarantined, COMMIT has not been sent."""
-    quarantine, was_mine = manifest.PostgresManifestStore.quarantine, manifest._raise_if_lost
+    """K11: strike when the row is quarantined and before COMMIT is sent."""
+    quarantine = manifest.PostgresManifestStore.quarantine
+    raise_if_lost = manifest._raise_if_lost
     inside = ContextVar("inside", default=False)
 
     async def armed(*args: Any, **named: Any) -> None:
@@ -152,7 +158,7 @@ def inside_the_quarantine(strike: Strike) -> None:
             inside.set(False)
 
     async def armed_inside(*args: Any) -> None:
-        await was_mine(*args)
+        await raise_if_lost(*args)
         if inside.get():
             strike()
 
@@ -161,7 +167,7 @@ def inside_the_quarantine(strike: Strike) -> None:
 
 
 def after_the_quarantine(strike: Strike) -> None:
-    """K11: it is committed, and nobody knows."""
+    """K11: strike when the quarantine is committed and before the workflow learns it."""
     quarantine = manifest.PostgresManifestStore.quarantine
 
     async def armed(*args: Any, **named: Any) -> None:
@@ -172,7 +178,7 @@ def after_the_quarantine(strike: Strike) -> None:
 
 
 def inside_the_resolution(strike: Strike) -> None:
-    """The run's row is held, its identities are being made."""
+    """Strike while the transaction that resolves identities holds the lock on the run."""
     lock_whole_run = identities.lock_whole_run
 
     async def armed(*args: Any) -> None:
@@ -183,7 +189,10 @@ def inside_the_resolution(strike: Strike) -> None:
 
 
 def inside_the_mirror_transaction(strike: Strike) -> None:
-    """K6: the append is one statement, so it is held open in a transaction that is never committed."""
+    """K6: strike inside the transaction that appends a checkpoint.
+
+    The product appends in a single statement, which this function wraps in a transaction to strike before COMMIT.
+    """
     append = checkpoints.append_checkpoint
 
     async def armed(conn: Any, checkpoint: Any) -> bool:
@@ -196,7 +205,7 @@ def inside_the_mirror_transaction(strike: Strike) -> None:
 
 
 def inside_the_file_append(strike: Strike) -> None:
-    """K8: half of what is to be appended stands in the file."""
+    """K8: strike when half of the bytes to append are in the checkpoint file."""
     pwrite = os.pwrite
 
     def armed(descriptor: int, content: bytes, offset: int) -> int:
@@ -208,7 +217,7 @@ def inside_the_file_append(strike: Strike) -> None:
 
 
 def inside_the_parser(process: Any) -> Callable[[FailPoint], None]:
-    """K2: what the children do is replaced by something that strikes while it parses."""
+    """K2: give the children a function that strikes while it parses."""
 
     def arm(strike: FailPoint) -> None:
         armed = armed_parsing.Armed(os.getpid(), strike.marker, strike.nth)
@@ -250,6 +259,7 @@ POINTS = sorted(AROUND | INTERCEPTED)
 
 
 def main() -> None:
+    """Read the arguments, arm the fail-point, and run the worker."""
     parser = argparse.ArgumentParser()
     parser.add_argument("point", choices=POINTS)
     parser.add_argument("marker", type=Path)

@@ -1,6 +1,6 @@
-"""The independent check of a finished run: history, mirror, files and outputs against each other and the promises.
+"""An independent check of a finished run: history, mirror, files and outputs against the promises.
 
-It reads what the product stored, and recomputes by itself what can be.
+The check reads the stored rows, files and events, and recomputes ids and digests instead of trusting stored ones.
 """
 
 import itertools
@@ -15,21 +15,21 @@ from perdure.checkpoint import WorkflowCheckpoint, checkpoint_id, compute_digest
 from perdure.stores.files.json_file import PersistentCheckpointStore
 from tests.chaos.outputs import document_rows, outputs
 
-ENDS = {"processed", "quarantined", "cancelled"}
+FINAL_STATUSES = {"processed", "quarantined", "cancelled"}
 
 
 @dataclass
 class Finished:
-    """What a check found, for those who want to know more."""
+    """The checkpoints and outputs that a check read."""
 
     checkpoints: list[WorkflowCheckpoint]
     outputs: dict[str, tuple[int, str]]
 
 
 async def committed(orchestrator: PipelineOrchestrator, workflow_id: str) -> dict[int, datetime]:
-    """Position to time of commit of everything that has a result now."""
-    found = await document_rows(orchestrator.stores.pool, workflow_id)
-    return {document.position: document.committed_at for document in found if document.committed_at}
+    """Return the time of commit of each committed document, by position."""
+    documents = await document_rows(orchestrator.stores.pool, workflow_id)
+    return {document.position: document.committed_at for document in documents if document.committed_at}
 
 
 async def check(
@@ -40,20 +40,23 @@ async def check(
     status: str = "completed",
     before: dict[int, datetime] | None = None,
 ) -> Finished:
-    """Assert P1 to P4 and P9 of an ended run.
+    """Assert promises P1 to P4 and P9 of an ended run, and return what the check read.
 
     Args:
-        orchestrator: open, on the run's servers.
-        workflow_id: which run.
-        expected: outputs of an uninterrupted run over the same documents.
-        status: how it must have ended.
-        before: what had been committed when it was killed: that must not have been committed again.
+        orchestrator: an open orchestrator on the run's servers.
+        workflow_id: the run to check.
+        expected: outputs of an undisturbed run over the same documents; None skips the comparison.
+        status: the status with which the run must have ended.
+        before: times of commit by position, read before a kill. A later commit of these documents is an error.
+
+    Raises:
+        AssertionError: a promise is broken.
     """
     report = await orchestrator.status(workflow_id)
     assert report.workflow_status == status
     documents = await document_rows(orchestrator.stores.pool, workflow_id)
-    assert documents, "a check of nothing proves nothing"
-    assert {document.status for document in documents} <= ENDS
+    assert documents, "the run has no documents, so a check would prove nothing"
+    assert {document.status for document in documents} <= FINAL_STATUSES
     assert [document.position for document in documents] == list(range(len(documents)))
     assert all(document.results == (document.status == "processed") for document in documents)
     for position, time in (before or {}).items():
@@ -68,37 +71,43 @@ async def check(
     await _check_file(orchestrator, workflow_id, chain)
     await _check_history(orchestrator.client, workflow_id, chain)
 
-    found = await outputs(orchestrator.stores.pool, workflow_id)
+    stored = await outputs(orchestrator.stores.pool, workflow_id)
     if expected is not None:
-        assert found == expected
-    return Finished(chain, found)
+        assert stored == expected
+    return Finished(chain, stored)
 
 
 def check_chain(workflow_id: str, chain: list[WorkflowCheckpoint], *, set_back: bool = False) -> None:
-    """P3: no gap, deterministic ids, and digests that follow from what is stored.
+    """Assert P3: the chain has no gap, deterministic ids, and digests that match the content.
 
-    Where a store was `set_back`, a new epoch may begin with fewer documents than the one before it ended with.
+    Args:
+        workflow_id: the run of the checkpoints.
+        chain: all checkpoints, oldest first.
+        set_back: whether a store was set back. A new epoch may then begin with fewer processed documents.
     """
-    assert [one.sequence for one in chain] == list(range(1, len(chain) + 1))
-    assert [one.checkpoint_id for one in chain] == [checkpoint_id(workflow_id, one.sequence) for one in chain]
-    assert all(compute_digest(one) == one.digest for one in chain)
-    assert [one.previous_digest for one in chain] == ["", *[one.digest for one in chain[:-1]]]
-    assert all(a.epoch <= b.epoch for a, b in itertools.pairwise(chain))
-    for a, b in itertools.pairwise(chain):
-        assert a.processed_documents <= b.processed_documents or (set_back and a.epoch < b.epoch)
+    assert [checkpoint.sequence for checkpoint in chain] == list(range(1, len(chain) + 1))
+    for checkpoint in chain:
+        assert checkpoint.checkpoint_id == checkpoint_id(workflow_id, checkpoint.sequence)
+        assert checkpoint.digest == compute_digest(checkpoint)
+    assert chain[0].previous_digest == ""
+    for former, latter in itertools.pairwise(chain):
+        assert latter.previous_digest == former.digest
+        assert former.epoch <= latter.epoch
+        may_shrink = set_back and former.epoch < latter.epoch
+        assert former.processed_documents <= latter.processed_documents or may_shrink
 
 
 async def _check_file(orchestrator: PipelineOrchestrator, workflow_id: str, chain: list[WorkflowCheckpoint]) -> None:
-    """The JSON file, read without our code, holds the same."""
+    """Assert that the checkpoint file, parsed as plain JSON, holds the same chain."""
     assert orchestrator.settings.checkpoint_dir
     path = PersistentCheckpointStore(orchestrator.settings.checkpoint_dir).path_of(workflow_id)
-    assert json.loads(path.read_text()) == [one.model_dump(mode="json") for one in chain]
+    assert json.loads(path.read_text()) == [checkpoint.model_dump(mode="json") for checkpoint in chain]
 
 
 async def _check_history(client: Client, workflow_id: str, chain: list[WorkflowCheckpoint]) -> None:
-    """P4: what every run of this id sent to the mirror, in order, is what the mirror holds."""
+    """Assert P4: the mirror holds what the histories of all executions sent to it, in the same order."""
     sent: list[WorkflowCheckpoint] = []
-    run_ids = list(dict.fromkeys(str(one.metadata["run_id"]) for one in chain))
+    run_ids = list(dict.fromkeys(str(checkpoint.metadata["run_id"]) for checkpoint in chain))
     for run_id in run_ids:
         handle = client.get_workflow_handle(workflow_id, run_id=run_id)
         assert (await handle.describe()).status != WorkflowExecutionStatus.RUNNING
@@ -106,6 +115,6 @@ async def _check_history(client: Client, workflow_id: str, chain: list[WorkflowC
             scheduled = event.activity_task_scheduled_event_attributes
             if scheduled.activity_type.name == "mirror_checkpoint":
                 (checkpoint,) = await client.data_converter.decode(scheduled.input.payloads, [WorkflowCheckpoint])
-                if checkpoint not in sent:  # scheduled once more, without limit, when the quick tries failed
+                if checkpoint not in sent:  # the workflow schedules the activity again after the quick attempts failed
                     sent.append(checkpoint)
     assert sent == chain

@@ -1,4 +1,4 @@
-"""A small pile of documents, what an uninterrupted run makes of it, and workers that are gone after each test."""
+"""Fixtures: documents, the outputs of an undisturbed run over them, servers, and workers."""
 
 import asyncio
 import uuid
@@ -22,6 +22,7 @@ from workflows.messages import PipelineOptions
 
 @pytest.fixture(scope="session")
 def documents(session_dir: Path) -> Path:
+    """A folder of 10 small documents."""
     return write_documents(session_dir / "chaos-documents", 10)
 
 
@@ -29,7 +30,7 @@ def documents(session_dir: Path) -> Path:
 def undisturbed_settings(
     session_dir: Path, postgres_server: EmbeddedPostgres, _template: str, temporal_server: TemporalSettings
 ) -> Settings:
-    """Where the run named "undisturbed" is found; nobody else may change it."""
+    """The settings of the run "undisturbed"; tests read this run and must not change it."""
     postgres_server.create_database("undisturbed", template=_template)
     folder = session_dir / "undisturbed"
     folder.mkdir()
@@ -45,7 +46,7 @@ def undisturbed_settings(
 
 @pytest.fixture(scope="session")
 def undisturbed(documents: Path, undisturbed_settings: Settings) -> dict[str, tuple[int, str]]:
-    """Outputs of a run over the same documents that nothing disturbed."""
+    """The outputs of an undisturbed run over the same documents."""
     settings = undisturbed_settings
 
     async def run() -> dict[str, tuple[int, str]]:
@@ -54,29 +55,32 @@ def undisturbed(documents: Path, undisturbed_settings: Settings) -> dict[str, tu
             async with PipelineOrchestrator(settings, own_worker=False) as orchestrator:
                 await orchestrator.start([str(documents)], workflow_id="undisturbed")
                 await orchestrator.wait("undisturbed")
-                found = await check(orchestrator, "undisturbed")
+                finished = await check(orchestrator, "undisturbed")
         finally:
             worker.close()
-        assert all(rows for rows, _ in found.outputs.values()), "there is nothing to compare"
-        return found.outputs
+        empty = [kind for kind, (rows, _) in finished.outputs.items() if not rows]
+        assert not empty, "the undisturbed run lacks outputs of these kinds, so a comparison would prove nothing"
+        return finished.outputs
 
     return asyncio.run(run())
 
 
 @pytest.fixture
 async def orchestrator(settings: Settings) -> AsyncIterator[PipelineOrchestrator]:
+    """An open orchestrator without a worker of its own."""
     async with PipelineOrchestrator(settings, own_worker=False) as orchestrator:
         yield orchestrator
 
 
 @pytest.fixture
 def workflow_id() -> str:
+    """A new workflow id."""
     return f"chaos-{uuid.uuid4().hex[:8]}"
 
 
 @pytest.fixture
 def start_worker(settings: Settings) -> Iterator[Callable[..., ChaosWorker]]:
-    """Starts an ordinary worker, or one that is armed with the fail-point named."""
+    """A function that starts a plain worker, or a worker armed with the given fail-point."""
     started: list[ChaosWorker] = []
 
     def start(point: str | None = None, nth: int = 1) -> ChaosWorker:
@@ -91,11 +95,13 @@ def start_worker(settings: Settings) -> Iterator[Callable[..., ChaosWorker]]:
 
 @pytest.fixture
 def two_at_a_time() -> PipelineOptions:
+    """Options with a concurrency of 2."""
     return PipelineOptions(concurrency=2)
 
 
 @pytest.fixture(scope="session")
 def short_histories(session_dir: Path) -> Iterator[ShortHistories]:
+    """A Temporal server whose executions continue as new after few events; the test starts it by `up`."""
     server = ShortHistories(session_dir / "short-histories")
     yield server
     asyncio.run(server.down())
@@ -103,7 +109,7 @@ def short_histories(session_dir: Path) -> Iterator[ShortHistories]:
 
 @pytest.fixture(scope="session")
 def own_servers(session_dir: Path) -> Iterator[OwnServers]:
-    """Not the session's other servers: these may be killed and emptied."""
+    """Started servers that a test may kill and whose data a test may delete."""
     servers = OwnServers(session_dir / "own-servers")
     asyncio.run(servers.up())
     yield servers
@@ -111,14 +117,14 @@ def own_servers(session_dir: Path) -> Iterator[OwnServers]:
 
 
 @pytest.fixture(scope="session")
-def _one_place(own_servers: OwnServers, session_dir: Path) -> Iterator[Place]:
+def _session_place(own_servers: OwnServers, session_dir: Path) -> Iterator[Place]:
     place = Place(own_servers.settings(session_dir / "disturbed"))
     yield place
     place.close()
 
 
 @pytest.fixture
-def place(own_servers: OwnServers, _one_place: Place) -> Place:
-    """Where runs lose their own servers, which are up again by now; its worker is the one that saw the last loss."""
+def place(own_servers: OwnServers, _session_place: Place) -> Place:
+    """The place for runs that lose their servers; the servers are up, and the worker may be that of an earlier test."""
     asyncio.run(own_servers.up())
-    return _one_place
+    return _session_place

@@ -1,4 +1,4 @@
-"""One run that loses the servers it stands on, and what must hold of it whatever it lost."""
+"""A run whose servers a test kills or sets back, and the checks that every such run must pass."""
 
 import asyncio
 import os
@@ -22,55 +22,58 @@ from tests.chaos.workers import ROOT, ChaosWorker
 from workflows.messages import PipelineOptions
 
 SECONDS = 60.0
-NEVER = 10**6
+NEVER_STRIKE = 10**6
+"""A count that no fail-point reaches: the worker is slow, but is never killed."""
 
 Outputs = dict[str, tuple[int, str]]
 Commits = dict[str, datetime]
 """Name of each document that has a result, and the time of its commit."""
 
 
-async def until(condition: Callable[[], Awaitable[bool]], what: str) -> None:
+async def wait_until(condition: Callable[[], Awaitable[bool]], what: str) -> None:
+    """Wait until the condition holds; AssertionError with the text `what` after `SECONDS`."""
     deadline = time.monotonic() + SECONDS
     while not await condition():
-        assert time.monotonic() < deadline, f"waited in vain until {what}"
+        assert time.monotonic() < deadline, f"{what}: not true after {SECONDS:.0f} s"
         await asyncio.sleep(0.05)
 
 
 @dataclass(frozen=True)
-class Said:
-    """How a command ended, and what it told people."""
+class CommandResult:
+    """The exit code and the output of a command, with each run of whitespace as one space."""
 
     code: int
-    words: str
+    output: str
 
 
 class Place:
-    """A folder, a database and a task queue, with at most one slow worker of our own, who outlives a run."""
+    """A folder, a database and a task queue, with at most one slow worker that serves several runs."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.worker: ChaosWorker | None = None
 
     def start_worker(self) -> None:
-        """Unless it is alive."""
+        """Start the slow worker if it does not run."""
         if self.worker is None:
-            self.worker = ChaosWorker.armed(self.settings, "K2-slow", NEVER)
+            self.worker = ChaosWorker.armed(self.settings, "K2-slow", NEVER_STRIKE)
 
     def stop_worker(self) -> None:
-        """In order; it must have been alive."""
-        assert self.worker
-        worker, self.worker = self.worker, None
+        """Stop the worker by SIGTERM, and assert that it ends with exit code 0."""
+        worker = self.worker
+        assert worker
+        self.worker = None
         assert worker.stop() == 0, worker.log.read_text()
 
     def close(self) -> None:
-        """Whatever became of it: leave nothing."""
+        """Stop the worker and kill its remaining processes, in any state."""
         if self.worker:
             self.worker.close()
 
 
 @asynccontextmanager
 async def disturbed_run(place: Place, documents: Path) -> AsyncIterator["DisturbedRun"]:
-    """A run over the documents that has begun, with a slow worker."""
+    """Start a run over the documents and a slow worker, and yield the run."""
     workflow_id = f"disturbed-{uuid.uuid4().hex[:8]}"
     async with PipelineOrchestrator(place.settings, own_worker=False) as orchestrator:
         place.start_worker()
@@ -79,53 +82,61 @@ async def disturbed_run(place: Place, documents: Path) -> AsyncIterator["Disturb
 
 
 class DisturbedRun:
-    """The run, seen through `orchestrator`."""
+    """The checks and commands of one started run."""
 
     def __init__(self, orchestrator: PipelineOrchestrator, workflow_id: str) -> None:
         self.orchestrator = orchestrator
         self.id = workflow_id
 
     async def commits(self) -> Commits:
+        """Return the time of commit of each committed document, by name."""
         rows = await document_rows(self.orchestrator.stores.pool, self.id)
         return {row.name: row.committed_at for row in rows if row.committed_at}
 
     async def until_mirrored(self, count: int) -> None:
-        """Until a checkpoint says that so many documents are processed."""
+        """Wait until a stored checkpoint counts at least `count` processed documents."""
 
         async def enough() -> bool:
             latest = await self.orchestrator.get_latest_checkpoint(self.id)
             return latest is not None and latest.processed_documents >= count
 
-        await until(enough, f"{count} documents are in a checkpoint")
+        await wait_until(enough, f"{count} documents are in a checkpoint")
 
     async def wait(self) -> RunReport:
+        """Wait at most `SECONDS` for the end of the run, and return its report."""
         async with asyncio.timeout(SECONDS):
             return await self.orchestrator.wait(self.id)
 
     async def latest(self) -> WorkflowCheckpoint:
-        found = await self.orchestrator.get_latest_checkpoint(self.id)
-        assert found
-        return found
+        """Return the latest checkpoint."""
+        checkpoint = await self.orchestrator.get_latest_checkpoint(self.id)
+        assert checkpoint
+        return checkpoint
 
-    async def resume(self) -> Said:
-        """`resume_workflow.py`, as people run it."""
+    async def resume(self) -> CommandResult:
+        """Run `resume_workflow.py` as a process of its own, and return its result."""
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, str(ROOT / "resume_workflow.py"), "--workflow-id", self.id),
+            sys.executable,
+            str(ROOT / "resume_workflow.py"),
+            "--workflow-id",
+            self.id,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             env={**os.environ, **self.orchestrator.settings.environment()},
         )
         async with asyncio.timeout(SECONDS):
-            words, _ = await process.communicate()
+            written, _ = await process.communicate()
         assert process.returncode is not None
-        return Said(process.returncode, " ".join(words.decode().split()))
+        return CommandResult(process.returncode, " ".join(written.decode().split()))
 
     async def check(self, expected: Outputs, *, kept: Commits, set_back: bool = False) -> list[WorkflowCheckpoint]:
-        """Assert that it ended whole, and that what is in `kept` was not processed again.
+        """Assert that the run ended with the expected outputs, and return its checkpoints, oldest first.
 
-        Returns:
-            Its checkpoints, oldest first.
+        Args:
+            expected: outputs of an undisturbed run over the same documents.
+            kept: commits that must be unchanged: these documents were not processed again.
+            set_back: whether Postgres was set back; see `check_chain`.
         """
         report = await self.orchestrator.status(self.id)
         failed = await self.orchestrator.failures(self.id)
@@ -134,7 +145,7 @@ class DisturbedRun:
         commits = await self.commits()
         assert {name: commits[name] for name in kept} == kept
         audit = await verify(self.orchestrator.client, self.orchestrator.stores, self.id)
-        assert [one.sentence for one in audit.differences] == []
+        assert [difference.sentence for difference in audit.differences] == []
         chain = list(await self.orchestrator.list_checkpoints(self.id))
         check_chain(self.id, chain, set_back=set_back)
         return chain

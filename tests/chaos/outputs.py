@@ -1,4 +1,4 @@
-"""What a run produced, read by SQL of the tests' own: rows that say nothing of when, how often or in which order."""
+"""The outputs of a run, read by independent SQL, without columns that depend on time, attempt or order."""
 
 import hashlib
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ _QUERIES = {
 
 @dataclass(frozen=True)
 class DocumentRow:
-    """How one document stands; `results` counts the texts stored for it."""
+    """The status of a document; `results` is the number of texts stored for the document."""
 
     position: int
     name: str
@@ -44,18 +44,18 @@ class DocumentRow:
 
 
 async def outputs(pool: PostgresPool, workflow_id: str) -> dict[str, tuple[int, str]]:
-    """Kind of output to the number of its rows and a digest of them all."""
-    found: dict[str, tuple[int, str]] = {}
+    """Return the number of rows and a SHA-256 digest of the sorted rows, by kind of output."""
+    digests: dict[str, tuple[int, str]] = {}
     async with pool.connection() as conn:
         for kind, query in _QUERIES.items():
             rows = await conn.fetch(f"SELECT row::text FROM ({query}) AS row", workflow_id)
             lines = sorted(row["row"] for row in rows)
-            found[kind] = (len(lines), hashlib.sha256("\n".join(lines).encode()).hexdigest())
-    return found
+            digests[kind] = (len(lines), hashlib.sha256("\n".join(lines).encode()).hexdigest())
+    return digests
 
 
 async def document_rows(pool: PostgresPool, workflow_id: str) -> list[DocumentRow]:
-    """Every document of the manifest, by position."""
+    """Return the documents of the manifest, in the order of their positions."""
     async with pool.connection() as conn:
         rows = await conn.fetch(
             """SELECT position, name, status, committed_at,

@@ -1,4 +1,4 @@
-"""Servers of the tests' own, in one folder, which a test may kill, empty and set back."""
+"""Servers for tests that kill them, delete their data, or restore a backup."""
 
 import asyncio
 import os
@@ -17,28 +17,29 @@ from orchestration.settings.temporal import TemporalSettings
 
 
 class OwnServers:
-    """Temporal and Postgres; their addresses stay the same through every loss."""
+    """A Temporal and a Postgres server; their addresses stay the same after every loss of data."""
 
     def __init__(self, folder: Path) -> None:
         self.stack = EmbeddedStack(folder, default_ports=False, say=lambda _: None)
         self.postgres = EmbeddedPostgres(folder)
 
     async def up(self) -> ServersRecord:
-        """Start what does not run."""
+        """Start the servers that do not run."""
         return await self.stack.up()
 
     async def down(self) -> None:
+        """Stop both servers."""
         await self.stack.down()
 
     def kill_temporal(self) -> None:
-        """SIGKILL."""
+        """Kill the Temporal server by SIGKILL."""
         record = self.stack.status().temporal
         assert record
         assert record.process
         os.kill(record.process.pid, signal.SIGKILL)
 
     async def lose_temporal(self) -> None:
-        """Kill it, delete all that it had stored, and start it with nothing."""
+        """Kill the Temporal server, delete its data, and start it again."""
         self.kill_temporal()
         await asyncio.sleep(0.2)
         files = list(self.stack.data_dir.glob("temporal.db*"))
@@ -48,19 +49,19 @@ class OwnServers:
         await self.up()
 
     def kill_postgres(self) -> None:
-        """SIGKILL to its first process: no time to write what it has in memory."""
+        """Kill the main process of Postgres by SIGKILL, so that it cannot flush its memory."""
         process = self.postgres.running()
         assert process
         os.kill(process.pid, signal.SIGKILL)
 
     def lose_database(self, settings: Settings) -> None:
-        """Drop the database, disconnecting whoever uses it, and make an empty one of the same name."""
+        """Drop the database with its open connections, and create an empty database of the same name."""
         name = urlsplit(settings.database_url).path[1:]
         self.postgres.drop_database(name)
         self.postgres.create_database(name, template=DATABASE)
 
     def settings(self, folder: Path) -> Settings:
-        """A new database and an empty folder on these servers, which must be up."""
+        """Return settings with a new database and an empty data folder; the servers must be up."""
         temporal = self.stack.status().temporal
         assert temporal
         folder.mkdir()
@@ -77,33 +78,33 @@ class OwnServers:
 
 
 def back_up(settings: Settings, dump: Path) -> None:
-    """As docs/backups.md says, at whatever moment."""
+    """Dump the database as docs/backups.md describes; a run may be in progress."""
     _client_program("pg_dump", "--format=custom", f"--file={dump}", f"--dbname={settings.database_url}")
 
 
 def set_back(settings: Settings, dump: Path) -> None:
-    """As docs/backups.md says for a database that is in use: all of it, or nothing."""
+    """Restore a dump into a database in use, in a single transaction, as docs/backups.md describes."""
     restore = ["--clean", "--if-exists", "--no-owner", "--single-transaction"]
     _client_program("pg_restore", *restore, f"--dbname={settings.database_url}", str(dump))
 
 
 def commits_in(dump: Path, workflow_id: str) -> dict[str, datetime]:
-    """Name of each document of a run that has a result in the dump, and the time of its commit."""
+    """Return the time of commit of each committed document of a run in the dump, by name."""
     lines = iter(_client_program("pg_restore", "--data-only", "--table=documents", "--file=-", str(dump)).splitlines())
     copied = next(line for line in lines if line.startswith("COPY "))
     columns = copied[copied.index("(") + 1 : copied.index(")")].split(", ")
-    found: dict[str, datetime] = {}
+    commits: dict[str, datetime] = {}
     for line in lines:
         if line == "\\.":
-            return found
+            return commits
         row = dict(zip(columns, line.split("\t"), strict=True))
         if row["workflow_id"] == workflow_id and row["committed_at"] != "\\N":
-            found[row["name"]] = datetime.fromisoformat(row["committed_at"])
-    raise AssertionError("the dump has no end")
+            commits[row["name"]] = datetime.fromisoformat(row["committed_at"])
+    raise AssertionError("the dump of the table documents has no end marker")
 
 
 def _client_program(name: str, *arguments: str) -> str:
-    """Run one that comes with the server; what it writes."""
+    """Run a client program of the Postgres installation, and return its standard output."""
     done = subprocess.run([str(installation() / "bin" / name), *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout

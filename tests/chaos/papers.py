@@ -1,4 +1,4 @@
-"""Small documents of several kinds, quick to process."""
+"""Generated documents of several formats, small enough to process quickly."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ PLACES = ["London", "Turin", "Cambridge"]
 
 
 def write_documents(folder: Path, count: int) -> Path:
-    """Small documents of several kinds with people, places, dates and sums that recur."""
+    """Write `count` small documents of five formats with recurring entities, and return the folder."""
     folder.mkdir(parents=True)
     for number in range(count):
         text = STORY.format(

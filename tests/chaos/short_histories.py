@@ -1,4 +1,4 @@
-"""A Temporal server of the tests' own whose histories are short, and which may be killed."""
+"""A Temporal server for tests that kill it, with a low limit of events for continue-as-new."""
 
 import os
 import signal
@@ -14,13 +14,13 @@ SUGGEST_AT_EVENTS = 60
 
 
 class ShortHistories:
-    """One server in a folder of its own; it suggests continue-as-new after a few events."""
+    """A server in a folder of its own; it suggests continue-as-new after `SUGGEST_AT_EVENTS` events."""
 
     def __init__(self, folder: Path) -> None:
         self._stack = EmbeddedStack(folder, postgres=False, default_ports=False)
 
     async def up(self) -> TemporalSettings:
-        """Start it, or start it again on the same data and the same port."""
+        """Start the server on its earlier data and port, if there are any; returns its settings."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setitem(DYNAMIC_CONFIG, "limit.historyCount.suggestContinueAsNew", SUGGEST_AT_EVENTS)
             record = (await self._stack.up()).temporal
@@ -28,16 +28,17 @@ class ShortHistories:
         return TemporalSettings(record.address, web_ui=record.web_ui)
 
     async def forget(self) -> None:
-        """Lose everything: stopped, and its data deleted."""
+        """Stop the server and delete its data."""
         await self._stack.down()
         for file in self._stack.data_dir.glob("temporal.db*"):
             file.unlink()
 
     async def down(self) -> None:
+        """Stop the server."""
         await self._stack.down()
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """Kill the server by SIGKILL."""
         record = self._stack.status().temporal
         assert record
         assert record.process

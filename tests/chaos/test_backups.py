@@ -1,4 +1,4 @@
-"""docs/backups.md, followed word by word: dumped while a run goes on, restored elsewhere, resumed, verified."""
+"""The commands of docs/backups.md dump a run in progress, restore it on other servers, resume and verify it."""
 
 import asyncio
 import os
@@ -24,18 +24,28 @@ SECONDS = 90.0
 
 
 def commands_under(heading: str) -> list[str]:
-    """The page's blocks of commands below a heading."""
+    """Return the code blocks of the page's section with this heading."""
     section = PAGE.read_text().split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    found = re.findall(r"^```sh\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
-    assert found
-    return found
+    blocks = re.findall(r"^```sh\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    assert blocks
+    return blocks
 
 
 async def follow(commands: str, home: Path, workflow_id: str = "", **variables: str) -> str:
-    """Type the commands in the project's folder; what they say."""
+    """Run a code block in the project's folder, and return its output with single spaces.
+
+    Args:
+        commands: shell commands.
+        home: the home folder of the shell.
+        workflow_id: stands in for the page's example id `my-run`.
+        variables: further environment variables.
+    """
     typed = commands.replace(".venv/bin/python", sys.executable).replace("my-run", workflow_id)
     process = await asyncio.create_subprocess_exec(
-        *("sh", "-eu", "-c", typed),
+        "sh",
+        "-eu",
+        "-c",
+        typed,
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -43,38 +53,39 @@ async def follow(commands: str, home: Path, workflow_id: str = "", **variables: 
         env={**os.environ, "HOME": str(home), "PERDURE_POOL_WORKERS": "2", **variables},
     )
     async with asyncio.timeout(SECONDS):
-        said, _ = await process.communicate()
-    assert process.returncode == 0, said.decode()
-    return " ".join(said.decode().split())
+        output, _ = await process.communicate()
+    assert process.returncode == 0, output.decode()
+    return " ".join(output.decode().split())
 
 
-@pytest.mark.timeout(150)
-async def test_a_dump_of_a_run_that_goes_on_is_restored_elsewhere_and_brought_to_its_end(
+@pytest.mark.timeout(400)
+async def test_dump_of_a_running_run_is_restored_and_resumed_elsewhere(
     place: Place, documents: Path, undisturbed: Outputs, tmp_path: Path
 ) -> None:
-    (dump_it,) = commands_under("Back up")
-    restore_it, resume_and_verify = commands_under("Restore elsewhere")
+    (dump_commands,) = commands_under("Back up")
+    restore_commands, resume_commands = commands_under("Restore elsewhere")
     dump = tmp_path / "perdure-backups" / "perdure.dump"
     elsewhere = EmbeddedStack(tmp_path / "restored", default_ports=False, say=lambda _: None)
     async with disturbed_run(place, documents) as run:
         await run.until_mirrored(3)
-        await follow(dump_it, tmp_path, **place.settings.environment())
-        assert (await run.orchestrator.status(run.id)).running, "it was dumped in the middle"
+        await follow(dump_commands, tmp_path, **place.settings.environment())
+        assert (await run.orchestrator.status(run.id)).running, "the run ended before the dump"
         kept = commits_in(dump, run.id)
         assert 3 <= len(kept) < len(list(documents.iterdir()))
         try:
             await elsewhere.up()
-            await follow(restore_it, tmp_path)
-            said = await follow(resume_and_verify, tmp_path, run.id, PERDURE_DATA_DIR=str(elsewhere.data_dir))
-            assert f"Temporal reports '{run.id}' as unknown. A new run continues under the same id." in said
-            assert f"Resuming from document {len(kept) + 1} of 10." in said
-            assert "Nothing differs." in said
+            await follow(restore_commands, tmp_path)
+            output = await follow(resume_commands, tmp_path, run.id, PERDURE_DATA_DIR=str(elsewhere.data_dir))
+            assert f"Temporal reports '{run.id}' as unknown. A new run continues under the same id." in output
+            assert f"Resuming from document {len(kept) + 1} of 10." in output
+            assert "Nothing differs." in output
             restored = read_settings({"PERDURE_DATA_DIR": str(elsewhere.data_dir)})
             async with PipelineOrchestrator(restored, own_worker=False) as reader:
                 assert await outputs(reader.stores.pool, run.id) == undisturbed
                 rows = await document_rows(reader.stores.pool, run.id)
         finally:
             await elsewhere.down()
-        assert {row.name: row.committed_at for row in rows if row.name in kept} == kept, "none of these was done again"
+        restored_commits = {row.name: row.committed_at for row in rows if row.name in kept}
+        assert restored_commits == kept, "a document of the dump was processed again"
         await run.wait()
-        await run.check(undisturbed, kept=kept)  # nor did it matter to the run itself
+        await run.check(undisturbed, kept=kept)  # the dump must not disturb the original run

@@ -1,4 +1,4 @@
-"""The checker notices what it is there to notice: each kind of damage makes it fail."""
+"""Each kind of damage to a run's rows, mirror or file makes the checker fail."""
 
 import json
 import shutil
@@ -48,14 +48,17 @@ def _edit(stored: list[Any]) -> list[Any]:
     return stored
 
 
-IN_FILE: dict[str, Callable[[list[Any]], list[Any]]] = {"it lacks the last": _shorten, "one is edited": _edit}
+IN_FILE: dict[str, Callable[[list[Any]], list[Any]]] = {
+    "the last checkpoint is gone": _shorten,
+    "a checkpoint is edited": _edit,
+}
 
 
 @pytest.fixture
 async def copy(
     undisturbed: Outputs, undisturbed_settings: Settings, postgres_server: EmbeddedPostgres, tmp_path: Path
 ) -> AsyncIterator[PipelineOrchestrator]:
-    """The undisturbed run in a database and files that may be damaged."""
+    """The undisturbed run in a copy of its database and files, which a test may damage."""
     assert undisturbed
     name = f"copy_{uuid.uuid4().hex[:12]}"
     postgres_server.create_database(name, template=RUN)
@@ -70,16 +73,17 @@ async def copy(
 
 
 async def damage(orchestrator: PipelineOrchestrator, statement: str) -> None:
+    """Execute a statement, and assert that it changed at least one row."""
     async with orchestrator.stores.pool.connection() as conn:
-        assert (await conn.execute(statement)).split()[-1] != "0", "nothing was damaged"
+        assert (await conn.execute(statement)).split()[-1] != "0", "the statement changed no row"
 
 
-async def test_it_finds_nothing_wrong_with_a_whole_run(copy: PipelineOrchestrator, undisturbed: Outputs) -> None:
+async def test_check_passes_for_undamaged_run(copy: PipelineOrchestrator, undisturbed: Outputs) -> None:
     await check(copy, RUN, expected=undisturbed, before=await committed(copy, RUN))
 
 
 @pytest.mark.parametrize("statement", IN_POSTGRES.values(), ids=IN_POSTGRES.keys())
-async def test_it_notices_that_outputs_differ(copy: PipelineOrchestrator, undisturbed: Outputs, statement: str) -> None:
+async def test_check_fails_on_damaged_outputs(copy: PipelineOrchestrator, undisturbed: Outputs, statement: str) -> None:
     before = await committed(copy, RUN)
     await damage(copy, statement)
     with pytest.raises((AssertionError, KeyError, IndexError)):
@@ -87,7 +91,7 @@ async def test_it_notices_that_outputs_differ(copy: PipelineOrchestrator, undist
 
 
 @pytest.mark.parametrize("statement", IN_MIRROR.values(), ids=IN_MIRROR.keys())
-async def test_it_notices_that_the_mirror_is_not_history(copy: PipelineOrchestrator, statement: str) -> None:
+async def test_check_fails_if_mirror_differs_from_history(copy: PipelineOrchestrator, statement: str) -> None:
     async with copy.stores.pool.connection() as conn:
         await conn.execute("ALTER TABLE workflow_checkpoints DISABLE TRIGGER ALL")
     await damage(copy, statement)
@@ -96,7 +100,7 @@ async def test_it_notices_that_the_mirror_is_not_history(copy: PipelineOrchestra
 
 
 @pytest.mark.parametrize("change", IN_FILE.values(), ids=IN_FILE.keys())
-async def test_it_notices_that_the_file_is_not_the_mirror(
+async def test_check_fails_if_file_differs_from_mirror(
     copy: PipelineOrchestrator, change: Callable[[list[Any]], list[Any]]
 ) -> None:
     assert copy.settings.checkpoint_dir
@@ -106,6 +110,6 @@ async def test_it_notices_that_the_file_is_not_the_mirror(
         await check(copy, RUN)
 
 
-async def test_it_notices_another_ending(copy: PipelineOrchestrator) -> None:
+async def test_check_fails_on_unexpected_final_status(copy: PipelineOrchestrator) -> None:
     with pytest.raises(AssertionError):
         await check(copy, RUN, status="completed_with_failures")

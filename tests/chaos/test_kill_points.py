@@ -1,4 +1,4 @@
-"""P1 to P4 and P9: SIGKILL at each named point, and the run ends as if nothing had happened."""
+"""P1 to P4 and P9: a run whose worker is killed at a fail-point ends like an undisturbed run."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.chaos.papers import write_documents
 from tests.chaos.workers import ChaosWorker
 from workflows.messages import PipelineOptions
 
-# `make test` keeps one point: a commit whose completion never left is the hardest one.
+# `make test` runs K5 only. K5 is the hardest point: the commit exists, and Temporal does not know it.
 POINTS = [
     pytest.param("discover", 1, id="discover: manifest written, completion not sent", marks=pytest.mark.slow),
     pytest.param("K1", 4, id="K1: activity started, nothing read", marks=pytest.mark.slow),
@@ -30,7 +30,7 @@ POINTS = [
 
 
 @pytest.mark.parametrize(("point", "nth"), POINTS)
-async def test_a_run_killed_at_this_point_ends_like_one_that_was_not(
+async def test_run_killed_at_fail_point_ends_as_undisturbed(
     point: str,
     nth: int,
     documents: Path,
@@ -54,7 +54,7 @@ async def test_a_run_killed_at_this_point_ends_like_one_that_was_not(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("point", ["K11", "K11-after"])
-async def test_a_run_killed_while_it_quarantines_ends_like_one_that_was_not(
+async def test_run_killed_in_quarantine_ends_as_undisturbed(
     point: str,
     tmp_path: Path,
     orchestrator: PipelineOrchestrator,
@@ -62,7 +62,7 @@ async def test_a_run_killed_while_it_quarantines_ends_like_one_that_was_not(
     start_worker: Callable[..., ChaosWorker],
     two_at_a_time: PipelineOptions,
 ) -> None:
-    """K11: before COMMIT, and after it before anybody knows."""
+    """K11: the kill comes before COMMIT, or after COMMIT and before the workflow learns of the quarantine."""
     papers = write_documents(tmp_path / "papers", 6)
     for number in (1, 4):
         (papers / f"0{number}-empty.txt").touch()
@@ -72,21 +72,22 @@ async def test_a_run_killed_while_it_quarantines_ends_like_one_that_was_not(
     before = await committed(orchestrator, workflow_id)
     start_worker()
     await orchestrator.wait(workflow_id)
-    await orchestrator.start([str(papers)], workflow_id=f"{workflow_id}-alone")
-    await orchestrator.wait(f"{workflow_id}-alone")
-    alone = await outputs(orchestrator.stores.pool, f"{workflow_id}-alone")
-    await check(orchestrator, workflow_id, status="completed_with_failures", expected=alone, before=before)
+    undisturbed_id = f"{workflow_id}-undisturbed"
+    await orchestrator.start([str(papers)], workflow_id=undisturbed_id)
+    await orchestrator.wait(undisturbed_id)
+    expected = await outputs(orchestrator.stores.pool, undisturbed_id)
+    await check(orchestrator, workflow_id, status="completed_with_failures", expected=expected, before=before)
     assert [failure.attempts for failure in await orchestrator.stores.manifest.failures(workflow_id)] == [1, 1]
 
 
-async def test_a_parser_that_is_killed_costs_one_more_try_and_nothing_else(
+async def test_killed_child_costs_one_attempt_and_changes_no_output(
     documents: Path,
     undisturbed: dict[str, tuple[int, str]],
     orchestrator: PipelineOrchestrator,
     workflow_id: str,
     start_worker: Callable[..., ChaosWorker],
 ) -> None:
-    """K2, the other half: the child dies, its worker lives."""
+    """K2 with another victim: the child is killed, and its worker stays alive."""
     await orchestrator.start([str(documents)], workflow_id=workflow_id)
     worker = start_worker("K2-child", 3)
     await orchestrator.wait(workflow_id)

@@ -1,4 +1,4 @@
-"""Documents of every kind of source in one run: killed, changed and vanished, none is lost, and no secret gets out."""
+"""A run over every kind of source: no document is lost after kills and changes, and no secret is stored."""
 
 import json
 import mailbox
@@ -25,22 +25,25 @@ from workflows.messages import PipelineOptions
 pytestmark = pytest.mark.slow
 
 MIXED = 4 + 3 + 3 + 2 + 2 + 4 + 2
-"""Documents: of the folder, the ZIP, the TAR, the mailbox, the mail, the list, and the bucket."""
+"""Number of documents: in the folder, the ZIP, the TAR, the mailbox, the mail, the list, and the bucket."""
 
 
 @pytest.fixture
 def pages() -> dict[str, Page]:
+    """The pages of the web server, by path; a test may change them."""
     return {f"/{name}.txt": Page(f"Ada Lovelace wrote {name}.".encode(), headers={"ETag": '"1"'}) for name in "ab"}
 
 
 @pytest.fixture
 def web(pages: dict[str, Page]) -> Iterator[str]:
+    """The address of a web server that serves `pages`."""
     with web_server(pages) as address:
         yield address
 
 
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Store]:
+    """A bucket with 3 objects."""
     with s3_server() as address:
         store = empty_bucket(address, monkeypatch)
         for name in ("in/one.txt", "in/two.txt", "alone.txt"):
@@ -49,7 +52,8 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Store]:
 
 
 @pytest.fixture
-def sources(tmp_path: Path, web: str, bucket: S3Store) -> list[str]:  # noqa: ARG001 - it must be there
+def sources(tmp_path: Path, web: str, bucket: S3Store) -> list[str]:  # noqa: ARG001 - discovery reads the bucket
+    """One source of each kind; together they hold `MIXED` documents."""
     papers = write_documents(tmp_path / "papers", 8)
     with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
         for name in ("00.txt", "01.md", "02.html"):
@@ -67,7 +71,7 @@ def sources(tmp_path: Path, web: str, bucket: S3Store) -> list[str]:  # noqa: AR
         box.add(f"From: ada@example.org\nSubject: Letter {number}\n\nCharles Babbage was in London.\n")
     box.close()
     listed = [str(papers / "07.html"), f"{web}/a.txt", f"{web}/b.txt", "s3://papers/alone.txt"]
-    (tmp_path / "f.jsonl").write_text("".join(json.dumps({"uri": one}) + "\n" for one in listed))
+    (tmp_path / "f.jsonl").write_text("".join(json.dumps({"uri": uri}) + "\n" for uri in listed))
     return [
         f"file://{papers}#include=0%5B0-3%5D.%2A",
         *(str(tmp_path / name) for name in ("b.zip", "c.tar.gz", "d.eml", "e.mbox")),
@@ -76,7 +80,7 @@ def sources(tmp_path: Path, web: str, bucket: S3Store) -> list[str]:  # noqa: AR
     ]
 
 
-async def test_a_run_over_every_kind_of_source_that_is_killed_ends_like_one_that_is_not(
+async def test_killed_run_over_every_kind_of_source_ends_as_undisturbed(
     sources: list[str],
     orchestrator: PipelineOrchestrator,
     workflow_id: str,
@@ -89,18 +93,18 @@ async def test_a_run_over_every_kind_of_source_that_is_killed_ends_like_one_that
     before = await committed(orchestrator, workflow_id)
     last = start_worker()
     await orchestrator.wait(workflow_id)
-    await orchestrator.start(sources, workflow_id="calm")
-    calm = await orchestrator.wait("calm")
-    assert (calm.documents.total, calm.documents.processed) == (MIXED, MIXED)
+    await orchestrator.start(sources, workflow_id="undisturbed")
+    undisturbed = await orchestrator.wait("undisturbed")
+    assert (undisturbed.documents.total, undisturbed.documents.processed) == (MIXED, MIXED)
     await check(orchestrator, workflow_id, before=before)
-    assert await compare_runs(orchestrator.stores.pool, workflow_id, "calm", limit=20) == []
+    assert await compare_runs(orchestrator.stores.pool, workflow_id, "undisturbed", limit=20) == []
     verified = await script(orchestrator.settings, "verify", "--workflow-id", workflow_id)
     assert verified.code == 0, verified.stdout
     assert SECRET not in verified.stdout + last.log.read_text()
-    assert SECRET not in await everything_kept(orchestrator, workflow_id)
+    assert SECRET not in await read_everything_stored(orchestrator, workflow_id)
 
 
-async def test_what_changes_or_vanishes_on_a_server_before_it_is_read_is_recorded_as_such(
+async def test_documents_changed_or_deleted_before_reading_are_recorded(
     sources: list[str],
     pages: dict[str, Page],
     bucket: S3Store,
@@ -131,13 +135,13 @@ async def test_what_changes_or_vanishes_on_a_server_before_it_is_read_is_recorde
     assert all("changed" in " ".join(row["warnings"]) for row in rows if not row["error_type"])
 
 
-async def everything_kept(orchestrator: PipelineOrchestrator, workflow_id: str) -> str:
-    """The run's history, and every row of the database, as text."""
+async def read_everything_stored(orchestrator: PipelineOrchestrator, workflow_id: str) -> str:
+    """Return the history of the run and every row of the database as text."""
     handle = orchestrator.client.get_workflow_handle(workflow_id)
-    kept = [event.SerializeToString().decode(errors="replace") async for event in handle.fetch_history_events()]
+    stored = [event.SerializeToString().decode(errors="replace") async for event in handle.fetch_history_events()]
     async with orchestrator.stores.pool.connection() as conn:
         for table in await conn.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'"):
-            rows = await conn.fetch(f"SELECT one::text AS row FROM {table['tablename']} AS one")
-            kept += [row["row"] for row in rows]
-    assert any("alone.txt" in one for one in kept)
-    return "\n".join(kept)
+            rows = await conn.fetch(f"SELECT record::text AS row FROM {table['tablename']} AS record")
+            stored += [row["row"] for row in rows]
+    assert any("alone.txt" in text for text in stored)
+    return "\n".join(stored)

@@ -1,4 +1,4 @@
-"""P8 and more: whatever the run depends on may go away and come back; nothing is lost, nothing is quarantined."""
+"""P8: an outage of Postgres, Temporal or the workers loses no document and quarantines no document."""
 
 import asyncio
 import os
@@ -23,28 +23,32 @@ from workflows.messages import PipelineOptions, Progress
 
 pytestmark = pytest.mark.slow
 
-NEVER = 10**6
+NEVER_STRIKE = 10**6
+"""A count that no fail-point reaches: the worker is slow, but is never killed."""
 SECONDS = 30.0
 
 Outputs = dict[str, tuple[int, str]]
 
 
-async def until(condition: Callable[[], Awaitable[bool]], what: str) -> None:
+async def wait_until(condition: Callable[[], Awaitable[bool]], what: str) -> None:
+    """Wait until the condition holds; AssertionError with the text `what` after `SECONDS`."""
     deadline = time.monotonic() + SECONDS
     while not await condition():
-        assert time.monotonic() < deadline, f"waited in vain until {what}"
+        assert time.monotonic() < deadline, f"{what}: not true after {SECONDS:.0f} s"
         await asyncio.sleep(0.05)
 
 
-async def until_committed(orchestrator: PipelineOrchestrator, workflow_id: str, count: int) -> None:
+async def wait_until_committed(orchestrator: PipelineOrchestrator, workflow_id: str, count: int) -> None:
+    """Wait until at least `count` documents of the run are committed."""
+
     async def enough() -> bool:
         return len(await committed(orchestrator, workflow_id)) >= count
 
-    await until(enough, f"{count} documents are committed")
+    await wait_until(enough, f"{count} documents are committed")
 
 
-@pytest.mark.timeout(120)
-async def test_postgres_away_in_the_middle_makes_the_run_wait_and_say_so(
+@pytest.mark.timeout(400)
+async def test_run_waits_and_names_postgres_during_its_outage(
     documents: Path,
     undisturbed: Outputs,
     orchestrator: PipelineOrchestrator,
@@ -54,23 +58,23 @@ async def test_postgres_away_in_the_middle_makes_the_run_wait_and_say_so(
     postgres_server: EmbeddedPostgres,
 ) -> None:
     await orchestrator.start([str(documents)], workflow_id=workflow_id, options=two_at_a_time)
-    start_worker("K2-slow", NEVER)
-    await until_committed(orchestrator, workflow_id, 3)
+    start_worker("K2-slow", NEVER_STRIKE)
+    await wait_until_committed(orchestrator, workflow_id, 3)
     handle = orchestrator.client.get_workflow_handle_for(DocumentPipeline.run, workflow_id)
 
     async def progress() -> Progress:
         return await handle.query(DocumentPipeline.progress)
 
-    async def says_so() -> bool:
+    async def reports_outage() -> bool:
         return "Postgres is unavailable" in ((await progress()).waiting_for or "")
 
     port = postgres_server.port
     await asyncio.to_thread(postgres_server.stop)
     try:
-        await until(says_so, "the run says that Postgres is away")
+        await wait_until(reports_outage, "the run reports that Postgres is unavailable")
         before = (await handle.describe()).history_length
         await asyncio.sleep(4.0)
-        # A call that had not been noticed yet may still turn patient: a few events, and only once for each.
+        # Calls in flight may each still change to unlimited retries, which adds a few events per call, once.
         grown = (await handle.describe()).history_length - before
         shown = (await handle.describe()).typed_search_attributes
         assert grown <= 24
@@ -82,7 +86,7 @@ async def test_postgres_away_in_the_middle_makes_the_run_wait_and_say_so(
     await check(orchestrator, workflow_id, expected=undisturbed)
 
 
-async def test_a_worker_asked_to_stop_finishes_what_it_has_and_leaves_cleanly(
+async def test_worker_finishes_its_activities_after_sigterm(
     documents: Path,
     undisturbed: Outputs,
     orchestrator: PipelineOrchestrator,
@@ -91,20 +95,20 @@ async def test_a_worker_asked_to_stop_finishes_what_it_has_and_leaves_cleanly(
     two_at_a_time: PipelineOptions,
 ) -> None:
     await orchestrator.start([str(documents)], workflow_id=workflow_id, options=two_at_a_time)
-    worker = start_worker("K2-slow", NEVER)
-    await until_committed(orchestrator, workflow_id, 2)
+    worker = start_worker("K2-slow", NEVER_STRIKE)
+    await wait_until_committed(orchestrator, workflow_id, 2)
     assert worker.stop() == 0
     worker.assert_no_orphans()
     description = await orchestrator.client.get_workflow_handle(workflow_id).describe()
     pending = description.raw_description.pending_activities
-    assert all(activity.attempt == 1 for activity in pending), "what was in flight was finished, not thrown away"
+    assert all(activity.attempt == 1 for activity in pending), "the worker gave up an activity instead of finishing it"
     start_worker()
     await orchestrator.wait(workflow_id)
     await check(orchestrator, workflow_id, expected=undisturbed)
 
 
-@pytest.mark.timeout(120)
-async def test_workers_killed_again_and_again_at_random_moments_change_nothing(
+@pytest.mark.timeout(400)
+async def test_run_ends_as_undisturbed_after_kills_at_random_moments(
     documents: Path,
     undisturbed: Outputs,
     orchestrator: PipelineOrchestrator,
@@ -119,16 +123,16 @@ async def test_workers_killed_again_and_again_at_random_moments_change_nothing(
     kills = 3
     before: dict[int, datetime] = {}
     for kill in range(kills):
-        worker = start_worker("K2-slow", NEVER)
-        # From where it stands, one to three documents further and some part of the next.
-        await until_committed(orchestrator, workflow_id, len(before) + chance.randint(0 if kill else 1, 2))
+        worker = start_worker("K2-slow", NEVER_STRIKE)
+        # Kill after up to 2 more commits, at a random moment of the next document.
+        await wait_until_committed(orchestrator, workflow_id, len(before) + chance.randint(0 if kill else 1, 2))
         await asyncio.sleep(chance.uniform(0.0, 0.5))
-        assert (await orchestrator.status(workflow_id)).running, "it ended before every kill had landed"
+        assert (await orchestrator.status(workflow_id)).running, "the run ended before the last kill"
         worker.kill()
         worker.assert_no_orphans()
-        now = await committed(orchestrator, workflow_id)
-        assert {position: now[position] for position in before} == before
-        before = now
+        after = await committed(orchestrator, workflow_id)
+        assert {position: after[position] for position in before} == before
+        before = after
     start_worker()
     await orchestrator.wait(workflow_id)
     await check(orchestrator, workflow_id, expected=undisturbed, before=before)
@@ -136,14 +140,15 @@ async def test_workers_killed_again_and_again_at_random_moments_change_nothing(
 
 @pytest.fixture
 async def on_short_histories(settings: Settings, short_histories: ShortHistories) -> AsyncIterator[Settings]:
+    """Settings with the Temporal server that suggests continue-as-new after few events."""
     yield replace(settings, temporal=await short_histories.up())
 
 
-@pytest.mark.timeout(120)
-async def test_a_run_killed_at_continue_as_new_ends_like_one_that_was_not(
+@pytest.mark.timeout(400)
+async def test_run_killed_at_continue_as_new_ends_as_undisturbed(
     documents: Path, undisturbed: Outputs, on_short_histories: Settings, workflow_id: str
 ) -> None:
-    """K10."""
+    """Kill point K10."""
     settings = on_short_histories
     async with PipelineOrchestrator(settings, own_worker=False) as orchestrator:
         await orchestrator.start([str(documents)], workflow_id=workflow_id, options=PipelineOptions(concurrency=1))
@@ -156,18 +161,18 @@ async def test_a_run_killed_at_continue_as_new_ends_like_one_that_was_not(
             assert 0 < len(before) < 10
             worker = ChaosWorker(settings)
             ended = await orchestrator.wait(workflow_id)
-            found = await check(orchestrator, workflow_id, expected=undisturbed, before=before)
+            finished = await check(orchestrator, workflow_id, expected=undisturbed, before=before)
         finally:
             armed.close()
             if worker:
                 worker.close()
     assert ended.run_id != first
-    assert len({one.metadata["run_id"] for one in found.checkpoints}) > 1
-    assert {one.epoch for one in found.checkpoints} == {1}
+    assert len({checkpoint.metadata["run_id"] for checkpoint in finished.checkpoints}) > 1
+    assert {checkpoint.epoch for checkpoint in finished.checkpoints} == {1}
 
 
-@pytest.mark.timeout(120)
-async def test_a_temporal_server_killed_and_restarted_goes_on_where_it_stood(
+@pytest.mark.timeout(400)
+async def test_run_continues_after_temporal_is_killed_and_restarted(
     documents: Path,
     undisturbed: Outputs,
     on_short_histories: Settings,
@@ -175,11 +180,11 @@ async def test_a_temporal_server_killed_and_restarted_goes_on_where_it_stood(
     workflow_id: str,
 ) -> None:
     settings = on_short_histories
-    worker = ChaosWorker.armed(settings, "K2-slow", NEVER)
+    worker = ChaosWorker.armed(settings, "K2-slow", NEVER_STRIKE)
     try:
         async with PipelineOrchestrator(settings, own_worker=False) as orchestrator:
             await orchestrator.start([str(documents)], workflow_id=workflow_id)
-            await until_committed(orchestrator, workflow_id, 3)
+            await wait_until_committed(orchestrator, workflow_id, 3)
             before = await committed(orchestrator, workflow_id)
             short_histories.kill()
             with pytest.raises(RPCError):
@@ -189,6 +194,6 @@ async def test_a_temporal_server_killed_and_restarted_goes_on_where_it_stood(
         async with PipelineOrchestrator(settings, own_worker=False) as orchestrator:
             await orchestrator.wait(workflow_id)
             await check(orchestrator, workflow_id, expected=undisturbed, before=before)
-        assert worker.process.poll() is None, "the worker outlived the outage"
+        assert worker.process.poll() is None, "the worker ended during the outage"
     finally:
         worker.close()

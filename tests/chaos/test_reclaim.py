@@ -1,4 +1,4 @@
-"""P5: what a dead worker held is tried again at once, and what a living or stopped one holds is never taken."""
+"""P5: the activities of a dead worker are retried at once; those of a live or stopped worker are kept."""
 
 import asyncio
 import os
@@ -21,40 +21,43 @@ from workflows.messages import PipelineOptions
 pytestmark = pytest.mark.slow
 
 HEARTBEAT_SECONDS = 30.0
-"""The default, long enough that nothing below can be the doing of a timeout."""
+"""The default heartbeat timeout. A retry within this time cannot come from the timeout."""
 
 
-async def pending(orchestrator: PipelineOrchestrator, workflow_id: str) -> list[PendingActivityInfo]:
-    """Batches that a worker has in hand."""
+async def list_started_batches(orchestrator: PipelineOrchestrator, workflow_id: str) -> list[PendingActivityInfo]:
+    """Return the pending batch activities that a worker has started."""
     described = await orchestrator.client.get_workflow_handle(workflow_id).describe()
     return [
-        one
-        for one in described.raw_description.pending_activities
-        if one.activity_type.name == "process_batch" and one.last_worker_identity
+        activity
+        for activity in described.raw_description.pending_activities
+        if activity.activity_type.name == "process_batch" and activity.last_worker_identity
     ]
 
 
-async def until_in_hand(orchestrator: PipelineOrchestrator, workflow_id: str, count: int) -> list[PendingActivityInfo]:
-    async with asyncio.timeout(30):
-        while len(found := await pending(orchestrator, workflow_id)) < count:
+async def wait_for_batches(
+    orchestrator: PipelineOrchestrator, workflow_id: str, count: int
+) -> list[PendingActivityInfo]:
+    """Wait until workers have started at least `count` batch activities, and return these activities."""
+    async with asyncio.timeout(90):
+        while len(batches := await list_started_batches(orchestrator, workflow_id)) < count:
             await asyncio.sleep(0.02)
-    return found
+    return batches
 
 
 async def failures_before_success(orchestrator: PipelineOrchestrator, workflow_id: str) -> list[str]:
-    """Types of the failures after which activities were tried again, from history."""
-    found = []
+    """Return the types of the failures after which activities were retried, from history."""
+    failures = []
     async for event in orchestrator.client.get_workflow_handle(workflow_id).fetch_history_events():
         started = event.activity_task_started_event_attributes
         if started.HasField("last_failure"):
             failure = started.last_failure
-            found.append(failure.application_failure_info.type or failure.message)
-    return found
+            failures.append(failure.application_failure_info.type or failure.message)
+    return failures
 
 
-@pytest.mark.parametrize("back", ["restarted", "by its neighbour"])
-async def test_the_work_of_a_killed_worker_is_taken_up_long_before_its_heartbeat_times_out(
-    back: str,
+@pytest.mark.parametrize("successor", ["a worker started later", "a second live worker"])
+async def test_batch_of_killed_worker_is_retried_before_heartbeat_timeout(
+    successor: str,
     documents: Path,
     undisturbed: dict[str, tuple[int, str]],
     orchestrator: PipelineOrchestrator,
@@ -63,12 +66,12 @@ async def test_the_work_of_a_killed_worker_is_taken_up_long_before_its_heartbeat
 ) -> None:
     await orchestrator.start([str(documents)], workflow_id=workflow_id, options=PipelineOptions(concurrency=2))
     slow = start_worker("K2-slow")
-    await until_in_hand(orchestrator, workflow_id, 1)
-    if back == "by its neighbour":
+    await wait_for_batches(orchestrator, workflow_id, 1)
+    if successor == "a second live worker":
         start_worker("K2-slow").wait_until_alive()
     slow.kill()
     killed = time.monotonic()
-    if back == "restarted":
+    if successor == "a worker started later":
         start_worker()
     await orchestrator.wait(workflow_id)
     assert time.monotonic() - killed < HEARTBEAT_SECONDS
@@ -76,7 +79,7 @@ async def test_the_work_of_a_killed_worker_is_taken_up_long_before_its_heartbeat
     await check(orchestrator, workflow_id, expected=undisturbed)
 
 
-async def test_neither_a_starting_nor_a_dying_worker_takes_anything_from_a_living_one(
+async def test_stopped_worker_keeps_its_batch_while_workers_start_and_die(
     documents: Path,
     undisturbed: dict[str, tuple[int, str]],
     orchestrator: PipelineOrchestrator,
@@ -85,24 +88,25 @@ async def test_neither_a_starting_nor_a_dying_worker_takes_anything_from_a_livin
 ) -> None:
     await orchestrator.start([str(documents)], workflow_id=workflow_id, options=PipelineOptions(concurrency=1))
     busy = start_worker("K2-slow")
-    (held,) = await until_in_hand(orchestrator, workflow_id, 1)
-    mine = held.last_worker_identity
-    os.kill(busy.process.pid, signal.SIGSTOP)  # alive, but so slow that everybody has time to make the mistake
+    (held,) = await wait_for_batches(orchestrator, workflow_id, 1)
+    holder = held.last_worker_identity
+    os.kill(busy.process.pid, signal.SIGSTOP)  # a stopped worker is alive: it still holds the lock of its slot
     for _ in range(2):
         other = start_worker()
         other.wait_until_alive()
-        await asyncio.sleep(2.0)  # it looks for the dead all the time
+        await asyncio.sleep(2.0)  # in this time the new worker looks for dead workers several times
         other.kill()
     start_worker().wait_until_alive()
     await asyncio.sleep(2.0)
-    still = [one for one in await pending(orchestrator, workflow_id) if one.activity_id == held.activity_id]
-    assert [(one.attempt, one.last_worker_identity) for one in still] == [(1, mine)]
+    batches = await list_started_batches(orchestrator, workflow_id)
+    still_held = [batch for batch in batches if batch.activity_id == held.activity_id]
+    assert [(batch.attempt, batch.last_worker_identity) for batch in still_held] == [(1, holder)]
     os.kill(busy.process.pid, signal.SIGCONT)
     await orchestrator.wait(workflow_id)
     await check(orchestrator, workflow_id, expected=undisturbed)
 
 
-async def test_workers_of_several_hosts_share_a_run_and_leave_each_other_alone(
+async def test_worker_on_another_host_gets_the_batches_by_timeout(
     documents: Path,
     undisturbed: dict[str, tuple[int, str]],
     settings: Settings,
@@ -111,7 +115,7 @@ async def test_workers_of_several_hosts_share_a_run_and_leave_each_other_alone(
     start_worker: Callable[..., ChaosWorker],
     tmp_path: Path,
 ) -> None:
-    """Another data folder stands for another host: no lock there says anything about a worker here."""
+    """A second data folder stands for a second host, whose workers cannot see the locks of the first host."""
     there = tmp_path / "elsewhere"
     there.mkdir()
     elsewhere = ChaosWorker.armed(replace(settings, data_dir=there), "K2-slow")
@@ -119,8 +123,8 @@ async def test_workers_of_several_hosts_share_a_run_and_leave_each_other_alone(
         options = PipelineOptions(concurrency=2, heartbeat_timeout_seconds=3)
         await orchestrator.start([str(documents)], workflow_id=workflow_id, options=options)
         here = start_worker("K2-slow")
-        await until_in_hand(orchestrator, workflow_id, 2)
-        here.kill()  # nobody of its folder is left: the other host's worker gets its work by the timeout
+        await wait_for_batches(orchestrator, workflow_id, 2)
+        here.kill()  # its data folder has no live worker, so the server retries its batch after the timeout
         await orchestrator.wait(workflow_id)
         assert not {"WorkerDied"} & set(await failures_before_success(orchestrator, workflow_id))
     finally:

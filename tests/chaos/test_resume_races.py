@@ -1,4 +1,4 @@
-"""K12: `resume_workflow.py` killed in the middle changes nothing, and several of them at once make one run."""
+"""K12: a resume killed before its start changes nothing, and concurrent resumes start a single run."""
 
 import asyncio
 import signal
@@ -24,26 +24,28 @@ pytestmark = pytest.mark.slow
 Outputs = dict[str, tuple[int, str]]
 
 
-async def terminated_in_the_middle(
+async def start_and_terminate(
     orchestrator: PipelineOrchestrator, workflow_id: str, documents: Path, options: PipelineOptions
 ) -> None:
+    """Start a run, and terminate it when at least 3 documents are committed."""
     await orchestrator.start([str(documents)], workflow_id=workflow_id, options=options)
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(90):
         while len(await committed(orchestrator, workflow_id)) < 3:
             await asyncio.sleep(0.05)
     await orchestrator.client.get_workflow_handle(workflow_id).terminate("in the middle")
 
 
-async def assert_whole(
+async def assert_complete(
     orchestrator: PipelineOrchestrator, workflow_id: str, undisturbed: Outputs, before: dict[int, datetime]
 ) -> None:
+    """Assert that the run has the undisturbed outputs, and that the commits in `before` are unchanged."""
     assert await outputs(orchestrator.stores.pool, workflow_id) == undisturbed
-    now = await committed(orchestrator, workflow_id)
-    assert {position: now[position] for position in before} == before, "something was done twice"
+    after = await committed(orchestrator, workflow_id)
+    assert {position: after[position] for position in before} == before, "a document was processed twice"
     assert (await verify(orchestrator.client, orchestrator.stores, workflow_id)).differences == []
 
 
-async def test_a_resume_killed_between_reading_and_starting_can_be_repeated(
+async def test_resume_killed_before_its_start_can_be_repeated(
     documents: Path,
     undisturbed: Outputs,
     settings: Settings,
@@ -53,7 +55,7 @@ async def test_a_resume_killed_between_reading_and_starting_can_be_repeated(
     two_at_a_time: PipelineOptions,
 ) -> None:
     start_worker("K2-slow", 10**6)
-    await terminated_in_the_middle(orchestrator, workflow_id, documents, two_at_a_time)
+    await start_and_terminate(orchestrator, workflow_id, documents, two_at_a_time)
     before = await committed(orchestrator, workflow_id)
     for _ in range(2):
         armed = await asyncio.to_thread(
@@ -68,10 +70,10 @@ async def test_a_resume_killed_between_reading_and_starting_can_be_repeated(
         assert not (await orchestrator.status(workflow_id)).running
     done = await script(settings, "--workflow-id", workflow_id, name="resume_workflow.py")
     assert done.code == 0, done.stderr
-    await assert_whole(orchestrator, workflow_id, undisturbed, before)
+    await assert_complete(orchestrator, workflow_id, undisturbed, before)
 
 
-async def test_several_that_resume_at_once_make_one_run_and_all_follow_it(
+async def test_concurrent_resumes_start_one_run_and_all_follow_it(
     documents: Path,
     undisturbed: Outputs,
     settings: Settings,
@@ -81,11 +83,11 @@ async def test_several_that_resume_at_once_make_one_run_and_all_follow_it(
     two_at_a_time: PipelineOptions,
 ) -> None:
     start_worker("K2-slow", 10**6)
-    await terminated_in_the_middle(orchestrator, workflow_id, documents, two_at_a_time)
+    await start_and_terminate(orchestrator, workflow_id, documents, two_at_a_time)
     before = await committed(orchestrator, workflow_id)
     ended = await asyncio.gather(
         *[script(settings, "--workflow-id", workflow_id, "--json", name="resume_workflow.py") for _ in range(3)]
     )
-    assert [one.code for one in ended] == [0, 0, 0], [one.stderr for one in ended]
-    assert len({one.json["run_id"] for one in ended}) == 1
-    await assert_whole(orchestrator, workflow_id, undisturbed, before)
+    assert [resume.code for resume in ended] == [0, 0, 0], [resume.stderr for resume in ended]
+    assert len({resume.json["run_id"] for resume in ended}) == 1
+    await assert_complete(orchestrator, workflow_id, undisturbed, before)

@@ -1,4 +1,4 @@
-"""Postgres is restored from an older backup, or lost with Temporal: the loss is said, and exactly it is made again."""
+"""After Postgres is set back or lost, the run reports the loss and processes exactly the lost documents."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -14,22 +14,23 @@ pytestmark = pytest.mark.slow
 
 
 async def set_back_to(dump: Path, run: DisturbedRun) -> tuple[Commits, datetime]:
-    """What the dump holds of the run, and when it had been restored."""
+    """Restore a dump; return the run's commits in the dump, and the time after the restore."""
     await asyncio.to_thread(set_back, run.orchestrator.settings, dump)
     return commits_in(dump, run.id), datetime.now(UTC)
 
 
-async def check_exactly_the_lost_were_made_again(
+async def check_exactly_the_lost_were_reprocessed(
     run: DisturbedRun, kept: Commits, since: datetime, expected: Outputs
 ) -> None:
+    """Assert that the documents outside `kept`, and no others, were committed after `since`."""
     commits = await run.commits()
-    assert 0 < len(kept) < len(commits), "something was lost, and something was kept"
+    assert 0 < len(kept) < len(commits), "the dump must hold some of the commits, and lack others"
     assert {name for name, time in commits.items() if time > since} == commits.keys() - kept.keys()
     chain = await run.check(expected, kept=kept, set_back=True)
     assert chain[-1].epoch > chain[0].epoch
 
 
-async def test_postgres_set_back_while_the_run_goes_on(
+async def test_running_run_reprocesses_documents_after_set_back(
     place: Place, documents: Path, undisturbed: Outputs, tmp_path: Path
 ) -> None:
     async with disturbed_run(place, documents) as run:
@@ -40,10 +41,10 @@ async def test_postgres_set_back_while_the_run_goes_on(
         report = await run.wait()
         assert report.recovered
         assert report.recovered.startswith("The database was set back: ")
-        await check_exactly_the_lost_were_made_again(run, kept, since, undisturbed)
+        await check_exactly_the_lost_were_reprocessed(run, kept, since, undisturbed)
 
 
-async def test_postgres_set_back_after_the_run_had_ended(
+async def test_resume_reprocesses_documents_after_set_back_of_ended_run(
     place: Place, documents: Path, undisturbed: Outputs, tmp_path: Path
 ) -> None:
     async with disturbed_run(place, documents) as run:
@@ -54,43 +55,43 @@ async def test_postgres_set_back_after_the_run_had_ended(
         kept, since = await set_back_to(tmp_path / "older.dump", run)
         lost = len(list(documents.iterdir())) - len(kept)
         audit = await verify(run.orchestrator.client, run.orchestrator.stores, run.id)
-        assert {one.kind for one in audit.differences} == {"missing_checkpoint"}, "an audit knows it first"
-        said = await run.resume()
-        assert said.code == 0, said.words
-        assert f"The database was set back: {lost} of 10 finished documents have lost their results" in said.words
-        assert ((await run.orchestrator.status(run.id)).recovered or "").startswith(
-            f"The database was set back: {lost}"
-        )
-        await check_exactly_the_lost_were_made_again(run, kept, since, undisturbed)
-        assert last in await run.orchestrator.list_checkpoints(run.id), "it came back, and the chain goes on"
+        assert {difference.kind for difference in audit.differences} == {"missing_checkpoint"}
+        resumed = await run.resume()
+        assert resumed.code == 0, resumed.output
+        assert f"The database was set back: {lost} of 10 finished documents have lost their results" in resumed.output
+        recovered = (await run.orchestrator.status(run.id)).recovered or ""
+        assert recovered.startswith(f"The database was set back: {lost}")
+        await check_exactly_the_lost_were_reprocessed(run, kept, since, undisturbed)
+        assert last in await run.orchestrator.list_checkpoints(run.id), "the last checkpoint was not restored"
         again = await run.resume()
-        assert (again.code, "Nothing is left to do." in again.words) == (0, True), again.words
+        assert again.code == 0, again.output
+        assert "Nothing is left to do." in again.output
 
 
-async def test_both_servers_gone_and_the_files_left_means_everything_anew_and_the_chain_goes_on(
+async def test_run_restarts_and_chain_continues_after_both_servers_lose_their_data(
     own_servers: OwnServers, place: Place, documents: Path, undisturbed: Outputs
 ) -> None:
     async with disturbed_run(place, documents) as run:
         await run.until_mirrored(4)
         await own_servers.lose_temporal()
-        await asyncio.sleep(1.0)  # what the worker had in hand when it lost its server is written or given up
+        await asyncio.sleep(1.0)  # the activities in flight commit, or Postgres refuses their commits
         last = await run.latest()
         await asyncio.to_thread(own_servers.lose_database, place.settings)
-        said = await run.resume()
-        assert said.code == 0, said.words
+        resumed = await run.resume()
+        assert resumed.code == 0, resumed.output
         assert (
             f"The database knows nothing of this run. Checkpoint {last.sequence} says that {last.processed_documents} "
             "of 10 documents had been finished; what came out of them is gone with the database, so they are "
             "processed again."
-        ) in said.words
-        assert "Resuming from document 1 of 10." in said.words
+        ) in resumed.output
+        assert "Resuming from document 1 of 10." in resumed.output
         chain = await run.check(undisturbed, kept={}, set_back=True)
     assert chain[last.sequence - 1] == last
     assert chain[-1].sequence > last.sequence
     assert chain[-1].epoch == last.epoch + 1
 
 
-async def test_postgres_set_back_while_no_worker_is_alive(
+async def test_resume_reprocesses_documents_after_set_back_without_worker(
     place: Place, documents: Path, undisturbed: Outputs, tmp_path: Path
 ) -> None:
     async with disturbed_run(place, documents) as run:
@@ -99,9 +100,9 @@ async def test_postgres_set_back_while_no_worker_is_alive(
         await run.until_mirrored(5)
         await asyncio.to_thread(place.stop_worker)
         kept, since = await set_back_to(tmp_path / "older.dump", run)
-        said = await run.resume()
-        assert said.code == 0, said.words
+        resumed = await run.resume()
+        assert resumed.code == 0, resumed.output
         report = await run.orchestrator.status(run.id)
         assert report.recovered
         assert report.recovered.startswith("The database was set back: ")
-        await check_exactly_the_lost_were_made_again(run, kept, since, undisturbed)
+        await check_exactly_the_lost_were_reprocessed(run, kept, since, undisturbed)

@@ -1,4 +1,4 @@
-"""`worker.py --supervise` brings its worker back; a crash loop backs off and says why; nobody outlives anybody."""
+"""`worker.py --supervise` restarts its worker, backs off in a crash loop, and leaves no process behind."""
 
 import asyncio
 import itertools
@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from orchestration.client.orchestrator import PipelineOrchestrator
@@ -30,15 +31,17 @@ pytestmark = pytest.mark.slow
 SECONDS = 20.0
 
 
-def until(condition: Callable[[], bool], what: str) -> None:
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    """Wait until the condition holds; AssertionError with the text `what` after `SECONDS`."""
     deadline = time.monotonic() + SECONDS
     while not condition():
-        assert time.monotonic() < deadline, what
+        assert time.monotonic() < deadline, f"{what}: not true after {SECONDS:.0f} s"
         time.sleep(0.02)
 
 
 @contextmanager
 def supervised(settings: Settings) -> Iterator[ChaosWorker]:
+    """Start a supervised worker, and stop it at the end of the block."""
     supervisor = ChaosWorker(settings, "--supervise")
     try:
         yield supervisor
@@ -46,14 +49,19 @@ def supervised(settings: Settings) -> Iterator[ChaosWorker]:
         supervisor.close()
 
 
-def its_worker(settings: Settings, *, after: int = 0) -> int:
-    """Process id of the worker that lives now and is not the one before."""
-    until(lambda: bool(set(live_workers(settings.data_dir).values()) - {after}), "a worker")
-    (found,) = live_workers(settings.data_dir).values()
-    return found
+def wait_for_worker(settings: Settings, *, after: int = 0) -> int:
+    """Wait for a live worker whose process id is not `after`, and return its process id."""
+    wait_until(lambda: bool(set(live_workers(settings.data_dir).values()) - {after}), "a worker holds its slot")
+    (pid,) = live_workers(settings.data_dir).values()
+    return pid
 
 
-async def test_a_run_whose_supervised_worker_is_killed_again_and_again_ends_like_one_that_was_not(
+def zygotes_of(supervisor: ChaosWorker) -> list[psutil.Process]:
+    """Return the live zygotes that belong to a supervisor."""
+    return [process for process in supervisor.family() if "zygote" in " ".join(process.cmdline())]
+
+
+async def test_run_ends_as_undisturbed_after_supervised_worker_is_killed_3_times(
     documents: Path,
     undisturbed: dict[str, tuple[int, str]],
     settings: Settings,
@@ -64,7 +72,7 @@ async def test_a_run_whose_supervised_worker_is_killed_again_and_again_ends_like
     with supervised(settings) as supervisor:
         worker = 0
         for _ in range(3):
-            worker = its_worker(settings, after=worker)
+            worker = wait_for_worker(settings, after=worker)
             await asyncio.sleep(0.4)
             os.kill(worker, signal.SIGKILL)
         await orchestrator.wait(workflow_id)
@@ -75,51 +83,48 @@ async def test_a_run_whose_supervised_worker_is_killed_again_and_again_ends_like
     await check(orchestrator, workflow_id, expected=undisturbed)
 
 
-def test_nothing_survives_a_killed_supervisor_for_long(settings: Settings) -> None:
+def test_worker_stops_after_its_supervisor_is_killed(settings: Settings) -> None:
     with supervised(settings) as supervisor:
-        its_worker(settings)
+        wait_for_worker(settings)
         supervisor.process.kill()
         supervisor.process.wait()
-        until(lambda: not supervisor.family(), "its worker stops in order")
+        wait_until(lambda: not supervisor.family(), "every process of the supervisor has ended")
         assert live_workers(settings.data_dir) == {}
 
 
-def test_a_worker_that_was_asked_to_stop_is_not_brought_back(settings: Settings) -> None:
+def test_supervisor_ends_with_a_worker_stopped_by_sigterm(settings: Settings) -> None:
     with supervised(settings) as supervisor:
-        os.kill(its_worker(settings), signal.SIGTERM)
+        os.kill(wait_for_worker(settings), signal.SIGTERM)
         assert supervisor.process.wait(SECONDS) == 0
         supervisor.assert_no_orphans()
 
 
-def test_a_killed_parsers_fork_server_is_replaced(settings: Settings) -> None:
+def test_killed_zygote_is_replaced(settings: Settings) -> None:
     with supervised(settings) as supervisor:
-        worker = its_worker(settings)
-        (zygote,) = [one for one in supervisor.family() if "zygote" in " ".join(one.cmdline())]
+        worker = wait_for_worker(settings)
+        (zygote,) = zygotes_of(supervisor)
         zygote.kill()
         os.kill(worker, signal.SIGKILL)
-        its_worker(settings, after=worker)
-        until(
-            lambda: any("zygote" in " ".join(one.cmdline()) for one in supervisor.family() if one.pid != zygote.pid),
-            "a new one",
-        )
+        wait_for_worker(settings, after=worker)
+        wait_until(lambda: any(new.pid != zygote.pid for new in zygotes_of(supervisor)), "a new zygote runs")
 
 
-def test_a_crash_loop_backs_off_and_says_why(settings: Settings) -> None:
-    nowhere = replace(settings, temporal=TemporalSettings(f"{HOST}:9"))
-    with supervised(nowhere) as supervisor:
-        until(lambda: "3 times in a row" in supervisor.log.read_text(), "three short lives")
-        said = [line for line in supervisor.log.read_text().splitlines() if "The next one starts" in line]
-        assert all("No Temporal server can be reached" in line for line in said)
-        delays = [float(found) for line in said for found in re.findall(r"starts in ([\d.]+) s", line)]
+def test_crash_loop_backs_off_and_logs_its_cause(settings: Settings) -> None:
+    unreachable = replace(settings, temporal=TemporalSettings(f"{HOST}:9"))
+    with supervised(unreachable) as supervisor:
+        wait_until(lambda: "3 times in a row" in supervisor.log.read_text(), "the worker has failed 3 times")
+        lines = [line for line in supervisor.log.read_text().splitlines() if "The next one starts" in line]
+        assert all("No Temporal server can be reached" in line for line in lines)
+        delays = [float(seconds) for line in lines for seconds in re.findall(r"starts in ([\d.]+) s", line)]
         assert delays == sorted(delays)
-        assert len(delays) == len(said)
+        assert len(delays) == len(lines)
         assert delays[-1] > delays[0]
         began = time.monotonic()
         assert supervisor.stop() == 0
         assert time.monotonic() - began < SECONDS
 
 
-def test_what_is_nonsense_for_every_worker_is_refused_at_once(settings: Settings) -> None:
+def test_supervisor_refuses_wrong_settings_with_exit_code_2(settings: Settings) -> None:
     environment = {**os.environ, **settings.environment(), "PERDURE_POOL_WORKERS": "many"}
     done = subprocess.run(
         [sys.executable, str(ROOT / "worker.py"), "--supervise"],
@@ -133,8 +138,9 @@ def test_what_is_nonsense_for_every_worker_is_refused_at_once(settings: Settings
     assert done.stderr.strip() == "PERDURE_POOL_WORKERS must be a whole number from 1 to 256, not 'many'."
 
 
-def test_the_delay_doubles_up_to_its_limit() -> None:
+def test_backoff_doubles_up_to_its_limit() -> None:
     delays = [backoff(number) for number in range(40)]
     assert delays[0] == 0
-    assert all(b == min(LONGEST_DELAY_SECONDS, 2 * a) for a, b in itertools.pairwise(delays[1:]))
+    for former, latter in itertools.pairwise(delays[1:]):
+        assert latter == min(LONGEST_DELAY_SECONDS, 2 * former)
     assert delays[-1] == LONGEST_DELAY_SECONDS

@@ -1,4 +1,4 @@
-"""P2: whoever was stopped, and wakes up when others have done its work, changes nothing: the database refuses it."""
+"""P2: Postgres refuses the writes of a stopped worker that continues after another worker did its work."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -19,24 +19,24 @@ from workflows.messages import PipelineOptions
 pytestmark = pytest.mark.slow
 
 AWAKE_SECONDS = 2.0
-"""For a zombie to try what it was about to do."""
+"""Time for a continued worker to attempt its write."""
 OPTIONS = PipelineOptions(concurrency=2, heartbeat_timeout_seconds=3)
 STOPPED = {
-    ("K3", 4): "with the outputs of a document in hand",
+    ("K3", 4): "before a document's transaction",
     ("K4", 4): "in a document's transaction, before COMMIT",
     ("K6", 3): "in a checkpoint's transaction, before COMMIT",
-    ("discovering", 1): "about to discover",
+    ("discovering", 1): "before discovery",
     ("resolving", 1): "in the transaction that resolves identities",
-    ("closing", 1): "about to close the run",
+    ("closing", 1): "before the run is closed",
 }
-"""Where, and for the how-manieth time, to how a person would say it."""
+"""Fail-point and count of its calls, to a description for the assertion message."""
 _ROWS = """SELECT position, status, epoch, dispatch, attempt, attempts, committed_at, xmin::text
            FROM documents WHERE workflow_id = $1 ORDER BY position"""
 
 
 @pytest.fixture
 def places(settings: Settings) -> Iterator[Callable[[str], "Place"]]:
-    """Makes places by name; their workers are gone after the test."""
+    """A function that makes a place by name; the fixture stops all workers of the places."""
     made: list[Place] = []
 
     def make(name: str) -> Place:
@@ -49,7 +49,7 @@ def places(settings: Settings) -> Iterator[Callable[[str], "Place"]]:
 
 
 class Place:
-    """A data folder and a task queue of its own, on the test's database."""
+    """A data folder and a task queue, on the database of the test."""
 
     def __init__(self, settings: Settings, name: str) -> None:
         folder = settings.data_dir / name
@@ -59,22 +59,24 @@ class Place:
         )
         self._workers: list[ChaosWorker] = []
 
-    def zombie(self, point: str, nth: int) -> ChaosWorker:
-        """A worker that stops itself at this point."""
+    def start_zombie(self, point: str, nth: int) -> ChaosWorker:
+        """Start a worker that stops itself at the `nth` call of a fail-point."""
         self._workers.append(ChaosWorker.armed(self.settings, point, nth, stop=True))
         return self._workers[-1]
 
-    def worker(self) -> ChaosWorker:
+    def start_worker(self) -> ChaosWorker:
+        """Start a plain worker."""
         self._workers.append(ChaosWorker(self.settings))
         return self._workers[-1]
 
     def close(self) -> None:
+        """Stop all workers of this place."""
         for worker in self._workers:
             worker.close()
 
 
-async def everything(orchestrator: PipelineOrchestrator, workflow_id: str) -> tuple[Any, ...]:
-    """All that the run left, down to who wrote which row."""
+async def read_everything(orchestrator: PipelineOrchestrator, workflow_id: str) -> tuple[Any, ...]:
+    """Return all stored data of a run, with the id of the transaction that wrote each document's row."""
     async with orchestrator.stores.pool.connection() as conn:
         rows = [tuple(row) for row in await conn.fetch(_ROWS, workflow_id)]
         run = tuple(await conn.fetchrow("SELECT * FROM runs WHERE workflow_id = $1", workflow_id) or ())
@@ -84,51 +86,51 @@ async def everything(orchestrator: PipelineOrchestrator, workflow_id: str) -> tu
 
 @pytest.fixture
 def papers(tmp_path: Path) -> Path:
-    """Documents of which one is quarantined."""
+    """A folder of 7 documents; the run quarantines the empty document."""
     folder = write_documents(tmp_path / "papers", 6)
     (folder / "03-empty.txt").touch()
     return folder
 
 
-async def outlived(place: Place, point: str, nth: int, papers: Path) -> None:
-    """Assert that a worker stopped here, whose work another has done, changes nothing when it wakes up."""
+async def assert_zombie_changes_nothing(place: Place, point: str, nth: int, papers: Path) -> None:
+    """Stop a worker at a fail-point, let another worker end the run, and compare before and after SIGCONT."""
     workflow_id = f"{point}-{place.settings.task_queue}"
-    zombie = place.zombie(point, nth)
+    zombie = place.start_zombie(point, nth)
     async with PipelineOrchestrator(place.settings, own_worker=False) as orchestrator:
         await orchestrator.start([str(papers)], workflow_id=workflow_id, options=OPTIONS)
         await asyncio.to_thread(zombie.wait_until_stopped)
-        place.worker()
+        place.start_worker()
         await orchestrator.wait(workflow_id)
-        before = await everything(orchestrator, workflow_id)
+        before = await read_everything(orchestrator, workflow_id)
         zombie.go_on()
         await asyncio.sleep(AWAKE_SECONDS)
         assert zombie.process.poll() is None, zombie.log.read_text()
-        assert await everything(orchestrator, workflow_id) == before, f"stopped {STOPPED[point, nth]}"
+        assert await read_everything(orchestrator, workflow_id) == before, f"stopped {STOPPED[point, nth]}"
         await check(orchestrator, workflow_id, status="completed_with_failures")
 
 
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("points", [list(STOPPED)[:3], list(STOPPED)[3:]], ids=["documents", "the run itself"])
-async def test_a_worker_that_wakes_up_late_changes_nothing(
+async def test_worker_continued_after_the_end_of_the_run_changes_nothing(
     points: list[tuple[str, int]], papers: Path, places: Callable[[str], Place]
 ) -> None:
-    """Several at once, each in a place of its own: most of it is waiting for timeouts."""
-    await asyncio.gather(*[outlived(places(point), point, nth, papers) for point, nth in points])
+    """The fail-points run concurrently, each in its own place, because most of the time is waiting for timeouts."""
+    await asyncio.gather(*[assert_zombie_changes_nothing(places(point), point, nth, papers) for point, nth in points])
 
 
-async def test_a_worker_that_was_stopped_works_on_when_it_wakes_up(
+async def test_continued_worker_processes_the_next_run(
     documents: Path, undisturbed: dict[str, tuple[int, str]], workflow_id: str, places: Callable[[str], Place]
 ) -> None:
     place = places("alone")
-    zombie = place.zombie("K4", 2)
+    zombie = place.start_zombie("K4", 2)
     async with PipelineOrchestrator(place.settings, own_worker=False) as orchestrator:
         await orchestrator.start([str(documents)], workflow_id=workflow_id, options=OPTIONS)
         await asyncio.to_thread(zombie.wait_until_stopped)
-        other = place.worker()
+        other = place.start_worker()
         await orchestrator.wait(workflow_id)
         zombie.go_on()
         other.kill()
         await orchestrator.start([str(documents)], workflow_id=f"{workflow_id}-next")
-        await orchestrator.wait(f"{workflow_id}-next")  # nobody else is there to do it
-        for one in (workflow_id, f"{workflow_id}-next"):
-            await check(orchestrator, one, expected=undisturbed)
+        await orchestrator.wait(f"{workflow_id}-next")  # the continued worker is the only live worker
+        for run in (workflow_id, f"{workflow_id}-next"):
+            await check(orchestrator, run, expected=undisturbed)

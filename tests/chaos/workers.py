@@ -1,4 +1,4 @@
-"""Workers as processes of their own, killed and watched by the chaos tests."""
+"""Workers as separate processes, which the chaos tests kill and watch."""
 
 import os
 import signal
@@ -15,14 +15,14 @@ from orchestration.worker.slot import live_workers
 
 ROOT = Path(__file__).resolve().parents[2]
 ARMED = Path(__file__).with_name("armed_worker.py")
-# Of all names one like this goes on to the processes that read documents, which get little of the environment.
+# The sandbox passes few environment variables on to its children. Names with LC_ are among them.
 MARK = "LC_PERDURE_TEST_WORKER"
-KILL_SECONDS = 40.0
+KILL_SECONDS = 120.0
 ORPHAN_SECONDS = 10.0
 
 
 class ChaosWorker:
-    """`worker.py`, or an armed one; every process that it starts is known by a mark in its environment."""
+    """A process of `worker.py` or `armed_worker.py`; a mark in the environment identifies all its children."""
 
     def __init__(self, settings: Settings, *arguments: str, script: Path = ROOT / "worker.py") -> None:
         self.mark = uuid.uuid4().hex
@@ -43,28 +43,37 @@ class ChaosWorker:
 
     @classmethod
     def armed(cls, settings: Settings, point: str, nth: int = 1, *, stop: bool = False) -> "ChaosWorker":
+        """Start a worker that strikes itself at a fail-point.
+
+        Args:
+            settings: of the worker.
+            point: the name of the fail-point, from `armed_worker.POINTS`.
+            nth: how many times the worker passes the point until it strikes, counting the last.
+            stop: strike by SIGSTOP instead of SIGKILL.
+        """
         return cls(settings, point, "--nth", str(nth), *(["--stop"] if stop else []), script=ARMED)
 
     def wait_until_struck(self) -> None:
-        """Until it was killed at its fail-point: by SIGKILL, and with the marker that says so."""
+        """Wait until the worker was killed by SIGKILL, and assert that its fail-point wrote the marker."""
         code = self.process.wait(KILL_SECONDS)
-        assert code == -signal.SIGKILL, f"it ended with {code}:\n{self.log.read_text()}"
+        assert code == -signal.SIGKILL, f"the worker ended with exit code {code}:\n{self.log.read_text()}"
         assert self.marker.read_text() == str(self.process.pid)
 
     def wait_until_stopped(self) -> None:
-        """Until it has stopped itself at its fail-point, by SIGSTOP."""
-        process, deadline = psutil.Process(self.process.pid), time.monotonic() + KILL_SECONDS
+        """Wait until the worker has stopped itself at its fail-point by SIGSTOP."""
+        process = psutil.Process(self.process.pid)
+        deadline = time.monotonic() + KILL_SECONDS
         while not self.marker.exists() or process.status() != psutil.STATUS_STOPPED:
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline, self.log.read_text()
             time.sleep(0.02)
 
     def go_on(self) -> None:
-        """SIGCONT."""
+        """Continue a stopped worker by SIGCONT."""
         self.process.send_signal(signal.SIGCONT)
 
     def wait_until_alive(self) -> None:
-        """Until it has taken its slot, by which clients know that there is a worker."""
+        """Wait until the worker holds its slot; clients find live workers by their slots."""
         deadline = time.monotonic() + KILL_SECONDS
         while self.process.pid not in live_workers(self._data_dir).values():
             assert self.process.poll() is None, self.log.read_text()
@@ -72,38 +81,38 @@ class ChaosWorker:
             time.sleep(0.02)
 
     def kill(self) -> None:
-        """SIGKILL; it must be alive until then."""
+        """Kill the worker by SIGKILL, and assert that it was alive before."""
         assert self.process.poll() is None, self.log.read_text()
         self.process.kill()
         assert self.process.wait() == -signal.SIGKILL
 
     def stop(self) -> int:
-        """SIGTERM; returns the exit code."""
+        """Stop the worker by SIGTERM, and return its exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(30)
 
     def close(self) -> None:
-        """Whatever became of it: leave nothing."""
+        """Stop the worker and kill its remaining processes, in any state."""
         if self.process.poll() is None:
-            self.go_on()  # a stopped process hears nothing else
+            self.go_on()  # a stopped process does not handle SIGTERM
             self.stop()
         for orphan in self.family():
             orphan.kill()
 
     def family(self) -> list[psutil.Process]:
-        """Every process that this worker started and that is alive, itself included."""
-        found = []
+        """Return the live processes that carry this worker's mark, the worker included."""
+        marked = []
         for process in psutil.process_iter():
             try:
                 if process.status() != psutil.STATUS_ZOMBIE and process.environ().get(MARK) == self.mark:
-                    found.append(process)
+                    marked.append(process)
             except (psutil.Error, OSError):
                 continue
-        return found
+        return marked
 
     def assert_no_orphans(self) -> None:
-        """Assert that none of its children outlives it for long."""
+        """Assert that no process of this worker is alive after at most `ORPHAN_SECONDS`."""
         deadline = time.monotonic() + ORPHAN_SECONDS
-        while left := self.family():
-            assert time.monotonic() < deadline, [" ".join(process.cmdline()) for process in left]
+        while orphans := self.family():
+            assert time.monotonic() < deadline, [" ".join(process.cmdline()) for process in orphans]
             time.sleep(0.05)

@@ -152,7 +152,7 @@ def test_samples_go_to_an_empty_folder_only(line: CommandLine, tmp_path: Path) -
     assert_refused(line("samples", str(tmp_path / "new")), "is not empty")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["list", "--json"], ["list"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["list", "--json"]])
 def test_closed_pipe_ends_command_with_code_141(line: CommandLine, arguments: list[str]) -> None:
     process = line.begin(*arguments)
     assert process.stdout

@@ -88,5 +88,5 @@ async def test_each_change_shows_in_the_fingerprint_of_its_kind_only(pool: Postg
 
 async def test_run_without_outputs_has_other_fingerprints(pool: PostgresPool) -> None:
     await produce(pool, "one", ["file:///a"], attempt=1, committed=datetime(2024, 1, 1, tzinfo=UTC))
-    one, nothing = await read_fingerprints(pool, "one"), await read_fingerprints(pool, "nobody")
+    one, nothing = await read_fingerprints(pool, "one"), await read_fingerprints(pool, "unknown-run")
     assert all(one[kind] != nothing[kind] for kind in one)

@@ -40,7 +40,7 @@ def run(script: str, environment: dict[str, str]) -> subprocess.CompletedProcess
 
 def until(holds: Callable[[], bool]) -> None:
     """Wait until the condition holds."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 90
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.01)

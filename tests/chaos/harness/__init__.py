@@ -1,7 +1,7 @@
-"""Chaos: seeded schedules of faults against everything a run depends on, and the laws that hold after each.
+"""The chaos harness: seeded schedules of faults against a run, and the promises checked afterwards.
 
     make chaos ARGS="--seed 7 --faults 60"
 
-`schedule` says what happens when; `world` has the servers, proxies and workers; `faults` does it to them; `trial` is
-one run that goes through it and is judged; `report` prints and stores what was found.
+`schedule` plans the faults. `world` starts the servers, proxies and workers. `faults` carries out each fault.
+`trial` takes one run through a schedule and checks the promises. `report` prints and stores the results.
 """

@@ -1,6 +1,7 @@
-"""Kill, stop, cut and fill everything while runs go on, and see that nothing is lost: `make chaos`.
+"""Run `make chaos`: inject seeded faults into runs, and check the promises after each run.
 
-Exit codes: 0 every law held in every run; 1 one was broken, and is named with the seed; 2 wrong arguments; 130 Ctrl-C.
+Exit codes: 0 every promise held in every run; 1 a promise was broken (the output names it, and the seed); 2 wrong
+arguments; 130 Ctrl-C.
 """
 
 import argparse
@@ -25,49 +26,61 @@ from tests.chaos.papers import write_documents
 DISK_MB = 3000
 FAULTS_A_RUN = 25
 FOLDER_DOCUMENTS = 30
-PREFIX = "perdure-chaos-"
+FOLDER_PREFIX = "perdure-chaos-"
 
 
-def tell(line: str) -> None:
+def write_progress(line: str) -> None:
+    """Write a line to standard error at once, so that the table on standard output stays alone."""
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the command line; argparse ends the process with exit code 2 for wrong arguments."""
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__.partition("\n")[0])
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6), help="of the schedule")
-    parser.add_argument("--faults", type=int, default=50, help="how many in all")
-    parser.add_argument("--a-run", type=int, default=FAULTS_A_RUN, help="how many to each run")
-    parser.add_argument("--documents", type=Path, help="a folder of documents besides those that are made up")
-    parser.add_argument("--schedule", action="store_true", help="print what would happen, and do nothing")
-    parser.add_argument("--json", type=Path, help="write everything that was found there")
-    parser.add_argument("--keep", type=Path, help="copy logs and checkpoint files there if a law was broken")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6), help="seed of the schedule")
+    parser.add_argument("--faults", type=int, default=50, help="number of faults in all runs together")
+    parser.add_argument("--a-run", type=int, default=FAULTS_A_RUN, help="number of faults in each run")
+    parser.add_argument("--documents", type=Path, help="a folder of documents, added to the generated ones")
+    parser.add_argument("--schedule", action="store_true", help="print the schedule, and run nothing")
+    parser.add_argument("--json", type=Path, help="write all results to this file")
+    parser.add_argument("--keep", type=Path, help="copy logs and checkpoint files to this folder if a promise breaks")
     given = parser.parse_args(arguments)
     if given.faults < 1 or given.a_run < 1:
         parser.error("--faults and --a-run must be at least 1.")
     if given.documents and not given.documents.is_dir():
-        parser.error(f"--documents: there is no folder {given.documents}.")
+        parser.error(f"--documents: the folder {given.documents} does not exist. Name an existing folder.")
     return given
 
 
 async def chaos(given: argparse.Namespace, folder: Path, runs: Sequence[Sequence[Fault]]) -> list[Verdict]:
+    """Carry out one trial per list of faults; stop after the first trial that breaks a promise.
+
+    Args:
+        given: the parsed command line.
+        folder: an empty folder for data and documents.
+        runs: the faults of each run.
+    """
     verdicts: list[Verdict] = []
     async with World(folder / "data") as world:
         for number, faults in enumerate(runs, start=1):
-            tell(f"run {number} of {len(runs)}: {len(faults)} faults")
+            write_progress(f"run {number} of {len(runs)}: {len(faults)} faults")
             folders = documents(folder / f"documents-{number}", given.documents)
-            verdict = await Trial(world, folders, tell).go(f"chaos-{number}", given.seed, faults)
+            verdict = await Trial(world, folders, write_progress).go(f"chaos-{number}", given.seed, faults)
             verdicts.append(verdict)
             for sentence in verdict.broken:
-                tell(f"BROKEN: {sentence}")
-            tell(f"run {number}: {'every law held' if not verdict.broken else 'failed'}, {verdict.seconds:.0f} s")
+                write_progress(f"BROKEN: {sentence}")
+            write_progress(
+                f"run {number}: {'every promise held' if not verdict.broken else 'failed'}, {verdict.seconds:.0f} s"
+            )
             if verdict.broken:
                 break
         if given.keep and any(verdict.broken for verdict in verdicts):
             _keep(world, given.keep)
-        left = [worker for worker in world.workers if await asyncio.to_thread(worker.stop) != 0]
+        failed = [worker for worker in world.workers if await asyncio.to_thread(worker.stop) != 0]
         verdicts[-1].broken += [
-            f"A supervisor did not stop when asked to: {one.log.read_text()[-500:]}" for one in left
+            f"A supervisor did not end with exit code 0 after SIGTERM: {worker.log.read_text()[-500:]}"
+            for worker in failed
         ]
         for worker in [*world.workers, *world.fallen]:
             worker.assert_no_orphans()
@@ -75,7 +88,7 @@ async def chaos(given: argparse.Namespace, folder: Path, runs: Sequence[Sequence
 
 
 def documents(folder: Path, given: Path | None) -> Iterator[Path]:
-    """Folder after folder of documents, the given one first; each is written when it is asked for."""
+    """Yield folders of documents without end: `given` first, then generated ones, written on demand."""
     if given:
         yield given.resolve()
     for number in itertools.count():
@@ -86,21 +99,24 @@ def _keep(world: World, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for file in [*world.data_dir.glob("*.log"), *world.data_dir.glob("logs/*"), *world.data_dir.glob("checkpoints/*")]:
         shutil.copy(file, folder)
-    tell(f"logs and checkpoint files are in {folder}")
+    write_progress(f"Logs and checkpoint files were copied to {folder}.")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a session, print its results, and return the exit code."""
     given = parse(arguments)
     if given.schedule:
         print(json.dumps([vars(fault) for fault in schedule(given.seed, given.faults)], indent=1))
         return 0
-    with tempfile.TemporaryDirectory(prefix=PREFIX) as name, small_disk(folder := Path(name), DISK_MB) as small:
-        folder.chmod(0o711)  # Postgres may run as another user
+    with tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX) as name, small_disk(folder := Path(name), DISK_MB) as small:
+        folder.chmod(0o711)  # the embedded Postgres may run as another user, which must reach its data
         without = () if small else ("fill disk",)
         faults = schedule(given.seed, given.faults, without=without)
-        tell(f"seed {given.seed}, {given.faults} faults")
+        write_progress(f"seed {given.seed}, {given.faults} faults")
         if without:
-            tell("The disk is not filled: this user may not mount a file system of limited size.")
+            write_progress(
+                "The disk is not filled: this user cannot mount a file system. Run as root to include this fault."
+            )
         runs = [faults[start : start + given.a_run] for start in range(0, len(faults), given.a_run)]
         verdicts = asyncio.run(chaos(given, folder, runs))
     print(table(verdicts))
@@ -110,7 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for sentence in broken:
         print(f"BROKEN: {sentence}")
     if broken:
-        print(f'Again: make chaos ARGS="--seed {given.seed} --faults {given.faults} --a-run {given.a_run}"')
+        print(f'To repeat: make chaos ARGS="--seed {given.seed} --faults {given.faults} --a-run {given.a_run}"')
     return 1 if broken else 0
 
 
@@ -119,5 +135,5 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except KeyboardInterrupt:
-        tell("Interrupted; all that was started has been stopped.")
+        write_progress("Interrupted. All servers and workers of this session have been stopped.")
         sys.exit(130)

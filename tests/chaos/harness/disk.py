@@ -1,4 +1,4 @@
-"""A small disk of the harness's own, which it may fill: a tmpfs that only this process and its children see."""
+"""A file system of limited size for the fault "fill disk": a private tmpfs mount of this process."""
 
 import ctypes
 import os
@@ -13,10 +13,10 @@ _MB = 1024**2
 
 @contextmanager
 def small_disk(folder: Path, megabytes: int) -> Iterator[bool]:
-    """Put a file system of limited size at `folder`; gives False where this user may not.
+    """Mount a file system of limited size at `folder`; yields False if this user cannot mount.
 
-    The mount belongs to a namespace of this process, so it is gone with the last process in it, however that ends.
-    Call it before there are other threads.
+    The mount belongs to a mount namespace of this process. The kernel removes the mount when the last process of the
+    namespace ends, even after SIGKILL. Call this function before the process has other threads.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     if os.geteuid() != 0 or libc.unshare(_CLONE_NEWNS) != 0:
@@ -33,7 +33,10 @@ def small_disk(folder: Path, megabytes: int) -> Iterator[bool]:
 
 
 def fill(filler: Path) -> int:
-    """Take every byte that is free there; returns how many. Nothing can be written until the file is removed."""
+    """Grow the file `filler` until its file system is full; returns its size in bytes.
+
+    Writes to that file system fail with ENOSPC until the file is removed.
+    """
     taken = 0
     descriptor = os.open(filler, os.O_WRONLY | os.O_CREAT)
     try:

@@ -1,8 +1,8 @@
-"""What each kind of fault does to the world: it strikes on entering, and is undone on leaving.
+"""The kinds of faults, as context managers: entering one carries the fault out, leaving one undoes the fault.
 
-Each makes sure that it landed: that the process is really dead or stopped, that there were connections to cut, that the
-disk is really full. One that finds no target within some seconds fails the session: a schedule that does less than it
-says would prove less than it says.
+Each fault checks that it took effect: the process is dead or stopped, a connection was cut, the disk is full. A fault
+without a target within `TARGET_SECONDS` raises `MissedTarget` and fails the session, because a session with fewer
+faults than planned proves less than its report claims.
 """
 
 import asyncio
@@ -22,41 +22,47 @@ from tests.chaos.harness.world import World, is_alive
 from tests.proxy import Proxy
 
 TARGET_SECONDS = 30.0
-"""How long to wait for something that can be struck: a worker may just be on its way back."""
-LAND_SECONDS = 5.0
-COMMITS_LOST = 0.2
-POSTGRES, TEMPORAL = attrgetter("postgres"), attrgetter("temporal")
+"""Longest wait for a target. A killed worker needs some seconds to start again."""
+EFFECT_SECONDS = 5.0
+"""Longest wait until a signal has taken effect."""
+LOST_COMMIT_SHARE = 0.2
+POSTGRES = attrgetter("postgres")
+TEMPORAL = attrgetter("temporal")
 
-Carried = AbstractAsyncContextManager[None]
+FaultContext = AbstractAsyncContextManager[None]
 
 
 class MissedTarget(AssertionError):
     """The fault could not be carried out."""
 
 
-async def target(fault: Fault, candidates: Callable[[], Sequence[psutil.Process]]) -> psutil.Process:
-    """One of those there are, chosen by the schedule; waits until there is one."""
+async def find_target(fault: Fault, candidates: Callable[[], Sequence[psutil.Process]]) -> psutil.Process:
+    """Return the candidate that `fault.pick` selects; waits until a candidate exists.
+
+    Raises:
+        MissedTarget: no candidate appeared within `TARGET_SECONDS`.
+    """
     deadline = time.monotonic() + TARGET_SECONDS
-    while not (found := candidates()):
+    while not (processes := candidates()):
         if time.monotonic() > deadline:
-            raise MissedTarget(f"{fault.kind}: there was nothing to strike for {TARGET_SECONDS:.0f} s")
+            raise MissedTarget(f"{fault.kind}: no target appeared within {TARGET_SECONDS:.0f} s")
         await asyncio.sleep(0.02)
-    return found[int(fault.pick * len(found))]
+    return processes[int(fault.pick * len(processes))]
 
 
 async def kill(fault: Fault, candidates: Callable[[], Sequence[psutil.Process]]) -> None:
-    """SIGKILL; one that ended by itself in that instant was missed, and another is chosen."""
+    """Send SIGKILL to a candidate; choose another candidate if the first ended by itself before the signal."""
     while True:
-        process = await target(fault, candidates)
+        process = await find_target(fault, candidates)
         with suppress(psutil.NoSuchProcess):
             process.kill()
             break
-    await _until(lambda: not is_alive(process), f"{fault.kind}: it is dead")
+    await _until(lambda: not is_alive(process), f"{fault.kind}: the process is dead")
 
 
 @contextmanager
 def stopped(process: psutil.Process) -> Iterator[None]:
-    """SIGSTOP until the end of the block, if it lives for so long."""
+    """Stop a process by SIGSTOP until the end of the block; the process may be killed before."""
     process.suspend()
     try:
         yield
@@ -66,58 +72,64 @@ def stopped(process: psutil.Process) -> Iterator[None]:
 
 
 async def stop(fault: Fault, candidates: Callable[[], Sequence[psutil.Process]]) -> AsyncIterator[None]:
+    """Stop a candidate by SIGSTOP, yield, and continue it; choose another if it ended before it stopped."""
     while True:
-        process = await target(fault, candidates)
+        process = await find_target(fault, candidates)
         with suppress(psutil.NoSuchProcess), stopped(process):
-            await _until(partial(_stands_still, process), f"{fault.kind}: it stands still")
+            await _until(partial(_is_dead_or_stopped, process), f"{fault.kind}: the process is stopped")
             if is_alive(process):
                 yield
                 return
 
 
-def _stands_still(process: psutil.Process) -> bool:
+def _is_dead_or_stopped(process: psutil.Process) -> bool:
     return not is_alive(process) or process.status() == psutil.STATUS_STOPPED
 
 
-async def _until(condition: Callable[[], bool], what: str, seconds: float = LAND_SECONDS) -> None:
+async def _until(condition: Callable[[], bool], what: str, seconds: float = EFFECT_SECONDS) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            raise MissedTarget(f"waited in vain until {what}")
+            raise MissedTarget(f"{what}: not true after {seconds:.0f} s")
         await asyncio.sleep(0.01)
 
 
 def workers(world: World) -> list[psutil.Process]:
+    """Return the live processes that poll for work."""
     return _alive(world.worker_pids())
 
 
 def supervisors(world: World) -> list[psutil.Process]:
+    """Return the live supervisors."""
     return _alive([worker.process.pid for worker in world.workers])
 
 
 def server(world: World, which: Callable[[World], PostgresRecord | TemporalRecord]) -> list[psutil.Process]:
-    found = which(world)
-    return _alive([found.process.pid]) if found.process and found.running else []
+    """Return the process of a server, in a list; the list is empty while the server is dead."""
+    record = which(world)
+    return _alive([record.process.pid]) if record.process and record.running else []
 
 
 def temporal_server(world: World) -> list[psutil.Process]:
+    """Return the process of the Temporal server, in a list."""
     return server(world, TEMPORAL)
 
 
 def _alive(pids: Sequence[int]) -> list[psutil.Process]:
-    found = []
+    processes = []
     for pid in pids:
         with suppress(psutil.NoSuchProcess):
             process = psutil.Process(pid)
             if is_alive(process):
-                found.append(process)
-    return found
+                processes.append(process)
+    return processes
 
 
 @asynccontextmanager
 async def kill_one(
     world: World, fault: Fault, candidates: Callable[[World], Sequence[psutil.Process]]
 ) -> AsyncIterator[None]:
+    """Kill one candidate; its supervisor or zygote replaces it."""
     await kill(fault, partial(candidates, world))
     yield
 
@@ -126,6 +138,7 @@ async def kill_one(
 async def stop_one(
     world: World, fault: Fault, candidates: Callable[[World], Sequence[psutil.Process]]
 ) -> AsyncIterator[None]:
+    """Stop one candidate by SIGSTOP, and continue it on leaving."""
     async for _ in stop(fault, partial(candidates, world)):
         yield
 
@@ -134,6 +147,7 @@ async def stop_one(
 async def kill_server(
     world: World, fault: Fault, which: Callable[[World], PostgresRecord | TemporalRecord]
 ) -> AsyncIterator[None]:
+    """Kill a server, and start it again on leaving."""
     await kill(fault, lambda: server(world, which))
     try:
         yield
@@ -143,40 +157,43 @@ async def kill_server(
 
 @asynccontextmanager
 async def kill_supervisor(world: World, fault: Fault) -> AsyncIterator[None]:
-    """Another takes its place, as a service manager would see to; its worker finishes what it has, and ends."""
-    process = await target(fault, partial(supervisors, world))
+    """Kill a supervisor, and start a new one on leaving, as a service manager does.
+
+    The worker of the killed supervisor finishes its activities and ends.
+    """
+    process = await find_target(fault, partial(supervisors, world))
     victim = next(worker for worker in world.workers if worker.process.pid == process.pid)
     victim.kill()
     try:
         yield
     finally:
-        world.bring_back(victim)
+        world.replace_supervisor(victim)
 
 
 @asynccontextmanager
 async def stop_backends(world: World, fault: Fault) -> AsyncIterator[None]:
-    """Every process of Postgres that serves somebody, as if the machine had stalled."""
-    await target(fault, world.backends)
-    found = world.backends()
-    for process in found:
+    """Stop every Postgres process that serves a connection, and continue them on leaving."""
+    await find_target(fault, world.backends)
+    backends = world.backends()
+    for process in backends:
         with suppress(psutil.NoSuchProcess):
             process.suspend()
     try:
         yield
     finally:
-        for process in found:
+        for process in backends:
             with suppress(psutil.NoSuchProcess):
                 process.resume()
 
 
 @asynccontextmanager
 async def cut(world: World, fault: Fault, proxy: Callable[[World], Proxy]) -> AsyncIterator[None]:
-    """Until it is mended every connection is reset; it is cut again until there was one."""
+    """Reset every connection through a proxy until leaving; retried until at least one was open."""
     deadline = time.monotonic() + TARGET_SECONDS
     while not proxy(world).cut():
         proxy(world).mend()
         if time.monotonic() > deadline:
-            raise MissedTarget(f"{fault.kind}: nobody was connected")
+            raise MissedTarget(f"{fault.kind}: the proxy had no connection for {TARGET_SECONDS:.0f} s")
         await asyncio.sleep(0.02)
     try:
         yield
@@ -186,7 +203,8 @@ async def cut(world: World, fault: Fault, proxy: Callable[[World], Proxy]) -> As
 
 @asynccontextmanager
 async def stall(world: World, fault: Fault, proxy: Callable[[World], Proxy]) -> AsyncIterator[None]:
-    await _until(lambda: bool(proxy(world).connections), f"{fault.kind}: somebody is connected", TARGET_SECONDS)
+    """Keep the connections through a proxy open, but forward nothing until leaving."""
+    await _until(lambda: bool(proxy(world).connections), f"{fault.kind}: the proxy has a connection", TARGET_SECONDS)
     proxy(world).fall_silent()
     try:
         yield
@@ -196,15 +214,16 @@ async def stall(world: World, fault: Fault, proxy: Callable[[World], Proxy]) -> 
 
 @asynccontextmanager
 async def lose_commits(world: World, fault: Fault) -> AsyncIterator[None]:
-    """A share of the commits reach Postgres and their answers get lost; stays until at least one did."""
+    """Drop the answers to a share of the commits that Postgres made; ends once at least one was dropped."""
     proxy = world.to_postgres
-    before, proxy.lose_commits = proxy.lost, COMMITS_LOST
+    before = proxy.lost
+    proxy.lose_commits = LOST_COMMIT_SHARE
     deadline = time.monotonic() + TARGET_SECONDS
     try:
         yield
         while proxy.lost == before:
             if time.monotonic() > deadline:
-                raise MissedTarget(f"{fault.kind}: nothing was committed")
+                raise MissedTarget(f"{fault.kind}: no answer to a commit was dropped within {TARGET_SECONDS:.0f} s")
             await asyncio.sleep(0.02)
     finally:
         proxy.lose_commits = 0.0
@@ -212,7 +231,7 @@ async def lose_commits(world: World, fault: Fault) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def fill_disk(world: World, fault: Fault) -> AsyncIterator[None]:
-    """Not a byte is left for databases, checkpoint files or logs; who dies of that is started again afterwards."""
+    """Fill the disk of databases, checkpoint files and logs; on leaving, start the servers that died."""
     filler, probe = world.data_dir / "filler", world.data_dir / "probe"
     await asyncio.to_thread(fill, filler)
     try:
@@ -222,7 +241,7 @@ async def fill_disk(world: World, fault: Fault) -> AsyncIterator[None]:
             if error.errno != errno.ENOSPC:
                 raise
         else:
-            raise MissedTarget(f"{fault.kind}: there was room left")
+            raise MissedTarget(f"{fault.kind}: a probe of 64 KiB could still be written")
         yield
     finally:
         filler.unlink()
@@ -232,6 +251,7 @@ async def fill_disk(world: World, fault: Fault) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def stop_service(world: World, fault: Fault) -> AsyncIterator[None]:  # noqa: ARG001
+    """Close the watched web service, and open it again on leaving."""
     await world.service.close()
     try:
         yield
@@ -239,7 +259,7 @@ async def stop_service(world: World, fault: Fault) -> AsyncIterator[None]:  # no
         await world.service.open()
 
 
-CARRY_OUT: dict[str, Callable[[World, Fault], Carried]] = {
+CARRY_OUT: dict[str, Callable[[World, Fault], FaultContext]] = {
     "kill worker": partial(kill_one, candidates=workers),
     "kill supervisor": kill_supervisor,
     "kill zygote": partial(kill_one, candidates=World.zygotes),
@@ -259,4 +279,4 @@ CARRY_OUT: dict[str, Callable[[World, Fault], Carried]] = {
     "fill disk": fill_disk,
     "stop service": stop_service,
 }
-"""Kind to what it does; `schedule.KINDS` has the same names."""
+"""Kind of fault to the function that carries it out; `schedule.KINDS` has the same names."""

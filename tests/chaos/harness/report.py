@@ -1,4 +1,4 @@
-"""What the trials found: a table for people, JSON for scripts."""
+"""The results of the trials, as a Markdown table and as JSON."""
 
 import os
 import statistics
@@ -12,32 +12,33 @@ from tests.chaos.harness.trial import Landed, Verdict
 
 
 def table(verdicts: Sequence[Verdict]) -> str:
-    """By kind of fault: how many landed, and how long until the next document was committed."""
+    """Return a Markdown table by kind of fault: faults carried out, and seconds to the next commit."""
     by_kind: defaultdict[str, list[Landed]] = defaultdict(list)
     for verdict in verdicts:
-        for one in verdict.landed:
-            by_kind[one.fault.kind].append(one)
+        for landed in verdict.landed:
+            by_kind[landed.fault.kind].append(landed)
     lines = [
         "| fault | landed | with work in hand | next commit, p50 s | max s |",
         "| --- | ---: | ---: | ---: | ---: |",
     ]
     lines += [_line(kind.name, by_kind[kind.name]) for kind in KINDS if by_kind[kind.name]]
-    lines.append(_line("all", [one for ones in by_kind.values() for one in ones]))
-    documents, checkpoints = sum(one.documents for one in verdicts), sum(one.checkpoints for one in verdicts)
-    held = sum(not one.broken for one in verdicts)
+    lines.append(_line("all", [landed for verdict in verdicts for landed in verdict.landed]))
+    documents = sum(verdict.documents for verdict in verdicts)
+    checkpoints = sum(verdict.checkpoints for verdict in verdicts)
+    held = sum(not verdict.broken for verdict in verdicts)
     summary = (
-        f"{held} of {len(verdicts)} runs kept every law: {documents} documents, {checkpoints} checkpoints, "
-        f"{sum(one.seconds for one in verdicts):.0f} s."
+        f"{held} of {len(verdicts)} runs kept every promise: {documents} documents, {checkpoints} checkpoints, "
+        f"{sum(verdict.seconds for verdict in verdicts):.0f} s."
     )
     return "\n".join([*lines, "", summary])
 
 
 def _line(name: str, landed: Sequence[Landed]) -> str:
-    seconds = [one.next_commit_seconds for one in landed if one.next_commit_seconds is not None]
+    seconds = [fault.next_commit_seconds for fault in landed if fault.next_commit_seconds is not None]
     p50, most = (f"{statistics.median(seconds):.2f}", f"{max(seconds):.2f}") if seconds else ("", "")
-    return f"| {name} | {len(landed)} | {sum(one.in_hand for one in landed)} | {p50} | {most} |"
+    return f"| {name} | {len(landed)} | {sum(fault.in_hand for fault in landed)} | {p50} | {most} |"
 
 
 def as_json(seed: int, verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    """Everything, in the order in which it happened."""
-    return {"seed": seed, "load": os.getloadavg(), "trials": [asdict(one) for one in verdicts]}
+    """Return all results as JSON data, trials and faults in the order in which they happened."""
+    return {"seed": seed, "load": os.getloadavg(), "trials": [asdict(verdict) for verdict in verdicts]}

@@ -1,22 +1,23 @@
-"""Which faults happen when: made from a seed alone, so that the same seed gives the same schedule."""
+"""Schedules of faults, made from a seed alone: the same seed always gives the same schedule."""
 
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 GAP_SECONDS = (0.2, 2.0)
-"""Between the beginnings of two faults."""
+"""Shortest and longest time between the starts of two faults."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of fault, and how long one lasts."""
+    """A kind of fault; its duration is between `shortest` and `longest`, in seconds."""
 
     name: str
     weight: int
+    """How often a deck of faults holds this kind."""
     shortest: float
     longest: float
-    """Seconds until what it did is undone; a worker that was killed comes back by itself."""
+    """0 for faults that need no undoing: a supervisor replaces a killed worker."""
 
 
 KINDS = (
@@ -43,22 +44,27 @@ KINDS = (
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that happens."""
+    """A planned fault."""
 
     kind: str
     after: float
-    """Seconds since the beginning of the one before."""
+    """Seconds between the start of the previous fault and the start of this one."""
     lasts: float
-    """Seconds."""
+    """Seconds from the start of the fault until it is undone."""
     pick: float
-    """From 0 to 1: which of several possible targets."""
+    """From 0 to 1; selects one of several targets."""
 
 
 def schedule(seed: int, count: int, *, without: Sequence[str] = ()) -> list[Fault]:
     """Plan `count` faults.
 
-    Each kind comes up before one comes up again too often: kinds are dealt from a shuffled deck that holds each as
-    often as its weight says, so a short schedule has many kinds and a long one has all.
+    Kinds are dealt from a deck: first each kind once in random order, then the rest of the weights in random order. The
+    first `len(KINDS)` faults are therefore of distinct kinds, and a long schedule follows the weights.
+
+    Args:
+        seed: determines the whole schedule.
+        count: number of faults.
+        without: names of kinds to leave out.
     """
     chance = random.Random(seed)
     faults: list[Fault] = []

@@ -1,7 +1,7 @@
-"""One run that goes through a schedule of faults, and the laws that it is judged by.
+"""A trial: one run that goes through a schedule of faults, and the check of the promises afterwards.
 
-The run is open, and documents arrive for as long as faults happen, however fast the machine is, so it has work in hand
-from the first fault to the last. It is judged against a run over the same documents that nothing disturbs, afterwards.
+The run is open. The trial adds documents as long as faults happen, so the run has work from the first fault to the
+last on a machine of any speed. Afterwards the trial starts an undisturbed run over the same documents, and compares.
 """
 
 import asyncio
@@ -31,15 +31,15 @@ from tests.chaos.workers import ORPHAN_SECONDS, ROOT
 from workflows.messages import PipelineOptions
 
 OPTIONS = PipelineOptions(concurrency=4, batch_size=2, heartbeat_timeout_seconds=5.0, breaker_seconds=2.0)
-"""A heartbeat timeout that is shorter than the longest stop, so that others take over what a stopped worker holds."""
+"""The heartbeat timeout is shorter than the longest stop, so that other workers retry a stopped worker's activities."""
 MIN_IN_HAND = 30
-"""Documents; when fewer are waiting, the next folder arrives."""
+"""Number of unfinished documents below which the trial adds the next folder."""
 END_SECONDS = 300.0
 SHARE_IN_HAND = 0.75
-"""At least so many of the faults must strike while documents are waiting or in hand."""
+"""Smallest share of the faults that must happen while the run has unfinished documents."""
 
 Outputs = dict[str, tuple[int, str]]
-Tell = Callable[[str], None]
+WriteProgress = Callable[[str], None]
 
 
 @dataclass
@@ -50,14 +50,14 @@ class Landed:
     struck: datetime
     over: datetime
     in_hand: bool
-    """Documents were waiting or being processed."""
+    """Whether the run had unfinished documents when the fault started."""
     next_commit_seconds: float | None = None
-    """From its end to the next document that was committed; None if it was the last."""
+    """Seconds from the end of the fault to the next commit of a document; None if no commit followed."""
 
 
 @dataclass
 class Verdict:
-    """What one trial came to; `broken` is empty if every law held."""
+    """The result of a trial; `broken` has a sentence for each broken promise."""
 
     workflow_id: str
     seed: int
@@ -69,33 +69,44 @@ class Verdict:
 
 
 class Trial:
-    """Args:
-    world: up and well.
-    folders: of documents, without end, each handed to the run as a source of its own.
-    tell: told what happens, one line at a time.
+    """Takes one run through a schedule of faults.
+
+    Args:
+        world: started servers and workers.
+        folders: an endless iterator of folders of documents; the run gets each folder as a source.
+        write_progress: called with each line of progress.
     """
 
-    def __init__(self, world: World, folders: Iterator[Path], tell: Tell) -> None:
+    def __init__(self, world: World, folders: Iterator[Path], write_progress: WriteProgress) -> None:
         self._world = world
         self._folders = folders
         self._handed_over: list[str] = []
-        self._tell = tell
+        self._write_progress = write_progress
         self._committed: dict[int, datetime] = {}
         self._pending = 0
 
     async def go(self, workflow_id: str, seed: int, faults: Sequence[Fault]) -> Verdict:
-        """Never raises for a broken law: the verdict says which."""
-        verdict, began = Verdict(workflow_id, seed), time.monotonic()
+        """Start the run, carry out the faults, wait for the end, and return the verdict.
+
+        A broken promise is a sentence in the verdict, not an exception.
+
+        Args:
+            workflow_id: the id for the new run.
+            seed: the seed of the schedule, for the verdict.
+            faults: the schedule.
+        """
+        verdict = Verdict(workflow_id, seed)
+        began = time.monotonic()
         try:
             await self._start(workflow_id)
             feeder = asyncio.create_task(self._feed(workflow_id))
             while not self._pending and not feeder.done():
-                await asyncio.sleep(0.05)  # discovery comes first, and there is nothing to lose yet
+                await asyncio.sleep(0.05)  # before the end of discovery a fault cannot lose a document
             await self._strike(faults, verdict)
             if not feeder.done():
                 feeder.cancel()
             with suppress(asyncio.CancelledError):
-                await feeder  # what it found wrong, if anything
+                await feeder  # raises the AssertionError of a document that was committed twice
             await self._world.up()
             await self._end(workflow_id)
             await self._judge(workflow_id, len(faults), verdict)
@@ -114,7 +125,7 @@ class Trial:
             try:
                 await orchestrator.start([first], workflow_id=workflow_id, options=options)
             except WorkflowAlreadyRunning:
-                return  # it was started, and the answer got lost
+                return  # an earlier call started the run, and the answer to that call was lost
 
         await self._world.ask(start, "the run is started")
 
@@ -123,7 +134,7 @@ class Trial:
         return self._handed_over[-1]
 
     async def _feed(self, workflow_id: str) -> None:
-        """Let the next folder arrive whenever little is left to do."""
+        """Add the next folder whenever fewer than `MIN_IN_HAND` documents are unfinished; never returns."""
 
         async def look(orchestrator: PipelineOrchestrator) -> bool:
             return await self._look(orchestrator, workflow_id)
@@ -132,36 +143,39 @@ class Trial:
             await orchestrator.add_documents(workflow_id, [self._next_folder()])
 
         while True:
-            if await self._world.glance(look) and self._pending < MIN_IN_HAND:
-                await self._world.glance(add)  # if the answer gets lost, the last command hands it over once more
+            if await self._world.ask_once(look) and self._pending < MIN_IN_HAND:
+                await self._world.ask_once(add)  # `_end` adds every folder again, in case this call was lost
             await asyncio.sleep(0.2)
 
     async def _look(self, orchestrator: PipelineOrchestrator, workflow_id: str) -> bool:
-        """Remember what is committed: none of it may ever be committed again."""
+        """Record the committed documents, and assert that none was committed again; False before discovery."""
         totals = await orchestrator.stores.manifest.totals(workflow_id)
         if totals is None:
             return False
-        now = await committed(orchestrator, workflow_id)
+        current = await committed(orchestrator, workflow_id)
         for position, moment in self._committed.items():
-            assert now.get(position) == moment, f"Document {position} was committed twice."
-        self._committed = now
+            assert current.get(position) == moment, f"Document {position} was committed twice."
+        self._committed = current
         self._pending = totals.total - totals.processed - totals.quarantined
         return True
 
     async def _strike(self, faults: Sequence[Fault], verdict: Verdict) -> None:
-        """Faults begin when the schedule says so, and overlap; two of a kind come one after the other."""
-        one_of_a_kind: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        """Start the faults at their times; faults of different kinds overlap, those of one kind do not."""
+        turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         async with asyncio.TaskGroup() as striking:
             for number, fault in enumerate(faults, start=1):
                 await asyncio.sleep(fault.after)
-                striking.create_task(self._carry_out(fault, number, one_of_a_kind[fault.kind], verdict))
+                striking.create_task(self._carry_out(fault, number, turns[fault.kind], verdict))
 
     async def _carry_out(self, fault: Fault, number: int, turn: asyncio.Lock, verdict: Verdict) -> None:
         async with turn:
             try:
                 async with CARRY_OUT[fault.kind](self._world, fault):
-                    struck, in_hand = datetime.now(UTC), self._pending > 0
-                    self._tell(f"fault {number}: {fault.kind}{f' for {fault.lasts:.1f} s' if fault.lasts else ''}")
+                    struck = datetime.now(UTC)
+                    in_hand = self._pending > 0
+                    self._write_progress(
+                        f"fault {number}: {fault.kind}{f' for {fault.lasts:.1f} s' if fault.lasts else ''}"
+                    )
                     await asyncio.sleep(fault.lasts)
             except MissedTarget as error:
                 verdict.broken.append(str(error))
@@ -170,38 +184,38 @@ class Trial:
 
     async def _end(self, workflow_id: str) -> None:
         async def hand_over_all(orchestrator: PipelineOrchestrator) -> None:
-            """Whatever may have got lost on its way; a folder that arrives twice is nothing new."""
+            """Add every folder again, in case a call of `_feed` was lost; the run ignores a repeated folder."""
             await orchestrator.add_documents(workflow_id, self._handed_over)
             try:
                 await orchestrator.close_intake(workflow_id)
             except WorkflowNotRunning:
-                return  # closed by a try whose answer got lost
+                return  # an earlier call closed the intake, and the answer to that call was lost
 
-        await self._world.ask(hand_over_all, "the run has taken all documents")
-        self._tell("all faults are over; the run goes on to its end")
+        await self._world.ask(hand_over_all, "the run has all documents")
+        self._write_progress("All faults are over. Waiting for the end of the run.")
         async with asyncio.timeout(END_SECONDS):
-            await self._world.ask(lambda it: it.wait(workflow_id), "the run has ended")
+            await self._world.ask(lambda orchestrator: orchestrator.wait(workflow_id), "the run has ended")
 
     async def _judge(self, workflow_id: str, planned: int, verdict: Verdict) -> None:
-        expected = await undisturbed(self._world, f"{workflow_id}-undisturbed", self._handed_over)
+        expected = await run_undisturbed(self._world, f"{workflow_id}-undisturbed", self._handed_over)
 
         async def judge(orchestrator: PipelineOrchestrator) -> None:
-            found = await check(orchestrator, workflow_id, before=self._committed)
-            verdict.checkpoints = len(found.checkpoints)
-            verdict.documents = found.outputs["documents"][0]
-            verdict.broken += other_outputs(found.outputs, expected)
+            finished = await check(orchestrator, workflow_id, before=self._committed)
+            verdict.checkpoints = len(finished.checkpoints)
+            verdict.documents = finished.outputs["documents"][0]
+            verdict.broken += compare_outputs(finished.outputs, expected)
             moments = sorted((await committed(orchestrator, workflow_id)).values())
-            for one in verdict.landed:
-                after = next((moment for moment in moments if moment > one.over), None)
-                one.next_commit_seconds = (after - one.over).total_seconds() if after else None
+            for landed in verdict.landed:
+                after = next((moment for moment in moments if moment > landed.over), None)
+                landed.next_commit_seconds = (after - landed.over).total_seconds() if after else None
 
-        await self._world.ask(judge, "the run is judged")
+        await self._world.ask(judge, "the run is checked")
         verdict.broken += await asyncio.to_thread(self._differences, workflow_id)
         verdict.broken += await self._orphans()
-        verdict.broken += shortfalls(verdict.landed, planned)
+        verdict.broken += list_shortfalls(verdict.landed, planned)
 
     def _differences(self, workflow_id: str) -> list[str]:
-        """What `starter.py verify` has to say."""
+        """Run `starter.py verify` on the run, and return its differences as sentences."""
         command = [sys.executable, str(ROOT / "starter.py"), "verify", "--workflow-id", workflow_id, "--json"]
         environment = {**self._world.environment(), "PYTHONPATH": str(ROOT)}
         done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, check=False)
@@ -209,10 +223,13 @@ class Trial:
             return []
         if done.returncode != 1:
             return [f"verify ended with {done.returncode}: {done.stderr.strip()}"]
-        return [f"verify: {one['sentence']}" for one in json.loads(done.stdout)["differences"]]
+        return [f"verify: {difference['sentence']}" for difference in json.loads(done.stdout)["differences"]]
 
     async def _orphans(self) -> list[str]:
-        """Every process that was ever started belongs to a supervisor that is alive, once the others had their time."""
+        """Return a sentence for each process of the session that has no live supervisor.
+
+        Waits until the processes of killed supervisors had their grace period to end.
+        """
         deadline = time.monotonic() + GRACE.total_seconds() + ORPHAN_SECONDS
         while True:
             alive = {worker.process.pid for worker in self._world.workers}
@@ -227,28 +244,28 @@ class Trial:
             await asyncio.sleep(0.1)
 
 
-def other_outputs(found: Outputs, expected: Outputs) -> list[str]:
-    """P9: a sentence for each kind of output that is not like that of an undisturbed run."""
+def compare_outputs(stored: Outputs, expected: Outputs) -> list[str]:
+    """Return a sentence for each kind of output that differs from the undisturbed run (P9)."""
     return [
-        f"Other {kind} than in an undisturbed run: {found[kind][0]} rows, expected {rows}."
+        f"The {kind} differ from those of an undisturbed run: {stored[kind][0]} rows, expected {rows}."
         for kind, (rows, digest) in expected.items()
-        if found[kind] != (rows, digest)
+        if stored[kind] != (rows, digest)
     ]
 
 
-def shortfalls(landed: Sequence[Landed], planned: int) -> list[str]:
-    """Why a trial proves less than its schedule says; empty if it does not."""
+def list_shortfalls(landed: Sequence[Landed], planned: int) -> list[str]:
+    """Return a sentence for each way in which a trial did less than its schedule planned."""
     sentences = []
     if len(landed) < planned:
-        sentences.append(f"Only {len(landed)} of {planned} faults landed.")
-    in_hand = sum(one.in_hand for one in landed)
+        sentences.append(f"Only {len(landed)} of {planned} faults were carried out.")
+    in_hand = sum(fault.in_hand for fault in landed)
     if in_hand < SHARE_IN_HAND * planned:
-        sentences.append(f"Only {in_hand} of {planned} faults struck while there was work in hand.")
+        sentences.append(f"Only {in_hand} of {planned} faults happened while the run had unfinished documents.")
     return sentences
 
 
 def _sentence(error: AssertionError) -> str:
-    """What was wrong; a bare assertion says so by its own line."""
+    """Return the message of a failed assertion, or its source line if it has no message."""
     where = traceback.extract_tb(error.__traceback__)[-1]
     return str(error) or f"{Path(where.filename).name}, line {where.lineno}: {where.line}"
 
@@ -260,16 +277,16 @@ def _ancestors(process: psutil.Process) -> set[int]:
         return set()
 
 
-async def undisturbed(world: World, workflow_id: str, folders: Sequence[str]) -> Outputs:
-    """What the run would be if nothing happened: the same documents, after the last fault."""
+async def run_undisturbed(world: World, workflow_id: str, folders: Sequence[str]) -> Outputs:
+    """Run the pipeline over the same folders without faults, and return its outputs."""
 
     async def run(orchestrator: PipelineOrchestrator) -> Outputs:
-        with suppress(WorkflowAlreadyRunning):  # by a try whose answer got lost
+        with suppress(WorkflowAlreadyRunning):  # an earlier call started the run, and its answer was lost
             await orchestrator.start(folders, workflow_id=workflow_id, options=OPTIONS)
         await orchestrator.wait(workflow_id)
         await check(orchestrator, workflow_id)
         return await outputs(orchestrator.stores.pool, workflow_id)
 
-    found = await world.ask(run, "the undisturbed run has ended")
-    assert found["documents"][0], "there is nothing to compare"
-    return found
+    stored = await world.ask(run, "the undisturbed run has ended")
+    assert stored["documents"][0], "the undisturbed run has no documents, so a comparison would prove nothing"
+    return stored

@@ -1,4 +1,4 @@
-"""The servers, proxies, service and workers of a chaos session, all of them its own."""
+"""The servers, proxies, web service and workers of a chaos session; no other test uses them."""
 
 import asyncio
 import os
@@ -26,23 +26,25 @@ from tests.proxy import Proxy
 
 WORKERS = 2
 PATIENCE_SECONDS = 120.0
-"""For what must succeed once everything is well again."""
+"""Longest wait for an action that must succeed after all faults are undone."""
 CONNECT_SECONDS = 10.0
 
 Answer = TypeVar("Answer")
 
 
 class Service:
-    """A web service that a run's checkpoints ask for its health; it can be closed."""
+    """A web service whose health the checkpoints of a run record; a fault closes it."""
 
     def __init__(self) -> None:
         self.port = 0
 
     async def open(self) -> None:
+        """Listen on a free port, and on the same port after each `close`."""
         self._server = await asyncio.start_server(self._answer, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
+        """Stop listening."""
         self._server.close()
         await self._server.wait_closed()
 
@@ -55,10 +57,10 @@ class Service:
 
 
 class World:
-    """An async context manager; nothing of it is left afterwards.
+    """Starts servers, proxies and workers on entering, and stops all of them on leaving.
 
     Args:
-        folder: where the servers' data, checkpoint files and logs are.
+        folder: for the servers' data, checkpoint files and logs.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -67,8 +69,8 @@ class World:
         self.service = Service()
         self.workers: list[ChaosWorker] = []
         self.fallen: list[ChaosWorker] = []
-        """Those whose supervisor was killed."""
-        self._mending = asyncio.Lock()
+        """Workers whose supervisor was killed."""
+        self._starting = asyncio.Lock()
         self._exit = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -102,44 +104,48 @@ class World:
 
     async def _stop_workers(self) -> None:
         for worker in [*self.workers, *self.fallen]:
-            await asyncio.to_thread(worker.close)  # their way to the servers leads through our loop
+            await asyncio.to_thread(
+                worker.close
+            )  # a thread: the workers reach the servers through proxies in this loop
 
     @property
     def postgres(self) -> PostgresRecord:
-        found = self.stack.status().postgres
-        assert found
-        return found
+        """The record of the Postgres server."""
+        record = self.stack.status().postgres
+        assert record
+        return record
 
     @property
     def temporal(self) -> TemporalRecord:
-        found = self.stack.status().temporal
-        assert found
-        return found
+        """The record of the Temporal server."""
+        record = self.stack.status().temporal
+        assert record
+        return record
 
     def environment(self) -> dict[str, str]:
-        """For commands that a person would type, with nothing in between."""
+        """Return the environment of a command that reaches the servers without proxies."""
         return {**os.environ, **self.direct.environment()}
 
     async def up(self) -> None:
-        """Start again what does not run, as a person or a service manager would; not two of them at once."""
-        async with self._mending:
-            await persistently(self.stack.up, "the servers are up again")
+        """Start the servers that do not run; concurrent calls wait for each other."""
+        async with self._starting:
+            await retry_until_success(self.stack.up, "the servers are up again")
 
     def _start_worker(self) -> ChaosWorker:
         return ChaosWorker(self._proxied, "--supervise")
 
-    def bring_back(self, dead: ChaosWorker) -> None:
-        """Another supervised worker in the place of one whose supervisor was killed."""
+    def replace_supervisor(self, dead: ChaosWorker) -> None:
+        """Start another supervised worker in the place of one whose supervisor was killed."""
         self.workers[self.workers.index(dead)] = self._start_worker()
         self.fallen.append(dead)
 
     def worker_pids(self) -> list[int]:
-        """Of the processes that poll for work, in a stable order."""
+        """Return the ids of the processes that poll for work, in the order of their slots."""
         alive = live_workers(self.data_dir)
         return [alive[slot] for slot in sorted(alive)]
 
     def zygotes(self) -> list[psutil.Process]:
-        """The processes that the pools' children are forked from: a supervisor's, or a worker's own after its loss."""
+        """Return the live zygotes: those of the supervisors, and those that workers started as a replacement."""
         return [
             child
             for owner in [*(worker.process.pid for worker in self.workers), *self.worker_pids()]
@@ -148,10 +154,11 @@ class World:
         ]
 
     def pool_children(self) -> list[psutil.Process]:
+        """Return the live children that process documents."""
         return [child for zygote in self.zygotes() for child in children(zygote.pid)]
 
     def backends(self) -> list[psutil.Process]:
-        """The processes of Postgres that serve the workers."""
+        """Return the Postgres processes that serve the workers' connections."""
         server = self.postgres.process
         return [
             child
@@ -160,16 +167,21 @@ class World:
         ]
 
     async def ask(self, question: Callable[[PipelineOrchestrator], Awaitable[Answer]], what: str) -> Answer:
-        """Ask over a connection of its own, again and again until there is an answer."""
+        """Call `question` with a new orchestrator, and retry until it returns an answer.
 
-        async def once() -> Answer:
+        Args:
+            question: what to ask.
+            what: the expected state, for the message of the AssertionError.
+        """
+
+        async def connect_and_ask() -> Answer:
             async with PipelineOrchestrator(self.direct, own_worker=False) as orchestrator:
                 return await question(orchestrator)
 
-        return await persistently(once, what)
+        return await retry_until_success(connect_and_ask, what)
 
-    async def glance(self, question: Callable[[PipelineOrchestrator], Awaitable[Answer]]) -> Answer | None:
-        """Ask once; None if nobody can answer just now."""
+    async def ask_once(self, question: Callable[[PipelineOrchestrator], Awaitable[Answer]]) -> Answer | None:
+        """Call `question` with a new orchestrator; None if the servers do not answer within 2 seconds."""
         try:
             async with asyncio.timeout(2.0), PipelineOrchestrator(self.direct, own_worker=False) as orchestrator:
                 return await question(orchestrator)
@@ -177,11 +189,11 @@ class World:
             return None
 
 
-async def persistently(action: Callable[[], Awaitable[Answer]], what: str) -> Answer:
-    """Until it succeeds.
+async def retry_until_success(action: Callable[[], Awaitable[Answer]], what: str) -> Answer:
+    """Call `action` until it succeeds, and return its result.
 
     Raises:
-        AssertionError: it never did.
+        AssertionError: every call failed for `PATIENCE_SECONDS`.
     """
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
@@ -190,20 +202,21 @@ async def persistently(action: Callable[[], Awaitable[Answer]], what: str) -> An
                 return await action()
         except (PerdureError, RPCError, OSError, RuntimeError) as error:
             if time.monotonic() > deadline:
-                raise AssertionError(f"waited in vain until {what}: {error}") from error
+                raise AssertionError(f"{what}: not true after {PATIENCE_SECONDS:.0f} s: {error}") from error
         await asyncio.sleep(0.2)
 
 
 def children(pid: int) -> list[psutil.Process]:
-    """Alive and in a stable order."""
+    """Return the live children of a process, by process id; empty if the process is gone."""
     try:
-        found = psutil.Process(pid).children()
+        processes = psutil.Process(pid).children()
     except psutil.Error:
         return []
-    return sorted((one for one in found if is_alive(one)), key=lambda one: one.pid)
+    return sorted((process for process in processes if is_alive(process)), key=lambda process: process.pid)
 
 
 def is_alive(process: psutil.Process) -> bool:
+    """Return whether the process exists and is no zombie."""
     try:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:
@@ -211,6 +224,7 @@ def is_alive(process: psutil.Process) -> bool:
 
 
 def command_line(process: psutil.Process) -> list[str]:
+    """Return the arguments of a process; empty if the process is gone."""
     try:
         return list(process.cmdline())
     except psutil.Error:

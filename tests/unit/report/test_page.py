@@ -129,8 +129,8 @@ def test_the_first_sentence_says_how_it_went() -> None:
         "it survived 1 crash and 1 loss of stored data and was resumed once." in page
     )
     assert "Still in progress: 0 of 0 documents processed, so far in" in rendered("empty")
-    assert "The run has not ended" in rendered("empty")
-    assert "The run has not ended" not in page
+    assert "The run is still in progress" in rendered("empty")
+    assert "The run is still in progress" not in page
 
 
 def test_what_is_left_out_is_counted() -> None:
