@@ -9,6 +9,7 @@ FOLDER_SUFFIX = "_checkpoints"
 """End of the name of every folder of checkpoints."""
 _NAME = re.compile(r"(\d{12})\.json")
 _HASHED = "%="
+"""Part of the name of a folder whose workflow id is too long to spell out; see `file_stem`."""
 
 
 def folder_of(workflow_id: str) -> str:
@@ -22,7 +23,7 @@ def key_of(workflow_id: str, sequence: int) -> str:
 
 
 def sequence_of(key: str) -> int | None:
-    """Return the sequence in a key; None if the key is not that of a checkpoint."""
+    """Return the sequence in a key; None if the key names no checkpoint."""
     name = _NAME.fullmatch(key.rpartition("/")[2])
     return int(name[1]) if name and key.count("/") == 1 else None
 
