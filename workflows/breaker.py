@@ -92,7 +92,10 @@ class Breaker:
         return f"{' and '.join(services)}; the run is paused until every service is healthy."
 
     def record(self) -> dict[str, Any]:
-        """Return the checkpoint's `breaker` entry: when the breaker tripped, and for which services; else nothing."""
+        """Return the checkpoint's `breaker` entry: when the breaker tripped, and for which services.
+
+        Return nothing otherwise.
+        """
         state = self._state
         if not state.tripped_at:
             return {}

@@ -102,7 +102,10 @@ class Calls:
 
 
 def _cancellations() -> int:
-    """Return how often the running task was cancelled; an activity that completes all the same hides this."""
+    """Return how often the running task was cancelled.
+
+    An activity that completes despite its cancellation hides the cancellation from its caller.
+    """
     task = asyncio.current_task()
     return task.cancelling() if task else 0
 

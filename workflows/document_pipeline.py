@@ -264,7 +264,10 @@ class DocumentPipeline:
         return "completed_with_failures" if run.state.quarantined else "completed"
 
     async def _end_early(self, status: WorkflowStatus, committing: asyncio.Task[None] | None) -> None:
-        """Abort the batches in flight and record the status; the stores refuse the record of a replaced run."""
+        """Abort the batches in flight and record the status.
+
+        The stores refuse the record of a replaced run.
+        """
         run = self._run
         run.ending = True
         await self._window.abort()

@@ -43,7 +43,10 @@ class BatchWindow:
         await workflow.wait_condition(lambda: not self._in_flight)
 
     async def abort(self) -> None:
-        """Cancel every batch in flight and wait until each has ended; no document is left half committed."""
+        """Cancel every batch in flight and wait until each has ended.
+
+        No document is left half committed.
+        """
         # The workflow evaluates conditions after all other tasks: results that have arrived are counted first.
         await workflow.wait_condition(lambda: True)
         tasks = list(self._in_flight.values())

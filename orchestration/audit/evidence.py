@@ -42,7 +42,10 @@ class FollowerEvidence:
 
 @dataclass
 class Evidence:
-    """Everything about one run, read once. `before` is history as it was before the stores were read."""
+    """Everything about one run, read once.
+
+    `before` is history as it was before the stores were read.
+    """
 
     workflow_id: str
     before: WorkflowHistory

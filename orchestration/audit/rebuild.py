@@ -80,7 +80,9 @@ class Rebuilt:
 
 
 async def rebuild_mirror(client: Client, stores: Stores, workflow_id: str, say: Say = lambda _: None) -> Rebuilt:
-    """Make every store hold the right chain. A repeated call changes nothing, and a running run is not disturbed.
+    """Make every store hold the right chain.
+
+    A repeated call changes nothing, and a running run is not disturbed.
 
     Args:
         client: any client of the namespace.

@@ -23,7 +23,9 @@ UNRECORDED = "unrecorded_end"
 
 
 async def verify(client: Client, stores: Stores, workflow_id: str, say: Say = lambda _: None) -> Verification:
-    """Compare everything that is known of a run. Of a run in progress, only differences seen twice are returned.
+    """Compare everything that is known of a run.
+
+    Of a run in progress, only differences seen twice are returned.
 
     Args:
         client: any client of the namespace.

@@ -24,7 +24,9 @@ _AWAY = (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED)
 
 
 async def read_status(connected: Connected, workflow_id: str) -> RunReport:
-    """Return how the run stands. If a run ended without recording its end, its end is recorded first.
+    """Return how the run stands.
+
+    If a run ended without recording its end, its end is recorded first.
 
     Raises:
         UnknownWorkflow: neither Temporal nor a store knows the run.

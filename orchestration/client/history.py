@@ -135,7 +135,9 @@ def chain_of(history: WorkflowHistory) -> list[WorkflowCheckpoint]:
 
 
 async def read_history(client: Client, workflow_id: str, known: WorkflowHistory | None = None) -> WorkflowHistory:
-    """Read the histories of every execution of a workflow id; the result is empty if Temporal has none.
+    """Read the histories of every execution of a workflow id.
+
+    The result is empty if Temporal has none.
 
     Args:
         client: any client of the namespace.

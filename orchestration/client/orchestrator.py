@@ -103,7 +103,9 @@ class PipelineOrchestrator:
         retry_quarantined: bool = False,
         rediscover: bool = True,
     ) -> RunReport:
-        """Start a run over sources and return its report; an earlier run of the same id is brought up to date.
+        """Start a run over sources and return its report.
+
+        An earlier run of the same id is brought up to date.
 
         Args:
             sources: paths or URIs; may be empty only for an open run.
@@ -177,7 +179,10 @@ class PipelineOrchestrator:
         return await self._own_worker.ensure()
 
     async def status(self, workflow_id: str) -> RunReport:
-        """Return how the run stands. If a run ended without recording its end, its end is recorded first."""
+        """Return how the run stands.
+
+        If a run ended without recording its end, its end is recorded first.
+        """
         return await following.read_status(self.connected, workflow_id)
 
     def follow(self, workflow_id: str) -> AsyncIterator[RunReport]:

@@ -42,7 +42,10 @@ class Recorded:
 
 
 def ending_of(status: WorkflowExecutionStatus | None) -> str | None:
-    """Return the status to record for a run that ended this way; None if such a run records its end itself."""
+    """Return the status to record for a run that ended this way.
+
+    Return None if such a run records its end itself.
+    """
     return ENDED_IN_TEMPORAL.get(status) if status is not None else None
 
 
@@ -73,10 +76,10 @@ async def reconcile(client: Client, stores: Stores, task_queue: str | None = Non
 async def reconcile_run(
     client: Client, stores: Stores, workflow_id: str, task_queue: str | None = None
 ) -> Recorded | None:
-    """Record the end of a workflow id's latest run if it is not recorded; return None if nothing was recorded.
+    """Record the end of a workflow id's latest run if it is not recorded.
 
-    The function raises no error for a store or a server that is away, nor for a damaged mirror: a later call tries
-    again.
+    Return None if nothing was recorded. The function raises no error for a store or a server that is away, nor for a
+    damaged mirror: a later call tries again.
     """
     try:
         execution = await find_execution(client, workflow_id)
@@ -156,7 +159,9 @@ def _began(history: WorkflowHistory, run: HistoryRun) -> datetime:
 
 
 def make_ending(execution: WorkflowExecution, run: HistoryRun, standing: Standing) -> WorkflowCheckpoint:
-    """Return the last checkpoint of a run that could not write it; equal arguments give equal checkpoints.
+    """Return the last checkpoint of a run that could not write it.
+
+    Equal arguments give equal checkpoints.
 
     Args:
         execution: how the run ended, according to Temporal.

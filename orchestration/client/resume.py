@@ -118,7 +118,10 @@ async def _join(connected: Connected, workflow_id: str, say: Say) -> None:
 
 
 async def _let_it_end(connected: Connected, before: RunReport, *, keep_open: bool, say: Say) -> None:
-    """Continue a paused run and close an open one; a run that has ended in the meantime needs neither."""
+    """Continue a paused run and close an open one.
+
+    Do neither if the run has ended in the meantime.
+    """
     with suppress(WorkflowNotRunning):
         if before.workflow_status == "paused":
             await send_update(connected, before.workflow_id, Progress, DocumentPipeline.unpause)

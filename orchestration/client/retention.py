@@ -26,7 +26,9 @@ class Pruned:
 async def prune(
     stores: Stores, workflow_ids: Sequence[str], *, keep: int, older_than: datetime | None, dry_run: bool
 ) -> list[Pruned]:
-    """Retire the oldest checkpoints of each run. The latest checkpoint stays, and the rest is a chain without a gap.
+    """Retire the oldest checkpoints of each run.
+
+    The latest checkpoint stays, and the rest is a chain without a gap.
 
     Args:
         stores: open. Postgres decides which checkpoints go; the followers remove the same ones.

@@ -1,4 +1,7 @@
-"""The state of a run, combined from Temporal and the stores. No worker has to be alive for it."""
+"""The state of a run, combined from Temporal and the stores.
+
+The state is known without a live worker.
+"""
 
 from datetime import datetime
 

@@ -40,7 +40,9 @@ async def start(
     retry_quarantined: bool,
     rediscover: bool,
 ) -> RunReport:
-    """Start a run over sources; an earlier run of the same id is brought up to date, not repeated.
+    """Start a run over sources.
+
+    An earlier run of the same id is brought up to date, not repeated.
 
     Args:
         connected: open.
@@ -111,7 +113,10 @@ async def align_stores(connected: Connected, workflow_id: str) -> WorkflowCheckp
 
 
 def resume_point(checkpoint: WorkflowCheckpoint | None) -> ResumePoint | None:
-    """Return the place in the chain after which a new run continues; None where there is no chain."""
+    """Return the place in the chain after which a new run continues.
+
+    Return None where there is no chain.
+    """
     if checkpoint is None:
         return None
     return ResumePoint(

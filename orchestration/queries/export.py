@@ -24,9 +24,10 @@ async def export_run(
     progress: RowProgress,
     kinds: Sequence[str] = (),
 ) -> dict[str, int]:
-    """Write a run to a new file, or into an existing empty folder; return the number of rows of each table.
+    """Write a run to a new file, or into an existing empty folder.
 
-    All tables show the run at one moment. At most one block of rows is in memory, or one row group of Parquet.
+    Return the number of rows of each table. All tables show the run at one moment. At most one block of rows is in
+    memory, or one row group of Parquet.
 
     Args:
         store: open.

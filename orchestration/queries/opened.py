@@ -55,7 +55,9 @@ async def choose_run(passages: PassageStore, workflow_id: str | None) -> str:
 
 @asynccontextmanager
 async def open_queries() -> AsyncIterator[Queries]:
-    """Open the configured database, or the data folder's own; no other setting is read, and no other server asked.
+    """Open the configured database, or the data folder's own.
+
+    No other setting is read, and no other server asked.
 
     Raises:
         RefusedCommand: no database is configured, and the data folder's own does not run.

@@ -18,7 +18,9 @@ class CheckpointStore(Protocol):
     """Name for messages, such as "Postgres", "files" or "bucket"."""
 
     async def append(self, checkpoint: WorkflowCheckpoint) -> bool:
-        """Store a checkpoint durably; return True if it is new, False if the store has the same one already.
+        """Store a checkpoint durably.
+
+        Return True if it is new, False if the store has the same one already.
 
         Raises:
             CheckpointConflict: the store has other content under the same id.
@@ -30,9 +32,10 @@ class CheckpointStore(Protocol):
         ...
 
     async def restore(self, checkpoints: Sequence[WorkflowCheckpoint]) -> int:
-        """Append checkpoints of one workflow id that another store holds, in order; return the number of new ones.
+        """Append checkpoints of one workflow id that another store holds, in order.
 
-        Unlike `append`, it accepts epochs that a later run has replaced: they were current when they were written.
+        Return the number of new ones. Unlike `append`, it accepts epochs that a later run has replaced: they were
+        current when they were written.
 
         Raises:
             CheckpointConflict, CheckpointGap: as `append`.
@@ -98,5 +101,8 @@ class Prunable(CheckpointStore, Protocol):
     """A store that deletes its oldest checkpoints on request, after the leader deleted them."""
 
     async def retire(self, workflow_id: str, up_to_sequence: int) -> int:
-        """Delete the checkpoints up to this sequence, never the latest; return how many were deleted."""
+        """Delete the checkpoints up to this sequence, never the latest.
+
+        Return how many were deleted.
+        """
         ...

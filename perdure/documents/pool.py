@@ -19,7 +19,9 @@ def open_document_pool(
     process: ProcessFunction = process_document,
     server: ForkServer | None = None,
 ) -> IsolatedPool[ProcessedDocument]:
-    """Return a pool that processes documents. `start`, or the first document, starts its processes.
+    """Return a pool that processes documents.
+
+    `start`, or the first document, starts its processes.
 
     Args:
         workers: documents that are processed at the same time.

@@ -26,7 +26,10 @@ Box = tuple[float, float, float, float]
 
 
 def kinds_in(graph: GraphPicture) -> list[str]:
-    """Return the kinds of the drawn identities in the order of their colours; the last colour is shared."""
+    """Return the kinds of the drawn identities in the order of their colours.
+
+    The last colour is shared.
+    """
     return sorted({node.kind for node in graph.nodes})
 
 
@@ -113,7 +116,10 @@ def _radii(nodes: Sequence[Node], *, small: bool) -> dict[str, float]:
 def _labels(
     axes: Axes, nodes: Sequence[Node], places: Mapping[str, Place], radii: Mapping[str, float], extent: Place
 ) -> None:
-    """Write names, heaviest first, each on the first free side; a name that fits nowhere is left out."""
+    """Write names, heaviest first, each on the first free side.
+
+    A name that fits nowhere is left out.
+    """
     taken: list[Box] = []
     for node in nodes:
         (x, y), radius = places[node.identity_id], radii[node.identity_id] * 0.6

@@ -1,8 +1,8 @@
-"""The zygote: the process that children are forked from. `python -m perdure.sandbox.zygote SOCKET PARENT WARM_UP`.
+"""The zygote: the process that children are forked from.
 
-It loads libraries and models once and shares their memory with its children, so a killed child is replaced within
-milliseconds. It opens no document. It has one thread, since forking is not safe with several. It takes one request at a
-time from its socket (`fork_protocol`):
+The command is `python -m perdure.sandbox.zygote SOCKET PARENT WARM_UP`. The zygote loads libraries and models once and
+shares their memory with its children, so a killed child is replaced within milliseconds. It opens no document. It has
+one thread, since forking is not safe with several. It takes one request at a time from its socket (`fork_protocol`):
 
 * `FORK`, with the child's socket and standard error attached: replies the process id of a new child.
 * `WAIT`, with a process id: replies the exit code when that process has ended.

@@ -1,4 +1,7 @@
-"""Health checks of services, with a time limit; a failing check never raises an error in the caller."""
+"""Health checks of services, with a time limit.
+
+A failing check never raises an error in the caller.
+"""
 
 import asyncio
 import time

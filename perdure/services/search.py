@@ -79,7 +79,10 @@ class PassageStore(Protocol):
         ...
 
     async def by_terms(self, workflow_id: str, query: str, count: int) -> Sequence[Place] | None:
-        """Return the places of passages that contain the query's words, best first; None if there are too many."""
+        """Return the places of passages that contain the query's words, best first.
+
+        Return None if there are too many.
+        """
         ...
 
     async def by_terms_among(
@@ -111,10 +114,10 @@ class SearchService:
         self._embedder = embedder
 
     async def search(self, workflow_id: str, query: str, limit: int) -> list[Hit]:
-        """Return the `limit` best passages for the query, best first; an empty list if there are none.
+        """Return the `limit` best passages for the query, best first.
 
-        By words, a passage must contain every word, a `"phrase"` in its order, and no `-word`; `or` separates
-        alternatives. Passages near in meaning are found in addition.
+        Return an empty list if there are none. By words, a passage must contain every word, a `"phrase"` in its order,
+        and no `-word`; `or` separates alternatives. Passages near in meaning are found in addition.
 
         Raises:
             RefusedCommand: the query has no letter or digit, or is longer than 1,000 characters.

@@ -27,7 +27,10 @@ class AnalyticsSummary:
 
 
 class AnalyticsStore(Protocol):
-    """The store of analytics; every method raises `DependencyUnavailable` if it cannot be reached."""
+    """The store of analytics.
+
+    Every method raises `DependencyUnavailable` if it cannot be reached.
+    """
 
     async def graphs(self) -> int:
         """Return the number of runs that have a graph."""
@@ -65,7 +68,9 @@ class AnalyticsService:
         return {"graphs_generated": await self._store.graphs(), "analysis_modes": await self._store.modes()}
 
     async def build(self, workflow_id: str, epoch: int) -> AnalyticsSummary:
-        """Build all three outputs from the stored identities and chunks; a repeated call gives the same outputs.
+        """Build all three outputs from the stored identities and chunks.
+
+        A repeated call gives the same outputs.
 
         Raises:
             StaleWriter: a later run has replaced this one; nothing has changed.

@@ -1,4 +1,7 @@
-"""PageRank and communities of a graph's nodes; the result does not depend on the order of the rows."""
+"""PageRank and communities of a graph's nodes.
+
+The result does not depend on the order of the rows.
+"""
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby

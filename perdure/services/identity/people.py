@@ -74,7 +74,10 @@ class People:
             yield from join_names(head, members, self._names, self._rules)
 
     def _request_counts(self) -> None:
-        """Request the counts for names that may mean several people; a cheaper and wider test than that of `_place`."""
+        """Request the counts for names that may mean several people.
+
+        This test is cheaper than that of `_place`, and requests more counts than `_place` needs.
+        """
         placed: dict[tuple[str, ...], list[int]] = defaultdict(list)
         for index in self._order:
             person = self._meant[index]

@@ -53,7 +53,9 @@ class PersistentCheckpointStore:
     async def replace(
         self, workflow_id: str, checkpoints: Sequence[WorkflowCheckpoint], instead_of: Sequence[Any]
     ) -> str | None:
-        """Write this chain in place of the elements that `examine` returned; return the name of the former file.
+        """Write this chain in place of the elements that `examine` returned.
+
+        Return the name of the former file.
 
         Raises:
             CheckpointGap: the file holds other elements by now.
@@ -157,7 +159,10 @@ class PersistentCheckpointStore:
 
 
 def _workflow_id_in(array: ArrayFile, foreign: str | None = "\0") -> str | None:
-    """Return the workflow id in a file's last element; None for an empty file, `foreign` for other content."""
+    """Return the workflow id in a file's last element.
+
+    Return None for an empty file, `foreign` for other content.
+    """
     try:
         last = array.last()
     except DamagedArrayError:

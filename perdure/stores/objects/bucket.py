@@ -28,7 +28,9 @@ class Listed:
 
 
 class Bucket:
-    """The objects under one URL. Every method raises `DependencyUnavailable` while the server cannot be used.
+    """The objects under one URL.
+
+    Every method raises `DependencyUnavailable` while the server cannot be used.
 
     Args:
         url: checked by `check_url`.

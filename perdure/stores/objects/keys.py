@@ -29,6 +29,9 @@ def sequence_of(key: str) -> int | None:
 
 
 def workflow_id_of(folder: str) -> str | None:
-    """Return the workflow id that a folder's name spells out; None if the name holds only the id's SHA-256."""
+    """Return the workflow id that a folder's name spells out.
+
+    Return None if the name holds only the id's SHA-256.
+    """
     stem = folder.removesuffix(FOLDER_SUFFIX)
     return None if _HASHED in stem else unquote(stem, errors="surrogatepass")

@@ -258,7 +258,10 @@ def _parse(content: bytes) -> Any:
 
 
 async def _gather(ask: Callable[[Item], Awaitable[Answer]], items: Sequence[Item]) -> list_of[Answer]:
-    """Ask for every item, at most `REQUESTS_AT_ONCE` at a time; return the answers in the order of the items."""
+    """Ask for every item, at most `REQUESTS_AT_ONCE` at a time.
+
+    Return the answers in the order of the items.
+    """
     free = asyncio.Semaphore(REQUESTS_AT_ONCE)
 
     async def ask_in_turn(item: Item) -> Answer:

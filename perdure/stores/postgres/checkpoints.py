@@ -55,10 +55,10 @@ class PostgresCheckpointStore:
             return await append_checkpoint(conn, checkpoint)
 
     async def restore(self, checkpoints: Sequence[WorkflowCheckpoint]) -> int:
-        """Append checkpoints of one workflow id that another store holds, all or none; return how many were new.
+        """Append checkpoints of one workflow id that another store holds, all or none.
 
-        Unlike `append`, it accepts epochs lower than that of the run's row in `runs`: they were current when they were
-        written. Every other refusal is the same.
+        Return how many were new. Unlike `append`, it accepts epochs lower than that of the run's row in `runs`: they
+        were current when they were written. Every other refusal is the same.
         """
         async with self._pool.transaction() as conn:
             added = 0

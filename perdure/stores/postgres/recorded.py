@@ -87,7 +87,9 @@ class RecordedDocuments:
 
 
 async def measure_pace(pool: PostgresPool, *, at_least: int) -> Pace | None:
-    """Return the pace of the latest run that finished at least so many documents; None if there is none.
+    """Return the pace of the latest run that finished at least so many documents.
+
+    Return None if there is none.
 
     Raises:
         DependencyUnavailable: the database cannot be reached.

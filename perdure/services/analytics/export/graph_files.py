@@ -1,4 +1,7 @@
-"""A graph as one file, written in blocks: first all nodes, then all edges. Equal rows give equal bytes."""
+"""A graph as one file, written in blocks: first all nodes, then all edges.
+
+Equal rows give equal bytes.
+"""
 
 import json
 import re
