@@ -1,4 +1,4 @@
-"""Processes a batch: commits or quarantines every document of a range of the queue, exactly once."""
+"""Processes a batch: commits or quarantines each of its documents, exactly once."""
 
 from dataclasses import dataclass
 from typing import Protocol

@@ -1,7 +1,7 @@
-"""The breaker: a service that has been unhealthy for a set time pauses the run until the service is healthy.
+"""The breaker, which pauses a run while a service is unhealthy for a set time.
 
-The breaker reads the service states captured for checkpoints and by `workflows.service_watch`. Closing the breaker
-never lifts a pause that a user asked for.
+The breaker closes when every service is healthy. The breaker reads the service states captured for checkpoints and by
+`workflows.service_watch`. Closing the breaker never lifts a pause that a user asked for.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ LONGEST_INTERVAL = timedelta(seconds=10)
 
 
 class Breaker:
-    """Records in the run's state which services are unhealthy since when, and whether that pauses the run.
+    """Records the unhealthy services in the run's state, and whether they pause the run.
 
     Args:
         state: state of the run; the breaker writes `unhealthy` and `tripped_at`.
@@ -73,7 +73,10 @@ class Breaker:
         return self.tripped != tripped_before
 
     def interval(self, now: datetime) -> timedelta:
-        """Return the time until the next capture: it grows, and ends at the moment at which the breaker would trip."""
+        """Return the time until the next capture.
+
+        The time grows with each capture, but never exceeds the time until the breaker trips.
+        """
         first = min((ailment.since for ailment in self._state.unhealthy.values()), default=now)
         interval = min(LONGEST_INTERVAL, max(SHORTEST_INTERVAL, (now - first) / 2))
         remaining = first + self._allowed - now
@@ -94,7 +97,7 @@ class Breaker:
     def record(self) -> dict[str, Any]:
         """Return the checkpoint's `breaker` entry: when the breaker tripped, and for which services.
 
-        Return nothing otherwise.
+        Return an empty dictionary while the breaker is closed.
         """
         state = self._state
         if not state.tripped_at:

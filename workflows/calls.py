@@ -1,8 +1,9 @@
-"""Activity calls of a run: a few quick attempts, then attempts without a limit, with the reason on display.
+"""Calls of activities: a few quick attempts, then attempts without a limit.
 
-A run must show why it waits, and workflow code cannot see the server's own retries. The first attempts are therefore
-one activity with a small limit. When that activity fails, the workflow records the reason and schedules the same work
-once more without a limit. An outage of any length costs a constant number of history events.
+The run shows the reason of each failure while it waits. A run must show why it waits, and workflow code cannot see the
+server's own retries. The first attempts are therefore one activity with a small limit. When that activity fails, the
+workflow records the reason and schedules the same work once more without a limit. An outage of any length costs a
+constant number of history events.
 """
 
 import asyncio
@@ -116,7 +117,10 @@ def _refused(error: ActivityError) -> bool:
 
 
 def _was_lost_with_its_worker(error: ActivityError) -> bool:
-    """Return whether the activity failed only because its worker died: another worker repeats it at once."""
+    """Return whether the activity failed only because its worker died.
+
+    Another worker then repeats the activity at once.
+    """
     died = isinstance(error.cause, ApplicationError) and error.cause.type == WORKER_DIED
     # Histories from before this patch announced the death as an outage, which is a command of its own.
     return died and workflow.patched("a-dead-worker-is-no-outage")

@@ -1,8 +1,8 @@
-"""Captures unhealthy services on a timer, so that the breaker acts while no document finishes.
+"""Captures unhealthy services on a timer.
 
-While every service is healthy, only checkpoints capture the services. A capture costs about ten history events, so the
-watch makes at most one capture every ten seconds. The watch makes no capture when the run is about to continue as new.
-The watch of the next execution then captures the services.
+The breaker therefore acts also while no document finishes. While every service is healthy, only checkpoints capture the
+services. A capture costs about ten history events, so the watch makes at most one capture every ten seconds. The watch
+makes no capture when the run is about to continue as new. The watch of the next execution then captures the services.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The window: up to `concurrency` batches of the queue in flight, until the queue is handed out."""
+"""The window: keeps up to `concurrency` batches in flight until the queue is handed out."""
 
 import asyncio
 
@@ -112,7 +112,10 @@ class BatchWindow:
         return single and run.state.next_ordinal not in run.names
 
     async def _fetch_names(self) -> None:
-        """Fetch the next page of names while batches are single documents: the Web UI shows each by name."""
+        """Fetch the next page of names if each batch is a single document.
+
+        The Web UI shows each such document by name.
+        """
         if not self._lacks_names():
             return
         run, first = self._run, self._run.state.next_ordinal

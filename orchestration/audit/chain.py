@@ -1,8 +1,9 @@
-"""`Chain`: the checkpoints that every store should hold, derived from history and from intact copies in the stores.
+"""`Chain`: the checkpoints that every store should hold.
 
-Each checkpoint names the digest of the one before it. So the newest checkpoint that history knows confirms every
-earlier one, and so does the checkpoint that the latest run continues. This also holds for the checkpoints of runs that
-Temporal has forgotten: the digest shows whether the copy in a store is the checkpoint that the run took.
+The chain is derived from history and from intact copies in the stores. Each checkpoint names the digest of the one
+before it. So the newest checkpoint that history knows confirms every earlier one, and so does the checkpoint that the
+latest run continues. This also holds for the checkpoints of runs that Temporal has forgotten: the digest shows whether
+the copy in a store is the checkpoint that the run took.
 """
 
 from collections import Counter
@@ -16,7 +17,10 @@ from perdure.checkpoint import Link, WorkflowCheckpoint, follows
 
 @dataclass
 class Chain:
-    """The checkpoints that every store should hold; `tip` is the last sequence, 0 without any checkpoint."""
+    """The checkpoints that every store should hold.
+
+    `tip` is the last sequence, or 0 without any checkpoint.
+    """
 
     tip: int = 0
     digests: dict[int, str] = field(default_factory=dict)
@@ -73,7 +77,10 @@ def expected_chain(
 
 
 def history_tip(history: WorkflowHistory) -> Link | None:
-    """Return the newest place of the chain that history confirms: acknowledged, or continued by a later run."""
+    """Return the newest place of the chain that history confirms.
+
+    History confirms a place that is acknowledged, or that a later run continued.
+    """
     newest = history.newest_acknowledged
     tip = Link(newest.sequence, newest.digest) if newest else None
     acknowledged_by: str | None = None
@@ -103,7 +110,10 @@ def _walk_back(
     history: WorkflowHistory,
     stores: Sequence[Sequence[WorkflowCheckpoint]],
 ) -> None:
-    """Fill the chain from `top` to the first place: by digest where it is known, else with the copy at that place."""
+    """Fill the chain from `top` to the first place.
+
+    A place is filled by its digest where the digest is known, else by the copy at that place.
+    """
     recorded = {checkpoint.sequence: checkpoint for checkpoint in history.checkpoints}
     stored: dict[int, WorkflowCheckpoint] = {}
     for copies in stores:
@@ -125,7 +135,7 @@ def _walk_back(
 
 
 def _contradictions(chain: Chain, stores: Sequence[Sequence[WorkflowCheckpoint]], *, has_history: bool) -> set[int]:
-    """Return the places at which intact copies contradict the chain, and history does not decide.
+    """Return the places where intact copies contradict the chain and history does not decide.
 
     History decides against a copy in one store. It does not decide against equal copies in two stores.
     """

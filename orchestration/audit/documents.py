@@ -42,7 +42,10 @@ _SENTENCES = {
 
 
 def compare_documents(evidence: Evidence) -> list[Difference]:
-    """Return every difference in documents and outputs, without those that a run in progress may still remove."""
+    """Return the lasting differences in documents and outputs.
+
+    Differences that a run in progress may still remove are left out.
+    """
     latest = evidence.latest
     settled = evidence.idle or is_settled(evidence)
     left_out = set() if settled else {"uncovered_document"}
@@ -59,7 +62,7 @@ def compare_documents(evidence: Evidence) -> list[Difference]:
 
 
 def is_settled(evidence: Evidence) -> bool:
-    """Return whether no worker works on the run any more, and its latest checkpoint says how it ended."""
+    """Return whether the latest checkpoint of an ended run says how the run ended."""
     latest, run = evidence.latest, evidence.run
     if latest is None or latest.workflow_status not in TERMINAL_STATUSES:
         return False

@@ -13,7 +13,10 @@ _BRIEF = 12
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A row, an element or an object; `checkpoint` is None if it cannot be read, and `fault` says what is wrong."""
+    """A row, an element or an object.
+
+    `checkpoint` is None if the entry cannot be read, and `fault` describes the fault.
+    """
 
     name: str
     sequence: int | None
@@ -29,7 +32,10 @@ class Entry:
 
 
 def examine(stored: Any, workflow_id: str) -> Entry:
-    """Read one row (with the columns that the database derives), element or object, and check it against itself."""
+    """Read a row, an element or an object, and check it against itself.
+
+    A row has the columns that the database derives.
+    """
     if not isinstance(stored, Mapping):
         return Entry("an element", None, None, "is no JSON object", "unreadable_checkpoint")
     name = str(stored.get("checkpoint_id"))
@@ -58,7 +64,10 @@ def examine(stored: Any, workflow_id: str) -> Entry:
 
 
 def _surplus(stored: Mapping[str, Any], checkpoint: WorkflowCheckpoint) -> str | None:
-    """Return the first difference outside the digest: an unknown field, or a column that contradicts its metadata."""
+    """Return the first difference outside the digest.
+
+    Such a difference is an unknown field, or a column that contradicts its metadata.
+    """
     written = checkpoint.model_dump(mode="json")
     for field in _FIELDS:
         if stored[field] != written[field]:
@@ -71,7 +80,10 @@ def _surplus(stored: Mapping[str, Any], checkpoint: WorkflowCheckpoint) -> str |
 
 
 def differing_fields(left: WorkflowCheckpoint, right: WorkflowCheckpoint) -> list[str]:
-    """Return the dotted names of the fields in which two checkpoints differ; digests only if nothing else differs."""
+    """Return the dotted names of the fields in which two checkpoints differ.
+
+    Digests are named only if no other field differs.
+    """
     names = _differing(left.model_dump(mode="json"), right.model_dump(mode="json"), "")
     content = [name for name in names if name not in ("metadata.digest", "metadata.previous_digest")]
     return content or names

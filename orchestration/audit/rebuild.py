@@ -171,7 +171,7 @@ def _wanted(chain: Chain, retired: int) -> list[WorkflowCheckpoint]:
 
 
 def _agreeing(entries: Sequence[Entry], wanted: Sequence[WorkflowCheckpoint]) -> tuple[int, list[int | None]]:
-    """Return how many of the first entries are right, and the sequences of the entries behind them."""
+    """Return the number of correct first entries, and the sequences of the later entries."""
     kept = 0
     for entry, right in zip(entries, wanted, strict=False):
         if entry.intact is None or entry.intact.digest != right.digest:

@@ -1,4 +1,4 @@
-"""`verify`: compare history, checkpoint stores, documents and outputs of a run with each other."""
+"""`verify`: compares the history, checkpoint stores, documents and outputs of a run."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -80,7 +80,7 @@ async def look(
 
 
 def _ending(evidence: Evidence) -> Callable[[WorkflowCheckpoint], bool]:
-    """Return a function that says whether a checkpoint of the reconciler agrees with Temporal's record of its run."""
+    """Return a check of the reconciler's checkpoints against Temporal's record of their runs."""
     runs = {run.run_id: run for run in evidence.history.runs}
 
     def is_ending(checkpoint: WorkflowCheckpoint) -> bool:
@@ -135,7 +135,10 @@ def _compare_stores(evidence: Evidence, chain: Chain, retired: int) -> list[Diff
 
 
 def _required(evidence: Evidence, chain: Chain) -> int:
-    """Return the sequence that every store must have: the last that was acknowledged before the stores were read."""
+    """Return the last sequence acknowledged before the stores were read.
+
+    Every store must have this sequence.
+    """
     if not evidence.history.runs:
         return chain.tip
     tip = history_tip(evidence.before)
@@ -148,7 +151,10 @@ def _highest(entries: Iterable[Entry], chain: Chain) -> int:
 
 
 def _begun_later(evidence: Evidence, chain: Chain) -> int:
-    """Return how many of the first checkpoints no store has, if a second source agrees with Postgres on that."""
+    """Return the number of first checkpoints that no store has.
+
+    A second source must agree with Postgres on this number.
+    """
     first = min(chain.contents, default=1)
     first_row = min((entry.sequence for entry in evidence.rows if entry.sequence), default=0)
     second_source = any(follower.entries for follower in evidence.followers) or bool(evidence.history.runs)
@@ -156,7 +162,7 @@ def _begun_later(evidence: Evidence, chain: Chain) -> int:
 
 
 def _unrecorded(evidence: Evidence) -> Difference | None:
-    """Return the difference that the run ended in Temporal and the mirror does not say so; None if it does."""
+    """Return the difference of a run that ended without an end in the mirror; None if none."""
     run = evidence.history.runs[-1] if evidence.history.runs else None
     ended = ending_of(run.status) if run and evidence.closed else None
     latest = evidence.latest

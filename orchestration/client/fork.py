@@ -1,4 +1,4 @@
-"""Start a new run from a checkpoint of another run, with outputs as they were at that checkpoint.
+"""Starts a run from a checkpoint of another run, with the outputs of that checkpoint.
 
 Copying is one transaction and starting is one call. Both can be repeated, so a fork that was killed in between
 continues when it is requested again under the same id.

@@ -1,4 +1,4 @@
-"""`read_history`: the checkpoints and added sources in Temporal's histories of every execution of a workflow id.
+"""`read_history`: reads checkpoints and added sources from Temporal's histories.
 
 Digests tell which of the checkpoints form the chain; sequences alone do not. A terminated run may have taken a
 checkpoint that never reached a store, and a run that Temporal reset repeats the beginning of another execution.
@@ -56,7 +56,10 @@ class HistoryRun:
 
     @property
     def joins(self) -> Link | None:
-        """Return the end of the chain that it continues, according to its input; None if it starts a chain."""
+        """Return the end of the chain that this execution continues, according to its input.
+
+        Return None if the execution starts a chain.
+        """
         if self.pipeline and self.pipeline.state:
             state = self.pipeline.state
             return Link(state.sequence, state.digest) if state.sequence else None
@@ -77,12 +80,15 @@ class WorkflowHistory:
 
     @property
     def checkpoints(self) -> list[WorkflowCheckpoint]:
-        """Return the chain that ends with the newest acknowledged checkpoint, and the checkpoints taken after it."""
+        """Return the chain up to the newest acknowledged checkpoint, and the later checkpoints."""
         return chain_of(self)
 
     @property
     def present(self) -> Sequence[HistoryRun]:
-        """Return the executions since the last start of a new chain, as happens when every store was lost."""
+        """Return the executions since the last start of a new chain.
+
+        A new chain starts when every store was lost.
+        """
         starts = {run.first_run_id for run in self.runs if run.run_id == run.first_run_id and run.begins_a_chain}
         first = next((run for run in reversed(self.runs) if run.run_id in starts), None)
         return [run for run in self.runs if first is None or run.started_at >= first.started_at]
@@ -95,7 +101,10 @@ class WorkflowHistory:
 
     @property
     def taken(self) -> dict[str, WorkflowCheckpoint]:
-        """Return every checkpoint that any execution took, by digest, whether or not it reached a store."""
+        """Return all checkpoints of all executions by digest.
+
+        The result includes checkpoints that reached no store.
+        """
         return {checkpoint.digest: checkpoint for run in self.runs for checkpoint in run.checkpoints}
 
     @property
@@ -105,7 +114,7 @@ class WorkflowHistory:
 
 
 def chain_of(history: WorkflowHistory) -> list[WorkflowCheckpoint]:
-    """Return the checkpoints that form one chain, by sequence; see `WorkflowHistory.checkpoints`."""
+    """Return the checkpoints of a chain by sequence; see `WorkflowHistory.checkpoints`."""
     taken = history.taken
     present = {checkpoint.digest: checkpoint for run in history.present for checkpoint in run.checkpoints}
     tip = history.newest_acknowledged or max(present.values(), key=age, default=None)
@@ -166,7 +175,7 @@ async def read_history(client: Client, workflow_id: str, known: WorkflowHistory 
 
 
 async def find_runs(client: Client, workflow_id: str) -> list[WorkflowExecution]:
-    """Return every execution of this workflow id that Temporal lists, and the latest one, oldest first."""
+    """Return the executions of this workflow id in Temporal, oldest first."""
     executions: dict[str, WorkflowExecution] = {}
     query = "WorkflowId = '{}'".format(workflow_id.replace("\\", "\\\\").replace("'", "\\'"))
     async for execution in client.list_workflows(query):
@@ -280,5 +289,8 @@ def _acknowledged(run: HistoryRun) -> Iterable[WorkflowCheckpoint]:
 
 
 def age(checkpoint: WorkflowCheckpoint) -> tuple[int, datetime, int]:
-    """Return a key that sorts checkpoints by age: epochs only grow, and within one the server's clock decides."""
+    """Return a key that sorts checkpoints by age.
+
+    Epochs only grow. Within an epoch the server's clock decides.
+    """
     return checkpoint.epoch, checkpoint.timestamp, checkpoint.sequence

@@ -1,4 +1,4 @@
-"""The interruptions of a run, read from its histories: dead workers, new workers, executions that were stopped."""
+"""Reads the interruptions of a run from its histories: dead, new and stopped workers."""
 
 import asyncio
 from collections.abc import Sequence
@@ -28,7 +28,10 @@ _GONE = (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT)
 
 @dataclass(frozen=True)
 class Interrupted:
-    """The interruptions of a workflow id, oldest first, since `since`; None if Temporal knows no execution any more."""
+    """The interruptions of a workflow id since `since`, oldest first.
+
+    The interruptions are None if Temporal knows no execution any more.
+    """
 
     found: Sequence[Interruption]
     since: datetime | None
@@ -91,7 +94,10 @@ def _lost_worker(failure: Failure) -> str | None:
 
 
 def _merge_moments(ordered: Sequence[Interruption]) -> list[Interruption]:
-    """Merge interruptions of one moment: many activities show the same death, and a new worker follows it."""
+    """Merge interruptions of one moment.
+
+    Many activities show the same death of a worker, and a new worker follows it.
+    """
     kept: list[Interruption] = []
     for current in ordered:
         near = [other for other in ordered if abs(other.time - current.time) <= ONE_MOMENT]

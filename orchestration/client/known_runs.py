@@ -1,4 +1,7 @@
-"""Which runs are known, to Temporal or to a store: for commands that name no run, and for ids that nothing knows."""
+"""Lists the runs that Temporal or a store knows.
+
+Commands use the list if they name no run, or an unknown run.
+"""
 
 from datetime import datetime
 

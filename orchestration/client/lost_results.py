@@ -1,4 +1,4 @@
-"""Losses of a run that is not running: results and checkpoints that a store had and does not have any more."""
+"""Finds lost results and checkpoints of a run that is not running."""
 
 from dataclasses import dataclass
 
@@ -44,7 +44,7 @@ class Losses:
 
 
 async def find_losses(connected: Connected, workflow_id: str, execution: WorkflowExecution | None) -> Losses:
-    """Give every store the checkpoints that history or another store has, and compare them with the manifest.
+    """Synchronise every store with history and the other stores, and compare the manifest.
 
     Args:
         connected: open.

@@ -135,10 +135,10 @@ class PipelineOrchestrator:
         await starting.start_workflow(self.connected, workflow_id, pipeline)
 
     async def process_document(self, workflow_id: str, source: str) -> DocumentCheckpoint:
-        """Add one document to an open run, wait until it has its final status, and return the checkpoint covering it.
+        """Add a document to an open run, and return the checkpoint that covers it.
 
-        The checkpoint's `outcomes` say how the document ended: `status` is `processed` or `quarantined`, and `reason`
-        says why it is quarantined.
+        The call waits until the document has its final status. The checkpoint's `outcomes` say how the document ended:
+        `status` is `processed` or `quarantined`, and `reason` says why it is quarantined.
 
         Raises:
             RefusedCommand: the document cannot be found, or the run accepts no more.
@@ -171,7 +171,10 @@ class PipelineOrchestrator:
         return await updates.send_update(self.connected, workflow_id, Progress, DocumentPipeline.close)
 
     async def cancel(self, workflow_id: str) -> None:
-        """Ask the run to stop: it hands out no more documents and writes a last checkpoint `cancelled`."""
+        """Request the cancellation of a run.
+
+        The run hands out no more documents, and writes a last checkpoint with the status `cancelled`.
+        """
         await (await updates.find_running(self.connected, workflow_id)).cancel()
 
     async def ensure_worker(self) -> bool:
@@ -223,7 +226,7 @@ class PipelineOrchestrator:
         return await following.ask_progress(self.connected, workflow_id)
 
     async def align_stores(self, workflow_id: str) -> WorkflowCheckpoint | None:
-        """Give every store the checkpoints that another one has beyond its own, and return the newest.
+        """Synchronise every store with the other stores, and return the newest checkpoint.
 
         Raises:
             DependencyUnavailable: a store cannot be reached.
@@ -238,7 +241,7 @@ class PipelineOrchestrator:
         origin: str | None = None,
         say: Callable[[str], None] = lambda _: None,
     ) -> Fork:
-        """Start a run under a new id from a checkpoint, with outputs as they were at that checkpoint.
+        """Start a run under a new id from a checkpoint, with the outputs of that checkpoint.
 
         Args:
             checkpoint_id: of any run.
@@ -261,7 +264,9 @@ class PipelineOrchestrator:
         say: Callable[[str], None] = lambda _: None,
         on_report: Callable[[RunReport], None] = lambda _: None,
     ) -> RunReport:
-        """Bring a run to its end from its latest checkpoint, whatever state it is in, and return its last report.
+        """Resume a run from its latest checkpoint, wait for its end, and return its last report.
+
+        The run may be in any state.
 
         Args:
             workflow_id: of the run.

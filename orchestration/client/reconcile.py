@@ -50,7 +50,9 @@ def ending_of(status: WorkflowExecutionStatus | None) -> str | None:
 
 
 async def reconcile(client: Client, stores: Stores, task_queue: str | None = None) -> list[Recorded]:
-    """Record the end of every run that ended without completing, and return those that had not been recorded.
+    """Record the ends of runs that ended without completing, and return the recorded runs.
+
+    Runs whose end was recorded before are not returned.
 
     Args:
         client: connected.
@@ -141,7 +143,10 @@ async def _record(client: Client, stores: Stores, execution: WorkflowExecution) 
 
 
 async def _is_whole(stores: Stores, workflow_id: str, history: WorkflowHistory) -> bool:
-    """Whether the leader ends where history does, and no follower is ahead: a new checkpoint then hides no damage."""
+    """Return whether a new checkpoint of the leader hides no damage.
+
+    This holds if the leader ends where history ends, and no follower is ahead.
+    """
     newest, latest = history.newest_acknowledged, await stores.leader.latest(workflow_id)
     others = [await store.latest(workflow_id) for store in stores.followers]
     if latest is None:
@@ -206,7 +211,7 @@ def make_ending(execution: WorkflowExecution, run: HistoryRun, standing: Standin
 
 
 def _since(standing: Standing) -> list[Range]:
-    """Return the ranges of finished ordinals that the latest checkpoint of this epoch does not cover."""
+    """Return the ranges of finished ordinals of this epoch that no checkpoint covers yet."""
     latest = standing.latest
     state = PipelineState(unsaved=list(standing.finished))
     if latest and latest.epoch == standing.epoch:

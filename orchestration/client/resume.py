@@ -171,7 +171,10 @@ async def _pipeline_to_resume(
     *,
     keep_open: bool,
 ) -> PipelineInput:
-    """Return the input of the new run: from the checkpoint, else from history, else from the manifest."""
+    """Return the input of the new run.
+
+    The input comes from the checkpoint, else from history, else from the manifest.
+    """
     if checkpoint:
         sources = checkpoint.state_data.sources
         options = PipelineOptions.model_validate(checkpoint.state_data.options)

@@ -1,4 +1,4 @@
-"""`prune`: retire old checkpoints of one run or of all, in Postgres and then in the followers."""
+"""`prune`: retires old checkpoints in Postgres, then in the followers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -111,7 +111,9 @@ def combine(
     checkpoint: WorkflowCheckpoint | None,
     started_at: datetime | None = None,
 ) -> RunReport:
-    """Return the report; counts come from Postgres, else from the checkpoint, else from the search attributes.
+    """Return the report.
+
+    Counts come from Postgres, else from the checkpoint, else from the search attributes.
 
     Args:
         settings: name the Web UI.

@@ -102,7 +102,7 @@ async def start_workflow(connected: Connected, workflow_id: str, pipeline: Pipel
 
 
 async def align_stores(connected: Connected, workflow_id: str) -> WorkflowCheckpoint | None:
-    """Give every store the checkpoints that another one has beyond its own, and return the newest.
+    """Synchronise every store with the other stores, and return the newest checkpoint.
 
     Raises:
         DependencyUnavailable: a store cannot be reached.

@@ -35,7 +35,9 @@ ANSWER_SECONDS = 10.0
 
 
 async def process_document(connected: Connected, workflow_id: str, source: str) -> DocumentCheckpoint:
-    """Add one document to an open run, wait until it has its final status, and return the checkpoint that covers it.
+    """Add a document to an open run, and return the checkpoint that covers it.
+
+    The call waits until the document has its final status.
 
     Raises:
         RefusedCommand: the document cannot be found, or the run accepts no more.

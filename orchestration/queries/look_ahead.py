@@ -1,4 +1,4 @@
-"""Predicts the work of a run, without a change: its new, changed and removed documents, and its duration."""
+"""Predicts the work and the duration of a run, without a change of any data."""
 
 import asyncio
 import os

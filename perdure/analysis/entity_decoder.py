@@ -1,4 +1,4 @@
-"""Decodes the named entities of spaCy's recogniser for all tokens at once instead of one by one.
+"""Decodes the named entities of spaCy's recogniser for all tokens at once.
 
 spaCy's greedy decoder goes from token to token. Its compiled form takes and drops Python's global lock at every token,
 which took half of the time of processing. Outside an entity, the best move at a token does not depend on earlier moves.

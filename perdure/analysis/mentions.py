@@ -1,4 +1,7 @@
-"""Finds the mentions in a text: people, organisations and places by spaCy, written forms by rules."""
+"""Finds the mentions in a text.
+
+spaCy finds people, organisations and places. Rules find written forms such as dates.
+"""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,7 @@
-"""Recognises names slice by slice, and keeps the mentions of each finished slice for a later process."""
+"""Recognises names slice by slice.
+
+The mentions of each finished slice are kept for a later process.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace

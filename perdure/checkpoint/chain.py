@@ -1,4 +1,4 @@
-"""The chain of checkpoints: deterministic ids, digests, the order of checkpoints, and old stored forms."""
+"""The chain of checkpoints: ids, digests, the check of the order, and old stored forms."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""`CheckpointStore`, the protocol of every checkpoint store, and the optional protocols `Auditable` and `Prunable`."""
+"""The protocols of checkpoint stores: `CheckpointStore`, `Auditable` and `Prunable`."""
 
 from builtins import list as list_of
 from collections.abc import Sequence
@@ -47,7 +47,10 @@ class CheckpointStore(Protocol):
         ...
 
     async def get(self, workflow_id: str | None, checkpoint_id: str) -> WorkflowCheckpoint | None:
-        """Return one checkpoint of this workflow id, or of any if None is given; None if it is not stored."""
+        """Return a checkpoint of a workflow id, or of any workflow id if `workflow_id` is None.
+
+        Return None if the checkpoint is not stored.
+        """
         ...
 
     async def list(self, workflow_id: str) -> Sequence[WorkflowCheckpoint]:
@@ -71,7 +74,7 @@ class Auditable(CheckpointStore, Protocol):
     """Name under which an audit counts the checkpoints, such as "file_checkpoints"."""
 
     def place_of(self, workflow_id: str) -> str:
-        """Return where the checkpoints of a workflow id stand, for messages: "the file x_checkpoints.json"."""
+        """Return the location of a run's checkpoints for messages, such as a file name."""
         ...
 
     async def examine(self, workflow_id: str) -> tuple[list_of[Any], str | None]:

@@ -1,4 +1,4 @@
-"""Synchronisation: give a store the checkpoints that another store, or Temporal's history, has beyond its latest."""
+"""Synchronisation: gives a store the later checkpoints of other stores and of history."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The one JSON form of a value, in which the wire and every store return it, so that digests agree."""
+"""The JSON form of values, equal in messages and in every store, so that digests agree."""
 
 import math
 from datetime import UTC, datetime

@@ -1,4 +1,7 @@
-"""The pool that reads documents: `perdure.sandbox` put together with the processing, the sources and the codec."""
+"""The pool that reads documents.
+
+The pool combines `perdure.sandbox` with the processing, the sources and the codec of the answers.
+"""
 
 from functools import partial
 

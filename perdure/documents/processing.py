@@ -36,7 +36,10 @@ _UNSTORABLE = str.maketrans({**_LONE_SURROGATES, 0: " "})
 def process_within(
     process: ProcessFunction, limits: Limits, uri: str, name: str, descriptor: int, allow_cpu: AllowCpu
 ) -> ProcessedDocument:
-    """Call `process` with its limits: a `perdure.sandbox.job.Parser` once the first two arguments are bound."""
+    """Call `process` with its limits.
+
+    With its first two arguments bound, this function is a `perdure.sandbox.job.Parser`.
+    """
     return process(uri, name, descriptor, limits, allow_cpu)
 
 

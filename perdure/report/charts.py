@@ -37,7 +37,7 @@ def figure_of(width: float, height: float) -> tuple[Figure, Axes]:
 
 
 def progress_chart(data: RunReportData, width: float, *, name: str) -> str:
-    """Return the chart of finished documents over time, with checkpoints, crashes and resumptions."""
+    """Return the chart of finished documents over time, with checkpoints and interruptions."""
     with mpl.rc_context(STYLE):
         figure, axes = figure_of(width, 300 if width == WIDE else 250)
         points = [(data.began, 0, 0), *[(point.time, point.processed, point.quarantined) for point in data.progress]]

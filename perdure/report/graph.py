@@ -1,4 +1,4 @@
-"""The drawing of the graph: the heaviest identities, the strongest links of each, and the names that fit."""
+"""Draws the graph: the heaviest identities and the strongest links of each."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -87,7 +87,10 @@ def _layout(nodes: Sequence[Node], edges: Sequence[Edge], width: float, height: 
 
 
 def _fill(raw: Mapping[str, Place], width: float, height: float) -> dict[str, Place]:
-    """Place nodes on each axis partly by position and partly by rank, so that an outlier leaves room for the rest."""
+    """Place nodes on each axis partly by position and partly by rank.
+
+    With the rank, an outlier leaves space for the other nodes.
+    """
     margin = 36.0
     filled: list[dict[str, float]] = []
     for axis, extent in ((0, width), (1, height)):

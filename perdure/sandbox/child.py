@@ -1,4 +1,4 @@
-"""Runs in the children of the pool: sets limits first, then reads one document after another."""
+"""The program of the pool's children: set limits, then read one document after another."""
 
 import math
 import os

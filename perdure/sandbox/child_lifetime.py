@@ -1,4 +1,4 @@
-"""Ends a child process with its worker, and makes the child ignore the worker's stop signals."""
+"""Ends a child process with its worker, and makes the child ignore stop signals."""
 
 import ctypes
 import os

@@ -1,4 +1,4 @@
-"""Confines a process that reads hostile documents to its document, its libraries and its answer.
+"""Confines a process to its document, its libraries and its answer.
 
 A confined process has no network. A confined process starts no program and no process, changes no file, and reads only
 the files of the libraries. The environment of the process holds no secrets. The worker passes the document as an open

@@ -1,4 +1,7 @@
-"""Limits on the process that reads one document; docs/configuration.md lists the variables that set them."""
+"""Limits on the process that reads a document.
+
+docs/configuration.md lists the variables that set the limits.
+"""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Finished parts of a long document: a child that replaces a killed one continues where that one stopped.
+"""Finished parts of a long document, after which a later child continues.
 
 A part is a pure function of the document's bytes, as the whole result is. So the result is the same to the last bit,
 with and without parts from earlier processes. A child sends parts at most every half second, so a short document has

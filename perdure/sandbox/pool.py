@@ -1,9 +1,9 @@
-"""The pool: reads documents in processes that may crash, hang or run out of memory without harm to the others.
+"""The pool: reads documents in processes, which may crash, hang or run out of memory.
 
-It uses a fork server of its own, and one socket a child. Pebble's ProcessPool (5.2) has two defects that this avoids:
-SIGKILL to one idle child breaks the whole pool for good, and a child that dies before its acknowledgement is read
-leaves its document waiting until the time limit. Here the end of a child shows at once as the end of its own socket.
-The process that owns the pool imports no parser library.
+The other processes continue in these cases. It uses a fork server of its own, and one socket a child. Pebble's
+ProcessPool (5.2) has two defects that this avoids: SIGKILL to one idle child breaks the whole pool for good, and a
+child that dies before its acknowledgement is read leaves its document waiting until the time limit. Here the end of a
+child shows at once as the end of its own socket. The process that owns the pool imports no parser library.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Configured services: an HTTP(S) URL, a gRPC health check, a TCP port, or a Postgres address."""
+"""Health checks of configured services: HTTP(S), gRPC, TCP and Postgres addresses."""
 
 import asyncio
 import ssl
@@ -26,7 +26,10 @@ class NotServing(PerdureError):
 
 @dataclass(frozen=True, slots=True)
 class HttpService:
-    """Healthy when a GET answers with a status below 400; redirects are not followed, the body is not read."""
+    """Healthy when a GET answers with a status below 400.
+
+    The check follows no redirect and does not read the body.
+    """
 
     name: str
     url: str = field(repr=False)
@@ -54,7 +57,10 @@ class HttpService:
 
 @dataclass(frozen=True, slots=True)
 class GrpcService:
-    """Healthy when the standard gRPC health service of `host:port` says SERVING for the service in the path."""
+    """Healthy when the standard gRPC health service says SERVING.
+
+    The path of the address is the name of the service.
+    """
 
     name: str
     address: str

@@ -22,7 +22,10 @@ class Service(Protocol):
         ...
 
     async def health(self, workflow_id: str) -> dict[str, Any]:
-        """Return the service's figures as JSON values; raise an error with the reason if it is not healthy."""
+        """Return the service's figures as JSON values.
+
+        An unhealthy service raises an error with the reason.
+        """
         ...
 
 
@@ -55,13 +58,16 @@ async def probe(service: Service, workflow_id: str, timeout_seconds: float) -> S
 
 
 async def capture(services: Sequence[Service], workflow_id: str, timeout_seconds: float) -> dict[str, ServiceState]:
-    """Check all services at once and return their states by name, after `timeout_seconds` at the latest."""
+    """Check all services at once, and return their states by name.
+
+    The check takes at most `timeout_seconds`.
+    """
     states = await asyncio.gather(*(probe(service, workflow_id, timeout_seconds) for service in services))
     return {service.name: state for service, state in zip(services, states, strict=True)}
 
 
 async def _check_health(service: Service, workflow_id: str) -> dict[str, Any]:
-    """Call `health` inside the task, so that an error raised before its first await fails the task too."""
+    """Call `health` inside the task, so that an early error fails the task too."""
     return await service.health(workflow_id)
 
 

@@ -64,7 +64,7 @@ class AnalyticsService:
         self._store = store
 
     async def health(self, workflow_id: str) -> dict[str, Any]:  # noqa: ARG002 - the protocol's argument; the figures cover all runs
-        """Return `graphs_generated`, the runs with a graph, and `analysis_modes`, those that the database supports."""
+        """Return the figures `graphs_generated` and `analysis_modes` of docs/services.md."""
         return {"graphs_generated": await self._store.graphs(), "analysis_modes": await self._store.modes()}
 
     async def build(self, workflow_id: str, epoch: int) -> AnalyticsSummary:

@@ -1,4 +1,4 @@
-"""Co-occurrence: the number of documents in which a short name stands with the longer names that it may mean."""
+"""Counts the documents that contain a short name and a longer name that it may mean."""
 
 from collections.abc import Iterable
 

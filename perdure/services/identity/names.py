@@ -36,9 +36,10 @@ class Name:
 
 @dataclass(slots=True, frozen=True)
 class Joined:
-    """The join of a name to the identity of the name `canonical`, with the rule and its score (0 to 1).
+    """The join of a name to the identity of the name `canonical`.
 
-    An ambiguous name has its own number as `canonical`, and the rule `AMBIGUOUS`.
+    `score` is the score of the rule, from 0 to 1. An ambiguous name has its own number as `canonical`, and the rule
+    `AMBIGUOUS`.
     """
 
     number: int

@@ -1,4 +1,4 @@
-"""Resolves organisations: spellings, legal forms, misspellings, short forms and acronyms of one organisation."""
+"""Resolves organisations: joins spellings, misspellings, short forms and acronyms."""
 
 import re
 from collections import defaultdict
@@ -143,7 +143,10 @@ class Organisations:
             self._rules[index] = rule
 
     def _compatible(self, index: int, other: int) -> bool:
-        """Return whether one name is a lesser form of the other; two full names never join through a third."""
+        """Return whether one name is a lesser form of the other.
+
+        Two full names therefore never join through a third name.
+        """
         head = self._heads.get(index, index)
         other_head = self._heads.get(other, other)
         return self._heads.get(head, head) == self._heads.get(other_head, other_head)
@@ -212,7 +215,7 @@ class Organisations:
 
 
 def words_of(normalised: str) -> tuple[str, ...]:
-    """Return the distinguishing words of an organisation: without legal forms and links, in one spelling."""
+    """Return the words of an organisation, without legal forms and links, in one spelling."""
     words = [_SAME_WORDS.get(word, word) for word in split_words(normalised)]
     if len(words) > 1 and words[-1] in _legal_endings():
         from cleanco import basename  # noqa: PLC0415 - few names need it
@@ -230,7 +233,10 @@ def _legal_endings() -> frozenset[str]:
 
 
 def acronyms(words: Sequence[str]) -> set[str]:
-    """Return the acronyms of all words, of all words but links, and of these without a generic end."""
+    """Return the acronyms of a name.
+
+    The acronyms are of all words, of all words without links, and of the latter without generic last words.
+    """
     core = [word for word in words if word not in _LINKS]
     cut = len(core)
     while cut > 2 and core[cut - 1] in _GENERIC:  # noqa: PLR2004 - an acronym has two letters

@@ -121,7 +121,10 @@ class People:
             self._rules[index] = rule
 
     def _fuller(self, index: int, placed: dict[tuple[str, ...], list[int]]) -> list[int]:
-        """Return the placed, and therefore fuller, names with the same last name and the known part of the first."""
+        """Return the fuller names with the same last name and the known part of the first name.
+
+        The fuller names are already placed.
+        """
         return placed.get(_block(self._meant[index]), [])
 
     def _record(self, index: int, placed: dict[tuple[str, ...], list[int]]) -> None:

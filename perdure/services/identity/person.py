@@ -46,7 +46,10 @@ def parse_person(normalised: str) -> Person | None:
 
 @cache
 def _special() -> frozenset[str]:
-    """Return titles, particles of last names and suffixes: nameparser parses names that contain one of them."""
+    """Return titles, particles of last names and suffixes.
+
+    nameparser parses only names that contain such a word.
+    """
     from nameparser.config import CONSTANTS  # noqa: PLC0415 - loading takes 0.125 s, and small runs may not need it
 
     groups = (CONSTANTS.titles, CONSTANTS.prefixes, CONSTANTS.suffix_acronyms, CONSTANTS.suffix_not_acronyms)
@@ -77,7 +80,10 @@ def _split_initials(first: str, middles: list[str], last: str, generation: str) 
 
 
 def compatible(person: Person, other: Person) -> bool:
-    """Return whether two names can belong to one person: equal last names and no contradicting part."""
+    """Return whether two names can belong to one person.
+
+    Such names have equal last names and no contradicting part.
+    """
     if person.last != other.last:
         return False
     if person.generation and other.generation and person.generation != other.generation:

@@ -1,4 +1,4 @@
-"""Exclusive access to a file: a lock between processes, and a lease while no other process has the file open."""
+"""Exclusive access to a file: a lock between processes, and a write lease."""
 
 import fcntl
 import signal
@@ -34,7 +34,10 @@ def wait_for_lock(descriptor: int, path: Path) -> None:
 
 
 def write_lease(descriptor: int) -> bool:
-    """Return whether the kernel grants a lease: no other process can have the file open until the descriptor closes."""
+    """Return whether the kernel grants a write lease.
+
+    Until the descriptor closes, no other process can then have the file open.
+    """
     try:
         # A process that opens the file meanwhile makes the kernel signal this one. The default signal ends a process.
         fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)

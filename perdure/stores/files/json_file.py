@@ -1,4 +1,4 @@
-"""`PersistentCheckpointStore`: checkpoints as JSON files, `{workflow_id}_checkpoints.json` in one directory.
+"""`PersistentCheckpointStore`: checkpoints in `{workflow_id}_checkpoints.json` files.
 
 The files can be read while neither Temporal nor Postgres runs. `array_file` keeps each file valid at every moment.
 """
@@ -173,7 +173,10 @@ def _workflow_id_in(array: ArrayFile, foreign: str | None = "\0") -> str | None:
 
 
 def _holds_any_of(array: ArrayFile, workflow_id: str) -> bool:
-    """Return whether any element is of this workflow id: then only the last element of its file is damaged."""
+    """Return whether any element belongs to this workflow id.
+
+    If so, only the last element of the file is damaged.
+    """
     elements, _ = array.examine()
     return any(isinstance(element, dict) and element.get("workflow_id") == workflow_id for element in elements)
 

@@ -1,4 +1,7 @@
-"""Keys of checkpoint objects: `{workflow id}_checkpoints/{sequence, 12 digits}.json`, which sort by sequence."""
+"""Keys of checkpoint objects: `{workflow id}_checkpoints/{sequence, 12 digits}.json`.
+
+The keys of a workflow id sort by sequence.
+"""
 
 import re
 from urllib.parse import unquote

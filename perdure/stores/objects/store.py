@@ -1,4 +1,4 @@
-"""`ObjectCheckpointStore`: one object a checkpoint, in an S3-compatible bucket or in a folder.
+"""`ObjectCheckpointStore`: checkpoints as objects of a bucket or files of a folder.
 
 The key of an object is the sequence of its checkpoint, and an object is created only if its key is free. So of two
 writers of one sequence exactly one succeeds, also on different machines, and the other one compares its checkpoint
@@ -53,7 +53,10 @@ class ObjectCheckpointStore:
         self._last_seen: dict[str, int] = {}
 
     async def append(self, checkpoint: WorkflowCheckpoint) -> bool:
-        """Create one object; see `CheckpointStore.append`. It takes two requests: a listing and a conditional put."""
+        """Create an object for the checkpoint; see `CheckpointStore.append`.
+
+        The method makes two requests: a listing and a conditional put.
+        """
         while True:
             items = await self._listed_from(checkpoint.workflow_id, checkpoint.sequence - 1)
             try:
@@ -98,7 +101,7 @@ class ObjectCheckpointStore:
         return [checkpoint for checkpoint in checkpoints if checkpoint]
 
     async def workflow_ids(self) -> Sequence[str]:
-        """Return the workflow ids of all folders that hold a checkpoint, sorted; other folders are passed over."""
+        """Return the sorted workflow ids of all folders that hold a checkpoint."""
         folders = [folder for folder in await self._bucket.list_folders() if folder.endswith(FOLDER_SUFFIX)]
         workflow_ids = await _gather(self._workflow_id_in, folders)
         return sorted(workflow_id for workflow_id in workflow_ids if workflow_id is not None)
@@ -111,7 +114,10 @@ class ObjectCheckpointStore:
         return f"the folder {self._bucket.url}/{folder_of(workflow_id)}"
 
     async def examine(self, workflow_id: str) -> tuple[list_of[Any], str | None]:
-        """Return the content of every object with a checkpoint's key, and a clause on damaged and foreign objects."""
+        """Return the content of every checkpoint object, and a clause on damaged objects.
+
+        The clause also names foreign objects.
+        """
         elements, damaged, _ = await self._examine(workflow_id)
         if not damaged:
             return elements, None
@@ -217,7 +223,10 @@ class ObjectCheckpointStore:
         return workflow_id
 
     async def _examine(self, workflow_id: str) -> tuple[list_of[Any], list_of[str], dict[str, Any]]:
-        """Return the elements, the keys of objects that are no checkpoints, and the content of every object by key."""
+        """Return the elements, the keys of foreign objects, and the content of every object.
+
+        The content is a mapping by key.
+        """
         items = await self._bucket.list_objects(folder_of(workflow_id))
         answers = await _gather(lambda item: self._bucket.get(item.key), items)
         contents = {item.key: _parse(answer[0]) for item, answer in zip(items, answers, strict=True) if answer}

@@ -96,7 +96,10 @@ class PostgresCheckpointStore:
 
 
 async def append_checkpoint(conn: Connection, checkpoint: WorkflowCheckpoint) -> bool:
-    """Append over a connection that may be inside a transaction; see `PostgresCheckpointStore.append`."""
+    """Append over a given connection; see `PostgresCheckpointStore.append`.
+
+    The connection may be inside a transaction.
+    """
     content = checkpoint.model_dump(mode="json")
     try:
         outcome = await conn.execute(

@@ -1,4 +1,4 @@
-"""Convert errors of the database into errors of Perdure, each with a message of one sentence.
+"""Converts errors of the database into errors of Perdure with one-sentence messages.
 
 An error becomes `DependencyUnavailable` if the same statement may succeed later. The error of a broken constraint or a
 wrong statement is not converted, because a retry would fail again. If such an error concerns the outputs of a document,

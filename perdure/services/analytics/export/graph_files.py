@@ -29,10 +29,10 @@ _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
 class GraphFile(Protocol):
-    """A file to which `begin`, then any number of `add_nodes`, then of `add_edges`, then `end` are applied.
+    """A graph file: call `begin`, then `add_nodes`, then `add_edges`, then `end`.
 
-    A node's row is its id and the values of `NODE_ATTRIBUTES`. An edge's row is source, target and weight. Every method
-    may raise OSError.
+    `add_nodes` and `add_edges` may be called any number of times. A node's row is its id and the values of
+    `NODE_ATTRIBUTES`. An edge's row is source, target and weight. Every method may raise OSError.
     """
 
     def begin(self) -> None:
@@ -102,7 +102,9 @@ class GraphmlFile:
 
 
 class NodeLinkFile:
-    """The JSON that d3 and `networkx.node_link_graph(data, edges="edges")` read; one node or edge on each line.
+    """The JSON of d3 and `networkx.node_link_graph(data, edges="edges")`.
+
+    Each line has one node or edge.
 
     Args:
         stream: text stream.

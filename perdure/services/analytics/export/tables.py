@@ -33,7 +33,10 @@ class Table:
     block: int
 
     def batch(self, rows: Sequence[Sequence[Any]]) -> pa.RecordBatch:
-        """Return the rows as a record batch; `rows` holds at least one row, in the order of the columns."""
+        """Return the rows, at least one, as a record batch.
+
+        A row has its values in the order of the columns.
+        """
         columns = zip(*rows, strict=True)
         arrays = [_array(values, field.type) for values, field in zip(columns, self.schema, strict=True)]
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
