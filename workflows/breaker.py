@@ -14,7 +14,7 @@ from perdure.services.identity import IdentityService
 from workflows.state import Ailment, PipelineState
 
 PARTS_OF_THE_RUN = frozenset({IdentityService.name, AnalyticsService.name})
-"""Services that share the run's database: while the database is away, the run already waits for it and says so."""
+"""Services that share the run's database: while the database is unavailable, the run already waits and shows it."""
 SHORTEST_INTERVAL = timedelta(seconds=1)
 """Least time between two captures of an unhealthy service."""
 LONGEST_INTERVAL = timedelta(seconds=10)
@@ -52,7 +52,7 @@ class Breaker:
         Args:
             services: state of every configured service by name. A service that is missing is forgotten.
             now: the workflow's time.
-            waits: whether the run waits for a dependency of its own. The breaker then ignores `PARTS_OF_THE_RUN`.
+            waits: whether the run waits for one of its dependencies. The breaker then ignores `PARTS_OF_THE_RUN`.
         """
         if not (self._allowed and self.armed):
             return False

@@ -122,7 +122,7 @@ def _was_lost_with_its_worker(error: ActivityError) -> bool:
     Another worker then repeats the activity at once.
     """
     died = isinstance(error.cause, ApplicationError) and error.cause.type == WORKER_DIED
-    # Histories from before this patch announced the death as an outage, which is a command of its own.
+    # Histories from before this patch announced the death as an outage, which is a separate command.
     return died and workflow.patched("a-dead-worker-is-no-outage")
 
 

@@ -54,7 +54,7 @@ class DocumentPipeline:
         """Process the manifest to its end and return the final progress.
 
         Raises:
-            ApplicationError: the run cannot go on: its sources are unusable, or a newer run has replaced it.
+            ApplicationError: the run cannot continue: its sources are unusable, or a newer run has replaced it.
             CancelledError: the run was cancelled; its last checkpoint has the status `cancelled`.
         """
         committing: asyncio.Task[None] | None = None
@@ -158,7 +158,7 @@ class DocumentPipeline:
         )
 
     async def _add(self, sources: list[str]) -> AddResult:
-        """Run the activity that adds the sources; repeat it when the run recovers meanwhile."""
+        """Run the activity that adds the sources; repeat the activity after a recovery of the run."""
         run, state = self._run, self._run.state
         while True:
             epoch = state.epoch

@@ -25,7 +25,7 @@ class BatchWindow:
         No batch is in flight when this method returns.
 
         Raises:
-            BaseException: the error in `run.broken`: a batch or a checkpoint failed for good.
+            BaseException: the error in `run.broken`: a batch or a checkpoint failed, and no retry can succeed.
         """
         while True:
             await workflow.wait_condition(lambda: self._may_launch() or self._is_settled())

@@ -52,7 +52,7 @@ def expected_chain(
     """Return the right chain, derived from history and from the intact copies in the stores.
 
     Args:
-        history: of all runs of the workflow id; may be empty.
+        history: history of all runs of the workflow id; may be empty.
         stores: the entries of each store, the leader first: its copy is taken where no digest decides.
         is_ending: returns whether a checkpoint that is in no history rightly records how a run ended.
     """

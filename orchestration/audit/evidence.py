@@ -45,7 +45,7 @@ class FollowerEvidence:
 class Evidence:
     """Everything about one run, read once.
 
-    `before` is history as it was before the stores were read.
+    `before` is the history at a time before the stores were read.
     """
 
     workflow_id: str
@@ -93,7 +93,7 @@ async def gather(client: Client, stores: Stores, workflow_id: str, say: Say, *, 
 
     Args:
         client: any client of the namespace.
-        stores: open.
+        stores: the open stores.
         workflow_id: the run.
         say: is called with a few words before each step.
         documents: whether documents and outputs are read too.

@@ -21,7 +21,7 @@ from perdure.errors import CheckpointGap, RefusedCommand
 from perdure.stores.postgres.rebuild import rebuild_chain
 
 ATTEMPTS = 10
-"""Tries to rebuild. A running run may write meanwhile, and then everything is read again."""
+"""Number of tries to rebuild. After a write of a running run, the next try reads all data again."""
 
 
 @dataclass
@@ -86,7 +86,7 @@ async def rebuild_mirror(client: Client, stores: Stores, workflow_id: str, say: 
 
     Args:
         client: any client of the namespace.
-        stores: open.
+        stores: the open stores.
         workflow_id: the run.
         say: is called with a few words before each step.
 

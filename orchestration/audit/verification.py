@@ -29,7 +29,7 @@ async def verify(client: Client, stores: Stores, workflow_id: str, say: Say = la
 
     Args:
         client: any client of the namespace.
-        stores: open.
+        stores: the open stores.
         workflow_id: the run.
         say: is called with a few words before each step.
 
@@ -61,7 +61,7 @@ async def look(
 
     Args:
         client: any client of the namespace.
-        stores: open.
+        stores: the open stores.
         workflow_id: the run.
         say: is called with a few words before each step.
         documents: whether documents and outputs are compared too.
@@ -126,7 +126,7 @@ def _compare_stores(evidence: Evidence, chain: Chain, retired: int) -> list[Diff
         if follower.damage:
             sentence = f"{name[0].upper()}{name[1:]} {follower.damage}."
             differences.append(Difference("damaged_file", name, sentence))
-        # A follower may lag behind Postgres while its run goes on, but not after the end of the run.
+        # A follower may lag behind Postgres while its run is in progress, but not after the end of the run.
         up_to = max(required, _highest(evidence.rows, chain)) if ended else required
         first = min((entry.sequence for entry in follower.entries if entry.sequence), default=1)
         holding = Holding(name, follower.entries, up_to, min(first - 1, retired))
@@ -162,7 +162,7 @@ def _begun_later(evidence: Evidence, chain: Chain) -> int:
 
 
 def _unrecorded(evidence: Evidence) -> Difference | None:
-    """Return the difference of a run that ended without an end in the mirror; None if none."""
+    """Return the difference of a run whose end the mirror lacks; None if the mirror has it."""
     run = evidence.history.runs[-1] if evidence.history.runs else None
     ended = ending_of(run.status) if run and evidence.closed else None
     latest = evidence.latest

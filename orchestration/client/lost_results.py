@@ -12,7 +12,7 @@ from perdure.checkpoint.sync import sync_all
 
 @dataclass(frozen=True)
 class Losses:
-    """What a run has lost. By now every store has the same checkpoints again."""
+    """The lost results and checkpoints of a run. Every store has the same checkpoints again."""
 
     latest: WorkflowCheckpoint | None
     """The newest checkpoint of all stores."""
@@ -47,7 +47,7 @@ async def find_losses(connected: Connected, workflow_id: str, execution: Workflo
     """Synchronise every store with history and the other stores, and compare the manifest.
 
     Args:
-        connected: open.
+        connected: open connections to Temporal and the stores.
         workflow_id: the run.
         execution: the run's latest execution; None if Temporal does not know the run.
 

@@ -41,8 +41,8 @@ class PipelineOrchestrator:
 
     Args:
         settings: where everything is; read from the environment if not given.
-        own_worker: start a worker as a process of its own whenever one is needed and none of this data folder is
-            alive. The worker stops when this client closes or its process ends.
+        own_worker: whether the client starts a worker process when a run needs a worker and no worker of this data
+            folder is alive. The worker stops when this client closes or the client's process ends.
     """
 
     def __init__(self, settings: Settings | None = None, *, own_worker: bool = True) -> None:
@@ -192,7 +192,7 @@ class PipelineOrchestrator:
         """Yield the run's report again and again, the last one when the run has ended.
 
         Raises:
-            ServerUnreachable: the Temporal server stays away.
+            ServerUnreachable: the Temporal server stays unavailable.
         """
         return following.follow(self.connected, workflow_id)
 
@@ -200,7 +200,7 @@ class PipelineOrchestrator:
         """Follow the run to its end, call `on_report` with each report, and return the last one.
 
         Raises:
-            ServerUnreachable: the Temporal server stays away.
+            ServerUnreachable: the Temporal server stays unavailable.
         """
         return await following.wait(self.connected, workflow_id, on_report)
 
@@ -244,10 +244,10 @@ class PipelineOrchestrator:
         """Start a run under a new id from a checkpoint, with the outputs of that checkpoint.
 
         Args:
-            checkpoint_id: of any run.
-            workflow_id: of the new run, generated if not given.
+            checkpoint_id: checkpoint id of any run.
+            workflow_id: workflow id of the new run, generated if not given.
             origin: the run whose checkpoint it must be, if given.
-            say: called with what happens, one sentence at a time.
+            say: called with each event, one sentence at a time.
 
         Raises:
             UnknownCheckpoint: no store has the checkpoint.
@@ -269,11 +269,12 @@ class PipelineOrchestrator:
         The run may be in any state.
 
         Args:
-            workflow_id: of the run.
-            checkpoint_id: of this run; if it is not the latest, the run is forked from it, and the fork followed.
-            keep_open: leave an open run open, and follow it for as long as it is; otherwise it is closed.
-            say: called with what happens, one sentence at a time.
-            on_report: called with each report while the run is followed.
+            workflow_id: workflow id of the run.
+            checkpoint_id: a checkpoint of this run. If a later checkpoint exists, the run is forked from this
+                checkpoint, and the client follows the fork.
+            keep_open: whether an open run stays open. If not, the client closes the run.
+            say: called with each event, one sentence at a time.
+            on_report: called with each report while the client follows the run.
 
         Raises:
             UnknownCheckpoint: `checkpoint_id` is not a checkpoint of this run.

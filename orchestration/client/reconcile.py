@@ -56,7 +56,7 @@ async def reconcile(client: Client, stores: Stores, task_queue: str | None = Non
 
     Args:
         client: connected.
-        stores: of the runs.
+        stores: stores of the runs.
         task_queue: only runs of this queue are checked, because other queues may have another database; None for all.
 
     Raises:
@@ -80,8 +80,8 @@ async def reconcile_run(
 ) -> Recorded | None:
     """Record the end of a workflow id's latest run if it is not recorded.
 
-    Return None if nothing was recorded. The function raises no error for a store or a server that is away, nor for a
-    damaged mirror: a later call tries again.
+    Return None if nothing was recorded. The function raises no error for an unavailable store or server, nor for a
+    damaged mirror. A later call tries again.
     """
     try:
         execution = await find_execution(client, workflow_id)

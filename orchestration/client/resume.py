@@ -48,12 +48,13 @@ async def resume(
     """Follow or restart the run and return its last report.
 
     Args:
-        connected: open.
-        workflow_id: of the run.
-        checkpoint_id: of this run; if it is not the latest, the run is forked from it, and the fork followed.
-        keep_open: leave an open run open, and follow it for as long as it is.
-        say: called with what happens, one sentence at a time.
-        on_report: called with each report while the run is followed.
+        connected: open connections to Temporal and the stores.
+        workflow_id: workflow id of the run.
+        checkpoint_id: a checkpoint of this run. If a later checkpoint exists, the run is forked from this checkpoint,
+            and the client follows the fork.
+        keep_open: whether an open run stays open. If not, the client closes the run.
+        say: called with each event, one sentence at a time.
+        on_report: called with each report while the client follows the run.
 
     Raises:
         UnknownWorkflow: neither Temporal nor a store knows the run.
@@ -76,7 +77,7 @@ async def resume(
     if losses:
         how = execution.status.name.lower() if execution and execution.status else "unknown"
         say(f"Temporal reports '{workflow_id}' as {how}. A new run continues under the same id.")
-    _say_from_where(before, checkpoint, say, anew=losses is not None and losses.database_is_empty)
+    _report_start(before, checkpoint, say, from_beginning=losses is not None and losses.database_is_empty)
     if losses:
         await _start_again(connected, workflow_id, execution, losses, keep_open=keep_open, say=say)
     if checkpoint:
@@ -88,7 +89,7 @@ async def resume(
     return ended
 
 
-def _say_from_where(before: RunReport, checkpoint: WorkflowCheckpoint | None, say: Say, *, anew: bool) -> None:
+def _report_start(before: RunReport, checkpoint: WorkflowCheckpoint | None, say: Say, *, from_beginning: bool) -> None:
     if checkpoint:
         say(
             f"Checkpoint loaded: {checkpoint.checkpoint_id}, number {checkpoint.sequence}, of "
@@ -96,17 +97,17 @@ def _say_from_where(before: RunReport, checkpoint: WorkflowCheckpoint | None, sa
         )
     else:
         say("No checkpoint of the run is stored yet.")
-    say(_where(before, anew=anew))
+    say(_describe_start(before, from_beginning=from_beginning))
 
 
-def _where(before: RunReport, *, anew: bool) -> str:
+def _describe_start(before: RunReport, *, from_beginning: bool) -> str:
     documents = before.documents
-    done = 0 if anew else documents.processed + documents.quarantined
+    finished = 0 if from_beginning else documents.processed + documents.quarantined
     if documents.total == 0:
         return "Resuming before the first document was found."
-    if done >= documents.total:
+    if finished >= documents.total:
         return f"All {documents.total} documents are done: resuming at what follows them."
-    return f"Resuming from document {done + 1} of {documents.total}."
+    return f"Resuming from document {finished + 1} of {documents.total}."
 
 
 async def _join(connected: Connected, workflow_id: str, say: Say) -> None:

@@ -44,7 +44,7 @@ class RunReport(BaseModel):
     latest_checkpoint: CheckpointMark | None
     web_ui: str | None
     waiting: bool = Field(default=False, exclude=True)
-    """Whether the run waits for a dependency that is away."""
+    """Whether the run waits for an unavailable dependency."""
     running: bool = Field(default=False, exclude=True)
     """Whether the run is open in Temporal."""
     recovered: str | None = Field(default=None, exclude=True)
@@ -117,9 +117,9 @@ def combine(
 
     Args:
         settings: name the Web UI.
-        workflow_id: of the run.
+        workflow_id: workflow id of the run.
         execution: the latest of the run; None if Temporal knows none.
-        totals: counts in Postgres; None if Postgres does not know the run or is away.
+        totals: counts in Postgres; None if Postgres does not know the run or is unavailable.
         checkpoint: the newest stored one; None if there is none.
         started_at: start of the first execution.
     """

@@ -45,7 +45,7 @@ async def start(
     An earlier run of the same id is brought up to date, not repeated.
 
     Args:
-        connected: open.
+        connected: open connections to Temporal and the stores.
         sources: paths or URIs; may be empty only for an open run, or without `rediscover`.
         workflow_id: chosen by the caller; None to have one generated.
         options: how the run works; an option that they do not set is as in `DEFAULTS`.

@@ -57,8 +57,8 @@ async def add_documents(
     """Add sources to an open run.
 
     Args:
-        connected: open.
-        workflow_id: of the run.
+        connected: open connections to Temporal and the stores.
+        workflow_id: workflow id of the run.
         sources: paths or URIs.
         wait: whether to return only once a checkpoint covers the added documents.
 
@@ -96,11 +96,11 @@ async def send_update(
     """Send an update and return its answer, which a live worker gives.
 
     Args:
-        connected: open.
-        workflow_id: of the run.
+        connected: open connections to Temporal and the stores.
+        workflow_id: workflow id of the run.
         answers: type of the answer.
         update: method of `DocumentPipeline`.
-        arguments: of the update.
+        arguments: arguments of the update.
 
     Raises:
         RefusedCommand: no worker answers, or the run refuses.

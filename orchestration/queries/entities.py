@@ -11,7 +11,7 @@ async def rank_entities(queries: Queries, run: str, kind: str | None, limit: int
     """Return the entities of a run by PageRank, the highest first.
 
     Args:
-        queries: open.
+        queries: the open read-only stores.
         run: workflow id.
         kind: only this kind, such as `person`; None for all.
         limit: the most entities to return.

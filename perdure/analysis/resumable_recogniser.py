@@ -31,7 +31,7 @@ class ResumableRecogniser:
     Args:
         parts: slices that earlier processes finished, and where new ones go.
         describe: returns the progress text for users, given the offset up to which the text is finished.
-        recogniser: of the slices.
+        recogniser: recogniser of the slices.
     """
 
     def __init__(

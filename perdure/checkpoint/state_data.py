@@ -1,4 +1,4 @@
-"""`StateData`: the fields of a checkpoint that say how far its run is.
+"""`StateData`: the fields of a checkpoint that hold the position of its run.
 
 A new field of the run is added here. docs/how-to/add-a-checkpoint-field.md shows every step. Two rules keep the digests
 of stored checkpoints valid:
@@ -49,7 +49,7 @@ class TrippedBreaker(WrittenAsRead):
 
 
 class StateData(WrittenAsRead):
-    """How far a run was when the checkpoint was taken.
+    """The position of a run at the time of the checkpoint.
 
     No field grows with the number of documents.
     """
@@ -61,7 +61,7 @@ class StateData(WrittenAsRead):
     documents_remaining: int = 0
     """Documents without a result."""
     documents_quarantined: int = 0
-    """Documents that failed for good."""
+    """Number of quarantined documents."""
     documents_cancelled: int = 0
     """Documents that a cancellation left unprocessed."""
     current_quality_score: int | float = 0.0

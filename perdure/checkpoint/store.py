@@ -94,7 +94,7 @@ class Auditable(CheckpointStore, Protocol):
             The place where the former content is kept; None if there was none.
 
         Raises:
-            CheckpointGap: the store holds other elements by now. It is not changed.
+            CheckpointGap: the elements of the store have changed since; the store is not changed.
         """
         ...
 

@@ -17,7 +17,7 @@ async def sync(
 
     Args:
         store: the store that may lag behind.
-        others: the stores to copy from; `store` itself is passed over.
+        others: the stores to copy from; `store` itself is ignored.
         workflow_id: the run.
         recorded: the checkpoints in Temporal's history, in order. They are tried first.
 

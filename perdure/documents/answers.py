@@ -36,7 +36,7 @@ class ProcessedDocumentCodec:
 
         Raises:
             TypeError: they hold something else.
-            Exception: of any other kind that `pickle` raises for damaged bytes.
+            Exception: any other error that `pickle` raises for damaged bytes.
         """
         answer = _Unpickler(io.BytesIO(content)).load()
         if type(answer) is not ProcessedDocument:

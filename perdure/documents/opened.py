@@ -42,7 +42,7 @@ def spooled(pieces: Iterable[bytes], version: Callable[[], str], max_bytes: int)
     The file ends with its descriptor.
 
     Args:
-        pieces: of the document's bytes.
+        pieces: pieces of the document's bytes.
         version: returns the document's version; called after the last piece.
         max_bytes: a larger document is refused, and its further pieces are not requested.
 
@@ -74,7 +74,7 @@ def content_of(descriptor: int, max_bytes: int) -> bytes:
     Two attempts share the descriptor and its position.
 
     Args:
-        descriptor: of the file.
+        descriptor: descriptor of the file.
         max_bytes: a larger file is refused.
 
     Raises:

@@ -16,7 +16,7 @@ __all__ = ["ForkServer", "Zygote"]
 
 
 class ForkServer:
-    """Forks children from a zygote of its own or from a borrowed one.
+    """Forks children from the server's zygote, or from a borrowed zygote.
 
     Give exactly one of the arguments.
 

@@ -63,7 +63,7 @@ class Parts:
         """Return the parts of a kind that earlier processes finished, in the order of their `add`.
 
         Parts after the first unreadable one are left out. Release 0.3.0 stored parts that hold classes, so stored
-        parts may be unreadable for good; the process computes them again.
+        parts may be permanently unreadable; the process computes the parts again.
         """
         finished: list[Any] = []
         file = io.BytesIO(self._earlier)

@@ -21,7 +21,7 @@ def decoded(content: bytes, declared: str | None = None) -> str:
     """Decode by the byte order mark, else as UTF-8, else as declared, else by a guess.
 
     Args:
-        content: of the file.
+        content: content of the file.
         declared: the encoding that the document declares; None if it declares none.
 
     Raises:

@@ -60,8 +60,8 @@ def structured_text(result: Any, text: str, title: str | None, properties: dict[
     Args:
         result: of `parse`.
         text: the result's content, with changes that a format needs.
-        title: of the document.
-        properties: of the document.
+        title: title of the document.
+        properties: properties of the document.
     """
     text, sections, tables = structured(text, (result.document or {}).get("nodes") or (), UNSHIELD)
     return Extracted(text, title, properties=properties, sections=sections, tables=tables)

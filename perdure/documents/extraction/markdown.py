@@ -71,9 +71,9 @@ def _read_block(lines: list[str], number: int, offset: int, structure: MarkdownS
     The number is 1 if the line begins neither.
 
     Args:
-        lines: of the text.
-        number: of the line, from 0.
-        offset: of the line in the text, in characters.
+        lines: lines of the text.
+        number: number of the line, from 0.
+        offset: offset of the line in the text, in characters.
         structure: to add to.
     """
     line = lines[number]

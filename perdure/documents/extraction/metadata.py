@@ -46,7 +46,7 @@ def metadata_of(properties: Mapping[str, Any], text: str) -> Metadata:
 
     Args:
         properties: as an extractor found them.
-        text: of the document.
+        text: text of the document.
     """
     return Metadata(
         _authors(properties),

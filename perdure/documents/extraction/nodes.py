@@ -21,8 +21,8 @@ def structured(
 
     Args:
         text: whole.
-        nodes: of the document, in reading order.
-        translation: of single characters of the nodes into those of the text.
+        nodes: nodes of the document, in reading order.
+        translation: translation of single characters of the nodes into those of the text.
     """
     sections: list[Section] = []
     tables: list[Table] = []

@@ -37,7 +37,7 @@ class Ocr:
         """Render a page of a PDF and return its text; empty if OCR finds none.
 
         Args:
-            page: of pypdfium2.
+            page: page of pypdfium2.
 
         Raises:
             MemoryError: the picture does not fit into memory.

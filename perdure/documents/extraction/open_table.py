@@ -31,7 +31,7 @@ class OpenTable:
         """Add a cell; the further columns and rows that it spans become empty cells.
 
         Args:
-            text: of the cell.
+            text: text of the cell.
             columns: the number of columns that it spans, as the document writes it; None for one.
             rows: the number of rows that it spans, as the document writes it; None for one.
         """

@@ -25,7 +25,7 @@ _CORE = {"title": "title", "creator": "author", "created": "created", "modified"
 
 
 def extract_slides(document: ExtractionInput) -> Extracted:
-    """Return each slide's text as a page of its own.
+    """Return each slide's text as a separate page.
 
     Raises:
         EncryptedDocument, DocumentTooLarge: raised by `check_container`.

@@ -63,10 +63,10 @@ def _joined_sheets(
     """Return the sheets as pages: the sheet's name on the first line, then its rows.
 
     Args:
-        names: of the sheets, by their numbers.
-        rows: of cells of each sheet, by the sheet's number.
-        title: of the workbook.
-        properties: of the workbook.
+        names: names of the sheets, by their numbers.
+        rows: rows of cells of each sheet, by the sheet's number.
+        title: title of the workbook.
+        properties: properties of the workbook.
     """
     numbers = sorted(rows)
     lines = {number: ["\t".join(row).rstrip("\t") for row in rows[number]] for number in numbers}

@@ -1,7 +1,7 @@
 """Reads the directory of Microsoft compound files: DOC, XLS, PPT, MSG, encrypted OOXML.
 
 The module reads only what the recognition of formats needs, after [MS-CFB]: the directory, and the first bytes of a
-stream. An embedded object has a storage of its own, so a mail with a Word attachment is still recognised as a mail.
+stream. An embedded object has a separate storage, so a mail with a Word attachment is still recognised as a mail.
 At the first damage the reader stops, and keeps the entries that it has read.
 """
 

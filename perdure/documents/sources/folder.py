@@ -65,7 +65,7 @@ def _walk(root: Path) -> Iterator[_Entry]:
             try:
                 stack.append(iter(_sorted_entries(entry.path)))
             except FileNotFoundError:
-                continue  # Another process has removed the folder meanwhile.
+                continue  # Another process has removed the folder since the listing.
             except OSError:
                 yield Path(entry.path), entry.stat(follow_symlinks=False)
         elif file := _regular_file(root, entry, linked):

@@ -24,8 +24,8 @@ def file_documents(
 
     Args:
         root: the path that the user named.
-        path: of the file.
-        status: of the file.
+        path: path of the file.
+        status: status of the file.
         containers: the kinds of files that are taken apart.
     """
     document = file_document(root, path, status)
@@ -55,8 +55,8 @@ def absent_document(uri: str, path: Path, manifest: Path, error: OSError) -> Dis
     """Return a document that a manifest names and that is not there; it ends quarantined.
 
     Args:
-        uri: of the document.
-        path: of its file.
+        uri: uri of the document.
+        path: path of its file.
         manifest: path of the manifest.
         error: raised for the path.
 
@@ -88,7 +88,7 @@ def _members(container: Container, path: Path, document: DiscoveredDocument) -> 
         yield document
         return
     except FileNotFoundError:
-        return  # Another process has removed the file meanwhile.
+        return  # Another process has removed the file since the listing.
     if not has_members:
         yield document
 

@@ -81,7 +81,7 @@ class MailboxIndex:
 
 
 class _Message:
-    """Reads one message, and computes its size and checksum meanwhile."""
+    """Reads a message, and computes its size and checksum at the same time."""
 
     def __init__(self, number: int) -> None:
         self._number = number
@@ -122,8 +122,8 @@ def _numbered_lines(file: BinaryIO, number: int, offset: int) -> Iterator[tuple[
 
     Args:
         file: the mailbox.
-        number: of the message that ends at the offset.
-        offset: of the separating line at which to begin.
+        number: number of the message that ends at the offset.
+        offset: offset of the separating line at which to begin.
     """
     after_empty = whole = True
     file.seek(offset)

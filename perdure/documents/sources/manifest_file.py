@@ -2,7 +2,7 @@
 
 A line names one document, or one file of several documents. A line of JSON is a string or an object with a `uri`. A CSV
 has a column `uri`; without it, the first column counts. Paths are relative to the manifest's folder. A line that names
-no document stands in the run as a document of its own, and ends quarantined with its number.
+no document counts as a document of the run, and is quarantined with its number.
 """
 
 import csv
@@ -83,8 +83,8 @@ def line_document(source: str, path: Path, number: int, line: bytes, reason: Inv
 
     Args:
         source: the manifest as a source.
-        path: of the manifest.
-        number: of the line, from 1.
+        path: path of the manifest.
+        number: number of the line, from 1.
         line: its bytes.
         reason: why it names no document.
     """

@@ -30,7 +30,7 @@ class Patterns:
         """Return whether the patterns let a document through.
 
         Args:
-            name: of the document below its source.
+            name: name of the document below its source.
         """
         if any(_matches(name, pattern) for pattern in self.ignore):
             return False

@@ -71,7 +71,7 @@ def open_document(uri: str, source: str, max_bytes: int) -> OpenedDocument:
     """Open a document for reading. The call blocks; the caller closes the result.
 
     Args:
-        uri: of the document.
+        uri: uri of the document.
         source: the address of the source in which discovery found the document.
         max_bytes: a larger document is refused.
 

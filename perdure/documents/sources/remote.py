@@ -101,7 +101,7 @@ def remote_document(source: RemoteAddress, address: RemoteAddress, meta: dict[st
 
     Args:
         source: in which it was found.
-        address: of the document.
+        address: address of the document.
         meta: obstore's description of it; None if it is not there.
     """
     inside = address.key.removeprefix(source.key).lstrip("/") if source != address else ""
@@ -221,7 +221,7 @@ class RemoteSource:
     def faults_of(self, address: RemoteAddress) -> Iterator[None]:
         """Turn obstore's errors into `DocumentError` and `DependencyUnavailable`.
 
-        A document that is not there is at fault itself; for every other error, its server is unavailable.
+        A missing document is quarantined. For every other error, its server is unavailable.
         """
         from obstore.exceptions import BaseError  # noqa: PLC0415 - most runs need none
 

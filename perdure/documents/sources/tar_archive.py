@@ -43,7 +43,7 @@ class TarSource(ContainerSource):
         """Yield the members in the order of the archive.
 
         Raises:
-            DamagedDocument: the file is no TAR or has too many members, or, after the whole members, it is cut off.
+            DamagedDocument: the file is no TAR, has too many members, or ends within a member.
             OSError: the file cannot be read.
         """
         with _faults_as_damage():
@@ -62,7 +62,7 @@ class TarIndex:
     members that are read in about their order cost one pass together.
 
     Args:
-        path: of the archive; the end of its name tells the compression.
+        path: path of the archive; the end of its name tells the compression.
         file: the archive, open.
     """
 

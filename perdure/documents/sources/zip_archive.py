@@ -1,4 +1,4 @@
-"""ZIP archives: each file inside is a document of its own, `zip+file:///a.zip!/inner/name`.
+"""ZIP archives: each file inside is a document, `zip+file:///a.zip!/inner/name`.
 
 The worker never unpacks a member to a path, so a member's name cannot lead out of a folder. The worker counts the bytes
 that come out, and does not believe the sizes that the archive claims. An archive inside an archive stays one document.
@@ -57,7 +57,7 @@ class ZipIndex:
     """The directory of a ZIP, read once; the archive stays open as long as the index lives.
 
     Args:
-        file: the archive, open; the index uses a descriptor of its own.
+        file: the archive, open; the index uses a second descriptor.
     """
 
     def __init__(self, file: BinaryIO) -> None:

@@ -48,7 +48,7 @@ def parse_person(normalised: str) -> Person | None:
 def _special() -> frozenset[str]:
     """Return titles, particles of last names and suffixes.
 
-    nameparser parses only names that contain such a word.
+    Names that contain such a word are parsed by nameparser.
     """
     from nameparser.config import CONSTANTS  # noqa: PLC0415 - loading takes 0.125 s, and small runs may not need it
 

@@ -58,7 +58,7 @@ class PersistentCheckpointStore:
         Return the name of the former file.
 
         Raises:
-            CheckpointGap: the file holds other elements by now.
+            CheckpointGap: the elements of the file have changed.
         """
 
         def replace() -> tuple[bool, Path | None]:
@@ -113,7 +113,7 @@ class PersistentCheckpointStore:
         return [upgrade(element) for element in await _in_thread(lambda: self._array(workflow_id).read())]
 
     async def workflow_ids(self) -> Sequence[str]:
-        """Return the workflow ids of all files, sorted; other files are passed over."""
+        """Return the workflow ids of all files, sorted; other files are ignored."""
         return await _in_thread(self._workflow_ids)
 
     async def close(self) -> None:

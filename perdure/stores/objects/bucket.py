@@ -104,7 +104,7 @@ class Bucket:
             await obstore.copy_async(self._opened(), key, target)
 
     async def delete(self, key: str) -> None:
-        """Delete an object; one that is gone already is no error."""
+        """Delete an object; a missing object causes no error."""
         import obstore  # noqa: PLC0415
 
         with self._translated():

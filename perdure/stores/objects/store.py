@@ -30,7 +30,7 @@ Answer = TypeVar("Answer")
 REQUESTS_AT_ONCE = 16
 """Most requests of one call that are under way at the same time."""
 _LISTINGS = 5
-"""Most listings of one read, if other processes add and delete objects meanwhile."""
+"""Most listings of one read, if other processes add and delete objects during the read."""
 
 
 class ObjectCheckpointStore:
@@ -130,13 +130,13 @@ class ObjectCheckpointStore:
         """Store this chain in place of the elements that `examine` returned.
 
         Each object that is changed or deleted is copied first, to a folder whose name ends with `.damaged-` and the
-        time. The objects change one after the other: a process that dies meanwhile leaves the rest to the next call.
+        time. The objects change one after the other. If the process dies, the next call changes the remaining objects.
 
         Returns:
             The folder of the copies; None if no object was changed or deleted.
 
         Raises:
-            CheckpointGap: the folder holds other elements by now.
+            CheckpointGap: the elements of the folder have changed.
         """
         elements, _, contents = await self._examine(workflow_id)
         if elements != list(instead_of):
@@ -207,7 +207,7 @@ class ObjectCheckpointStore:
         content, tag = answer
         checkpoint = _checkpoint_in(content)
         if checkpoint is None or key_of(checkpoint.workflow_id, checkpoint.sequence) != key:
-            # No retry cures it, but a run that waits goes on as soon as a user has repaired the object.
+            # No retry cures it, but a waiting run continues as soon as a user has repaired the object.
             raise DependencyUnavailable(self._bucket.url, f"the object {key} is damaged; repair it with rebuild-mirror")
         self._known = {(key, tag): checkpoint}
         return checkpoint

@@ -67,7 +67,7 @@ class PostgresManifestStore:
             )
 
     async def refresh(self, workflow_id: str, epoch: int, sources: Sequence[str], limit: int) -> int:
-        """Bring some results up to date with the sources; return how many, 0 for none."""
+        """Update some results to the present sources; return their number."""
         async with self._pool.transaction() as conn:
             await lock_run(conn, workflow_id, epoch)
             return await refresh_results(conn, workflow_id, epoch, sources, limit)

@@ -52,7 +52,7 @@ class RecordedDocuments:
     """The manifest of one run, read only.
 
     Args:
-        pool: of the database.
+        pool: pool of the database.
         workflow_id: the run; one that the database does not know has recorded nothing.
     """
 

@@ -96,4 +96,4 @@ CHUNKS = _table(
 
 CSV_TABLES = (DOCUMENTS, MENTIONS, IDENTITIES, ALIASES, EDGES)
 PARQUET_TABLES = (*CSV_TABLES, CHUNKS)
-"""Embeddings are no matter for CSV: of 1 KB each in Parquet, they would be ten times that as text."""
+"""Columns that CSV leaves out: an embedding takes 1 KB in Parquet, and ten times as much as text."""
