@@ -46,12 +46,12 @@ class Breaker:
         """Return whether a service was unhealthy in the last capture."""
         return bool(self._state.unhealthy)
 
-    def observe(self, services: Mapping[str, ServiceState], now: datetime, *, waits: bool) -> bool:
+    def observe(self, services: Mapping[str, ServiceState], time: datetime, *, waits: bool) -> bool:
         """Judge a capture of the services; return whether the breaker tripped or closed.
 
         Args:
-            services: state of every configured service by name. A service that is missing is forgotten.
-            now: the workflow's time.
+            services: state of every configured service by name. The breaker forgets a service that is missing.
+            time: the workflow's time.
             waits: whether the run waits for one of its dependencies. The breaker then ignores `PARTS_OF_THE_RUN`.
         """
         if not (self._allowed and self.armed):
@@ -61,30 +61,30 @@ class Breaker:
         ignored = PARTS_OF_THE_RUN if waits and not tripped_before else frozenset()
         state.unhealthy = {
             name: Ailment(
-                since=state.unhealthy[name].since if name in state.unhealthy else now, why=_reason_of(service)
+                since=state.unhealthy[name].since if name in state.unhealthy else time, why=_read_reason(service)
             )
             for name, service in sorted(services.items())
             if service.status != "healthy" and name not in ignored
         }
         if not state.unhealthy:
             state.tripped_at = None
-        elif not tripped_before and any(now - ailment.since >= self._allowed for ailment in state.unhealthy.values()):
-            state.tripped_at = now
+        elif not tripped_before and any(time - ailment.since >= self._allowed for ailment in state.unhealthy.values()):
+            state.tripped_at = time
         return self.tripped != tripped_before
 
-    def interval(self, now: datetime) -> timedelta:
+    def interval(self, time: datetime) -> timedelta:
         """Return the time until the next capture.
 
         The time grows with each capture, but never exceeds the time until the breaker trips.
         """
-        first = min((ailment.since for ailment in self._state.unhealthy.values()), default=now)
-        interval = min(LONGEST_INTERVAL, max(SHORTEST_INTERVAL, (now - first) / 2))
-        remaining = first + self._allowed - now
+        first = min((ailment.since for ailment in self._state.unhealthy.values()), default=time)
+        interval = min(LONGEST_INTERVAL, max(SHORTEST_INTERVAL, (time - first) / 2))
+        remaining = first + self._allowed - time
         return min(interval, remaining) if remaining > timedelta() and not self.tripped else interval
 
     @property
     def reason(self) -> str | None:
-        """Return why the breaker pauses the run, one sentence; None while it does not."""
+        """Return the reason of the breaker's pause in one sentence; None without such a pause."""
         if not self.tripped:
             return None
         services = [
@@ -106,5 +106,5 @@ class Breaker:
         return {"breaker": {"tripped_at": state.tripped_at.isoformat(), "services": services}}
 
 
-def _reason_of(service: ServiceState) -> str:
+def _read_reason(service: ServiceState) -> str:
     return str(service.metadata.get("why") or "").rstrip(".")

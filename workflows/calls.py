@@ -69,7 +69,7 @@ class Calls:
             CancelledError: the calling task was cancelled.
         """
         self._calls += 1
-        call, cancelled_before = self._calls, _cancellations()
+        call, cancelled_before = self._calls, _count_cancellations()
         for policy in (QUICK, PATIENT):
             try:
                 answer: Answer = await workflow.execute_activity_method(
@@ -83,14 +83,14 @@ class Calls:
                 )
             except ActivityError as error:
                 self._waiting.pop(call, None)
-                if policy is PATIENT or is_cancelled_exception(error) or _refused(error):
+                if policy is PATIENT or is_cancelled_exception(error) or _is_refused(error):
                     raise
-                if _cancellations() > cancelled_before:
+                if _count_cancellations() > cancelled_before:
                     # The activity failed with another error before it could act on the cancellation. Without
                     # this check the patient attempt would be scheduled for work that must stop.
                     raise asyncio.CancelledError from error
-                if not _was_lost_with_its_worker(error):
-                    self._waiting[call] = _reason_of(error)
+                if not _is_lost_with_worker(error):
+                    self._waiting[call] = _describe_failure(error)
                     self._on_change()
             except asyncio.CancelledError:
                 self._waiting.pop(call, None)
@@ -102,7 +102,7 @@ class Calls:
         raise AssertionError("the patient attempt returned neither an answer nor an error")  # pragma: no cover
 
 
-def _cancellations() -> int:
+def _count_cancellations() -> int:
     """Return how often the running task was cancelled.
 
     An activity that completes despite its cancellation hides the cancellation from its caller.
@@ -111,12 +111,12 @@ def _cancellations() -> int:
     return task.cancelling() if task else 0
 
 
-def _refused(error: ActivityError) -> bool:
+def _is_refused(error: ActivityError) -> bool:
     """Return whether the activity failed with an error that the server must not retry."""
     return isinstance(error.cause, ApplicationError) and error.cause.non_retryable
 
 
-def _was_lost_with_its_worker(error: ActivityError) -> bool:
+def _is_lost_with_worker(error: ActivityError) -> bool:
     """Return whether the activity failed only because its worker died.
 
     Another worker then repeats the activity at once.
@@ -126,7 +126,7 @@ def _was_lost_with_its_worker(error: ActivityError) -> bool:
     return died and workflow.patched("a-dead-worker-is-no-outage")
 
 
-def _reason_of(error: ActivityError) -> str:
+def _describe_failure(error: ActivityError) -> str:
     cause = error.cause
     if isinstance(cause, ApplicationError):
         return cause.message

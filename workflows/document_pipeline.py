@@ -87,7 +87,7 @@ class DocumentPipeline:
                     await self._closing
                     return self._run.progress()
             if isinstance(error, ActivityError) and not cancelled:
-                raise _failure(error) from error
+                raise _make_failure(error) from error
             raise
 
     @workflow.query
@@ -247,12 +247,12 @@ class DocumentPipeline:
         )
         await run.call(ServiceActivities.build_analytics, run.service_request, summary="build analytics", long=True)
         run.raise_if_cancelled()
-        self._closing = asyncio.create_task(self._close(self._outcome()))
+        self._closing = asyncio.create_task(self._close(self._decide_status()))
         await asyncio.shield(self._closing)
         await workflow.wait_condition(workflow.all_handlers_finished)
         return run.progress()
 
-    def _outcome(self) -> WorkflowStatus:
+    def _decide_status(self) -> WorkflowStatus:
         """Return the final status of a run whose queue is finished.
 
         A retry of quarantined documents can leave documents that an earlier, cancelled run never began. The run then
@@ -298,7 +298,7 @@ class DocumentPipeline:
         await self._commits.write()
 
 
-def _failure(error: ActivityError) -> ApplicationError:
+def _make_failure(error: ActivityError) -> ApplicationError:
     """Return the run's failure, with the activity's reason as its message."""
     cause = error.cause
     if isinstance(cause, ApplicationError):

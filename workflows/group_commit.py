@@ -42,8 +42,8 @@ class GroupCommit:
         """
         try:
             while True:
-                await workflow.wait_condition(lambda: self._due() or self._closing)
-                if not self._due():
+                await workflow.wait_condition(lambda: self._is_due() or self._closing)
+                if not self._is_due():
                     return
                 await self.write()
         except BaseException as error:
@@ -88,5 +88,5 @@ class GroupCommit:
         state.mark_saved(finished)
         run.announce()
 
-    def _due(self) -> bool:
+    def _is_due(self) -> bool:
         return bool(self._run.state.unsaved) or self._requested

@@ -123,7 +123,7 @@ class PipelineState(BaseModel):
         If `batch_size` is 0, the number and size of the documents determine the range.
         """
         first = self.next_ordinal
-        self.next_ordinal = min(self.queued, first + (batch_size or self._adaptive_batch_size()))
+        self.next_ordinal = min(self.queued, first + (batch_size or self._choose_batch_size()))
         return first, self.next_ordinal
 
     def next_dispatch(self) -> int:
@@ -131,7 +131,7 @@ class PipelineState(BaseModel):
         self.dispatched += 1
         return self.dispatched
 
-    def _adaptive_batch_size(self) -> int:
+    def _choose_batch_size(self) -> int:
         if self.queued <= SMALL_RUN_DOCUMENTS:
             return 1
         by_count = min(MAX_BATCH_DOCUMENTS, max(1, self.queued // BATCHES_IN_A_LARGE_RUN))

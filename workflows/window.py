@@ -64,15 +64,15 @@ class BatchWindow:
 
     def _is_settled(self) -> bool:
         run = self._run
-        done = run.exhausted and not run.halted  # a paused run does not finish
-        return not self._in_flight and bool(run.broken or done or (run.must_continue_as_new and not run.adding))
+        finished = run.exhausted and not run.halted  # a paused run does not finish
+        return not self._in_flight and bool(run.broken or finished or (run.must_continue_as_new and not run.adding))
 
     def _launch(self, batch: Range) -> None:
         task = asyncio.create_task(self._process(batch))
         self._in_flight[batch[0]] = task
-        task.add_done_callback(lambda done: self._landed(batch, done))
+        task.add_done_callback(lambda done: self._record_end(batch, done))
 
-    def _landed(self, batch: Range, task: asyncio.Task[None]) -> None:
+    def _record_end(self, batch: Range, task: asyncio.Task[None]) -> None:
         del self._in_flight[batch[0]]
         if not task.cancelled() and (error := task.exception()):
             self._run.broken = self._run.broken or error
@@ -88,13 +88,13 @@ class BatchWindow:
                 first=batch[0],
                 end=batch[1],
             ),
-            summary=self._summary(batch),
+            summary=self._describe_batch(batch),
             long=True,
         )
         run.state.finish(batch, result)
         run.announce()
 
-    def _summary(self, batch: Range) -> str:
+    def _describe_batch(self, batch: Range) -> str:
         state = self._run.state
         finished_earlier = state.total - state.queued
         first = finished_earlier + batch[0] + 1

@@ -61,7 +61,7 @@ def expected_chain(
     known = {checkpoint.digest: checkpoint for copies in intact for checkpoint in copies} | taken
     chain = Chain()
     confirmed = history_tip(history)
-    top = confirmed or _longest(intact)
+    top = confirmed or _find_longest(intact)
     if top:
         _walk_back(chain, top, known, history, intact)
         # A checkpoint that was being written when its run ended may or may not be in a store; both are right.
@@ -72,7 +72,7 @@ def expected_chain(
             if follows(checkpoint, chain.end) and (checkpoint.digest in taken or is_ending(checkpoint))
         ]:
             chain.add(following[0])
-    chain.contradicted |= _contradictions(chain, intact, has_history=confirmed is not None)
+    chain.contradicted |= _find_contradictions(chain, intact, has_history=confirmed is not None)
     return chain
 
 
@@ -93,7 +93,7 @@ def history_tip(history: WorkflowHistory) -> Link | None:
     return tip
 
 
-def _longest(stores: Sequence[Sequence[WorkflowCheckpoint]]) -> Link | None:
+def _find_longest(stores: Sequence[Sequence[WorkflowCheckpoint]]) -> Link | None:
     """Return the end of the longest chain that a store holds."""
     newest = max(
         (checkpoint for copies in stores for checkpoint in copies),
@@ -134,7 +134,9 @@ def _walk_back(
         digest = copy.previous_digest if copy else ""
 
 
-def _contradictions(chain: Chain, stores: Sequence[Sequence[WorkflowCheckpoint]], *, has_history: bool) -> set[int]:
+def _find_contradictions(
+    chain: Chain, stores: Sequence[Sequence[WorkflowCheckpoint]], *, has_history: bool
+) -> set[int]:
     """Return the places where intact copies contradict the chain and history does not decide.
 
     History decides against a copy in one store. It does not decide against equal copies in two stores.

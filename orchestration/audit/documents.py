@@ -52,7 +52,7 @@ def compare_documents(evidence: Evidence) -> list[Difference]:
     if not is_settled(evidence):
         left_out |= SERVICE_CHECKS.keys()
     differences = [
-        _difference(offence, latest)
+        _make_difference(offence, latest)
         for offence in evidence.offences
         if {offence.kind, offence.subject}.isdisjoint(left_out)
     ]
@@ -104,7 +104,7 @@ def _compare_counts(evidence: Evidence, latest: WorkflowCheckpoint, *, settled: 
     return differences
 
 
-def _difference(offence: Offence, latest: WorkflowCheckpoint | None) -> Difference:
+def _make_difference(offence: Offence, latest: WorkflowCheckpoint | None) -> Difference:
     if offence.kind == "more":
         return Difference(
             offence.subject, "and more", f"There are {offence.found} more of the kind {offence.subject}, not listed."

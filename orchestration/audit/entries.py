@@ -47,7 +47,7 @@ def examine(stored: Any, workflow_id: str) -> Entry:
         own_sequence, digest = checkpoint.sequence, checkpoint.digest
         _ = (checkpoint.epoch, checkpoint.previous_digest)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        return Entry(name, sequence, None, f"cannot be read: {_first_line(error)}", "unreadable_checkpoint")
+        return Entry(name, sequence, None, f"cannot be read: {_format_error(error)}", "unreadable_checkpoint")
     wanted_id = checkpoint_id(workflow_id, own_sequence)
     kind = "edited_checkpoint"
     fault = None
@@ -58,12 +58,12 @@ def examine(stored: Any, workflow_id: str) -> Entry:
         fault = f"stands at place {own_sequence}, where its id does not belong: the id of that place is {wanted_id}"
     elif (computed := compute_digest(checkpoint)) != digest:
         fault = f"was edited: its content gives the digest {computed[:_BRIEF]}…, and it carries {digest[:_BRIEF]}…"
-    elif unknown := _surplus(stored, checkpoint):
+    elif unknown := _find_surplus(stored, checkpoint):
         fault = f"was edited: {unknown} is not as it was written"
     return Entry(name, own_sequence, checkpoint, fault, kind)
 
 
-def _surplus(stored: Mapping[str, Any], checkpoint: WorkflowCheckpoint) -> str | None:
+def _find_surplus(stored: Mapping[str, Any], checkpoint: WorkflowCheckpoint) -> str | None:
     """Return the first difference outside the digest.
 
     Such a difference is an unknown field, or a column that contradicts its metadata.
@@ -84,21 +84,21 @@ def differing_fields(left: WorkflowCheckpoint, right: WorkflowCheckpoint) -> lis
 
     Digests are named only if no other field differs.
     """
-    names = _differing(left.model_dump(mode="json"), right.model_dump(mode="json"), "")
+    names = _list_differing(left.model_dump(mode="json"), right.model_dump(mode="json"), "")
     content = [name for name in names if name not in ("metadata.digest", "metadata.previous_digest")]
     return content or names
 
 
-def _differing(left: Any, right: Any, name: str) -> list[str]:
+def _list_differing(left: Any, right: Any, name: str) -> list[str]:
     if isinstance(left, dict) and isinstance(right, dict):
         keys = sorted(left.keys() | right.keys())
         return [
             differing
             for key in keys
-            for differing in _differing(left.get(key), right.get(key), f"{name}.{key}" if name else key)
+            for differing in _list_differing(left.get(key), right.get(key), f"{name}.{key}" if name else key)
         ]
     return [] if left == right else [name]
 
 
-def _first_line(error: Exception) -> str:
+def _format_error(error: Exception) -> str:
     return " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__

@@ -96,7 +96,7 @@ class WorkflowHistory:
     @property
     def newest_acknowledged(self) -> WorkflowCheckpoint | None:
         """Return the latest checkpoint that every store has had; None if there is none."""
-        acknowledged = (checkpoint for run in self.present for checkpoint in _acknowledged(run))
+        acknowledged = (checkpoint for run in self.present for checkpoint in _select_acknowledged(run))
         return max(acknowledged, key=age, default=None)
 
     @property
@@ -208,7 +208,7 @@ class _Reading:
     _first_run_id: str = ""
     _pipeline: PipelineInput | None = None
     _checkpoints: dict[str, WorkflowCheckpoint] = field(default_factory=dict)
-    _acknowledged: set[str] = field(default_factory=set)
+    _select_acknowledged: set[str] = field(default_factory=set)
     _added: list[str] = field(default_factory=list)
     _scheduled: dict[int, str] = field(default_factory=dict)
     """Open activities: id of the event that scheduled each, and the digest of its checkpoint or ""."""
@@ -217,7 +217,7 @@ class _Reading:
 
     async def run(self) -> HistoryRun:
         """Read all events and return the execution."""
-        async for event in self._history():
+        async for event in self._fetch_events():
             self._events += 1
             await self._take(event)
         execution = self.execution
@@ -229,7 +229,7 @@ class _Reading:
             execution.close_time,
             list(self._checkpoints.values()),
             self._added,
-            frozenset(self._acknowledged),
+            frozenset(self._select_acknowledged),
             self._pipeline,
             self._events,
             not self._scheduled and not self._task_due,
@@ -266,7 +266,7 @@ class _Reading:
                 self._checkpoints.setdefault(checkpoint.digest, checkpoint)
         elif kind == "activity_task_completed_event_attributes":
             digest = self._scheduled.pop(event.activity_task_completed_event_attributes.scheduled_event_id, "")
-            self._acknowledged |= {digest} if digest else set()
+            self._select_acknowledged |= {digest} if digest else set()
         elif kind in _ACTIVITY_CLOSED:
             self._scheduled.pop(getattr(event, kind).scheduled_event_id, None)
 
@@ -274,7 +274,7 @@ class _Reading:
         (decoded,) = await self.client.data_converter.decode(payloads, [shape])
         return cast("Shape", decoded)
 
-    async def _history(self) -> AsyncIterator[HistoryEvent]:
+    async def _fetch_events(self) -> AsyncIterator[HistoryEvent]:
         handle = self.client.get_workflow_handle(self.execution.id, run_id=self.execution.run_id)
         try:
             async for event in handle.fetch_history_events():
@@ -284,7 +284,7 @@ class _Reading:
                 raise
 
 
-def _acknowledged(run: HistoryRun) -> Iterable[WorkflowCheckpoint]:
+def _select_acknowledged(run: HistoryRun) -> Iterable[WorkflowCheckpoint]:
     return (checkpoint for checkpoint in run.checkpoints if checkpoint.digest in run.acknowledged)
 
 

@@ -30,7 +30,7 @@ _GONE = (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT)
 class Interrupted:
     """The interruptions of a workflow id since `since`, oldest first.
 
-    The interruptions are None if Temporal knows no execution any more.
+    `since` is None if Temporal has no execution of the workflow id any more.
     """
 
     found: Sequence[Interruption]
@@ -65,18 +65,18 @@ class _Reading:
         """Add the interruptions of one execution."""
         try:
             async for event in client.get_workflow_handle(run.id, run_id=run.run_id).fetch_history_events():
-                self._take(event)
+                self._read_event(event)
         except RPCError as error:
             if error.status not in _GONE:
                 raise
         if run.status in _STOPPED and run.close_time:
             self.found.append(Interruption(run.close_time, "stop", _STOPPED[run.status]))
 
-    def _take(self, event: HistoryEvent) -> None:
+    def _read_event(self, event: HistoryEvent) -> None:
         if event.WhichOneof("attributes") != "activity_task_started_event_attributes":
             return
         started, time = event.activity_task_started_event_attributes, event.event_time.ToDatetime(UTC)
-        if started.attempt > 1 and (why := _lost_worker(started.last_failure)):
+        if started.attempt > 1 and (why := _read_lost_worker(started.last_failure)):
             self.found.append(Interruption(time, "crash", f"{why} Its activities were started again."))
         place, slash, _ = started.identity.rpartition("/")
         if slash and self._lives.setdefault(place, started.identity) != started.identity:
@@ -85,7 +85,7 @@ class _Reading:
             self._lives[place] = started.identity
 
 
-def _lost_worker(failure: Failure) -> str | None:
+def _read_lost_worker(failure: Failure) -> str | None:
     if failure.application_failure_info.type == WORKER_DIED:
         return "A worker died."
     if failure.HasField("timeout_failure_info"):

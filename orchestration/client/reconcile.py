@@ -67,11 +67,11 @@ async def reconcile(client: Client, stores: Stores, task_queue: str | None = Non
         query += f' AND TaskQueue="{task_queue}"'
     recorded: list[Recorded] = []
     seen: set[str] = set()
-    async for found in client.list_workflows(query, limit=LOOK_AT_MOST):
-        if found.id not in seen:
-            seen.add(found.id)
-            done = await reconcile_run(client, stores, found.id, task_queue)
-            recorded += [done] if done else []
+    async for execution in client.list_workflows(query, limit=LOOK_AT_MOST):
+        if execution.id not in seen:
+            seen.add(execution.id)
+            record = await reconcile_run(client, stores, execution.id, task_queue)
+            recorded += [record] if record else []
     return recorded
 
 
@@ -91,7 +91,7 @@ async def reconcile_run(
             return None
         latest = await stores.leader.latest(workflow_id)
         if latest and _records_end(latest, execution):
-            await _hand_on(stores, workflow_id, latest)
+            await _append_to_followers(stores, workflow_id, latest)
             return None
         return await _record(client, stores, execution)
     except (RPCError, DependencyUnavailable, RefusedWrite, ValueError) as error:
@@ -104,7 +104,7 @@ def _records_end(latest: WorkflowCheckpoint, execution: WorkflowExecution) -> bo
     return latest.workflow_status == ended and latest.metadata.get("run_id") == execution.run_id
 
 
-async def _hand_on(stores: Stores, workflow_id: str, latest: WorkflowCheckpoint) -> None:
+async def _append_to_followers(stores: Stores, workflow_id: str, latest: WorkflowCheckpoint) -> None:
     """Append a recorded end to the followers: the process that recorded it may have died before."""
     if latest.metadata.get("recorded_by") != RECONCILER:
         return
@@ -124,7 +124,7 @@ async def _record(client: Client, stores: Stores, execution: WorkflowExecution) 
         log.warning("the mirror of the run %s is not what its history says; it is left as it is", execution.id)
         return None
     lives = {known.run_id for known in history.runs if known.first_run_id == run.first_run_id}
-    ended = EndedRun(execution.id, run.first_run_id, lives | {run.first_run_id}, _began(history, run), status)
+    ended = EndedRun(execution.id, run.first_run_id, lives | {run.first_run_id}, _find_start(history, run), status)
 
     def make(standing: Standing) -> WorkflowCheckpoint | None:
         latest = standing.latest
@@ -159,7 +159,7 @@ async def _is_whole(stores: Stores, workflow_id: str, history: WorkflowHistory) 
     return latest.digest == newest.digest or latest.epoch > newest.epoch
 
 
-def _began(history: WorkflowHistory, run: HistoryRun) -> datetime:
+def _find_start(history: WorkflowHistory, run: HistoryRun) -> datetime:
     return min(known.started_at for known in history.runs if known.first_run_id == run.first_run_id)
 
 
@@ -201,7 +201,7 @@ def make_ending(execution: WorkflowExecution, run: HistoryRun, standing: Standin
         timestamp=run.closed_at or run.started_at,
         status=ending_of(execution.status) or "failed",
         state=state,
-        finished=_since(standing),
+        finished=_list_uncovered_ranges(standing),
         services=dict(latest.service_states) if latest else {},
         pipeline=pipeline.model_copy(update={"options": options}),
     )
@@ -210,7 +210,7 @@ def make_ending(execution: WorkflowExecution, run: HistoryRun, standing: Standin
     return seal(made.model_copy(update={"metadata": {**made.metadata, "recorded_by": RECONCILER, "why": why}}))
 
 
-def _since(standing: Standing) -> list[Range]:
+def _list_uncovered_ranges(standing: Standing) -> list[Range]:
     """Return the ranges of finished ordinals of this epoch that no checkpoint covers yet."""
     latest = standing.latest
     state = PipelineState(unsaved=list(standing.finished))

@@ -140,7 +140,7 @@ async def _start_again(
     keep_open: bool,
     say: Say,
 ) -> None:
-    pipeline = await _pipeline_to_resume(connected, workflow_id, execution, losses.latest, keep_open=keep_open)
+    pipeline = await _make_pipeline_input(connected, workflow_id, execution, losses.latest, keep_open=keep_open)
     pipeline.recovered = losses.sentence or None
     if losses.documents:  # the lost results may be of sources that were added later
         pipeline.sources = list(dict.fromkeys([*pipeline.sources, *losses.added_sources]))
@@ -164,7 +164,7 @@ async def _fork(
     return ended
 
 
-async def _pipeline_to_resume(
+async def _make_pipeline_input(
     connected: Connected,
     workflow_id: str,
     execution: WorkflowExecution | None,

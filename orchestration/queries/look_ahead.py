@@ -68,7 +68,7 @@ async def look_ahead(pool: PostgresPool | None, sources: Sequence[str], workflow
     known_by_source: Counter[str] = Counter()
     seen_sources: set[str] = set()
     size = 0
-    while page := await asyncio.to_thread(_next_page, documents):
+    while page := await asyncio.to_thread(_take_page, documents):
         known = await recorded.find([document.uri for document in page]) if recorded else {}
         for document in page:
             source = split_patterns(document.source)[0]
@@ -97,7 +97,7 @@ async def look_ahead(pool: PostgresPool | None, sources: Sequence[str], workflow
     )
 
 
-def _next_page(documents: Iterator[DiscoveredDocument]) -> list[DiscoveredDocument]:
+def _take_page(documents: Iterator[DiscoveredDocument]) -> list[DiscoveredDocument]:
     return list(islice(documents, PAGE))
 
 

@@ -60,14 +60,14 @@ class SpacyRecogniser:
         text = _PUNCTUATION_RUN.sub(lambda run: " " * len(run.group()), text)
         starts = list(_pieces(text))
         pieces = (text[start:end] for start, end in starts)
-        for (offset, _), (document, entities) in zip(starts, _entities(pieces), strict=True):
+        for (offset, _), (document, entities) in zip(starts, _find_entities(pieces), strict=True):
             for first, after, label in entities:
                 if label in _KINDS:
                     span = document[first:after]
                     yield from _trim_entity(text, offset + span.start_char, offset + span.end_char, _KINDS[label])
 
 
-def _entities(pieces: Iterator[str]) -> Iterator[tuple[Any, list[Entity]]]:
+def _find_entities(pieces: Iterator[str]) -> Iterator[tuple[Any, list[Entity]]]:
     """Yield each piece as a tokenised document, and the entities in it."""
     model, decoder = _load_model()
     while documents := [model.make_doc(piece) for piece in islice(pieces, SLICE_PIECES)]:

@@ -29,7 +29,7 @@ async def sync(
     gap: CheckpointGap | None = None
     for source in (recorded, *[await other.list(workflow_id) for other in others if other is not store]):
         latest = await store.latest(workflow_id)
-        beyond = [one for one in source if latest is None or one.sequence > latest.sequence]
+        beyond = [checkpoint for checkpoint in source if latest is None or checkpoint.sequence > latest.sequence]
         try:
             added += await store.restore(beyond)
         except CheckpointGap as error:

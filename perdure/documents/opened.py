@@ -58,10 +58,10 @@ def spooled(pieces: Iterable[bytes], version: Callable[[], str], max_bytes: int)
                 raise too_large(size, max_bytes)
             file.write(piece)
         file.flush()
-        return OpenedDocument(_for_reading(file.fileno()), size, version())
+        return OpenedDocument(_reopen_for_reading(file.fileno()), size, version())
 
 
-def _for_reading(descriptor: int) -> int:
+def _reopen_for_reading(descriptor: int) -> int:
     """Return a second descriptor of the same file; on Linux one that cannot write."""
     if sys.platform == "linux":
         return os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)

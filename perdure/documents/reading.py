@@ -123,7 +123,7 @@ def fault(error: OSError, path: Path, root: Callable[[], Path]) -> DocumentError
     if isinstance(error, _GONE):
         # A source that is a single file stands in a folder; that folder is gone while a disk is not mounted.
         folder = base.parent if base == path else base
-        if why := _why_unusable(folder, is_source=folder == base):
+        if why := _explain_unusable(folder, is_source=folder == base):
             return DependencyUnavailable(f"the source {shown(base)}", why)
         return VanishedDocument("The file was there at discovery and is gone.")
     if error.errno in _LASTING:
@@ -131,7 +131,7 @@ def fault(error: OSError, path: Path, root: Callable[[], Path]) -> DocumentError
     return DependencyUnavailable(f"the source {shown(base)}", str(error.strerror or error).lower())
 
 
-def _why_unusable(folder: Path, *, is_source: bool) -> str | None:
+def _explain_unusable(folder: Path, *, is_source: bool) -> str | None:
     """Return what is wrong with the place of a vanished file; None if only the file is gone.
 
     Args:

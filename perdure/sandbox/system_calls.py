@@ -103,12 +103,12 @@ def deny_system_calls() -> bool:
     machine = platform.machine()
     if machine not in _NUMBERS:
         return False
-    instructions = list(_instructions(_AUDIT[machine], _NUMBERS[machine], os.getpid()))
+    instructions = list(_make_instructions(_AUDIT[machine], _NUMBERS[machine], os.getpid()))
     program = _Program(len(instructions), (_Instruction * len(instructions))(*instructions))
     return bool(ctypes.CDLL(None).prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(program)) == 0)
 
 
-def _instructions(audit: int, numbers: Mapping[str, int], pid: int) -> Iterable[_Instruction]:
+def _make_instructions(audit: int, numbers: Mapping[str, int], pid: int) -> Iterable[_Instruction]:
     """Yield the filter.
 
     Args:

@@ -25,7 +25,7 @@ def sentence(error: BaseException) -> str:
 
     The line has at most `MAX_CHARACTERS` characters.
     """
-    message = _message_of(error)
+    message = _read_message(error)
     if _TRACEBACK in message:
         message = message.strip().splitlines()[-1]  # the last line of a traceback has the error's message
     if len(message) > _READ_CHARACTERS:
@@ -45,7 +45,7 @@ def without_credentials(text: str) -> str:
     return _NAMED_SECRET.sub(r"\1***", text)
 
 
-def _message_of(error: BaseException) -> str:
+def _read_message(error: BaseException) -> str:
     if isinstance(error, socket.gaierror):
         return error.strerror or str(error)  # its error numbers are not those of the operating system
     if isinstance(error, TimeoutError) and not str(error):

@@ -46,15 +46,15 @@ async def probe(service: Service, workflow_id: str, timeout_seconds: float) -> S
     metadata: dict[str, Any] = {"round_trip_ms": round((time.perf_counter() - started) * 1000, 2)}
     if not done:
         _abandon(check)
-        return _unhealthy(metadata, f"The service did not answer within {timeout_seconds:g} s.")
+        return _make_unhealthy(metadata, f"The service did not answer within {timeout_seconds:g} s.")
     if check.cancelled():
-        return _unhealthy(metadata, "The check was cancelled before the service answered.")
+        return _make_unhealthy(metadata, "The check was cancelled before the service answered.")
     if error := check.exception():
-        return _unhealthy(metadata, sentence(error))
+        return _make_unhealthy(metadata, sentence(error))
     try:
         return ServiceState(status="healthy", last_check=datetime.now(UTC), metadata={**check.result(), **metadata})
     except (TypeError, ValueError):  # pydantic's error is a ValueError
-        return _unhealthy(metadata, "The service reported a value that a checkpoint cannot hold.")
+        return _make_unhealthy(metadata, "The service reported a value that a checkpoint cannot hold.")
 
 
 async def capture(services: Sequence[Service], workflow_id: str, timeout_seconds: float) -> dict[str, ServiceState]:
@@ -77,5 +77,5 @@ def _abandon(check: "asyncio.Task[dict[str, Any]]") -> None:
     check.add_done_callback(lambda task: task.cancelled() or task.exception())
 
 
-def _unhealthy(metadata: dict[str, Any], why: str) -> ServiceState:
+def _make_unhealthy(metadata: dict[str, Any], why: str) -> ServiceState:
     return ServiceState(status="unhealthy", last_check=datetime.now(UTC), metadata={**metadata, "why": why})

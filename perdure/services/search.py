@@ -138,7 +138,7 @@ class SearchService:
             named = await self._store.by_terms_among(workflow_id, query, near, CANDIDATES)
         best = fuse([named, near[:CANDIDATES]])[:limit]
         passages = await self._store.passages(workflow_id, query, [place for place, _ in best])
-        return [_hit(passage, score) for passage, (_, score) in zip(passages, best, strict=True)]
+        return [_make_hit(passage, score) for passage, (_, score) in zip(passages, best, strict=True)]
 
 
 def fuse(rankings: Sequence[Sequence[Place]]) -> list[tuple[Place, float]]:
@@ -155,7 +155,7 @@ def page_of(offset: int, page_offsets: Sequence[int]) -> int | None:
     return max(1, bisect_right(page_offsets, offset)) if page_offsets else None
 
 
-def _hit(passage: Passage, score: float) -> Hit:
+def _make_hit(passage: Passage, score: float) -> Hit:
     return Hit(
         document=passage.document,
         uri=passage.uri,

@@ -15,7 +15,7 @@ def file_stem(workflow_id: str) -> str:
     other character and a leading dot are percent-encoded. A name that is too long is cut, and gets the SHA-256 of the
     id.
     """
-    stem = _percent_encoded(workflow_id)
+    stem = _percent_encode(workflow_id)
     return stem if len(stem) <= MAX_STEM_BYTES else hashed_stem(workflow_id)
 
 
@@ -23,9 +23,9 @@ def hashed_stem(workflow_id: str) -> str:
     """Return the name that is made of the beginning and the SHA-256 of a workflow id."""
     digest = hashlib.sha256(workflow_id.encode("utf-8", "surrogatepass")).hexdigest()
     # "%=" occurs in no percent-encoded name, so that no id has this name as its plain one.
-    return f"{_percent_encoded(workflow_id)[:_READABLE_BYTES]}%={digest}"
+    return f"{_percent_encode(workflow_id)[:_READABLE_BYTES]}%={digest}"
 
 
-def _percent_encoded(workflow_id: str) -> str:
+def _percent_encode(workflow_id: str) -> str:
     encoded = quote(workflow_id, safe="@+=,", errors="surrogatepass")
     return f"%2E{encoded[1:]}" if encoded.startswith(".") else encoded

@@ -51,10 +51,10 @@ def _read_workbook(document: ExtractionInput, additional: Mapping[str, Any]) -> 
     for table in result.tables:
         cells = [tuple(one_line(cell).removesuffix(_MIDNIGHT) for cell in row) for row in table.cells]
         rows.setdefault(table.page_number, []).extend(row for row in cells if any(row))
-    return _joined_sheets(names, rows, title, properties)
+    return _join_sheets(names, rows, title, properties)
 
 
-def _joined_sheets(
+def _join_sheets(
     names: Mapping[int, str],
     rows: Mapping[int, list[tuple[str, ...]]],
     title: str | None,

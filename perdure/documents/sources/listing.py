@@ -32,12 +32,12 @@ def file_documents(
     is_regular = stat.S_ISREG(status.st_mode)
     container = next((kind for kind in containers if is_regular and kind.claims(path)), None)
     if container:
-        yield from _members(container, path, document)
+        yield from _list_members(container, path, document)
         return
     yield document
     if is_regular and is_mail(path.name):
         with suppress(DocumentError, FileNotFoundError), open_regular(path) as file:
-            yield from _attached(document, bounded(iter(lambda: file.read(BLOCK_BYTES), b"")))
+            yield from _list_attached(document, bounded(iter(lambda: file.read(BLOCK_BYTES), b"")))
 
 
 def file_document(root: Path, path: Path, status: os.stat_result) -> DiscoveredDocument:
@@ -68,7 +68,7 @@ def absent_document(uri: str, path: Path, manifest: Path, error: OSError) -> Dis
     return DiscoveredDocument(uri=uri, name=shown(path.name), source=uri, size_bytes=0, version="not found")
 
 
-def _members(container: Container, path: Path, document: DiscoveredDocument) -> Iterator[DiscoveredDocument]:
+def _list_members(container: Container, path: Path, document: DiscoveredDocument) -> Iterator[DiscoveredDocument]:
     has_members = False
     try:
         for member in container.members(path):
@@ -83,7 +83,7 @@ def _members(container: Container, path: Path, document: DiscoveredDocument) -> 
             yield inside
             if is_mail(member.name) and member.size_bytes <= MAX_MAIL_BYTES:
                 with suppress(DocumentError), container.content(path, member.key) as content:
-                    yield from _attached(inside, bounded(content.pieces))
+                    yield from _list_attached(inside, bounded(content.pieces))
     except DocumentError:
         yield document
         return
@@ -93,7 +93,7 @@ def _members(container: Container, path: Path, document: DiscoveredDocument) -> 
         yield document
 
 
-def _attached(mail: DiscoveredDocument, content: bytes) -> Iterator[DiscoveredDocument]:
+def _list_attached(mail: DiscoveredDocument, content: bytes) -> Iterator[DiscoveredDocument]:
     for attachment in attachments(content):
         yield DiscoveredDocument(
             uri=f"{SCHEME}{mail.uri}!/{attachment.key}",

@@ -121,7 +121,7 @@ class _CsvParser:
                 self._column = headings.index("uri")
                 return None
             self._column = 0
-        return _checked(cells[self._column].strip() if self._column < len(cells) else "")
+        return _check(cells[self._column].strip() if self._column < len(cells) else "")
 
 
 def _parse_json(text: str) -> str:
@@ -131,10 +131,10 @@ def _parse_json(text: str) -> str:
         value = json.loads(text)
     except ValueError as error:
         raise InvalidLine("not-json") from error
-    return _checked(value.get("uri") if isinstance(value, dict) else value)
+    return _check(value.get("uri") if isinstance(value, dict) else value)
 
 
-def _checked(entry: object) -> str:
+def _check(entry: object) -> str:
     if not isinstance(entry, str) or not entry.strip():
         raise InvalidLine("no-uri")
     return entry

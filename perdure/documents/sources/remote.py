@@ -111,7 +111,7 @@ def remote_document(source: RemoteAddress, address: RemoteAddress, meta: dict[st
         name=shown(inside or address.key.rstrip("/").rpartition("/")[2]),
         source=source.uri,
         size_bytes=meta["size"],
-        version=_version(meta),
+        version=_make_version(meta),
     )
 
 
@@ -173,7 +173,7 @@ class RemoteSource:
     def discover_line(self, line: str, manifest: Path) -> Iterator[DiscoveredDocument]:  # noqa: ARG002 - no relative paths
         """Yield the one document that a line names; see `Source.discover_line`."""
         try:
-            yield self._single_document(parse_address(line))
+            yield self._find_single_document(parse_address(line))
         except (InvalidSource, ValueError) as error:  # ValueError: a lone surrogate
             raise InvalidLine("no-address") from error
 
@@ -187,7 +187,7 @@ class RemoteSource:
             meta, pieces = self._request(address)
             if meta["size"] > max_bytes:
                 raise too_large(meta["size"], max_bytes)
-            opened = spooled(pieces, lambda: _version(meta), max_bytes)
+            opened = spooled(pieces, lambda: _make_version(meta), max_bytes)
         if not opened.size_bytes:
             opened.close()
             raise EmptyDocument("The file is empty.")
@@ -238,7 +238,7 @@ class RemoteSource:
                 raise UnreadableDocument("The server does not say how large it is.") from error
             raise DependencyUnavailable(address.server, reason[:_MAX_REASON_CHARACTERS]) from error
 
-    def _single_document(self, address: RemoteAddress) -> DiscoveredDocument:
+    def _find_single_document(self, address: RemoteAddress) -> DiscoveredDocument:
         if not address.key or address.key.endswith("/"):
             raise InvalidSource(f"'{shown(address.uri)}' names no single document.")
         try:
@@ -259,7 +259,7 @@ class RemoteSource:
             yield from self._request(address)[1]
 
 
-def _version(meta: dict[str, Any]) -> str:
+def _make_version(meta: dict[str, Any]) -> str:
     """Return the server's tag, else time of modification and size.
 
     A server that names neither tag nor time hides changes of the same size.

@@ -39,13 +39,13 @@ def parse_person(normalised: str) -> Person | None:
         return None
     if len(words) == 1:
         return Person("", (), words[0])
-    if not _special().isdisjoint(words) or len(words) > 3:  # noqa: PLR2004 - first, middle, last
+    if not _list_special_words().isdisjoint(words) or len(words) > 3:  # noqa: PLR2004 - first, middle, last
         return _parse_with_library(words)
     return _split_initials(words[0], words[1:-1], words[-1], "")
 
 
 @cache
-def _special() -> frozenset[str]:
+def _list_special_words() -> frozenset[str]:
     """Return titles, particles of last names and suffixes.
 
     Names that contain such a word are parsed by nameparser.

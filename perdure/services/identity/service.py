@@ -65,7 +65,7 @@ class IdentityService:
     async def health(self, workflow_id: str) -> dict[str, Any]:
         """Return the figures `processed_entities` and `resolution_rate` of docs/services.md."""
         counts = await self._store.counts(workflow_id)
-        return {"processed_entities": counts.mentions, "resolution_rate": _rate(counts)}
+        return {"processed_entities": counts.mentions, "resolution_rate": _compute_rate(counts)}
 
     async def resolve(self, workflow_id: str, epoch: int) -> IdentitySummary:
         """Resolve every mention of the run; a repeated call gives the same identities.
@@ -75,8 +75,8 @@ class IdentityService:
         """
         identities = await self._store.resolve(workflow_id, epoch)
         counts = await self._store.counts(workflow_id)
-        return IdentitySummary(identities, counts.mentions, _rate(counts))
+        return IdentitySummary(identities, counts.mentions, _compute_rate(counts))
 
 
-def _rate(counts: IdentityCounts) -> float:
+def _compute_rate(counts: IdentityCounts) -> float:
     return round(counts.resolved / counts.mentions, 3) if counts.mentions else 0.0

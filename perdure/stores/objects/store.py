@@ -58,9 +58,9 @@ class ObjectCheckpointStore:
         The method makes two requests: a listing and a conditional put.
         """
         while True:
-            items = await self._listed_from(checkpoint.workflow_id, checkpoint.sequence - 1)
+            items = await self._list_from(checkpoint.workflow_id, checkpoint.sequence - 1)
             try:
-                check_follows(checkpoint, await self._latest_of(items))
+                check_follows(checkpoint, await self._read_latest(items))
             except RefusedWrite:
                 stored = await self._read(key_of(checkpoint.workflow_id, checkpoint.sequence))
                 if check_stored(checkpoint, [stored] if stored else []):
@@ -76,16 +76,16 @@ class ObjectCheckpointStore:
 
     async def latest(self, workflow_id: str) -> WorkflowCheckpoint | None:
         """Return the checkpoint of the highest sequence; None if there is none."""
-        items = await self._listed_from(workflow_id, self._last_seen.get(workflow_id, 0))
+        items = await self._list_from(workflow_id, self._last_seen.get(workflow_id, 0))
         if items:
             self._last_seen[workflow_id] = sequence_of(items[-1].key) or 0
-        return await self._latest_of(items)
+        return await self._read_latest(items)
 
     async def get(self, workflow_id: str | None, checkpoint_id: str) -> WorkflowCheckpoint | None:
         """Return one checkpoint; its object is found by the id that belongs to each key."""
         for candidate in await self.workflow_ids() if workflow_id is None else [workflow_id]:
-            for item in await self._listed(candidate):
-                if _id_of(candidate, item) == checkpoint_id:
+            for item in await self._list_items(candidate):
+                if _compute_id(candidate, item) == checkpoint_id:
                     return await self._read(item.key, item.tag)
         return None
 
@@ -93,7 +93,7 @@ class ObjectCheckpointStore:
         """Return all checkpoints of a workflow id, oldest first."""
         checkpoints: list_of[WorkflowCheckpoint | None] = []
         for _ in range(_LISTINGS):
-            items = await self._listed(workflow_id)
+            items = await self._list_items(workflow_id)
             checkpoints = await _gather(lambda item: self._read(item.key, item.tag), items)
             # A listing of a folder may lack objects that are being created, and objects may be pruned before the read.
             if None not in checkpoints and _is_contiguous(items):
@@ -103,7 +103,7 @@ class ObjectCheckpointStore:
     async def workflow_ids(self) -> Sequence[str]:
         """Return the sorted workflow ids of all folders that hold a checkpoint."""
         folders = [folder for folder in await self._bucket.list_folders() if folder.endswith(FOLDER_SUFFIX)]
-        workflow_ids = await _gather(self._workflow_id_in, folders)
+        workflow_ids = await _gather(self._read_workflow_id, folders)
         return sorted(workflow_id for workflow_id in workflow_ids if workflow_id is not None)
 
     async def close(self) -> None:
@@ -141,40 +141,42 @@ class ObjectCheckpointStore:
         elements, _, contents = await self._examine(workflow_id)
         if elements != list(instead_of):
             raise CheckpointGap(f"Another process has written to the objects of {workflow_id} meanwhile.")
-        wanted = {key_of(workflow_id, one.sequence): one.model_dump(mode="json") for one in checkpoints}
-        wrong = [key for key, content in contents.items() if key not in wanted or content != wanted[key]]
+        expected = {key_of(workflow_id, item.sequence): item.model_dump(mode="json") for item in checkpoints}
+        wrong = [key for key, content in contents.items() if key not in expected or content != expected[key]]
         aside = f"{folder_of(workflow_id)}.damaged-{time.time_ns()}"
         for key in wrong:
             await self._bucket.copy(key, f"{aside}/{key.rpartition('/')[2]}")
         for key in wrong:
-            if key in wanted:
-                await self._bucket.overwrite(key, canonical_json(wanted[key]))
+            if key in expected:
+                await self._bucket.overwrite(key, canonical_json(expected[key]))
             else:
                 await self._bucket.delete(key)
-        for key in sorted(wanted.keys() - contents.keys()):
-            if await self._bucket.put_new(key, canonical_json(wanted[key])) is None:
+        for key in sorted(expected.keys() - contents.keys()):
+            if await self._bucket.put_new(key, canonical_json(expected[key])) is None:
                 raise CheckpointGap(f"Another process has written to the objects of {workflow_id} meanwhile.")
         return aside if wrong else None
 
     async def retire(self, workflow_id: str, up_to_sequence: int) -> int:
         """Delete the oldest checkpoints, never the latest; return how many."""
         old = [
-            item for item in (await self._listed(workflow_id))[:-1] if (sequence_of(item.key) or 0) <= up_to_sequence
+            item
+            for item in (await self._list_items(workflow_id))[:-1]
+            if (sequence_of(item.key) or 0) <= up_to_sequence
         ]
         for item in old:  # oldest first and one by one, so that a crash leaves a chain without a gap
             await self._bucket.delete(item.key)
         return len(old)
 
-    async def _listed_from(self, workflow_id: str, sequence: int) -> list_of[Listed]:
+    async def _list_from(self, workflow_id: str, sequence: int) -> list_of[Listed]:
         """Return the objects from `sequence` on; all objects if there is none of this sequence.
 
         A chain of thousands of checkpoints takes many listings, its end takes one.
         """
         before = key_of(workflow_id, max(0, sequence - 1))
-        items = _checkpoints_in(await self._bucket.list_objects(folder_of(workflow_id), after=before))
+        items = _select_checkpoints(await self._bucket.list_objects(folder_of(workflow_id), after=before))
         if items and sequence_of(items[0].key) == sequence:
             return items
-        return await self._listed(workflow_id)
+        return await self._list_items(workflow_id)
 
     async def _create(self, checkpoint: WorkflowCheckpoint) -> bool:
         key = key_of(checkpoint.workflow_id, checkpoint.sequence)
@@ -184,10 +186,10 @@ class ObjectCheckpointStore:
         self._known = {(key, tag): checkpoint}
         return True
 
-    async def _listed(self, workflow_id: str) -> list_of[Listed]:
-        return _checkpoints_in(await self._bucket.list_objects(folder_of(workflow_id)))
+    async def _list_items(self, workflow_id: str) -> list_of[Listed]:
+        return _select_checkpoints(await self._bucket.list_objects(folder_of(workflow_id)))
 
-    async def _latest_of(self, items: Sequence[Listed]) -> WorkflowCheckpoint | None:
+    async def _read_latest(self, items: Sequence[Listed]) -> WorkflowCheckpoint | None:
         if not items:
             return None
         last = items[-1]
@@ -205,15 +207,15 @@ class ObjectCheckpointStore:
         if answer is None:
             return None
         content, tag = answer
-        checkpoint = _checkpoint_in(content)
+        checkpoint = _parse_checkpoint(content)
         if checkpoint is None or key_of(checkpoint.workflow_id, checkpoint.sequence) != key:
             # No retry cures it, but a waiting run continues as soon as a user has repaired the object.
             raise DependencyUnavailable(self._bucket.url, f"the object {key} is damaged; repair it with rebuild-mirror")
         self._known = {(key, tag): checkpoint}
         return checkpoint
 
-    async def _workflow_id_in(self, folder: str) -> str | None:
-        items = _checkpoints_in(await self._bucket.list_objects(folder))
+    async def _read_workflow_id(self, folder: str) -> str | None:
+        items = _select_checkpoints(await self._bucket.list_objects(folder))
         if not items:
             return None
         workflow_id = workflow_id_of(folder)
@@ -234,7 +236,7 @@ class ObjectCheckpointStore:
         return [content for key, content in contents.items() if key not in damaged], damaged, contents
 
 
-def _checkpoints_in(items: Sequence[Listed]) -> list_of[Listed]:
+def _select_checkpoints(items: Sequence[Listed]) -> list_of[Listed]:
     return [item for item in items if sequence_of(item.key) is not None]
 
 
@@ -243,11 +245,11 @@ def _is_contiguous(items: Sequence[Listed]) -> bool:
     return not sequences or sequences == list(range(sequences[0], sequences[0] + len(sequences)))
 
 
-def _id_of(workflow_id: str, item: Listed) -> str:
+def _compute_id(workflow_id: str, item: Listed) -> str:
     return checkpoint_id(workflow_id, sequence_of(item.key) or 0)
 
 
-def _checkpoint_in(content: bytes) -> WorkflowCheckpoint | None:
+def _parse_checkpoint(content: bytes) -> WorkflowCheckpoint | None:
     """Return the checkpoint of an object's content; None if it is none."""
     try:
         checkpoint = upgrade(json.loads(content))

@@ -71,19 +71,19 @@ class PostgresCheckpointStore:
         """Return the checkpoint of the highest sequence; None if there is none."""
         async with self._pool.connection() as conn:
             row = await conn.fetchrow(LATEST, workflow_id)
-        return _checkpoint(row) if row else None
+        return _make_checkpoint(row) if row else None
 
     async def get(self, workflow_id: str | None, checkpoint_id: str) -> WorkflowCheckpoint | None:
         """Return one checkpoint of this workflow id, or of any if None is given."""
         async with self._pool.connection() as conn:
             row = await conn.fetchrow(_GET, workflow_id, checkpoint_id)
-        return _checkpoint(row) if row else None
+        return _make_checkpoint(row) if row else None
 
     async def list(self, workflow_id: str) -> Sequence[WorkflowCheckpoint]:
         """Return all checkpoints of a workflow id, oldest first."""
         async with self._pool.connection() as conn:
             rows = await conn.fetch(_LIST, workflow_id)
-        return [_checkpoint(row) for row in rows]
+        return [_make_checkpoint(row) for row in rows]
 
     async def workflow_ids(self) -> Sequence[str]:
         """Return every workflow id that has a checkpoint, sorted."""
@@ -121,5 +121,5 @@ async def append_checkpoint(conn: Connection, checkpoint: WorkflowCheckpoint) ->
     return bool(outcome == "INSERT 0 1")
 
 
-def _checkpoint(row: Any) -> WorkflowCheckpoint:
+def _make_checkpoint(row: Any) -> WorkflowCheckpoint:
     return upgrade(dict(row))

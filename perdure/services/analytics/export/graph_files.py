@@ -82,17 +82,17 @@ class GraphmlFile:
         """Write a block of nodes."""
         for identity, *values in rows:
             data = "".join(
-                f'<data key="{name}">{_escaped(value)}</data>'
+                f'<data key="{name}">{_escape(value)}</data>'
                 for name, value in zip(NODE_ATTRIBUTES, values, strict=True)
                 if value is not None
             )
-            self._stream.write(f'    <node id="{_escaped(identity)}">{data}</node>\n')
+            self._stream.write(f'    <node id="{_escape(identity)}">{data}</node>\n')
 
     def add_edges(self, rows: Iterable[Row]) -> None:
         """Write a block of edges."""
         for source, target, weight in rows:
             self._stream.write(
-                f'    <edge source="{_escaped(source)}" target="{_escaped(target)}">'
+                f'    <edge source="{_escape(source)}" target="{_escape(target)}">'
                 f'<data key="weight">{weight}</data></edge>\n'
             )
 
@@ -146,5 +146,5 @@ class NodeLinkFile:
             self._separator = ",\n"
 
 
-def _escaped(value: object) -> str:
+def _escape(value: object) -> str:
     return escape(_NO_XML.sub(_REPLACEMENT, str(value)), {'"': "&quot;", "\r": "&#13;", "\n": "&#10;", "\t": "&#9;"})
