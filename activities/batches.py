@@ -1,4 +1,4 @@
-"""Process one batch: every document of a range of the queue is committed or quarantined, exactly once."""
+"""Processes a batch: commits or quarantines each of its documents, exactly once."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,7 +16,7 @@ from perdure.sandbox.parts import Send
 
 
 class BatchRequest(BaseModel):
-    """The ordinals `[first, end)` of an epoch; `dispatch` counts the workflow's batch activities, for fencing."""
+    """The ordinals `[first, end)` of an epoch, and the dispatch that fences the batch."""
 
     workflow_id: str
     epoch: int
@@ -49,7 +49,7 @@ class DocumentProcessor(Protocol):
             on_progress: called with a progress text and the parts that were finished since the last call.
 
         Raises:
-            DocumentError: the document is at fault and must be quarantined.
+            DocumentError: the document cannot be processed and must be quarantined.
             DependencyUnavailable: the disk, the source or the pool cannot be used now; the attempt is repeated.
         """
         ...
@@ -84,7 +84,10 @@ class BatchActivities:
 
     @activity.defn(name="process_batch")
     async def process_batch(self, request: BatchRequest) -> BatchResult:
-        """Process what is unfinished; a retried batch skips what an earlier attempt committed."""
+        """Process the unfinished documents of a batch, and return the counts over all its documents.
+
+        A retry skips the documents that an earlier attempt committed.
+        """
         lease = Lease(request.epoch, request.dispatch, activity.info().attempt)
         result = BatchResult()
         progress = _BatchProgress()
@@ -105,7 +108,7 @@ class BatchActivities:
     async def _finish(
         self, workflow_id: str, lease: Lease, entry: ManifestEntry, progress: _BatchProgress
     ) -> tuple[str, float | None]:
-        """Process and commit, or quarantine, one document; return its status and quality score."""
+        """Process a document, commit or quarantine it, and return its status and quality score."""
         try:
             outcome = await self._process(workflow_id, lease, entry, progress)
             await self.manifest.commit(
@@ -125,7 +128,7 @@ class BatchActivities:
     async def _process(
         self, workflow_id: str, lease: Lease, entry: ManifestEntry, progress: _BatchProgress
     ) -> Outcome[ProcessedDocument]:
-        """Process one document: continue an earlier attempt's parts, and keep new parts for a later attempt."""
+        """Process a document after the parts of an earlier attempt, and store new finished parts."""
         earlier = await self.manifest.parts(workflow_id, entry.position) if entry.has_parts else b""
         keeper = PartsKeeper(self.manifest, workflow_id, lease, entry.position)
 

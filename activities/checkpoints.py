@@ -1,4 +1,4 @@
-"""The activity `mirror_checkpoint`: write a checkpoint from the workflow's history to every configured store."""
+"""The activity `mirror_checkpoint`, which writes a checkpoint to every configured store."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,10 @@ from perdure.errors import CheckpointGap
 
 @dataclass(frozen=True)
 class CheckpointActivities:
-    """`stores` in the order in which they are written: the leader, then the followers, which may lag behind it."""
+    """Mirrors checkpoints to `stores`, in the order of `stores`.
+
+    The leader is the first store. The followers may lag behind the leader.
+    """
 
     stores: Sequence[CheckpointStore]
 

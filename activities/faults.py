@@ -22,7 +22,9 @@ FIRST_HEARTBEAT_SECONDS = 0.5
 
 @asynccontextmanager
 async def translate_errors(details: Callable[[], Any] | None = None) -> AsyncIterator[None]:
-    """Run the body of an activity, heartbeat `details()` if given, and translate the domain's errors.
+    """Run the body of an activity with heartbeats, and translate the domain's errors.
+
+    A heartbeat carries `details()`, if `details` is given.
 
     Raises:
         ApplicationError: a domain error occurred. `type` is its class name; only `DependencyUnavailable` is retryable.

@@ -1,4 +1,4 @@
-"""Activities of the manifest: list the documents, queue them, name them, and record the end of the run."""
+"""Activities of the manifest: list, queue and name documents, and record the run's end."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -172,7 +172,7 @@ class ManifestActivities:
             yield page
 
     async def settle_changed(self, workflow_id: str, epoch: int) -> None:
-        """Compare the content of finished documents whose version changed; queue those whose content changed."""
+        """Queue the finished documents whose version and content have changed."""
         after = -1
         while candidates := await self.manifest.changed_candidates(workflow_id, epoch, after, PAGE_SIZE):
             for position, uri, sha256 in candidates:

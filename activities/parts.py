@@ -1,4 +1,4 @@
-"""Keeps finished parts of a long document in the database, so that a later attempt continues after them."""
+"""Stores finished parts of a long document, after which a later attempt continues."""
 
 import asyncio
 from collections.abc import AsyncIterator

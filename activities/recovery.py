@@ -40,7 +40,7 @@ class RecoverResult(BaseModel):
     names: list[str] = []
     """Names of the first page of the queue."""
     latest: WorkflowCheckpoint | None = None
-    """The newest checkpoint, which every store has by now."""
+    """The newest checkpoint. Every store has this checkpoint after the synchronisation."""
     restored: int = 0
     """Number of checkpoints that the leading store got back."""
 
@@ -87,11 +87,11 @@ class RecoveryActivities:
                     await manifest.record(workflow_id, epoch, page)
             await self.manifest.settle_changed(workflow_id, epoch)
             totals = await manifest.enqueue_unfinished(workflow_id, epoch, quarantined=False)
-            found = [await store.latest(workflow_id) for store in self.stores]
+            newest = [await store.latest(workflow_id) for store in self.stores]
             return RecoverResult(
                 epoch=epoch,
                 totals=totals,
                 names=await self.manifest.names_of(workflow_id, epoch, 0, totals.queued),
-                latest=max((one for one in found if one), key=lambda one: one.sequence, default=None),
+                latest=max(filter(None, newest), key=lambda checkpoint: checkpoint.sequence, default=None),
                 restored=restored[0] if restored else 0,
             )

@@ -13,7 +13,7 @@ from perdure.services.identity import IdentityService
 
 
 class ServiceRequest(BaseModel):
-    """The run that an activity works for."""
+    """The run that an activity works for, with the epoch that fences its writes."""
 
     workflow_id: str
     epoch: int
@@ -48,20 +48,20 @@ class ServiceActivities:
 
     @activity.defn(name="capture_service_states")
     async def capture_service_states(self, request: ServiceRequest) -> dict[str, ServiceState]:
-        """Ask each service for its health, with a timeout; a service that does not answer is unhealthy."""
+        """Return the health of each service; a service that exceeds its time limit is unhealthy."""
         async with translate_errors():
             return await self.capture(request.workflow_id)
 
     @activity.defn(name="resolve_identities")
     async def resolve_identities(self, request: ServiceRequest) -> IdentityResult:
-        """Resolve the mentions of the whole run into identities; a repeated call gives the same identities."""
+        """Resolve the mentions of the run; a repeated call gives the same identities."""
         async with translate_errors(lambda: "resolving"):
             summary = await self.identity.resolve(request.workflow_id, request.epoch)
             return IdentityResult(identities=summary.identities, resolution_rate=summary.resolution_rate)
 
     @activity.defn(name="build_analytics")
     async def build_analytics(self, request: ServiceRequest) -> AnalyticsResult:
-        """Build the graph, table and vector outputs of the run; a repeated call gives the same outputs."""
+        """Build the graph, the table and the vectors; a repeated call gives the same outputs."""
         async with translate_errors(lambda: "building"):
             summary = await self.analytics.build(request.workflow_id, request.epoch)
             return AnalyticsResult(nodes=summary.nodes, edges=summary.edges)

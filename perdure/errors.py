@@ -30,7 +30,7 @@ class PerdureError(Exception):
 
 
 class DocumentError(PerdureError):
-    """The document is at fault: `str(error)` is the reason shown with the quarantined document."""
+    """The document cannot be processed. `str(error)` is the reason for its quarantine."""
 
 
 class EmptyDocument(DocumentError):
@@ -70,7 +70,7 @@ class DocumentTooLarge(DocumentError):
 
 
 class UnstorableDocument(DocumentError):
-    """The database refuses the outputs of the document for good."""
+    """The database refuses the outputs of the document, and no retry can succeed."""
 
 
 class ParserFailure(DocumentError):
@@ -88,7 +88,7 @@ class ParserCrashed(ParserFailure):
 
 
 class ParserKilled(ParserCrashed):
-    """Another process killed the child, so the document is probably not at fault."""
+    """Another process killed the child, so the document is probably not the cause."""
 
 
 class ParserTimedOut(ParserFailure):

@@ -154,11 +154,11 @@ class ManifestStore(Protocol):
         ...
 
     async def refresh(self, workflow_id: str, epoch: int, sources: Sequence[str], limit: int) -> int:
-        """Bring at most `limit` results up to date with the sources; return how many.
+        """Update at most `limit` results to the present sources; return their number.
 
-        A document that this epoch did not find under its source loses its results and counts no more, unless the epoch
-        found nothing at all under that source. A document that another version of the processing code has processed is
-        pending again. The caller repeats the call until it returns 0.
+        A document that this epoch did not find under its source loses its results and is removed from the counts. This
+        does not hold for a source without any document in this epoch. A document that another version of the processing
+        code has processed is pending again. The caller repeats the call until it returns 0.
         """
         ...
 

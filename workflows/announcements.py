@@ -1,4 +1,4 @@
-"""The display of a run in the Web UI: current details as Markdown, and search attributes.
+"""Displays a run in the Web UI: current details as Markdown, and search attributes.
 
 A query serves the current details, so they need a live worker. The server stores the search attributes, so they show
 progress while no worker is alive.
@@ -17,8 +17,8 @@ DOCUMENTS_FAILED = SearchAttributeKey.for_int("DocumentsFailed")
 QUALITY_SCORE = SearchAttributeKey.for_float("QualityScore")
 PIPELINE_STATUS = SearchAttributeKey.for_keyword("PipelineStatus")
 
-AT_MOST_EVERY = timedelta(seconds=1)
-"""Least time between two upserts: each is a history event, and a fast run would fill its history with them."""
+_MIN_UPSERT_INTERVAL = timedelta(seconds=1)
+"""Least time between two upserts. Each upsert is a history event, so a fast run would fill its history."""
 BAR_WIDTH = 20
 
 
@@ -42,21 +42,21 @@ class Announcer:
         An upsert is due on a change of status, and at most once a second on a change of counts. An upsert is also due
         when every queued document has finished, because an open run may then stay idle for a long time.
         """
-        workflow.set_current_details(details(state, status, waiting_for))
+        workflow.set_current_details(format_details(state, status, waiting_for))
         if not self._search_attributes:
             return
         # A tripped breaker is a pause: `waiting_for` then holds the reason of the pause.
         tripped = state.tripped_at is not None
         shown = "waiting" if waiting_for and not tripped else status
-        now = workflow.now()
+        time = workflow.now()
         counts = (state.total, state.processed, state.quarantined)
         if shown == self._last_status and self._last_upsert:
             idle = state.watermark >= state.queued
-            if counts == self._last_counts or (now - self._last_upsert < AT_MOST_EVERY and not idle):
+            if counts == self._last_counts or (time - self._last_upsert < _MIN_UPSERT_INTERVAL and not idle):
                 return
         self._last_status = shown
         self._last_counts = counts
-        self._last_upsert = now
+        self._last_upsert = time
         workflow.upsert_search_attributes(
             [
                 DOCUMENTS_TOTAL.value_set(state.total),
@@ -68,12 +68,12 @@ class Announcer:
         )
 
 
-def details(state: PipelineState, status: str, waiting_for: str | None) -> str:
+def format_details(state: PipelineState, status: str, waiting_for: str | None) -> str:
     """Return the run's progress as Markdown."""
-    done = state.processed + state.quarantined
-    filled = BAR_WIDTH * done // state.total if state.total else 0
+    finished = state.processed + state.quarantined
+    filled = BAR_WIDTH * finished // state.total if state.total else 0
     lines = [
-        f"**{status.replace('_', ' ')}** · {done} of {state.total} documents",
+        f"**{status.replace('_', ' ')}** · {finished} of {state.total} documents",
         "",
         f"`{'█' * filled}{'░' * (BAR_WIDTH - filled)}`",
         "",
@@ -93,11 +93,11 @@ def details(state: PipelineState, status: str, waiting_for: str | None) -> str:
             "",
         ]
         lines += [
-            f"* {name}: {service.status}{_reason_suffix(service.metadata.get('why'))}"
+            f"* {name}: {service.status}{_format_reason(service.metadata.get('why'))}"
             for name, service in sorted(state.latest.service_states.items())
         ]
     return "\n".join(lines)
 
 
-def _reason_suffix(reason: object) -> str:
+def _format_reason(reason: object) -> str:
     return f": {reason}" if reason else ""

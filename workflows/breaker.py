@@ -1,7 +1,7 @@
-"""The breaker: a service that has been unhealthy for a set time pauses the run until the service is healthy.
+"""The breaker, which pauses a run while a service is unhealthy for a set time.
 
-The breaker reads the service states captured for checkpoints and by `workflows.service_watch`. Closing the breaker
-never lifts a pause that a user asked for.
+The breaker closes when every service is healthy. The breaker reads the service states captured for checkpoints and by
+`workflows.service_watch`. Closing the breaker never lifts a pause that a user asked for.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from perdure.services.identity import IdentityService
 from workflows.state import Ailment, PipelineState
 
 PARTS_OF_THE_RUN = frozenset({IdentityService.name, AnalyticsService.name})
-"""Services that share the run's database: while the database is away, the run already waits for it and says so."""
+"""Services that share the run's database: while the database is unavailable, the run already waits and shows it."""
 SHORTEST_INTERVAL = timedelta(seconds=1)
 """Least time between two captures of an unhealthy service."""
 LONGEST_INTERVAL = timedelta(seconds=10)
@@ -22,7 +22,7 @@ LONGEST_INTERVAL = timedelta(seconds=10)
 
 
 class Breaker:
-    """Records in the run's state which services are unhealthy since when, and whether that pauses the run.
+    """Records the unhealthy services in the run's state, and whether they pause the run.
 
     Args:
         state: state of the run; the breaker writes `unhealthy` and `tripped_at`.
@@ -46,13 +46,13 @@ class Breaker:
         """Return whether a service was unhealthy in the last capture."""
         return bool(self._state.unhealthy)
 
-    def observe(self, services: Mapping[str, ServiceState], now: datetime, *, waits: bool) -> bool:
+    def observe(self, services: Mapping[str, ServiceState], time: datetime, *, waits: bool) -> bool:
         """Judge a capture of the services; return whether the breaker tripped or closed.
 
         Args:
-            services: state of every configured service by name. A service that is missing is forgotten.
-            now: the workflow's time.
-            waits: whether the run waits for a dependency of its own. The breaker then ignores `PARTS_OF_THE_RUN`.
+            services: state of every configured service by name. The breaker forgets a service that is missing.
+            time: the workflow's time.
+            waits: whether the run waits for one of its dependencies. The breaker then ignores `PARTS_OF_THE_RUN`.
         """
         if not (self._allowed and self.armed):
             return False
@@ -61,27 +61,30 @@ class Breaker:
         ignored = PARTS_OF_THE_RUN if waits and not tripped_before else frozenset()
         state.unhealthy = {
             name: Ailment(
-                since=state.unhealthy[name].since if name in state.unhealthy else now, why=_reason_of(service)
+                since=state.unhealthy[name].since if name in state.unhealthy else time, why=_read_reason(service)
             )
             for name, service in sorted(services.items())
             if service.status != "healthy" and name not in ignored
         }
         if not state.unhealthy:
             state.tripped_at = None
-        elif not tripped_before and any(now - ailment.since >= self._allowed for ailment in state.unhealthy.values()):
-            state.tripped_at = now
+        elif not tripped_before and any(time - ailment.since >= self._allowed for ailment in state.unhealthy.values()):
+            state.tripped_at = time
         return self.tripped != tripped_before
 
-    def interval(self, now: datetime) -> timedelta:
-        """Return the time until the next capture: it grows, and ends at the moment at which the breaker would trip."""
-        first = min((ailment.since for ailment in self._state.unhealthy.values()), default=now)
-        interval = min(LONGEST_INTERVAL, max(SHORTEST_INTERVAL, (now - first) / 2))
-        remaining = first + self._allowed - now
+    def interval(self, time: datetime) -> timedelta:
+        """Return the time until the next capture.
+
+        The time grows with each capture, but never exceeds the time until the breaker trips.
+        """
+        first = min((ailment.since for ailment in self._state.unhealthy.values()), default=time)
+        interval = min(LONGEST_INTERVAL, max(SHORTEST_INTERVAL, (time - first) / 2))
+        remaining = first + self._allowed - time
         return min(interval, remaining) if remaining > timedelta() and not self.tripped else interval
 
     @property
     def reason(self) -> str | None:
-        """Return why the breaker pauses the run, one sentence; None while it does not."""
+        """Return the reason of the breaker's pause in one sentence; None without such a pause."""
         if not self.tripped:
             return None
         services = [
@@ -92,7 +95,10 @@ class Breaker:
         return f"{' and '.join(services)}; the run is paused until every service is healthy."
 
     def record(self) -> dict[str, Any]:
-        """Return the checkpoint's `breaker` entry: when the breaker tripped, and for which services; else nothing."""
+        """Return the checkpoint's `breaker` entry: when the breaker tripped, and for which services.
+
+        Return an empty dictionary while the breaker is closed.
+        """
         state = self._state
         if not state.tripped_at:
             return {}
@@ -100,5 +106,5 @@ class Breaker:
         return {"breaker": {"tripped_at": state.tripped_at.isoformat(), "services": services}}
 
 
-def _reason_of(service: ServiceState) -> str:
+def _read_reason(service: ServiceState) -> str:
     return str(service.metadata.get("why") or "").rstrip(".")

@@ -1,8 +1,9 @@
-"""Activity calls of a run: a few quick attempts, then attempts without a limit, with the reason on display.
+"""Calls of activities: a few quick attempts, then attempts without a limit.
 
-A run must show why it waits, and workflow code cannot see the server's own retries. The first attempts are therefore
-one activity with a small limit. When that activity fails, the workflow records the reason and schedules the same work
-once more without a limit. An outage of any length costs a constant number of history events.
+The run shows the reason of each failure while it waits. A run must show why it waits, and workflow code cannot see the
+server's own retries. The first attempts are therefore one activity with a small limit. When that activity fails, the
+workflow records the reason and schedules the same work once more without a limit. An outage of any length costs a
+constant number of history events.
 """
 
 import asyncio
@@ -68,7 +69,7 @@ class Calls:
             CancelledError: the calling task was cancelled.
         """
         self._calls += 1
-        call, cancelled_before = self._calls, _cancellations()
+        call, cancelled_before = self._calls, _count_cancellations()
         for policy in (QUICK, PATIENT):
             try:
                 answer: Answer = await workflow.execute_activity_method(
@@ -82,14 +83,14 @@ class Calls:
                 )
             except ActivityError as error:
                 self._waiting.pop(call, None)
-                if policy is PATIENT or is_cancelled_exception(error) or _refused(error):
+                if policy is PATIENT or is_cancelled_exception(error) or _is_refused(error):
                     raise
-                if _cancellations() > cancelled_before:
+                if _count_cancellations() > cancelled_before:
                     # The activity failed with another error before it could act on the cancellation. Without
                     # this check the patient attempt would be scheduled for work that must stop.
                     raise asyncio.CancelledError from error
-                if not _was_lost_with_its_worker(error):
-                    self._waiting[call] = _reason_of(error)
+                if not _is_lost_with_worker(error):
+                    self._waiting[call] = _describe_failure(error)
                     self._on_change()
             except asyncio.CancelledError:
                 self._waiting.pop(call, None)
@@ -101,7 +102,7 @@ class Calls:
         raise AssertionError("the patient attempt returned neither an answer nor an error")  # pragma: no cover
 
 
-def failure_of(error: ActivityError) -> ApplicationError:
+def make_failure(error: ActivityError) -> ApplicationError:
     """Return the failure of a run whose activity failed for good, with the activity's reason as its message."""
     cause = error.cause
     if isinstance(cause, ApplicationError):
@@ -109,25 +110,31 @@ def failure_of(error: ActivityError) -> ApplicationError:
     return ApplicationError(str(cause or error), type=error.activity_type, non_retryable=True)
 
 
-def _cancellations() -> int:
-    """Return how often the running task was cancelled; an activity that completes all the same hides this."""
+def _count_cancellations() -> int:
+    """Return how often the running task was cancelled.
+
+    An activity that completes despite its cancellation hides the cancellation from its caller.
+    """
     task = asyncio.current_task()
     return task.cancelling() if task else 0
 
 
-def _refused(error: ActivityError) -> bool:
+def _is_refused(error: ActivityError) -> bool:
     """Return whether the activity failed with an error that the server must not retry."""
     return isinstance(error.cause, ApplicationError) and error.cause.non_retryable
 
 
-def _was_lost_with_its_worker(error: ActivityError) -> bool:
-    """Return whether the activity failed only because its worker died: another worker repeats it at once."""
+def _is_lost_with_worker(error: ActivityError) -> bool:
+    """Return whether the activity failed only because its worker died.
+
+    Another worker then repeats the activity at once.
+    """
     died = isinstance(error.cause, ApplicationError) and error.cause.type == WORKER_DIED
-    # Histories from before this patch announced the death as an outage, which is a command of its own.
+    # Histories from before this patch announced the death as an outage, which is a separate command.
     return died and workflow.patched("a-dead-worker-is-no-outage")
 
 
-def _reason_of(error: ActivityError) -> str:
+def _describe_failure(error: ActivityError) -> str:
     cause = error.cause
     if isinstance(cause, ApplicationError):
         return cause.message

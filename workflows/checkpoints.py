@@ -28,7 +28,9 @@ def next_checkpoint(
     pipeline: PipelineInput,
     breaker: dict[str, Any] | None = None,
 ) -> WorkflowCheckpoint:
-    """Return the checkpoint that follows `state.sequence`. Its size does not depend on the number of documents.
+    """Return the checkpoint that follows `state.sequence`.
+
+    Its size does not depend on the number of documents.
 
     Args:
         workflow_id: the workflow id of the chain.

@@ -16,7 +16,7 @@ from contextlib import suppress
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
-from workflows.calls import failure_of
+from workflows.calls import make_failure
 from workflows.group_commit import GroupCommit
 from workflows.messages import (
     MAX_CONCURRENCY,
@@ -55,7 +55,7 @@ class DocumentPipeline:
         """Process the manifest to its end and return the final progress.
 
         Raises:
-            ApplicationError: the run cannot go on: its sources are unusable, or a newer run has replaced it.
+            ApplicationError: the run cannot continue: its sources are unusable, or a newer run has replaced it.
             CancelledError: the run was cancelled; its last checkpoint has the status `cancelled`.
         """
         committing: asyncio.Task[None] | None = None
@@ -88,7 +88,7 @@ class DocumentPipeline:
                     await self._closing
                     return self._run.progress()
             if isinstance(error, ActivityError) and not cancelled:
-                raise failure_of(error) from error
+                raise make_failure(error) from error
             raise
 
     @workflow.query
@@ -159,7 +159,7 @@ class DocumentPipeline:
         )
 
     async def _add(self, sources: list[str]) -> AddResult:
-        """Run the activity that adds the sources; repeat it when the run recovers meanwhile."""
+        """Run the activity that adds the sources; repeat the activity after a recovery of the run."""
         run, state = self._run, self._run.state
         while True:
             epoch = state.epoch
@@ -248,12 +248,12 @@ class DocumentPipeline:
         )
         await run.call(ServiceActivities.build_analytics, run.service_request, summary="build analytics", long=True)
         run.raise_if_cancelled()
-        self._closing = asyncio.create_task(self._close(self._outcome()))
+        self._closing = asyncio.create_task(self._close(self._decide_status()))
         await asyncio.shield(self._closing)
         await workflow.wait_condition(workflow.all_handlers_finished)
         return run.progress()
 
-    def _outcome(self) -> WorkflowStatus:
+    def _decide_status(self) -> WorkflowStatus:
         """Return the final status of a run whose queue is finished.
 
         A retry of quarantined documents can leave documents that an earlier, cancelled run never began. The run then
@@ -265,7 +265,10 @@ class DocumentPipeline:
         return "completed_with_failures" if run.state.quarantined else "completed"
 
     async def _end_early(self, status: WorkflowStatus, committing: asyncio.Task[None] | None) -> None:
-        """Abort the batches in flight and record the status; the stores refuse the record of a replaced run."""
+        """Abort the batches in flight and record the status.
+
+        The stores refuse the record of a replaced run.
+        """
         run = self._run
         run.ending = True
         await self._window.abort()

@@ -1,7 +1,7 @@
-"""Group commit of checkpoints: one is due when documents have finished since the last, and one is written at a time.
+"""Group commit of checkpoints: the run writes at most one checkpoint at a time.
 
-Documents that finish one at a time get one checkpoint each. Documents that finish while a checkpoint is written share
-the next one, so they never wait for it.
+A checkpoint is due when documents have finished since the latest checkpoint. Documents that finish one at a time get
+one checkpoint each. Documents that finish while a checkpoint is written share the next one, so they never wait for it.
 """
 
 from temporalio import workflow
@@ -13,7 +13,10 @@ from workflows.run import Run
 
 
 class GroupCommit:
-    """Writes a run's checkpoints; history has each one first, as the input of the activity that mirrors it."""
+    """Writes a run's checkpoints.
+
+    The history has each checkpoint first, as the input of the activity that mirrors it.
+    """
 
     def __init__(self, run: Run) -> None:
         """Request a checkpoint if the latest one records another status than the run has."""
@@ -39,8 +42,8 @@ class GroupCommit:
         """
         try:
             while True:
-                await workflow.wait_condition(lambda: self._due() or self._closing)
-                if not self._due():
+                await workflow.wait_condition(lambda: self._is_due() or self._closing)
+                if not self._is_due():
                     return
                 await self.write()
         except BaseException as error:
@@ -48,7 +51,10 @@ class GroupCommit:
             raise
 
     async def write(self) -> None:
-        """Capture the services, make the next checkpoint, and mirror it; then it becomes `state.latest`."""
+        """Capture the services, make the next checkpoint, and mirror it.
+
+        After the mirroring, the checkpoint becomes `state.latest`.
+        """
         run, state = self._run, self._run.state
         # Cleared before the first await: a request that arrives while this checkpoint is written asks for the next.
         self._requested = False
@@ -82,5 +88,5 @@ class GroupCommit:
         state.mark_saved(finished)
         run.announce()
 
-    def _due(self) -> bool:
+    def _is_due(self) -> bool:
         return bool(self._run.state.unsaved) or self._requested

@@ -1,4 +1,4 @@
-"""The messages of `DocumentPipeline`: its input, its result, its updates and its query answers."""
+"""The messages of `DocumentPipeline`: input, result, updates and query answers."""
 
 from datetime import datetime
 

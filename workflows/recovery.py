@@ -1,8 +1,9 @@
-"""Recovery of a run whose stores do not hold what the run left in them.
+"""Recovers a run whose stores do not hold what the run wrote to them.
 
-The stores were restored from a backup, or lost, or the run was reset in Temporal. A store then refuses an activity of
-the run for good. The same refusal appears when another run has replaced this one. Only the stores can tell the two
-apart: the run asks for a new epoch, and the stores grant it unless another run holds the epoch.
+A restore from a backup, a loss of the stores, or a reset of the run in Temporal causes this state. The stores then
+refuse each write of the run, and no retry succeeds. The stores refuse the same writes when another run has replaced
+this run. Only the stores can distinguish a set-back store from a replaced run. The run therefore asks for a new epoch,
+and the stores grant the epoch unless another run has replaced this run.
 """
 
 from temporalio import workflow
@@ -14,23 +15,27 @@ with workflow.unsafe.imports_passed_through():
     from activities.recovery import RecoverRequest, RecoverResult, RecoveryActivities
 
 PATCH = "recover-from-a-store-set-back"
-_SIGNS = frozenset({"StoreSetBack", "StaleWriter", "AlreadyCommitted", "CheckpointGap", "CheckpointConflict"})
-MAX_IN_VAIN = 3
-"""Most consecutive recoveries between which no document finished."""
+_RECOVERABLE_ERRORS = frozenset(
+    {"StoreSetBack", "StaleWriter", "AlreadyCommitted", "CheckpointGap", "CheckpointConflict"}
+)
+_MAX_FRUITLESS = 3
+"""Most consecutive recoveries after which no document has finished. A run with more of them fails."""
 
 
 def calls_for_recovery(run: Run, error: BaseException) -> bool:
     """Return whether the run may continue after this error with a new epoch."""
     if not isinstance(error, ActivityError) or not isinstance(error.cause, ApplicationError):
         return False
-    if error.cause.type not in _SIGNS or run.ending or run.recoveries_in_vain >= MAX_IN_VAIN:
+    if error.cause.type not in _RECOVERABLE_ERRORS or run.ending or run.fruitless_recoveries >= _MAX_FRUITLESS:
         return False
     # Histories from before this patch failed here, and must replay to the same end.
     return workflow.patched(PATCH)
 
 
 async def recover(run: Run, error: BaseException) -> None:
-    """Take a new epoch and queue every document that has no result; the caller ensures that nothing is in flight.
+    """Take a new epoch, and queue every document that has no result.
+
+    The caller ensures that no batch is in flight.
 
     Raises:
         ActivityError: another run has replaced this one, or the stores contradict each other.
@@ -39,10 +44,10 @@ async def recover(run: Run, error: BaseException) -> None:
     info = workflow.info()
     cause = error.cause if isinstance(error, ActivityError) else None
     reason = cause.message if isinstance(cause, ApplicationError) else ""
-    workflow.logger.warning("the stores are not where the run %s left them: %s", run.workflow_id, reason)
+    workflow.logger.warning("the stores do not hold what the run %s wrote to them: %s", run.workflow_id, reason)
     state.recoveries += 1
-    in_vain = state.processed + state.quarantined <= run.finished_at_recovery
-    run.recoveries_in_vain = run.recoveries_in_vain + 1 if in_vain else 0
+    is_fruitless = state.processed + state.quarantined <= run.finished_at_recovery
+    run.fruitless_recoveries = run.fruitless_recoveries + 1 if is_fruitless else 0
     finished_before = state.processed + state.quarantined
     sequence_before = state.sequence
     result: RecoverResult = await run.call(
@@ -54,7 +59,7 @@ async def recover(run: Run, error: BaseException) -> None:
             sources=run.pipeline.sources,
             total=state.total,
         ),
-        summary="reconcile the run with its stores",
+        summary="take a new epoch and queue lost documents",
         long=True,
     )
     run.names.clear()
@@ -72,7 +77,7 @@ async def recover(run: Run, error: BaseException) -> None:
 
 
 def _describe_recovery(lost: int, finished: int, restored: int, before: int, after: int) -> str:
-    """Return one sentence on what the recovery found.
+    """Return one sentence on the losses that the recovery repaired.
 
     Checkpoints record this sentence, and their digests cover it. Replay must rebuild each recorded digest, so these
     words never change.

@@ -1,4 +1,4 @@
-"""The object that the parts of one run share: input, state, activity calls and announcements."""
+"""The object that the parts of a run share: input, state, activity calls and announcements."""
 
 import asyncio
 
@@ -15,7 +15,7 @@ from workflows.state import PipelineState
 EVENTS_OF_A_BATCH = 20
 """Least number of history events for each batch in flight.
 
-A window that needs more events than one history holds would continue as new before it finished a batch.
+Without this bound, a run with a wide window would continue as new before any of its batches had finished.
 """
 
 
@@ -23,7 +23,7 @@ class Run:
     """The shared state of a running pipeline; one object for each workflow execution."""
 
     def __init__(self, pipeline: PipelineInput) -> None:
-        """Start from the state that the previous execution handed over, or from the input of a new run."""
+        """Start from the state of the previous execution, or from the input of a new run."""
         resume, options = pipeline.resume, pipeline.options
         self.pipeline = pipeline
         self.options = options
@@ -41,9 +41,9 @@ class Run:
         self.ended: WorkflowStatus | None = None
         """The final status; None until the run has ended."""
         self.broken: BaseException | None = None
-        """The error that stops the run; set by the part that met it first."""
-        self.recoveries_in_vain = 0
-        """Number of consecutive recoveries between which no document finished."""
+        """The error that stops the run. The first part of the run that fails sets it."""
+        self.fruitless_recoveries = 0
+        """Number of consecutive recoveries after which no document has finished."""
         self.finished_at_recovery = -1
         """Number of documents with a result after the last recovery; -1 before the first."""
         self.adding = 0
@@ -73,7 +73,7 @@ class Run:
 
     @property
     def exhausted(self) -> bool:
-        """Return whether every queued document was handed out and no further one can be added."""
+        """Return whether every queued document was handed out and no document can be added."""
         return self.state.closed and not self.adding and self.state.next_ordinal >= self.state.queued
 
     @property
@@ -87,7 +87,7 @@ class Run:
         """Raise if the run was cancelled.
 
         An activity that completes although its cancellation was requested hides the cancellation from its caller.
-        The workflow therefore checks after such calls.
+        The workflow therefore calls this method after each activity that may complete in this way.
 
         Raises:
             CancelledError: the run was cancelled.

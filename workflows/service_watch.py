@@ -1,8 +1,8 @@
-"""Captures unhealthy services on a timer, so that the breaker does not depend on documents finishing.
+"""Captures unhealthy services on a timer.
 
-While every service is healthy, only checkpoints capture the services. A capture costs about ten history events, so the
-watch makes at most one every ten seconds. Once the run should continue as new the watch makes none: the next execution
-continues it.
+The breaker therefore acts also while no document finishes. While every service is healthy, only checkpoints capture the
+services. A capture costs about ten history events, so the watch makes at most one capture every ten seconds. The watch
+makes no capture when the run is about to continue as new. The watch of the next execution then captures the services.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ class ServiceWatch:
     """
 
     def __init__(self, run: Run, on_change: Callable[[], None]) -> None:
-        """Start with the watch off."""
+        """Keep the arguments; the watch starts when the context is entered."""
         self._run = run
         self._on_change = on_change
         self._ended = False
@@ -42,7 +42,7 @@ class ServiceWatch:
         self._ended = True
         self._run.breaker.armed = False
         if self._task and kind is None:
-            # A capture that is still running would otherwise finish after the run has moved on.
+            # Without this wait, a capture could finish after the run has left the phase that hands out documents.
             await self._task
 
     async def _watch(self) -> None:
@@ -58,7 +58,7 @@ class ServiceWatch:
                 )
                 continue
             if run.services_observed != observed_before:
-                continue  # a checkpoint captured the services meanwhile
+                continue  # a checkpoint has captured the services during the wait
             try:
                 services = await run.call(
                     ServiceActivities.capture_service_states,

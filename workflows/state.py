@@ -1,4 +1,4 @@
-"""The state that a run hands over at continue-as-new: counters, a watermark and the few ranges beyond it.
+"""The state that a run passes on at continue-as-new: counters and ranges of ordinals.
 
 The size of the state does not depend on the number of documents. Ranges are half-open, `[first, end)`, over the
 ordinals of the epoch.
@@ -25,7 +25,7 @@ Range = tuple[int, int]
 
 
 class Ailment(BaseModel):
-    """The time, by the workflow's clock, since which a service is unhealthy, and the last reason."""
+    """The start of a service's unhealthy time, by the workflow's clock, and the last reason."""
 
     since: datetime
     why: str
@@ -118,9 +118,12 @@ class PipelineState(BaseModel):
         self.queued_bytes = max(self.queued_bytes, totals.queued_bytes)
 
     def next_batch(self, batch_size: int) -> Range:
-        """Take the next range off the queue; `batch_size` 0 derives the size from documents and bytes."""
+        """Return the next range of the queue, and advance the queue.
+
+        If `batch_size` is 0, the number and size of the documents determine the range.
+        """
         first = self.next_ordinal
-        self.next_ordinal = min(self.queued, first + (batch_size or self._adaptive_batch_size()))
+        self.next_ordinal = min(self.queued, first + (batch_size or self._choose_batch_size()))
         return first, self.next_ordinal
 
     def next_dispatch(self) -> int:
@@ -128,7 +131,7 @@ class PipelineState(BaseModel):
         self.dispatched += 1
         return self.dispatched
 
-    def _adaptive_batch_size(self) -> int:
+    def _choose_batch_size(self) -> int:
         if self.queued <= SMALL_RUN_DOCUMENTS:
             return 1
         by_count = min(MAX_BATCH_DOCUMENTS, max(1, self.queued // BATCHES_IN_A_LARGE_RUN))
@@ -174,7 +177,7 @@ class PipelineState(BaseModel):
 
 
 def merge_ranges(ranges: list[Range]) -> list[Range]:
-    """Return the ranges sorted, with touching and overlapping ones joined and empty ones dropped."""
+    """Return the ranges sorted, joined where they touch or overlap, and without empty ranges."""
     result: list[Range] = []
     for first, end in sorted(ranges):
         if first >= end:

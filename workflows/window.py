@@ -1,4 +1,4 @@
-"""The window: up to `concurrency` batches of the queue in flight, until the queue is handed out."""
+"""The window: keeps up to `concurrency` batches in flight until the queue is handed out."""
 
 import asyncio
 
@@ -25,7 +25,7 @@ class BatchWindow:
         No batch is in flight when this method returns.
 
         Raises:
-            BaseException: the error in `run.broken`: a batch or a checkpoint failed for good.
+            BaseException: the error in `run.broken`: a batch or a checkpoint failed, and no retry can succeed.
         """
         while True:
             await workflow.wait_condition(lambda: self._may_launch() or self._is_settled())
@@ -43,7 +43,10 @@ class BatchWindow:
         await workflow.wait_condition(lambda: not self._in_flight)
 
     async def abort(self) -> None:
-        """Cancel every batch in flight and wait until each has ended; no document is left half committed."""
+        """Cancel every batch in flight and wait until each has ended.
+
+        No document is left half committed.
+        """
         # The workflow evaluates conditions after all other tasks: results that have arrived are counted first.
         await workflow.wait_condition(lambda: True)
         tasks = list(self._in_flight.values())
@@ -61,15 +64,15 @@ class BatchWindow:
 
     def _is_settled(self) -> bool:
         run = self._run
-        done = run.exhausted and not run.halted  # a paused run does not finish
-        return not self._in_flight and bool(run.broken or done or (run.must_continue_as_new and not run.adding))
+        finished = run.exhausted and not run.halted  # a paused run does not finish
+        return not self._in_flight and bool(run.broken or finished or (run.must_continue_as_new and not run.adding))
 
     def _launch(self, batch: Range) -> None:
         task = asyncio.create_task(self._process(batch))
         self._in_flight[batch[0]] = task
-        task.add_done_callback(lambda done: self._landed(batch, done))
+        task.add_done_callback(lambda done: self._record_end(batch, done))
 
-    def _landed(self, batch: Range, task: asyncio.Task[None]) -> None:
+    def _record_end(self, batch: Range, task: asyncio.Task[None]) -> None:
         del self._in_flight[batch[0]]
         if not task.cancelled() and (error := task.exception()):
             self._run.broken = self._run.broken or error
@@ -85,13 +88,13 @@ class BatchWindow:
                 first=batch[0],
                 end=batch[1],
             ),
-            summary=self._summary(batch),
+            summary=self._describe_batch(batch),
             long=True,
         )
         run.state.finish(batch, result)
         run.announce()
 
-    def _summary(self, batch: Range) -> str:
+    def _describe_batch(self, batch: Range) -> str:
         state = self._run.state
         finished_earlier = state.total - state.queued
         first = finished_earlier + batch[0] + 1
@@ -109,7 +112,10 @@ class BatchWindow:
         return single and run.state.next_ordinal not in run.names
 
     async def _fetch_names(self) -> None:
-        """Fetch the next page of names while batches are single documents: the Web UI shows each by name."""
+        """Fetch the next page of names if each batch is a single document.
+
+        The Web UI shows each such document by name.
+        """
         if not self._lacks_names():
             return
         run, first = self._run, self._run.state.next_ordinal

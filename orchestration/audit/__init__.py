@@ -1,4 +1,4 @@
-"""The audit: find every difference between history, checkpoint stores and outputs, and repair the checkpoint stores.
+"""The audit: finds differences between history, stores and outputs, and repairs stores.
 
 This room may import `orchestration.client` and `orchestration.stores`, and the rooms of `perdure`. Start reading in
 `verification.py`; then `evidence.py` (what is read), `chain.py` (which chain is right) and `rebuild.py`.

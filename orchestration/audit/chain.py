@@ -1,8 +1,9 @@
-"""`Chain`: the checkpoints that every store should hold, derived from history and from intact copies in the stores.
+"""`Chain`: the checkpoints that every store should hold.
 
-Each checkpoint names the digest of the one before it. So the newest checkpoint that history knows confirms every
-earlier one, and so does the checkpoint that the latest run continues. This also holds for the checkpoints of runs that
-Temporal has forgotten: the digest shows whether the copy in a store is the checkpoint that the run took.
+The chain is derived from history and from intact copies in the stores. Each checkpoint names the digest of the one
+before it. So the newest checkpoint that history knows confirms every earlier one, and so does the checkpoint that the
+latest run continues. This also holds for the checkpoints of runs that Temporal has forgotten: the digest shows whether
+the copy in a store is the checkpoint that the run took.
 """
 
 from collections import Counter
@@ -16,7 +17,10 @@ from perdure.checkpoint import Link, WorkflowCheckpoint, follows
 
 @dataclass
 class Chain:
-    """The checkpoints that every store should hold; `tip` is the last sequence, 0 without any checkpoint."""
+    """The checkpoints that every store should hold.
+
+    `tip` is the last sequence, or 0 without any checkpoint.
+    """
 
     tip: int = 0
     digests: dict[int, str] = field(default_factory=dict)
@@ -48,7 +52,7 @@ def expected_chain(
     """Return the right chain, derived from history and from the intact copies in the stores.
 
     Args:
-        history: of all runs of the workflow id; may be empty.
+        history: history of all runs of the workflow id; may be empty.
         stores: the entries of each store, the leader first: its copy is taken where no digest decides.
         is_ending: returns whether a checkpoint that is in no history rightly records how a run ended.
     """
@@ -57,7 +61,7 @@ def expected_chain(
     known = {checkpoint.digest: checkpoint for copies in intact for checkpoint in copies} | taken
     chain = Chain()
     confirmed = history_tip(history)
-    top = confirmed or _longest(intact)
+    top = confirmed or _find_longest(intact)
     if top:
         _walk_back(chain, top, known, history, intact)
         # A checkpoint that was being written when its run ended may or may not be in a store; both are right.
@@ -68,12 +72,15 @@ def expected_chain(
             if follows(checkpoint, chain.end) and (checkpoint.digest in taken or is_ending(checkpoint))
         ]:
             chain.add(following[0])
-    chain.contradicted |= _contradictions(chain, intact, has_history=confirmed is not None)
+    chain.contradicted |= _find_contradictions(chain, intact, has_history=confirmed is not None)
     return chain
 
 
 def history_tip(history: WorkflowHistory) -> Link | None:
-    """Return the newest place of the chain that history confirms: acknowledged, or continued by a later run."""
+    """Return the newest place of the chain that history confirms.
+
+    History confirms a place that is acknowledged, or that a later run continued.
+    """
     newest = history.newest_acknowledged
     tip = Link(newest.sequence, newest.digest) if newest else None
     acknowledged_by: str | None = None
@@ -86,7 +93,7 @@ def history_tip(history: WorkflowHistory) -> Link | None:
     return tip
 
 
-def _longest(stores: Sequence[Sequence[WorkflowCheckpoint]]) -> Link | None:
+def _find_longest(stores: Sequence[Sequence[WorkflowCheckpoint]]) -> Link | None:
     """Return the end of the longest chain that a store holds."""
     newest = max(
         (checkpoint for copies in stores for checkpoint in copies),
@@ -103,7 +110,10 @@ def _walk_back(
     history: WorkflowHistory,
     stores: Sequence[Sequence[WorkflowCheckpoint]],
 ) -> None:
-    """Fill the chain from `top` to the first place: by digest where it is known, else with the copy at that place."""
+    """Fill the chain from `top` to the first place.
+
+    A place is filled by its digest where the digest is known, else by the copy at that place.
+    """
     recorded = {checkpoint.sequence: checkpoint for checkpoint in history.checkpoints}
     stored: dict[int, WorkflowCheckpoint] = {}
     for copies in stores:
@@ -124,8 +134,10 @@ def _walk_back(
         digest = copy.previous_digest if copy else ""
 
 
-def _contradictions(chain: Chain, stores: Sequence[Sequence[WorkflowCheckpoint]], *, has_history: bool) -> set[int]:
-    """Return the places at which intact copies contradict the chain, and history does not decide.
+def _find_contradictions(
+    chain: Chain, stores: Sequence[Sequence[WorkflowCheckpoint]], *, has_history: bool
+) -> set[int]:
+    """Return the places where intact copies contradict the chain and history does not decide.
 
     History decides against a copy in one store. It does not decide against equal copies in two stores.
     """

@@ -42,14 +42,17 @@ _SENTENCES = {
 
 
 def compare_documents(evidence: Evidence) -> list[Difference]:
-    """Return every difference in documents and outputs, without those that a run in progress may still remove."""
+    """Return the lasting differences in documents and outputs.
+
+    Differences that a run in progress may still remove are left out.
+    """
     latest = evidence.latest
     settled = evidence.idle or is_settled(evidence)
     left_out = set() if settled else {"uncovered_document"}
     if not is_settled(evidence):
         left_out |= SERVICE_CHECKS.keys()
     differences = [
-        _difference(offence, latest)
+        _make_difference(offence, latest)
         for offence in evidence.offences
         if {offence.kind, offence.subject}.isdisjoint(left_out)
     ]
@@ -59,7 +62,7 @@ def compare_documents(evidence: Evidence) -> list[Difference]:
 
 
 def is_settled(evidence: Evidence) -> bool:
-    """Return whether no worker works on the run any more, and its latest checkpoint says how it ended."""
+    """Return whether the latest checkpoint of an ended run says how the run ended."""
     latest, run = evidence.latest, evidence.run
     if latest is None or latest.workflow_status not in TERMINAL_STATUSES:
         return False
@@ -101,7 +104,7 @@ def _compare_counts(evidence: Evidence, latest: WorkflowCheckpoint, *, settled: 
     return differences
 
 
-def _difference(offence: Offence, latest: WorkflowCheckpoint | None) -> Difference:
+def _make_difference(offence: Offence, latest: WorkflowCheckpoint | None) -> Difference:
     if offence.kind == "more":
         return Difference(
             offence.subject, "and more", f"There are {offence.found} more of the kind {offence.subject}, not listed."

@@ -13,7 +13,10 @@ _BRIEF = 12
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A row, an element or an object; `checkpoint` is None if it cannot be read, and `fault` says what is wrong."""
+    """A row, an element or an object.
+
+    `checkpoint` is None if the entry cannot be read, and `fault` describes the fault.
+    """
 
     name: str
     sequence: int | None
@@ -29,7 +32,10 @@ class Entry:
 
 
 def examine(stored: Any, workflow_id: str) -> Entry:
-    """Read one row (with the columns that the database derives), element or object, and check it against itself."""
+    """Read a row, an element or an object, and check it against itself.
+
+    A row has the columns that the database derives.
+    """
     if not isinstance(stored, Mapping):
         return Entry("an element", None, None, "is no JSON object", "unreadable_checkpoint")
     name = str(stored.get("checkpoint_id"))
@@ -41,7 +47,7 @@ def examine(stored: Any, workflow_id: str) -> Entry:
         own_sequence, digest = checkpoint.sequence, checkpoint.digest
         _ = (checkpoint.epoch, checkpoint.previous_digest)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        return Entry(name, sequence, None, f"cannot be read: {_first_line(error)}", "unreadable_checkpoint")
+        return Entry(name, sequence, None, f"cannot be read: {_format_error(error)}", "unreadable_checkpoint")
     wanted_id = checkpoint_id(workflow_id, own_sequence)
     kind = "edited_checkpoint"
     fault = None
@@ -52,13 +58,16 @@ def examine(stored: Any, workflow_id: str) -> Entry:
         fault = f"stands at place {own_sequence}, where its id does not belong: the id of that place is {wanted_id}"
     elif (computed := compute_digest(checkpoint)) != digest:
         fault = f"was edited: its content gives the digest {computed[:_BRIEF]}…, and it carries {digest[:_BRIEF]}…"
-    elif unknown := _surplus(stored, checkpoint):
+    elif unknown := _find_surplus(stored, checkpoint):
         fault = f"was edited: {unknown} is not as it was written"
     return Entry(name, own_sequence, checkpoint, fault, kind)
 
 
-def _surplus(stored: Mapping[str, Any], checkpoint: WorkflowCheckpoint) -> str | None:
-    """Return the first difference outside the digest: an unknown field, or a column that contradicts its metadata."""
+def _find_surplus(stored: Mapping[str, Any], checkpoint: WorkflowCheckpoint) -> str | None:
+    """Return the first difference outside the digest.
+
+    Such a difference is an unknown field, or a column that contradicts its metadata.
+    """
     written = checkpoint.model_dump(mode="json")
     for field in _FIELDS:
         if stored[field] != written[field]:
@@ -71,22 +80,25 @@ def _surplus(stored: Mapping[str, Any], checkpoint: WorkflowCheckpoint) -> str |
 
 
 def differing_fields(left: WorkflowCheckpoint, right: WorkflowCheckpoint) -> list[str]:
-    """Return the dotted names of the fields in which two checkpoints differ; digests only if nothing else differs."""
-    names = _differing(left.model_dump(mode="json"), right.model_dump(mode="json"), "")
+    """Return the dotted names of the fields in which two checkpoints differ.
+
+    Digests are named only if no other field differs.
+    """
+    names = _list_differing(left.model_dump(mode="json"), right.model_dump(mode="json"), "")
     content = [name for name in names if name not in ("metadata.digest", "metadata.previous_digest")]
     return content or names
 
 
-def _differing(left: Any, right: Any, name: str) -> list[str]:
+def _list_differing(left: Any, right: Any, name: str) -> list[str]:
     if isinstance(left, dict) and isinstance(right, dict):
         keys = sorted(left.keys() | right.keys())
         return [
             differing
             for key in keys
-            for differing in _differing(left.get(key), right.get(key), f"{name}.{key}" if name else key)
+            for differing in _list_differing(left.get(key), right.get(key), f"{name}.{key}" if name else key)
         ]
     return [] if left == right else [name]
 
 
-def _first_line(error: Exception) -> str:
+def _format_error(error: Exception) -> str:
     return " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__

@@ -1,8 +1,9 @@
-"""Read everything that an audit compares, in an order in which a run in progress causes no false difference.
+"""Reads all data that an audit compares.
 
-A checkpoint is in history before it is in Postgres, and in Postgres before it is in a follower. So the audit reads
-history first, for the checkpoints that must be in the stores; then the followers; then Postgres, as of one moment; then
-history again, for the checkpoints that may be in the stores. Each source holds everything that an earlier one held.
+The order of reading ensures that a run in progress causes no false difference. A checkpoint is in history before it is
+in Postgres, and in Postgres before it is in a follower. So the audit reads history first, for the checkpoints that must
+be in the stores; then the followers; then Postgres, as of one moment; then history again, for the checkpoints that may
+be in the stores. Each source holds everything that an earlier one held.
 """
 
 from collections.abc import Callable
@@ -42,7 +43,10 @@ class FollowerEvidence:
 
 @dataclass
 class Evidence:
-    """Everything about one run, read once. `before` is history as it was before the stores were read."""
+    """Everything about one run, read once.
+
+    `before` is the history at a time before the stores were read.
+    """
 
     workflow_id: str
     before: WorkflowHistory
@@ -69,7 +73,7 @@ class Evidence:
 
     @property
     def closed(self) -> bool:
-        """Return whether Temporal knows the run and says that it had ended before the stores were read."""
+        """Return whether Temporal shows that the run had ended before the stores were read."""
         return bool(self.history.runs) and all(
             history.runs and history.runs[-1].status not in (None, WorkflowExecutionStatus.RUNNING)
             for history in (self.before, self.history)
@@ -89,7 +93,7 @@ async def gather(client: Client, stores: Stores, workflow_id: str, say: Say, *, 
 
     Args:
         client: any client of the namespace.
-        stores: open.
+        stores: the open stores.
         workflow_id: the run.
         say: is called with a few words before each step.
         documents: whether documents and outputs are read too.

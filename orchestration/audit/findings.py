@@ -1,4 +1,4 @@
-"""The result of an audit: differences, each a sentence, and notes on facts that are no difference."""
+"""The result of an audit: differences, and notes on facts that are no difference."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field

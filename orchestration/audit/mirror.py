@@ -36,7 +36,7 @@ def compare(workflow_id: str, holding: Holding, chain: Chain) -> list[Difference
             present.add(entry.sequence)
             highest = max(highest, entry.sequence)
     absent = [place for place in range(holding.retired + 1, holding.required + 1) if place not in present]
-    return [*differences, *(_missing(workflow_id, holding.store, first, last) for first, last in ranges(absent))]
+    return [*differences, *(_make_missing(workflow_id, holding.store, first, last) for first, last in ranges(absent))]
 
 
 def _judge(store: str, entry: Entry, chain: Chain, present: set[int], highest: int) -> Difference | None:
@@ -45,7 +45,7 @@ def _judge(store: str, entry: Entry, chain: Chain, present: set[int], highest: i
         subject = f"checkpoint {place}" if place is not None else entry.name
         instead = ""
         if entry.checkpoint and place in chain.contents:
-            instead = _instead(entry, chain, place)
+            instead = _describe_difference(entry, chain, place)
         return Difference(entry.kind, subject, f"In {store}, checkpoint {place} ({entry.name}) {entry.fault}{instead}.")
     which = f"checkpoint {place} ({entry.name})"
     if place in present:
@@ -65,12 +65,12 @@ def _judge(store: str, entry: Entry, chain: Chain, present: set[int], highest: i
         return Difference(
             "edited_checkpoint",
             f"checkpoint {place}",
-            f"In {store}, {which} is not the one that the run took{_instead(entry, chain, place)}.",
+            f"In {store}, {which} is not the one that the run took{_describe_difference(entry, chain, place)}.",
         )
     return None
 
 
-def _instead(entry: Entry, chain: Chain, place: int) -> str:
+def _describe_difference(entry: Entry, chain: Chain, place: int) -> str:
     right = chain.contents.get(place)
     if right is None or entry.checkpoint is None:
         return ""
@@ -79,7 +79,7 @@ def _instead(entry: Entry, chain: Chain, place: int) -> str:
     return f"; it differs in {', '.join(names[:_FIELDS_NAMED])}{more}" if names else ""
 
 
-def _missing(workflow_id: str, store: str, first: int, last: int) -> Difference:
+def _make_missing(workflow_id: str, store: str, first: int, last: int) -> Difference:
     if first == last:
         return Difference(
             "missing_checkpoint",

@@ -21,7 +21,7 @@ from perdure.errors import CheckpointGap, RefusedCommand
 from perdure.stores.postgres.rebuild import rebuild_chain
 
 ATTEMPTS = 10
-"""Tries to rebuild. A running run may write meanwhile, and then everything is read again."""
+"""Number of tries to rebuild. After a write of a running run, the next try reads all data again."""
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Repair:
     @property
     def sentence(self) -> str:
         """Return the changes as one sentence."""
-        done = [f"{number} {what}" for what, number in self._numbers() if number]
+        done = [f"{number} {what}" for what, number in self._list_numbers() if number]
         kept = f"; the former content is kept in {self.kept_at}" if self.kept_at else ""
         name = f"{self.store[0].upper()}{self.store[1:]}"
         return f"{name}: checkpoints {', '.join(done)}{kept}." if done or kept else f"{name} needed no repair."
@@ -51,7 +51,7 @@ class Repair:
         self.appended = len(missing) - self.replaced
         self.removed = max(0, len(wrong) - self.replaced)
 
-    def _numbers(self) -> list[tuple[str, int]]:
+    def _list_numbers(self) -> list[tuple[str, int]]:
         return [("appended", self.appended), ("written anew", self.replaced), ("removed", self.removed)]
 
 
@@ -80,11 +80,13 @@ class Rebuilt:
 
 
 async def rebuild_mirror(client: Client, stores: Stores, workflow_id: str, say: Say = lambda _: None) -> Rebuilt:
-    """Make every store hold the right chain. A repeated call changes nothing, and a running run is not disturbed.
+    """Make every store hold the right chain.
+
+    A repeated call changes nothing, and a running run is not disturbed.
 
     Args:
         client: any client of the namespace.
-        stores: open.
+        stores: the open stores.
         workflow_id: the run.
         say: is called with a few words before each step.
 
@@ -114,7 +116,7 @@ async def rebuild_mirror(client: Client, stores: Stores, workflow_id: str, say: 
 
 def _refuse_if_undecided(evidence: Evidence, chain: Chain) -> None:
     if chain.contradicted:
-        places = _named(sorted(chain.contradicted))
+        places = _format_places(sorted(chain.contradicted))
         why = "the stores agree on a copy that history contradicts" if evidence.history.runs else "history is gone"
         raise RefusedCommand(
             f"It cannot be decided what is right: intact copies contradict each other at {places}, and {why}. Nothing "
@@ -123,20 +125,20 @@ def _refuse_if_undecided(evidence: Evidence, chain: Chain) -> None:
     retired = max(evidence.retired, min(chain.contents, default=1) - 1)
     if lost := [place for place in range(retired + 1, chain.tip + 1) if place not in chain.contents]:
         raise RefusedCommand(
-            f"No store and no history has an intact copy of {_named(lost)}, so the mirror cannot be made whole. "
-            "Nothing was changed."
+            f"No store and no history has an intact copy of {_format_places(lost)}, so the mirror cannot be made "
+            "whole. Nothing was changed."
         )
 
 
-def _named(places: Sequence[int]) -> str:
+def _format_places(places: Sequence[int]) -> str:
     names = [str(first) if first == last else f"{first} to {last}" for first, last in ranges(places)]
     return f"checkpoint {names[0]}" if len(places) == 1 else f"the checkpoints {', '.join(names)}"
 
 
 async def _rebuild_rows(stores: Stores, evidence: Evidence, chain: Chain) -> Repair:
     repair = Repair("Postgres")
-    wanted = _wanted(chain, evidence.retired)
-    kept, wrong = _agreeing(evidence.rows, wanted)
+    wanted = _select_wanted(chain, evidence.retired)
+    kept, wrong = _count_agreeing(evidence.rows, wanted)
     missing = wanted[kept:]
     if not wrong:
         # Only the end of the chain is missing, so that plain appends complete it.
@@ -153,8 +155,8 @@ async def _rebuild_follower(evidence: Evidence, follower: FollowerEvidence, chai
     repair = Repair(follower.name)
     entries = follower.entries
     first = min((entry.sequence for entry in entries if entry.sequence), default=1)
-    wanted = _wanted(chain, min(first - 1, evidence.retired))
-    kept, wrong = _agreeing(entries, wanted)
+    wanted = _select_wanted(chain, min(first - 1, evidence.retired))
+    kept, wrong = _count_agreeing(entries, wanted)
     missing = wanted[kept:]
     if not wrong and not follower.damage:
         repair.appended = await follower.store.restore(missing)
@@ -164,12 +166,12 @@ async def _rebuild_follower(evidence: Evidence, follower: FollowerEvidence, chai
     return repair
 
 
-def _wanted(chain: Chain, retired: int) -> list[WorkflowCheckpoint]:
+def _select_wanted(chain: Chain, retired: int) -> list[WorkflowCheckpoint]:
     return [chain.contents[place] for place in sorted(chain.contents) if place > retired]
 
 
-def _agreeing(entries: Sequence[Entry], wanted: Sequence[WorkflowCheckpoint]) -> tuple[int, list[int | None]]:
-    """Return how many of the first entries are right, and the sequences of the entries behind them."""
+def _count_agreeing(entries: Sequence[Entry], wanted: Sequence[WorkflowCheckpoint]) -> tuple[int, list[int | None]]:
+    """Return the number of correct first entries, and the sequences of the later entries."""
     kept = 0
     for entry, right in zip(entries, wanted, strict=False):
         if entry.intact is None or entry.intact.digest != right.digest:

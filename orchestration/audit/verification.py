@@ -1,4 +1,4 @@
-"""`verify`: compare history, checkpoint stores, documents and outputs of a run with each other."""
+"""`verify`: compares the history, checkpoint stores, documents and outputs of a run."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -23,11 +23,13 @@ UNRECORDED = "unrecorded_end"
 
 
 async def verify(client: Client, stores: Stores, workflow_id: str, say: Say = lambda _: None) -> Verification:
-    """Compare everything that is known of a run. Of a run in progress, only differences seen twice are returned.
+    """Compare everything that is known of a run.
+
+    Of a run in progress, only differences seen twice are returned.
 
     Args:
         client: any client of the namespace.
-        stores: open.
+        stores: the open stores.
         workflow_id: the run.
         say: is called with a few words before each step.
 
@@ -59,7 +61,7 @@ async def look(
 
     Args:
         client: any client of the namespace.
-        stores: open.
+        stores: the open stores.
         workflow_id: the run.
         say: is called with a few words before each step.
         documents: whether documents and outputs are compared too.
@@ -73,12 +75,12 @@ async def look(
             f"No run with the workflow id '{workflow_id}' is known to Temporal, Postgres or the files."
         )
     entries = [evidence.rows, *[follower.entries for follower in evidence.followers]]
-    chain = expected_chain(evidence.history, entries, _ending(evidence))
+    chain = expected_chain(evidence.history, entries, _make_ending_check(evidence))
     return evidence, chain, judge(evidence, chain, documents=documents)
 
 
-def _ending(evidence: Evidence) -> Callable[[WorkflowCheckpoint], bool]:
-    """Return a function that says whether a checkpoint of the reconciler agrees with Temporal's record of its run."""
+def _make_ending_check(evidence: Evidence) -> Callable[[WorkflowCheckpoint], bool]:
+    """Return a check of the reconciler's checkpoints against Temporal's record of their runs."""
     runs = {run.run_id: run for run in evidence.history.runs}
 
     def is_ending(checkpoint: WorkflowCheckpoint) -> bool:
@@ -93,11 +95,11 @@ def _ending(evidence: Evidence) -> Callable[[WorkflowCheckpoint], bool]:
 def judge(evidence: Evidence, chain: Chain, *, documents: bool = True) -> Verification:
     """Return the differences in the evidence."""
     verification = Verification(evidence.workflow_id)
-    retired = evidence.retired or _begun_later(evidence, chain)
+    retired = evidence.retired or _count_lost_beginning(evidence, chain)
     verification.differences += _compare_stores(evidence, chain, retired)
     if documents:
         verification.differences += compare_documents(evidence)
-    if (unrecorded := _unrecorded(evidence)) and not verification.differences:
+    if (unrecorded := _find_unrecorded(evidence)) and not verification.differences:
         verification.differences.append(unrecorded)
     _take_notes(verification, evidence, chain, retired)
     verification.counts = {
@@ -114,47 +116,53 @@ def judge(evidence: Evidence, chain: Chain, *, documents: bool = True) -> Verifi
 
 
 def _compare_stores(evidence: Evidence, chain: Chain, retired: int) -> list[Difference]:
-    required = _required(evidence, chain)
+    required = _find_required(evidence, chain)
     ended = evidence.closed or not evidence.history.runs
     # A follower is written after Postgres, and was read before it: Postgres must hold what a follower holds.
-    leading = max([required, *[_highest(follower.entries, chain) for follower in evidence.followers]])
+    leading = max([required, *[_find_highest(follower.entries, chain) for follower in evidence.followers]])
     differences = compare(evidence.workflow_id, Holding("Postgres", evidence.rows, leading, retired), chain)
     for follower in evidence.followers:
         name = follower.name
         if follower.damage:
             sentence = f"{name[0].upper()}{name[1:]} {follower.damage}."
             differences.append(Difference("damaged_file", name, sentence))
-        # A follower may lag behind Postgres while its run goes on, but not after the end of the run.
-        up_to = max(required, _highest(evidence.rows, chain)) if ended else required
+        # A follower may lag behind Postgres while its run is in progress, but not after the end of the run.
+        up_to = max(required, _find_highest(evidence.rows, chain)) if ended else required
         first = min((entry.sequence for entry in follower.entries if entry.sequence), default=1)
         holding = Holding(name, follower.entries, up_to, min(first - 1, retired))
         differences += compare(evidence.workflow_id, holding, chain)
     return differences
 
 
-def _required(evidence: Evidence, chain: Chain) -> int:
-    """Return the sequence that every store must have: the last that was acknowledged before the stores were read."""
+def _find_required(evidence: Evidence, chain: Chain) -> int:
+    """Return the last sequence acknowledged before the stores were read.
+
+    Every store must have this sequence.
+    """
     if not evidence.history.runs:
         return chain.tip
     tip = history_tip(evidence.before)
     return min(tip.sequence, chain.tip) if tip else 0
 
 
-def _highest(entries: Iterable[Entry], chain: Chain) -> int:
+def _find_highest(entries: Iterable[Entry], chain: Chain) -> int:
     intact = [entry.intact for entry in entries if entry.intact]
     return max((copy.sequence for copy in intact if chain.digests.get(copy.sequence) == copy.digest), default=0)
 
 
-def _begun_later(evidence: Evidence, chain: Chain) -> int:
-    """Return how many of the first checkpoints no store has, if a second source agrees with Postgres on that."""
+def _count_lost_beginning(evidence: Evidence, chain: Chain) -> int:
+    """Return the number of first checkpoints that no store has.
+
+    A second source must agree with Postgres on this number.
+    """
     first = min(chain.contents, default=1)
     first_row = min((entry.sequence for entry in evidence.rows if entry.sequence), default=0)
     second_source = any(follower.entries for follower in evidence.followers) or bool(evidence.history.runs)
     return first - 1 if first_row == first and second_source else 0
 
 
-def _unrecorded(evidence: Evidence) -> Difference | None:
-    """Return the difference that the run ended in Temporal and the mirror does not say so; None if it does."""
+def _find_unrecorded(evidence: Evidence) -> Difference | None:
+    """Return the difference of a run whose end the mirror lacks; None if the mirror has it."""
     run = evidence.history.runs[-1] if evidence.history.runs else None
     ended = ending_of(run.status) if run and evidence.closed else None
     latest = evidence.latest

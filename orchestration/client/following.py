@@ -18,13 +18,15 @@ from workflows.messages import WORKFLOW_TYPE, PipelineInput, Progress
 FOLLOW_EVERY_SECONDS = 0.3
 LIST_AT_MOST = 100
 AWAY_SECONDS = 60.0
-"""For how long the Temporal server may be away while a run is followed."""
+"""Seconds for which the Temporal server may be unavailable while a client follows a run."""
 QUERY_TIMEOUT = timedelta(seconds=3)
 _AWAY = (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED)
 
 
 async def read_status(connected: Connected, workflow_id: str) -> RunReport:
-    """Return how the run stands. If a run ended without recording its end, its end is recorded first.
+    """Return how the run stands.
+
+    If a run ended without recording its end, its end is recorded first.
 
     Raises:
         UnknownWorkflow: neither Temporal nor a store knows the run.
@@ -40,12 +42,12 @@ async def read_status(connected: Connected, workflow_id: str) -> RunReport:
 async def follow(connected: Connected, workflow_id: str) -> AsyncIterator[RunReport]:
     """Yield the run's report again and again, the last one when the run has ended.
 
-    A restart of the Temporal server is waited out. A worker that ends meanwhile is replaced, if the client may start
-    workers.
+    The function waits during a restart of the Temporal server. If the client may start workers, the function replaces
+    a worker that ends.
 
     Raises:
         UnknownWorkflow: neither Temporal nor a store knows the run.
-        ServerUnreachable: the Temporal server stays away.
+        ServerUnreachable: the Temporal server stays unavailable.
     """
     answered_at = time.monotonic()
     while True:
@@ -75,13 +77,13 @@ async def wait(
     """Follow the run to its end and return its last report.
 
     Args:
-        connected: open.
-        workflow_id: of the run.
+        connected: open connections to Temporal and the stores.
+        workflow_id: workflow id of the run.
         on_report: called with each report.
 
     Raises:
         UnknownWorkflow: neither Temporal nor a store knows the run.
-        ServerUnreachable: the Temporal server stays away.
+        ServerUnreachable: the Temporal server stays unavailable.
     """
     current = await read_status(connected, workflow_id)
     async for current in follow(connected, workflow_id):

@@ -1,4 +1,4 @@
-"""Start a new run from a checkpoint of another run, with outputs as they were at that checkpoint.
+"""Starts a run from a checkpoint of another run, with the outputs of that checkpoint.
 
 Copying is one transaction and starting is one call. Both can be repeated, so a fork that was killed in between
 continues when it is requested again under the same id.
@@ -48,11 +48,11 @@ async def fork(
     """Start a run under a new id from this checkpoint.
 
     Args:
-        connected: open.
-        checkpoint_id: of any run.
-        workflow_id: of the new run, generated if not given.
+        connected: open connections to Temporal and the stores.
+        checkpoint_id: checkpoint id of any run.
+        workflow_id: workflow id of the new run, generated if not given.
         origin: the run whose checkpoint it must be, if given.
-        say: called with what happens, one sentence at a time.
+        say: called with each event, one sentence at a time.
 
     Raises:
         UnknownCheckpoint: no store has the checkpoint.
@@ -90,9 +90,9 @@ async def find_checkpoint(stores: Stores, checkpoint_id: str, workflow_id: str |
     """Return a checkpoint by its id, from the first store that has it.
 
     Args:
-        stores: open.
-        checkpoint_id: of the checkpoint.
-        workflow_id: of the run whose checkpoint it must be; None for any run.
+        stores: the open stores.
+        checkpoint_id: checkpoint id of the checkpoint.
+        workflow_id: workflow id of the run whose checkpoint it must be; None for any run.
 
     Raises:
         UnknownCheckpoint: no store has the checkpoint.

@@ -1,4 +1,4 @@
-"""`read_history`: the checkpoints and added sources in Temporal's histories of every execution of a workflow id.
+"""`read_history`: reads checkpoints and added sources from Temporal's histories.
 
 Digests tell which of the checkpoints form the chain; sequences alone do not. A terminated run may have taken a
 checkpoint that never reached a store, and a run that Temporal reset repeats the beginning of another execution.
@@ -56,7 +56,10 @@ class HistoryRun:
 
     @property
     def joins(self) -> Link | None:
-        """Return the end of the chain that it continues, according to its input; None if it starts a chain."""
+        """Return the end of the chain that this execution continues, according to its input.
+
+        Return None if the execution starts a chain.
+        """
         if self.pipeline and self.pipeline.state:
             state = self.pipeline.state
             return Link(state.sequence, state.digest) if state.sequence else None
@@ -77,12 +80,15 @@ class WorkflowHistory:
 
     @property
     def checkpoints(self) -> list[WorkflowCheckpoint]:
-        """Return the chain that ends with the newest acknowledged checkpoint, and the checkpoints taken after it."""
+        """Return the chain up to the newest acknowledged checkpoint, and the later checkpoints."""
         return chain_of(self)
 
     @property
     def present(self) -> Sequence[HistoryRun]:
-        """Return the executions since the last start of a new chain, as happens when every store was lost."""
+        """Return the executions since the last start of a new chain.
+
+        A new chain starts when every store was lost.
+        """
         starts = {run.first_run_id for run in self.runs if run.run_id == run.first_run_id and run.begins_a_chain}
         first = next((run for run in reversed(self.runs) if run.run_id in starts), None)
         return [run for run in self.runs if first is None or run.started_at >= first.started_at]
@@ -90,12 +96,15 @@ class WorkflowHistory:
     @property
     def newest_acknowledged(self) -> WorkflowCheckpoint | None:
         """Return the latest checkpoint that every store has had; None if there is none."""
-        acknowledged = (checkpoint for run in self.present for checkpoint in _acknowledged(run))
+        acknowledged = (checkpoint for run in self.present for checkpoint in _select_acknowledged(run))
         return max(acknowledged, key=age, default=None)
 
     @property
     def taken(self) -> dict[str, WorkflowCheckpoint]:
-        """Return every checkpoint that any execution took, by digest, whether or not it reached a store."""
+        """Return all checkpoints of all executions by digest.
+
+        The result includes checkpoints that reached no store.
+        """
         return {checkpoint.digest: checkpoint for run in self.runs for checkpoint in run.checkpoints}
 
     @property
@@ -105,7 +114,7 @@ class WorkflowHistory:
 
 
 def chain_of(history: WorkflowHistory) -> list[WorkflowCheckpoint]:
-    """Return the checkpoints that form one chain, by sequence; see `WorkflowHistory.checkpoints`."""
+    """Return the checkpoints of a chain by sequence; see `WorkflowHistory.checkpoints`."""
     taken = history.taken
     present = {checkpoint.digest: checkpoint for run in history.present for checkpoint in run.checkpoints}
     tip = history.newest_acknowledged or max(present.values(), key=age, default=None)
@@ -135,7 +144,9 @@ def chain_of(history: WorkflowHistory) -> list[WorkflowCheckpoint]:
 
 
 async def read_history(client: Client, workflow_id: str, known: WorkflowHistory | None = None) -> WorkflowHistory:
-    """Read the histories of every execution of a workflow id; the result is empty if Temporal has none.
+    """Read the histories of every execution of a workflow id.
+
+    The result is empty if Temporal has none.
 
     Args:
         client: any client of the namespace.
@@ -164,7 +175,7 @@ async def read_history(client: Client, workflow_id: str, known: WorkflowHistory 
 
 
 async def find_runs(client: Client, workflow_id: str) -> list[WorkflowExecution]:
-    """Return every execution of this workflow id that Temporal lists, and the latest one, oldest first."""
+    """Return the executions of this workflow id in Temporal, oldest first."""
     executions: dict[str, WorkflowExecution] = {}
     query = "WorkflowId = '{}'".format(workflow_id.replace("\\", "\\\\").replace("'", "\\'"))
     async for execution in client.list_workflows(query):
@@ -197,7 +208,7 @@ class _Reading:
     _first_run_id: str = ""
     _pipeline: PipelineInput | None = None
     _checkpoints: dict[str, WorkflowCheckpoint] = field(default_factory=dict)
-    _acknowledged: set[str] = field(default_factory=set)
+    _select_acknowledged: set[str] = field(default_factory=set)
     _added: list[str] = field(default_factory=list)
     _scheduled: dict[int, str] = field(default_factory=dict)
     """Open activities: id of the event that scheduled each, and the digest of its checkpoint or ""."""
@@ -206,7 +217,7 @@ class _Reading:
 
     async def run(self) -> HistoryRun:
         """Read all events and return the execution."""
-        async for event in self._history():
+        async for event in self._fetch_events():
             self._events += 1
             await self._take(event)
         execution = self.execution
@@ -218,7 +229,7 @@ class _Reading:
             execution.close_time,
             list(self._checkpoints.values()),
             self._added,
-            frozenset(self._acknowledged),
+            frozenset(self._select_acknowledged),
             self._pipeline,
             self._events,
             not self._scheduled and not self._task_due,
@@ -255,7 +266,7 @@ class _Reading:
                 self._checkpoints.setdefault(checkpoint.digest, checkpoint)
         elif kind == "activity_task_completed_event_attributes":
             digest = self._scheduled.pop(event.activity_task_completed_event_attributes.scheduled_event_id, "")
-            self._acknowledged |= {digest} if digest else set()
+            self._select_acknowledged |= {digest} if digest else set()
         elif kind in _ACTIVITY_CLOSED:
             self._scheduled.pop(getattr(event, kind).scheduled_event_id, None)
 
@@ -263,7 +274,7 @@ class _Reading:
         (decoded,) = await self.client.data_converter.decode(payloads, [shape])
         return cast("Shape", decoded)
 
-    async def _history(self) -> AsyncIterator[HistoryEvent]:
+    async def _fetch_events(self) -> AsyncIterator[HistoryEvent]:
         handle = self.client.get_workflow_handle(self.execution.id, run_id=self.execution.run_id)
         try:
             async for event in handle.fetch_history_events():
@@ -273,10 +284,13 @@ class _Reading:
                 raise
 
 
-def _acknowledged(run: HistoryRun) -> Iterable[WorkflowCheckpoint]:
+def _select_acknowledged(run: HistoryRun) -> Iterable[WorkflowCheckpoint]:
     return (checkpoint for checkpoint in run.checkpoints if checkpoint.digest in run.acknowledged)
 
 
 def age(checkpoint: WorkflowCheckpoint) -> tuple[int, datetime, int]:
-    """Return a key that sorts checkpoints by age: epochs only grow, and within one the server's clock decides."""
+    """Return a key that sorts checkpoints by age.
+
+    Epochs only grow. Within an epoch the server's clock decides.
+    """
     return checkpoint.epoch, checkpoint.timestamp, checkpoint.sequence

@@ -1,4 +1,4 @@
-"""The interruptions of a run, read from its histories: dead workers, new workers, executions that were stopped."""
+"""Reads the interruptions of a run from its histories: dead, new and stopped workers."""
 
 import asyncio
 from collections.abc import Sequence
@@ -28,7 +28,10 @@ _GONE = (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT)
 
 @dataclass(frozen=True)
 class Interrupted:
-    """The interruptions of a workflow id, oldest first, since `since`; None if Temporal knows no execution any more."""
+    """The interruptions of a workflow id since `since`, oldest first.
+
+    `since` is None if Temporal has no execution of the workflow id any more.
+    """
 
     found: Sequence[Interruption]
     since: datetime | None
@@ -62,18 +65,18 @@ class _Reading:
         """Add the interruptions of one execution."""
         try:
             async for event in client.get_workflow_handle(run.id, run_id=run.run_id).fetch_history_events():
-                self._take(event)
+                self._read_event(event)
         except RPCError as error:
             if error.status not in _GONE:
                 raise
         if run.status in _STOPPED and run.close_time:
             self.found.append(Interruption(run.close_time, "stop", _STOPPED[run.status]))
 
-    def _take(self, event: HistoryEvent) -> None:
+    def _read_event(self, event: HistoryEvent) -> None:
         if event.WhichOneof("attributes") != "activity_task_started_event_attributes":
             return
         started, time = event.activity_task_started_event_attributes, event.event_time.ToDatetime(UTC)
-        if started.attempt > 1 and (why := _lost_worker(started.last_failure)):
+        if started.attempt > 1 and (why := _read_lost_worker(started.last_failure)):
             self.found.append(Interruption(time, "crash", f"{why} Its activities were started again."))
         place, slash, _ = started.identity.rpartition("/")
         if slash and self._lives.setdefault(place, started.identity) != started.identity:
@@ -82,7 +85,7 @@ class _Reading:
             self._lives[place] = started.identity
 
 
-def _lost_worker(failure: Failure) -> str | None:
+def _read_lost_worker(failure: Failure) -> str | None:
     if failure.application_failure_info.type == WORKER_DIED:
         return "A worker died."
     if failure.HasField("timeout_failure_info"):
@@ -91,7 +94,10 @@ def _lost_worker(failure: Failure) -> str | None:
 
 
 def _merge_moments(ordered: Sequence[Interruption]) -> list[Interruption]:
-    """Merge interruptions of one moment: many activities show the same death, and a new worker follows it."""
+    """Merge interruptions of one moment.
+
+    Many activities show the same death of a worker, and a new worker follows it.
+    """
     kept: list[Interruption] = []
     for current in ordered:
         near = [other for other in ordered if abs(other.time - current.time) <= ONE_MOMENT]

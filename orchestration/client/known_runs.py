@@ -1,4 +1,7 @@
-"""Which runs are known, to Temporal or to a store: for commands that name no run, and for ids that nothing knows."""
+"""Lists the runs that Temporal or a store knows.
+
+Commands use the list if they name no run, or an unknown run.
+"""
 
 from datetime import datetime
 
@@ -30,7 +33,7 @@ async def find_latest_run(client: Client, stores: Stores) -> str:
             started[execution.id] = await first_start(client, described)
     if started:
         return max(started, key=lambda workflow_id: started[workflow_id])
-    stored = await _stored(stores)
+    stored = await _list_stored(stores)
     if stored:
         return stored[0]
     raise RefusedCommand("There are no runs yet.")
@@ -54,24 +57,24 @@ async def first_start(client: Client, execution: WorkflowExecution | WorkflowExe
 
 async def name_known_runs(client: Client, stores: Stores) -> str:
     """Return a sentence that names some of the known runs, the newest first."""
-    found: list[str] = []
+    ids: list[str] = []
     async for execution in client.list_workflows(_OF_OURS, limit=_COMPARED):
-        if execution.id not in found:
-            found.append(execution.id)
-    found += [workflow_id for workflow_id in await _stored(stores) if workflow_id not in found]
-    if not found:
+        if execution.id not in ids:
+            ids.append(execution.id)
+    ids += [workflow_id for workflow_id in await _list_stored(stores) if workflow_id not in ids]
+    if not ids:
         return "There are no runs yet."
-    names = ", ".join(f"'{workflow_id}'" for workflow_id in found[:NAMED_AT_MOST])
-    more = f", and {len(found) - NAMED_AT_MOST} more that `list` shows" if len(found) > NAMED_AT_MOST else ""
+    names = ", ".join(f"'{workflow_id}'" for workflow_id in ids[:NAMED_AT_MOST])
+    more = f", and {len(ids) - NAMED_AT_MOST} more that `list` shows" if len(ids) > NAMED_AT_MOST else ""
     return f"The known runs are: {names}{more}."
 
 
-async def _stored(stores: Stores) -> list[str]:
-    """Workflow ids of the runs that the checkpoint stores know."""
-    found: dict[str, None] = {}
+async def _list_stored(stores: Stores) -> list[str]:
+    """Return the workflow ids of the runs that the checkpoint stores know."""
+    ids: dict[str, None] = {}
     for store in stores.checkpoints:
         try:
-            found |= dict.fromkeys(await store.workflow_ids())
+            ids |= dict.fromkeys(await store.workflow_ids())
         except DependencyUnavailable:
             continue
-    return list(found)
+    return list(ids)

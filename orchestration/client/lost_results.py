@@ -1,4 +1,4 @@
-"""Losses of a run that is not running: results and checkpoints that a store had and does not have any more."""
+"""Finds lost results and checkpoints of a run that is not running."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from perdure.checkpoint.sync import sync_all
 
 @dataclass(frozen=True)
 class Losses:
-    """What a run has lost. By now every store has the same checkpoints again."""
+    """The lost results and checkpoints of a run. Every store has the same checkpoints again."""
 
     latest: WorkflowCheckpoint | None
     """The newest checkpoint of all stores."""
@@ -44,10 +44,10 @@ class Losses:
 
 
 async def find_losses(connected: Connected, workflow_id: str, execution: WorkflowExecution | None) -> Losses:
-    """Give every store the checkpoints that history or another store has, and compare them with the manifest.
+    """Synchronise every store with history and the other stores, and compare the manifest.
 
     Args:
-        connected: open.
+        connected: open connections to Temporal and the stores.
         workflow_id: the run.
         execution: the run's latest execution; None if Temporal does not know the run.
 

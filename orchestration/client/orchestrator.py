@@ -41,8 +41,8 @@ class PipelineOrchestrator:
 
     Args:
         settings: where everything is; read from the environment if not given.
-        own_worker: start a worker as a process of its own whenever one is needed and none of this data folder is
-            alive. The worker stops when this client closes or its process ends.
+        own_worker: whether the client starts a worker process when a run needs a worker and no worker of this data
+            folder is alive. The worker stops when this client closes or the client's process ends.
     """
 
     def __init__(self, settings: Settings | None = None, *, own_worker: bool = True) -> None:
@@ -103,7 +103,9 @@ class PipelineOrchestrator:
         retry_quarantined: bool = False,
         rediscover: bool = True,
     ) -> RunReport:
-        """Start a run over sources and return its report; an earlier run of the same id is brought up to date.
+        """Start a run over sources and return its report.
+
+        An earlier run of the same id is brought up to date.
 
         Args:
             sources: paths or URIs; may be empty only for an open run.
@@ -133,10 +135,10 @@ class PipelineOrchestrator:
         await starting.start_workflow(self.connected, workflow_id, pipeline)
 
     async def process_document(self, workflow_id: str, source: str) -> DocumentCheckpoint:
-        """Add one document to an open run, wait until it has its final status, and return the checkpoint covering it.
+        """Add a document to an open run, and return the checkpoint that covers it.
 
-        The checkpoint's `outcomes` say how the document ended: `status` is `processed` or `quarantined`, and `reason`
-        says why it is quarantined.
+        The call waits until the document has its final status. The checkpoint's `outcomes` say how the document ended:
+        `status` is `processed` or `quarantined`, and `reason` says why it is quarantined.
 
         Raises:
             RefusedCommand: the document cannot be found, or the run accepts no more.
@@ -169,7 +171,10 @@ class PipelineOrchestrator:
         return await updates.send_update(self.connected, workflow_id, Progress, DocumentPipeline.close)
 
     async def cancel(self, workflow_id: str) -> None:
-        """Ask the run to stop: it hands out no more documents and writes a last checkpoint `cancelled`."""
+        """Request the cancellation of a run.
+
+        The run hands out no more documents, and writes a last checkpoint with the status `cancelled`.
+        """
         await (await updates.find_running(self.connected, workflow_id)).cancel()
 
     async def ensure_worker(self) -> bool:
@@ -177,14 +182,17 @@ class PipelineOrchestrator:
         return await self._own_worker.ensure()
 
     async def status(self, workflow_id: str) -> RunReport:
-        """Return how the run stands. If a run ended without recording its end, its end is recorded first."""
+        """Return how the run stands.
+
+        If a run ended without recording its end, its end is recorded first.
+        """
         return await following.read_status(self.connected, workflow_id)
 
     def follow(self, workflow_id: str) -> AsyncIterator[RunReport]:
         """Yield the run's report again and again, the last one when the run has ended.
 
         Raises:
-            ServerUnreachable: the Temporal server stays away.
+            ServerUnreachable: the Temporal server stays unavailable.
         """
         return following.follow(self.connected, workflow_id)
 
@@ -192,7 +200,7 @@ class PipelineOrchestrator:
         """Follow the run to its end, call `on_report` with each report, and return the last one.
 
         Raises:
-            ServerUnreachable: the Temporal server stays away.
+            ServerUnreachable: the Temporal server stays unavailable.
         """
         return await following.wait(self.connected, workflow_id, on_report)
 
@@ -218,7 +226,7 @@ class PipelineOrchestrator:
         return await following.ask_progress(self.connected, workflow_id)
 
     async def align_stores(self, workflow_id: str) -> WorkflowCheckpoint | None:
-        """Give every store the checkpoints that another one has beyond its own, and return the newest.
+        """Synchronise every store with the other stores, and return the newest checkpoint.
 
         Raises:
             DependencyUnavailable: a store cannot be reached.
@@ -233,13 +241,13 @@ class PipelineOrchestrator:
         origin: str | None = None,
         say: Callable[[str], None] = lambda _: None,
     ) -> Fork:
-        """Start a run under a new id from a checkpoint, with outputs as they were at that checkpoint.
+        """Start a run under a new id from a checkpoint, with the outputs of that checkpoint.
 
         Args:
-            checkpoint_id: of any run.
-            workflow_id: of the new run, generated if not given.
+            checkpoint_id: checkpoint id of any run.
+            workflow_id: workflow id of the new run, generated if not given.
             origin: the run whose checkpoint it must be, if given.
-            say: called with what happens, one sentence at a time.
+            say: called with each event, one sentence at a time.
 
         Raises:
             UnknownCheckpoint: no store has the checkpoint.
@@ -256,14 +264,17 @@ class PipelineOrchestrator:
         say: Callable[[str], None] = lambda _: None,
         on_report: Callable[[RunReport], None] = lambda _: None,
     ) -> RunReport:
-        """Bring a run to its end from its latest checkpoint, whatever state it is in, and return its last report.
+        """Resume a run from its latest checkpoint, wait for its end, and return its last report.
+
+        The run may be in any state.
 
         Args:
-            workflow_id: of the run.
-            checkpoint_id: of this run; if it is not the latest, the run is forked from it, and the fork followed.
-            keep_open: leave an open run open, and follow it for as long as it is; otherwise it is closed.
-            say: called with what happens, one sentence at a time.
-            on_report: called with each report while the run is followed.
+            workflow_id: workflow id of the run.
+            checkpoint_id: a checkpoint of this run. If a later checkpoint exists, the run is forked from this
+                checkpoint, and the client follows the fork.
+            keep_open: whether an open run stays open. If not, the client closes the run.
+            say: called with each event, one sentence at a time.
+            on_report: called with each report while the client follows the run.
 
         Raises:
             UnknownCheckpoint: `checkpoint_id` is not a checkpoint of this run.

@@ -1,4 +1,4 @@
-"""How the documents ended that a call of `process_document` added."""
+"""Reads the final statuses of the documents that a call of `process_document` added."""
 
 from collections.abc import Sequence
 
@@ -11,13 +11,13 @@ from workflows.messages import AddedDocuments
 
 
 class DocumentCheckpoint(WorkflowCheckpoint):
-    """The checkpoint that covers an added document, and how the document ended.
+    """The checkpoint that covers an added document, with the final status of the document.
 
-    It equals the stored checkpoint, and its JSON form is that of the stored checkpoint: `outcomes` is left out.
+    A `DocumentCheckpoint` equals the stored checkpoint and has the same JSON form, which leaves out `outcomes`.
     """
 
     outcomes: tuple[DocumentStatus, ...] = Field(default=(), exclude=True)
-    """One for each document of the source, by position: one for a file, several for an archive or a mailbox."""
+    """The status of each document of the source, by position. An archive or a mailbox has several documents."""
 
     @classmethod
     def with_outcomes(cls, checkpoint: WorkflowCheckpoint, outcomes: Sequence[DocumentStatus]) -> "DocumentCheckpoint":
@@ -27,7 +27,7 @@ class DocumentCheckpoint(WorkflowCheckpoint):
         return cls.model_construct(**values, outcomes=tuple(outcomes))
 
     def __eq__(self, other: object) -> bool:
-        """Return whether the two are the same checkpoint, whatever their outcomes."""
+        """Return whether both are the same checkpoint; the outcomes are not compared."""
         if not isinstance(other, WorkflowCheckpoint):
             return NotImplemented
         return self.model_dump() == other.model_dump()
@@ -40,19 +40,19 @@ class DocumentCheckpoint(WorkflowCheckpoint):
 async def find_outcomes(
     pool: PostgresPool, checkpoint: WorkflowCheckpoint, added: AddedDocuments, source: str
 ) -> Sequence[DocumentStatus]:
-    """Return how the documents of a source ended, by position.
+    """Return the statuses of the documents of a source, by position.
 
     Args:
-        pool: of the database.
-        checkpoint: the latest of the run.
+        pool: connections to the database.
+        checkpoint: the latest checkpoint of the run.
         added: the answer to the update that added the source.
-        source: as normalised for the update.
+        source: the source in the normalised form that the update had.
 
     Raises:
         DependencyUnavailable: the database cannot be reached.
     """
     run = checkpoint.workflow_id
     queued = range(added.first_ordinal, added.end_ordinal)
-    # The queue of the current epoch is indexed. It lacks documents that had a result before they were added.
-    found = await read_queued_statuses(pool, run, checkpoint.epoch, queued, source) if queued else []
-    return found or await read_source_statuses(pool, run, source)
+    # The queue of the current epoch is indexed, but lacks documents that had a result before the update added them.
+    statuses = await read_queued_statuses(pool, run, checkpoint.epoch, queued, source) if queued else []
+    return statuses or await read_source_statuses(pool, run, source)

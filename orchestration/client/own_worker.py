@@ -1,4 +1,4 @@
-"""`OwnWorker`: the worker that a client starts when a run needs one and none of the data folder is alive."""
+"""`OwnWorker`: the worker that a client starts when no worker of its data folder is alive."""
 
 from orchestration.settings import Settings
 from orchestration.worker.process import WorkerProcess
@@ -6,11 +6,11 @@ from orchestration.worker.slot import live_workers
 
 
 class OwnWorker:
-    """At most one worker process, which stops when the client closes or the client's process ends.
+    """Starts at most one worker process, which stops with the client.
 
     Args:
-        settings: of the worker.
-        allowed: whether the client starts workers at all.
+        settings: the settings of the worker.
+        allowed: whether the client may start a worker.
     """
 
     def __init__(self, settings: Settings, *, allowed: bool) -> None:
@@ -19,7 +19,7 @@ class OwnWorker:
         self._allowed = allowed
 
     async def ensure(self) -> bool:
-        """Start a worker if none of this data folder is alive; return whether one was started.
+        """Start a worker if this data folder has no live worker; return whether it was started.
 
         Raises:
             RefusedCommand: the worker ended at once; its log says why.
@@ -30,6 +30,6 @@ class OwnWorker:
         return True
 
     async def stop(self) -> None:
-        """Stop the worker that was started, if one was."""
+        """Stop the worker if this client has started a worker."""
         if self.process:
             await self.process.stop()

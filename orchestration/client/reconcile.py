@@ -42,16 +42,21 @@ class Recorded:
 
 
 def ending_of(status: WorkflowExecutionStatus | None) -> str | None:
-    """Return the status to record for a run that ended this way; None if such a run records its end itself."""
+    """Return the status to record for a run that ended this way.
+
+    Return None if such a run records its end itself.
+    """
     return ENDED_IN_TEMPORAL.get(status) if status is not None else None
 
 
 async def reconcile(client: Client, stores: Stores, task_queue: str | None = None) -> list[Recorded]:
-    """Record the end of every run that ended without completing, and return those that had not been recorded.
+    """Record the ends of runs that ended without completing, and return the recorded runs.
+
+    Runs whose end was recorded before are not returned.
 
     Args:
         client: connected.
-        stores: of the runs.
+        stores: stores of the runs.
         task_queue: only runs of this queue are checked, because other queues may have another database; None for all.
 
     Raises:
@@ -62,21 +67,21 @@ async def reconcile(client: Client, stores: Stores, task_queue: str | None = Non
         query += f' AND TaskQueue="{task_queue}"'
     recorded: list[Recorded] = []
     seen: set[str] = set()
-    async for found in client.list_workflows(query, limit=LOOK_AT_MOST):
-        if found.id not in seen:
-            seen.add(found.id)
-            done = await reconcile_run(client, stores, found.id, task_queue)
-            recorded += [done] if done else []
+    async for execution in client.list_workflows(query, limit=LOOK_AT_MOST):
+        if execution.id not in seen:
+            seen.add(execution.id)
+            record = await reconcile_run(client, stores, execution.id, task_queue)
+            recorded += [record] if record else []
     return recorded
 
 
 async def reconcile_run(
     client: Client, stores: Stores, workflow_id: str, task_queue: str | None = None
 ) -> Recorded | None:
-    """Record the end of a workflow id's latest run if it is not recorded; return None if nothing was recorded.
+    """Record the end of a workflow id's latest run if it is not recorded.
 
-    The function raises no error for a store or a server that is away, nor for a damaged mirror: a later call tries
-    again.
+    Return None if nothing was recorded. The function raises no error for an unavailable store or server, nor for a
+    damaged mirror. A later call tries again.
     """
     try:
         execution = await find_execution(client, workflow_id)
@@ -86,7 +91,7 @@ async def reconcile_run(
             return None
         latest = await stores.leader.latest(workflow_id)
         if latest and _records_end(latest, execution):
-            await _hand_on(stores, workflow_id, latest)
+            await _append_to_followers(stores, workflow_id, latest)
             return None
         return await _record(client, stores, execution)
     except (RPCError, DependencyUnavailable, RefusedWrite, ValueError) as error:
@@ -99,7 +104,7 @@ def _records_end(latest: WorkflowCheckpoint, execution: WorkflowExecution) -> bo
     return latest.workflow_status == ended and latest.metadata.get("run_id") == execution.run_id
 
 
-async def _hand_on(stores: Stores, workflow_id: str, latest: WorkflowCheckpoint) -> None:
+async def _append_to_followers(stores: Stores, workflow_id: str, latest: WorkflowCheckpoint) -> None:
     """Append a recorded end to the followers: the process that recorded it may have died before."""
     if latest.metadata.get("recorded_by") != RECONCILER:
         return
@@ -119,7 +124,7 @@ async def _record(client: Client, stores: Stores, execution: WorkflowExecution) 
         log.warning("the mirror of the run %s is not what its history says; it is left as it is", execution.id)
         return None
     lives = {known.run_id for known in history.runs if known.first_run_id == run.first_run_id}
-    ended = EndedRun(execution.id, run.first_run_id, lives | {run.first_run_id}, _began(history, run), status)
+    ended = EndedRun(execution.id, run.first_run_id, lives | {run.first_run_id}, _find_start(history, run), status)
 
     def make(standing: Standing) -> WorkflowCheckpoint | None:
         latest = standing.latest
@@ -138,7 +143,10 @@ async def _record(client: Client, stores: Stores, execution: WorkflowExecution) 
 
 
 async def _is_whole(stores: Stores, workflow_id: str, history: WorkflowHistory) -> bool:
-    """Whether the leader ends where history does, and no follower is ahead: a new checkpoint then hides no damage."""
+    """Return whether a new checkpoint of the leader hides no damage.
+
+    This holds if the leader ends where history ends, and no follower is ahead.
+    """
     newest, latest = history.newest_acknowledged, await stores.leader.latest(workflow_id)
     others = [await store.latest(workflow_id) for store in stores.followers]
     if latest is None:
@@ -151,12 +159,14 @@ async def _is_whole(stores: Stores, workflow_id: str, history: WorkflowHistory) 
     return latest.digest == newest.digest or latest.epoch > newest.epoch
 
 
-def _began(history: WorkflowHistory, run: HistoryRun) -> datetime:
+def _find_start(history: WorkflowHistory, run: HistoryRun) -> datetime:
     return min(known.started_at for known in history.runs if known.first_run_id == run.first_run_id)
 
 
 def make_ending(execution: WorkflowExecution, run: HistoryRun, standing: Standing) -> WorkflowCheckpoint:
-    """Return the last checkpoint of a run that could not write it; equal arguments give equal checkpoints.
+    """Return the last checkpoint of a run that could not write it.
+
+    Equal arguments give equal checkpoints.
 
     Args:
         execution: how the run ended, according to Temporal.
@@ -191,7 +201,7 @@ def make_ending(execution: WorkflowExecution, run: HistoryRun, standing: Standin
         timestamp=run.closed_at or run.started_at,
         status=ending_of(execution.status) or "failed",
         state=state,
-        finished=_since(standing),
+        finished=_list_uncovered_ranges(standing),
         services=dict(latest.service_states) if latest else {},
         pipeline=pipeline.model_copy(update={"options": options}),
     )
@@ -200,8 +210,8 @@ def make_ending(execution: WorkflowExecution, run: HistoryRun, standing: Standin
     return seal(made.model_copy(update={"metadata": {**made.metadata, "recorded_by": RECONCILER, "why": why}}))
 
 
-def _since(standing: Standing) -> list[Range]:
-    """Return the ranges of finished ordinals that the latest checkpoint of this epoch does not cover."""
+def _list_uncovered_ranges(standing: Standing) -> list[Range]:
+    """Return the ranges of finished ordinals of this epoch that no checkpoint covers yet."""
     latest = standing.latest
     state = PipelineState(unsaved=list(standing.finished))
     if latest and latest.epoch == standing.epoch:

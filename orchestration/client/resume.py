@@ -53,12 +53,13 @@ async def resume(
     """Follow or restart the run and return its last report.
 
     Args:
-        connected: open.
-        workflow_id: of the run.
-        checkpoint_id: of this run; if it is not the latest, the run is forked from it, and the fork followed.
-        keep_open: leave an open run open, and follow it for as long as it is.
-        say: called with what happens, one sentence at a time.
-        on_report: called with each report while the run is followed.
+        connected: open connections to Temporal and the stores.
+        workflow_id: workflow id of the run.
+        checkpoint_id: a checkpoint of this run. If a later checkpoint exists, the run is forked from this checkpoint,
+            and the client follows the fork.
+        keep_open: whether an open run stays open. If not, the client closes the run.
+        say: called with each event, one sentence at a time.
+        on_report: called with each report while the client follows the run.
 
     Raises:
         UnknownWorkflow: neither Temporal nor a store knows the run.
@@ -81,7 +82,7 @@ async def resume(
     if losses:
         how = execution.status.name.lower() if execution and execution.status else "unknown"
         say(f"Temporal reports '{workflow_id}' as {how}. A new run continues under the same id.")
-    _say_from_where(before, checkpoint, say, anew=losses is not None and losses.database_is_empty)
+    _report_start(before, checkpoint, say, from_beginning=losses is not None and losses.database_is_empty)
     if losses:
         await _start_again(connected, workflow_id, execution, losses, keep_open=keep_open, say=say)
     if checkpoint:
@@ -93,7 +94,7 @@ async def resume(
     return ended
 
 
-def _say_from_where(before: RunReport, checkpoint: WorkflowCheckpoint | None, say: Say, *, anew: bool) -> None:
+def _report_start(before: RunReport, checkpoint: WorkflowCheckpoint | None, say: Say, *, from_beginning: bool) -> None:
     if checkpoint:
         say(
             f"Checkpoint loaded: {checkpoint.checkpoint_id}, number {checkpoint.sequence}, of "
@@ -101,17 +102,17 @@ def _say_from_where(before: RunReport, checkpoint: WorkflowCheckpoint | None, sa
         )
     else:
         say("No checkpoint of the run is stored yet.")
-    say(_where(before, anew=anew))
+    say(_describe_start(before, from_beginning=from_beginning))
 
 
-def _where(before: RunReport, *, anew: bool) -> str:
+def _describe_start(before: RunReport, *, from_beginning: bool) -> str:
     documents = before.documents
-    done = 0 if anew else documents.processed + documents.quarantined
+    finished = 0 if from_beginning else documents.processed + documents.quarantined
     if documents.total == 0:
         return "Resuming before the first document was found."
-    if done >= documents.total:
+    if finished >= documents.total:
         return f"All {documents.total} documents are done: resuming at what follows them."
-    return f"Resuming from document {done + 1} of {documents.total}."
+    return f"Resuming from document {finished + 1} of {documents.total}."
 
 
 async def _join(connected: Connected, workflow_id: str, say: Say) -> None:
@@ -123,7 +124,10 @@ async def _join(connected: Connected, workflow_id: str, say: Say) -> None:
 
 
 async def _let_it_end(connected: Connected, before: RunReport, *, keep_open: bool, say: Say) -> None:
-    """Continue a paused run and close an open one; a run that has ended in the meantime needs neither."""
+    """Continue a paused run and close an open one.
+
+    Do neither if the run has ended in the meantime.
+    """
     with suppress(WorkflowNotRunning):
         if before.workflow_status == "paused":
             await _send_until_answered(connected, before.workflow_id, DocumentPipeline.unpause)
@@ -164,7 +168,7 @@ async def _start_again(
     keep_open: bool,
     say: Say,
 ) -> None:
-    pipeline = await _pipeline_to_resume(connected, workflow_id, execution, losses.latest, keep_open=keep_open)
+    pipeline = await _make_pipeline_input(connected, workflow_id, execution, losses.latest, keep_open=keep_open)
     pipeline.recovered = losses.sentence or None
     if losses.documents:  # the lost results may be of sources that were added later
         pipeline.sources = list(dict.fromkeys([*pipeline.sources, *losses.added_sources]))
@@ -188,7 +192,7 @@ async def _fork(
     return ended
 
 
-async def _pipeline_to_resume(
+async def _make_pipeline_input(
     connected: Connected,
     workflow_id: str,
     execution: WorkflowExecution | None,
@@ -196,7 +200,10 @@ async def _pipeline_to_resume(
     *,
     keep_open: bool,
 ) -> PipelineInput:
-    """Return the input of the new run: from the checkpoint, else from history, else from the manifest."""
+    """Return the input of the new run.
+
+    The input comes from the checkpoint, else from history, else from the manifest.
+    """
     if checkpoint:
         sources = checkpoint.state_data.sources
         options = PipelineOptions.model_validate(checkpoint.state_data.options)

@@ -1,4 +1,4 @@
-"""`prune`: retire old checkpoints of one run or of all, in Postgres and then in the followers."""
+"""`prune`: retires old checkpoints in Postgres, then in the followers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -26,7 +26,9 @@ class Pruned:
 async def prune(
     stores: Stores, workflow_ids: Sequence[str], *, keep: int, older_than: datetime | None, dry_run: bool
 ) -> list[Pruned]:
-    """Retire the oldest checkpoints of each run. The latest checkpoint stays, and the rest is a chain without a gap.
+    """Retire the oldest checkpoints of each run.
+
+    The latest checkpoint stays, and the rest is a chain without a gap.
 
     Args:
         stores: open. Postgres decides which checkpoints go; the followers remove the same ones.

@@ -1,4 +1,7 @@
-"""The state of a run, combined from Temporal and the stores. No worker has to be alive for it."""
+"""The state of a run, combined from Temporal and the stores.
+
+The state is known without a live worker.
+"""
 
 from datetime import datetime
 
@@ -41,7 +44,7 @@ class RunReport(BaseModel):
     latest_checkpoint: CheckpointMark | None
     web_ui: str | None
     waiting: bool = Field(default=False, exclude=True)
-    """Whether the run waits for a dependency that is away."""
+    """Whether the run waits for an unavailable dependency."""
     running: bool = Field(default=False, exclude=True)
     """Whether the run is open in Temporal."""
     recovered: str | None = Field(default=None, exclude=True)
@@ -75,7 +78,7 @@ async def read_report(settings: Settings, client: Client, stores: Stores, workfl
         DependencyUnavailable: a store cannot be reached, and Temporal and the others do not know the run.
     """
     execution = await find_execution(client, workflow_id)
-    totals, checkpoint, failure = await _stored(stores, workflow_id)
+    totals, checkpoint, failure = await _read_stored(stores, workflow_id)
     if execution is None and totals is None and checkpoint is None:
         if failure:
             raise failure
@@ -86,7 +89,7 @@ async def read_report(settings: Settings, client: Client, stores: Stores, workfl
     return combine(settings, workflow_id, execution, totals, checkpoint, started_at)
 
 
-async def _stored(
+async def _read_stored(
     stores: Stores, workflow_id: str
 ) -> tuple[ManifestTotals | None, WorkflowCheckpoint | None, DependencyUnavailable | None]:
     totals, failure = None, None
@@ -108,13 +111,15 @@ def combine(
     checkpoint: WorkflowCheckpoint | None,
     started_at: datetime | None = None,
 ) -> RunReport:
-    """Return the report; counts come from Postgres, else from the checkpoint, else from the search attributes.
+    """Return the report.
+
+    Counts come from Postgres, else from the checkpoint, else from the search attributes.
 
     Args:
         settings: name the Web UI.
-        workflow_id: of the run.
+        workflow_id: workflow id of the run.
         execution: the latest of the run; None if Temporal knows none.
-        totals: counts in Postgres; None if Postgres does not know the run or is away.
+        totals: counts in Postgres; None if Postgres does not know the run or is unavailable.
         checkpoint: the newest stored one; None if there is none.
         started_at: start of the first execution.
     """
@@ -148,20 +153,22 @@ def combine(
     return RunReport(
         workflow_id=workflow_id,
         run_id=execution.run_id if execution else (checkpoint.metadata.get("run_id") if checkpoint else None),
-        workflow_status=_status(execution, announced, checkpoint),
+        workflow_status=_choose_status(execution, announced, checkpoint),
         documents=documents,
         quality_score=quality,
-        latest_checkpoint=_mark(checkpoint),
+        latest_checkpoint=_make_mark(checkpoint),
         web_ui=ui_link(settings, workflow_id) if execution else None,
         waiting=announced == "waiting",
         running=execution is not None and execution.status == WorkflowExecutionStatus.RUNNING,
         recovered=checkpoint.state_data.recovered if checkpoint else None,
-        held_back_by=_held_back_by(checkpoint) if checkpoint else None,
+        held_back_by=_describe_breaker(checkpoint) if checkpoint else None,
         started_at=started_at,
     )
 
 
-def _status(execution: WorkflowExecution | None, announced: str | None, checkpoint: WorkflowCheckpoint | None) -> str:
+def _choose_status(
+    execution: WorkflowExecution | None, announced: str | None, checkpoint: WorkflowCheckpoint | None
+) -> str:
     recorded = checkpoint.workflow_status if checkpoint else None
     if execution is None:
         return recorded or "in_progress"
@@ -173,7 +180,7 @@ def _status(execution: WorkflowExecution | None, announced: str | None, checkpoi
     return ended if ended in TERMINAL_STATUSES else "completed"
 
 
-def _held_back_by(checkpoint: WorkflowCheckpoint) -> str | None:
+def _describe_breaker(checkpoint: WorkflowCheckpoint) -> str | None:
     breaker = checkpoint.state_data.breaker
     if not breaker:
         return None
@@ -185,7 +192,7 @@ def _held_back_by(checkpoint: WorkflowCheckpoint) -> str | None:
     return f"{' and '.join(services)}; the run continues by itself when all services are healthy."
 
 
-def _mark(checkpoint: WorkflowCheckpoint | None) -> CheckpointMark | None:
+def _make_mark(checkpoint: WorkflowCheckpoint | None) -> CheckpointMark | None:
     if checkpoint is None:
         return None
     return CheckpointMark(

@@ -40,10 +40,12 @@ async def start(
     retry_quarantined: bool,
     rediscover: bool,
 ) -> RunReport:
-    """Start a run over sources; an earlier run of the same id is brought up to date, not repeated.
+    """Start a run over sources.
+
+    An earlier run of the same id is brought up to date, not repeated.
 
     Args:
-        connected: open.
+        connected: open connections to Temporal and the stores.
         sources: paths or URIs; may be empty only for an open run, or without `rediscover`.
         workflow_id: chosen by the caller; None to have one generated.
         options: how the run works; an option that they do not set is as in `DEFAULTS`.
@@ -100,7 +102,7 @@ async def start_workflow(connected: Connected, workflow_id: str, pipeline: Pipel
 
 
 async def align_stores(connected: Connected, workflow_id: str) -> WorkflowCheckpoint | None:
-    """Give every store the checkpoints that another one has beyond its own, and return the newest.
+    """Synchronise every store with the other stores, and return the newest checkpoint.
 
     Raises:
         DependencyUnavailable: a store cannot be reached.
@@ -111,7 +113,10 @@ async def align_stores(connected: Connected, workflow_id: str) -> WorkflowCheckp
 
 
 def resume_point(checkpoint: WorkflowCheckpoint | None) -> ResumePoint | None:
-    """Return the place in the chain after which a new run continues; None where there is no chain."""
+    """Return the place in the chain after which a new run continues.
+
+    Return None where there is no chain.
+    """
     if checkpoint is None:
         return None
     return ResumePoint(

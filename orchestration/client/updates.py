@@ -40,7 +40,9 @@ ANSWER_SECONDS = 10.0
 
 
 async def process_document(connected: Connected, workflow_id: str, source: str) -> DocumentCheckpoint:
-    """Add one document to an open run, wait until it has its final status, and return the checkpoint that covers it.
+    """Add a document to an open run, and return the checkpoint that covers it.
+
+    The call waits until the document has its final status.
 
     Raises:
         RefusedCommand: the document cannot be found, or the run accepts no more.
@@ -60,8 +62,8 @@ async def add_documents(
     """Add sources to an open run.
 
     Args:
-        connected: open.
-        workflow_id: of the run.
+        connected: open connections to Temporal and the stores.
+        workflow_id: workflow id of the run.
         sources: paths or URIs.
         wait: whether to return only once a checkpoint covers the added documents.
 
@@ -99,11 +101,11 @@ async def send_update(
     """Send an update and return its answer, which a live worker gives.
 
     Args:
-        connected: open.
-        workflow_id: of the run.
+        connected: open connections to Temporal and the stores.
+        workflow_id: workflow id of the run.
         answers: type of the answer.
         update: method of `DocumentPipeline`.
-        arguments: of the update.
+        arguments: arguments of the update.
 
     Raises:
         NoWorkerAnswered: no worker is alive, or none answers in time.

@@ -44,7 +44,7 @@ def build_worker(
     Args:
         client: connected under the identity of the worker's slot.
         settings: name the task queue.
-        stores: open.
+        stores: the open stores.
         services: whose health the checkpoints record.
         pool: started; reads the documents.
         interceptors: around every activity and workflow.

@@ -11,7 +11,7 @@ async def rank_entities(queries: Queries, run: str, kind: str | None, limit: int
     """Return the entities of a run by PageRank, the highest first.
 
     Args:
-        queries: open.
+        queries: the open read-only stores.
         run: workflow id.
         kind: only this kind, such as `person`; None for all.
         limit: the most entities to return.
@@ -27,7 +27,7 @@ async def rank_entities(queries: Queries, run: str, kind: str | None, limit: int
 
 
 async def find_entities(queries: Queries, run: str, name: str) -> list[Entity]:
-    """Return the entities with a name or another spelling of it, the highest ranked first; at least one.
+    """Return the entities with this name or spelling, at least one, best-ranked first.
 
     Raises:
         RefusedCommand: no entity has the name; the message suggests names that are spelt alike.

@@ -24,15 +24,16 @@ async def export_run(
     progress: RowProgress,
     kinds: Sequence[str] = (),
 ) -> dict[str, int]:
-    """Write a run to a new file, or into an existing empty folder; return the number of rows of each table.
+    """Write a run to a new file, or into an existing empty folder.
 
-    All tables show the run at one moment. At most one block of rows is in memory, or one row group of Parquet.
+    Return the number of rows of each table. All tables show the run at one moment. At most one block of rows is in
+    memory, or one row group of Parquet.
 
     Args:
-        store: open.
+        store: the open store.
         run: workflow id.
-        form: of the file or files.
-        path: of the new file, or of the folder for a form of several files.
+        form: form of the file or files.
+        path: path of the new file, or of the folder for a form of several files.
         progress: called after each block of rows.
         kinds: kinds of entities to write; empty writes every kind.
 
@@ -59,42 +60,44 @@ async def _write_tables(
     written = {}
     for table in PARQUET_TABLES if parquet else CSV_TABLES:
         path = folder / f"{table.name}.{form}"
-        with _writing():
+        with _translate_disk_errors():
             file: TableFile = ParquetFile(path, table) if parquet else CsvFile(path, table)
         try:
-            written[table.name] = await _pass_on(exported, table, progress, _filling(file, table))
+            written[table.name] = await _write_blocks(exported, table, progress, _make_writer(file, table))
         finally:
-            with _writing():
+            with _translate_disk_errors():
                 file.close()
     return written
 
 
-def _filling(file: TableFile, table: Table) -> Callable[[Rows], None]:
+def _make_writer(file: TableFile, table: Table) -> Callable[[Rows], None]:
     return lambda rows: file.write(table.batch(rows))
 
 
 async def _write_graph(exported: ExportedRun, form: ExportFormat, path: Path, progress: RowProgress) -> dict[str, int]:
-    with _writing():
+    with _translate_disk_errors():
         stream = path.open("w", encoding="utf-8", newline="")
     try:
         file: GraphFile = GraphmlFile(stream) if form is ExportFormat.GRAPHML else NodeLinkFile(stream)
-        with _writing():
+        with _translate_disk_errors():
             file.begin()
-        nodes = await _pass_on(exported, NODES, progress, file.add_nodes)
-        edges = await _pass_on(exported, EDGES, progress, file.add_edges)
-        with _writing():
+        nodes = await _write_blocks(exported, NODES, progress, file.add_nodes)
+        edges = await _write_blocks(exported, EDGES, progress, file.add_edges)
+        with _translate_disk_errors():
             file.end()
     finally:
-        with _writing():
+        with _translate_disk_errors():
             stream.close()
     return {"nodes": nodes, "edges": edges}
 
 
-async def _pass_on(exported: ExportedRun, table: Table, progress: RowProgress, write: Callable[[Rows], None]) -> int:
+async def _write_blocks(
+    exported: ExportedRun, table: Table, progress: RowProgress, write: Callable[[Rows], None]
+) -> int:
     done, total = 0, await exported.count(table)
     progress(table.name, done, total)
     async for rows in exported.blocks(table):
-        with _writing():
+        with _translate_disk_errors():
             write(rows)
         done += len(rows)
         progress(table.name, done, total)
@@ -102,7 +105,7 @@ async def _pass_on(exported: ExportedRun, table: Table, progress: RowProgress, w
 
 
 @contextmanager
-def _writing() -> Iterator[None]:
+def _translate_disk_errors() -> Iterator[None]:
     """Report an error of the disk as one of the export, not of the database."""
     try:
         yield

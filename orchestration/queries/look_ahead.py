@@ -1,4 +1,4 @@
-"""Look ahead at a run: what it would find new, changed and gone, and how long it would take; it changes nothing."""
+"""Predicts the work and the duration of a run, without a change of any data."""
 
 import asyncio
 import os
@@ -17,9 +17,9 @@ from perdure.stores.postgres.recorded import RecordedDocument, RecordedDocuments
 
 PAGE = 1_000
 PACE_DOCUMENTS = 10
-"""Fewer finished documents say nothing about the pace."""
+"""Least number of finished documents from which a pace is computed."""
 UNMEASURED_PACE = 7.0
-"""Documents a second and core: docs/performance.md measured 14.4 on two cores, over office documents."""
+"""Documents per second and core. docs/performance.md measured 14.4 documents per second on two cores."""
 
 NEW = "new"
 CHANGED = "changed"
@@ -31,7 +31,7 @@ _TO_PROCESS = (NEW, CHANGED, OUTDATED, UNFINISHED)
 
 @dataclass(frozen=True)
 class LookAhead:
-    """What a run would do, in documents, bytes and seconds."""
+    """The work that a run would do, in documents, bytes and seconds."""
 
     new: int
     changed: int
@@ -42,26 +42,26 @@ class LookAhead:
     unchanged: int
     gone: int
     bytes: int
-    """Of the documents to process."""
+    """Total size of the documents to process."""
     estimated_seconds: float
     estimated_from: str
-    """The run whose pace was taken; empty where no run has shown a pace yet."""
+    """Workflow id of the run whose pace the estimate uses; empty for `UNMEASURED_PACE`."""
 
     @property
     def to_process(self) -> int:
-        """How many documents the run would process."""
+        """Return the number of documents that the run would process."""
         return self.new + self.changed + self.outdated + self.unfinished
 
 
 async def look_ahead(pool: PostgresPool | None, sources: Sequence[str], workflow_id: str | None) -> LookAhead:
-    """Discover the sources and compare them with what an earlier start of the run recorded.
+    """Discover the sources, and compare them with the documents that the run recorded before.
 
-    A document whose version differs is read and compared by content, as the run itself does.
+    Like a run, this function compares documents of different versions by content.
 
     Args:
-        pool: of the database; None if there is none yet, so that every document is new.
-        sources: as `discover` takes them.
-        workflow_id: of an earlier run; None for a new run.
+        pool: connections to the database; None if there is no database yet, so that every document is new.
+        sources: the sources, in the form that `discover` accepts.
+        workflow_id: the id of an earlier run; None for a new run.
 
     Raises:
         DependencyUnavailable: a source or the database cannot be reached.
@@ -72,7 +72,7 @@ async def look_ahead(pool: PostgresPool | None, sources: Sequence[str], workflow
     known_by_source: Counter[str] = Counter()
     seen_sources: set[str] = set()
     size = 0
-    while page := await asyncio.to_thread(_next_page, documents):
+    while page := await asyncio.to_thread(_take_page, documents):
         known = await recorded.find([document.uri for document in page]) if recorded else {}
         for document in page:
             source = split_patterns(document.source)[0]
@@ -83,11 +83,11 @@ async def look_ahead(pool: PostgresPool | None, sources: Sequence[str], workflow
             size += document.size_bytes if verdict in _TO_PROCESS else 0
     gone = 0
     if recorded:
-        # The run too drops nothing of a source under which it finds nothing at all: the source may be away.
-        named = {split_patterns(normalise_source(source))[0] for source in sources} & seen_sources
+        # A source without any document may be unavailable. A run does not remove the documents of such a source.
+        reachable = {split_patterns(normalise_source(source))[0] for source in sources} & seen_sources
         stored = await recorded.count_by_source()
-        gone = sum(max(0, stored.get(source, 0) - known_by_source[source]) for source in named)
-    seconds, measured = await _estimate(pool, sum(counts[kind] for kind in _TO_PROCESS))
+        gone = sum(max(0, stored.get(source, 0) - known_by_source[source]) for source in reachable)
+    seconds, pace_run = await _estimate(pool, sum(counts[kind] for kind in _TO_PROCESS))
     return LookAhead(
         new=counts[NEW],
         changed=counts[CHANGED],
@@ -97,11 +97,11 @@ async def look_ahead(pool: PostgresPool | None, sources: Sequence[str], workflow
         gone=gone,
         bytes=size,
         estimated_seconds=seconds,
-        estimated_from=measured,
+        estimated_from=pace_run,
     )
 
 
-def _next_page(documents: Iterator[DiscoveredDocument]) -> list[DiscoveredDocument]:
+def _take_page(documents: Iterator[DiscoveredDocument]) -> list[DiscoveredDocument]:
     return list(islice(documents, PAGE))
 
 
@@ -126,7 +126,7 @@ def _content_differs(uri: str, sha256: str | None) -> bool:
 
 
 async def _estimate(pool: PostgresPool | None, documents: int) -> tuple[float, str]:
-    """Seconds for so many documents, and the run whose pace that is."""
+    """Return the seconds for this number of documents, and the run whose pace was used."""
     pace = await measure_pace(pool, at_least=PACE_DOCUMENTS) if pool else None
     if pace:
         return round(documents * pace.seconds / pace.documents, 1), pace.workflow_id

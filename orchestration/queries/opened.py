@@ -1,4 +1,4 @@
-"""`open_queries`: the read-only stores of the configured database, for search, entities and export."""
+"""`open_queries`: opens read-only stores for search, entities and export."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -28,7 +28,7 @@ class Queries:
         return cls(PostgresPassageStore(pool), PostgresEntityStore(pool), PostgresExportStore(pool))
 
     async def choose_run(self, workflow_id: str | None) -> str:
-        """Return the workflow id that was given, else that of the latest run with a processed document.
+        """Return the given workflow id, else that of the latest run with a processed document.
 
         Raises:
             UnknownWorkflow: the database does not know the run that was given.
@@ -38,7 +38,7 @@ class Queries:
 
 
 async def choose_run(passages: PassageStore, workflow_id: str | None) -> str:
-    """Return the workflow id that was given, else that of the latest run with a processed document.
+    """Return the given workflow id, else that of the latest run with a processed document.
 
     Raises:
         UnknownWorkflow: the database does not know the run that was given.
@@ -55,7 +55,9 @@ async def choose_run(passages: PassageStore, workflow_id: str | None) -> str:
 
 @asynccontextmanager
 async def open_queries() -> AsyncIterator[Queries]:
-    """Open the configured database, or the data folder's own; no other setting is read, and no other server asked.
+    """Open the configured database, or the data folder's own.
+
+    No other setting is read, and no other server asked.
 
     Raises:
         RefusedCommand: no database is configured, and the data folder's own does not run.

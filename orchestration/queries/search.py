@@ -11,7 +11,7 @@ async def search_passages(queries: Queries, run: str, query: str, limit: int) ->
     """Return the passages that match a query by words and by meaning, the best first.
 
     Args:
-        queries: open.
+        queries: the open read-only stores.
         run: workflow id.
         query: in the words of a user.
         limit: the most passages to return.

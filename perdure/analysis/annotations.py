@@ -1,4 +1,7 @@
-"""The values that analysis returns: spans of a text. Plain values, so that importing them loads no model."""
+"""The values that analysis returns: spans of a text.
+
+The values are plain, so that the import of this module loads no model.
+"""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,7 @@
-"""Cuts a text into chunks for embedding and search, at paragraph and sentence ends where possible."""
+"""Cuts a text into chunks for embedding and search.
+
+A chunk ends at the end of a paragraph or sentence where possible.
+"""
 
 from functools import cache
 from typing import Any

@@ -1,4 +1,4 @@
-"""Decodes the named entities of spaCy's recogniser for all tokens at once instead of one by one.
+"""Decodes the named entities of spaCy's recogniser for all tokens at once.
 
 spaCy's greedy decoder goes from token to token. Its compiled form takes and drops Python's global lock at every token,
 which took half of the time of processing. Outside an entity, the best move at a token does not depend on earlier moves.
@@ -31,7 +31,7 @@ class EntityDecoder:
     """Finds the entities that the pipeline's `ner` finds, several times as fast.
 
     Args:
-        ner: a trained `EntityRecognizer` with a `Tok2Vec` of its own, as in spaCy's packaged models.
+        ner: a trained `EntityRecognizer` with its own `Tok2Vec`, as in spaCy's packaged models.
 
     Raises:
         ValueError: the network of `ner` is built in another way.

@@ -1,7 +1,7 @@
-"""The language of a text as an ISO 639-1 code: the language that it declares, else the detected one.
+"""Detects the language of a text, as an ISO 639-1 code.
 
-Kreuzberg's whatlang detects the language, since it loads at once. The model of py3langid takes 0.8 s to load, which is
-too long for a worker that must recover within two seconds.
+A language that the text declares has precedence. Kreuzberg's whatlang detects the language, since it loads at once. The
+model of py3langid takes 0.8 s to load, which is too long for a worker that must recover within two seconds.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Finds mentions by their written form: dates, sums of money, e-mail addresses and identifiers."""
+"""Finds dates, sums of money, e-mail addresses and identifiers by their written form."""
 
 import re
 from collections.abc import Callable, Iterator

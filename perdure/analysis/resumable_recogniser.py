@@ -1,4 +1,7 @@
-"""Recognises names slice by slice, and keeps the mentions of each finished slice for a later process."""
+"""Recognises names slice by slice.
+
+The mentions of each finished slice are kept for a later process.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -28,7 +31,7 @@ class ResumableRecogniser:
     Args:
         parts: slices that earlier processes finished, and where new ones go.
         describe: returns the progress text for users, given the offset up to which the text is finished.
-        recogniser: of the slices.
+        recogniser: recogniser of the slices.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The checkpoint: its fields, its chain of digests, the protocols of the stores, and their synchronisation.
+"""The checkpoint: its fields, its chain of digests, and the protocols of the stores.
 
 This room may import `perdure.errors` only. Start reading in `model.py`; then `chain.py`, `store.py` and `sync.py`.
 """

@@ -1,4 +1,4 @@
-"""The chain: deterministic ids and digests, the law by which one checkpoint follows another, and old stored forms."""
+"""The chain of checkpoints: ids, digests, the check of the order, and old stored forms."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ from perdure.errors import CheckpointConflict, CheckpointGap, RefusedWrite, Stal
 
 
 class ChainEnd(Protocol):
-    """The last place of a chain: a checkpoint, or a `Link` where the checkpoint itself is not at hand."""
+    """The end of a chain: the latest checkpoint, or a `Link` to it."""
 
     @property
     def sequence(self) -> int:
@@ -31,21 +31,21 @@ class ChainEnd(Protocol):
 
 @dataclass(frozen=True)
 class Link:
-    """One place of a chain of which only the digest is known."""
+    """The sequence and digest of a checkpoint whose content is not known."""
 
     sequence: int
     digest: str
     epoch: int = 0
-    """0 if it is not known."""
+    """Epoch of the checkpoint; 0 if the epoch is not known."""
 
 
 def checkpoint_id(workflow_id: str, sequence: int) -> str:
-    """Return the id of the `sequence`-th checkpoint of a workflow id: "chk_" and 24 hexadecimal digits."""
+    """Return the id of a checkpoint: "chk_" and 24 hexadecimal digits."""
     return "chk_" + hashlib.sha256(f"{workflow_id}\n{sequence}".encode()).hexdigest()[:24]
 
 
 def compute_digest(checkpoint: WorkflowCheckpoint) -> str:
-    """Return the SHA-256 of the canonical JSON of everything but the digest itself, in hexadecimal.
+    """Return the SHA-256, in hexadecimal, of a checkpoint's canonical JSON without the digest.
 
     The hashed content includes `previous_digest`, so the digests form a chain: an edited or missing checkpoint changes
     every later digest.
@@ -67,7 +67,9 @@ def seal(checkpoint: WorkflowCheckpoint) -> WorkflowCheckpoint:
 
 
 def upgrade(stored: Mapping[str, Any]) -> WorkflowCheckpoint:
-    """Read a stored checkpoint of any version. No other function knows older forms.
+    """Return a stored checkpoint of any version in the present form.
+
+    This function alone reads older forms.
 
     Raises:
         ValueError: the value is no checkpoint, or its version is newer than this release.
@@ -82,17 +84,17 @@ def upgrade(stored: Mapping[str, Any]) -> WorkflowCheckpoint:
 def check_follows(checkpoint: WorkflowCheckpoint, end: ChainEnd | None) -> None:
     """Check that a checkpoint continues the chain that ends with `end`.
 
-    The file stores and the audit apply this law here; in Postgres a trigger applies the same law (migrations/0002).
+    The file stores and the audit call this function. In Postgres a trigger makes the same checks (migrations/0002).
 
     Args:
         checkpoint: the next checkpoint.
-        end: the latest checkpoint of the chain; None for an empty chain, which any checkpoint may begin: the older
-            ones may have been retired.
+        end: the latest checkpoint of the chain; None for an empty chain. Any checkpoint may begin an empty chain,
+            because older checkpoints may have been pruned.
 
     Raises:
         StaleWriter: the checkpoint's epoch is lower than that of `end`.
-        CheckpointGap: its sequence is not the next one, or it names another digest as the previous one.
-        CheckpointConflict: it has the next sequence, but the id of `end`.
+        CheckpointGap: the checkpoint's sequence or previous digest does not continue `end`.
+        CheckpointConflict: the checkpoint has the next sequence, but the id of `end`.
     """
     if end is None:
         return
@@ -117,11 +119,11 @@ def follows(checkpoint: WorkflowCheckpoint, end: ChainEnd) -> bool:
 
 
 def check_stored(checkpoint: WorkflowCheckpoint, stored: Iterable[WorkflowCheckpoint]) -> bool:
-    """Return whether a store has this checkpoint already.
+    """Return whether a store already holds this checkpoint.
 
     Args:
         checkpoint: a checkpoint that does not continue the stored chain.
-        stored: the checkpoints of the store in which the checkpoint may be.
+        stored: the checkpoints that the store holds.
 
     Raises:
         CheckpointConflict: the store has another checkpoint under the same id.

@@ -1,4 +1,4 @@
-"""`WorkflowCheckpoint`: the checkpoint as the wire, Postgres, the files and the bucket hold it."""
+"""`WorkflowCheckpoint`: the checkpoint as messages and all stores hold it."""
 
 from typing import Literal
 
@@ -56,7 +56,10 @@ class WorkflowCheckpoint(BaseModel):
 
     @property
     def epoch(self) -> int:
-        """Return the fencing token of the run that wrote this checkpoint; it grows with each resumption."""
+        """Return the epoch of the run that wrote this checkpoint.
+
+        Each resumption gets a higher epoch.
+        """
         return int(self.metadata["epoch"])
 
     @property

@@ -1,6 +1,7 @@
-"""`StateData`: the fields of a checkpoint that say how far its run is. A new field of the run is added here.
+"""`StateData`: the fields of a checkpoint that hold the position of its run.
 
-docs/how-to/add-a-checkpoint-field.md shows every step. Two rules keep the digests of stored checkpoints valid:
+A new field of the run is added here. docs/how-to/add-a-checkpoint-field.md shows every step. Two rules keep the digests
+of stored checkpoints valid:
 
 * A field that was not given is not written. So a checkpoint of an older release is written as that release wrote it.
 * A field that this release does not know is kept and written again.
@@ -48,7 +49,10 @@ class TrippedBreaker(WrittenAsRead):
 
 
 class StateData(WrittenAsRead):
-    """How far a run was when the checkpoint was taken. No field grows with the number of documents."""
+    """The position of a run at the time of the checkpoint.
+
+    No field grows with the number of documents.
+    """
 
     workflow_status: str
     """One of `WorkflowStatus`."""
@@ -57,7 +61,7 @@ class StateData(WrittenAsRead):
     documents_remaining: int = 0
     """Documents without a result."""
     documents_quarantined: int = 0
-    """Documents that failed for good."""
+    """Number of quarantined documents."""
     documents_cancelled: int = 0
     """Documents that a cancellation left unprocessed."""
     current_quality_score: int | float = 0.0

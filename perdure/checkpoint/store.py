@@ -1,4 +1,4 @@
-"""`CheckpointStore`, the protocol of every checkpoint store, and the optional protocols `Auditable` and `Prunable`."""
+"""The protocols of checkpoint stores: `CheckpointStore`, `Auditable` and `Prunable`."""
 
 from builtins import list as list_of
 from collections.abc import Sequence
@@ -18,7 +18,9 @@ class CheckpointStore(Protocol):
     """Name for messages, such as "Postgres", "files" or "bucket"."""
 
     async def append(self, checkpoint: WorkflowCheckpoint) -> bool:
-        """Store a checkpoint durably; return True if it is new, False if the store has the same one already.
+        """Store a checkpoint durably.
+
+        Return True if it is new, False if the store has the same one already.
 
         Raises:
             CheckpointConflict: the store has other content under the same id.
@@ -30,9 +32,10 @@ class CheckpointStore(Protocol):
         ...
 
     async def restore(self, checkpoints: Sequence[WorkflowCheckpoint]) -> int:
-        """Append checkpoints of one workflow id that another store holds, in order; return the number of new ones.
+        """Append checkpoints of one workflow id that another store holds, in order.
 
-        Unlike `append`, it accepts epochs that a later run has replaced: they were current when they were written.
+        Return the number of new ones. Unlike `append`, it accepts epochs that a later run has replaced: they were
+        current when they were written.
 
         Raises:
             CheckpointConflict, CheckpointGap: as `append`.
@@ -44,7 +47,10 @@ class CheckpointStore(Protocol):
         ...
 
     async def get(self, workflow_id: str | None, checkpoint_id: str) -> WorkflowCheckpoint | None:
-        """Return one checkpoint of this workflow id, or of any if None is given; None if it is not stored."""
+        """Return a checkpoint of a workflow id, or of any workflow id if `workflow_id` is None.
+
+        Return None if the checkpoint is not stored.
+        """
         ...
 
     async def list(self, workflow_id: str) -> Sequence[WorkflowCheckpoint]:
@@ -68,7 +74,7 @@ class Auditable(CheckpointStore, Protocol):
     """Name under which an audit counts the checkpoints, such as "file_checkpoints"."""
 
     def place_of(self, workflow_id: str) -> str:
-        """Return where the checkpoints of a workflow id stand, for messages: "the file x_checkpoints.json"."""
+        """Return the location of a run's checkpoints for messages, such as a file name."""
         ...
 
     async def examine(self, workflow_id: str) -> tuple[list_of[Any], str | None]:
@@ -88,7 +94,7 @@ class Auditable(CheckpointStore, Protocol):
             The place where the former content is kept; None if there was none.
 
         Raises:
-            CheckpointGap: the store holds other elements by now. It is not changed.
+            CheckpointGap: the elements of the store have changed since; the store is not changed.
         """
         ...
 
@@ -98,5 +104,8 @@ class Prunable(CheckpointStore, Protocol):
     """A store that deletes its oldest checkpoints on request, after the leader deleted them."""
 
     async def retire(self, workflow_id: str, up_to_sequence: int) -> int:
-        """Delete the checkpoints up to this sequence, never the latest; return how many were deleted."""
+        """Delete the checkpoints up to this sequence, never the latest.
+
+        Return how many were deleted.
+        """
         ...

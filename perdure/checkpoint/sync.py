@@ -1,4 +1,4 @@
-"""Synchronisation: give a store the checkpoints that another store, or Temporal's history, has beyond its latest."""
+"""Synchronisation: gives a store the later checkpoints of other stores and of history."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ async def sync(
 
     Args:
         store: the store that may lag behind.
-        others: the stores to copy from; `store` itself is passed over.
+        others: the stores to copy from; `store` itself is ignored.
         workflow_id: the run.
         recorded: the checkpoints in Temporal's history, in order. They are tried first.
 
@@ -29,7 +29,7 @@ async def sync(
     gap: CheckpointGap | None = None
     for source in (recorded, *[await other.list(workflow_id) for other in others if other is not store]):
         latest = await store.latest(workflow_id)
-        beyond = [one for one in source if latest is None or one.sequence > latest.sequence]
+        beyond = [checkpoint for checkpoint in source if latest is None or checkpoint.sequence > latest.sequence]
         try:
             added += await store.restore(beyond)
         except CheckpointGap as error:

@@ -1,4 +1,4 @@
-"""The one JSON form of a value, in which the wire and every store return it, so that digests agree."""
+"""The JSON form of values, equal in messages and in every store, so that digests agree."""
 
 import math
 from datetime import UTC, datetime
@@ -30,11 +30,11 @@ def plain_json(value: Any, depth: int = 0) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
-        return _checked_text(value)
+        return _check_text(value)
     if isinstance(value, (int, float)):
-        return _plain_number(value)
+        return _simplify_number(value)
     if isinstance(value, dict):
-        return {_checked_text(_key(key)): plain_json(item, depth + 1) for key, item in value.items()}
+        return {_check_text(_convert_key(key)): plain_json(item, depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain_json(item, depth + 1) for item in value]
     return plain_json(to_jsonable_python(value), depth + 1)
@@ -46,7 +46,7 @@ def _to_utc(time: datetime) -> datetime:
     return time.astimezone(UTC)
 
 
-def _checked_text(text: str) -> str:
+def _check_text(text: str) -> str:
     if "\0" in text:
         raise ValueError("a text holds a NUL character, which Postgres cannot store")
     try:
@@ -56,7 +56,7 @@ def _checked_text(text: str) -> str:
     return str(text)
 
 
-def _plain_number(number: float) -> float | int:
+def _simplify_number(number: float) -> float | int:
     if isinstance(number, int):
         if abs(number) >= _PAST_LARGEST:
             raise ValueError(f"an integer has more than {MAX_INTEGER_DIGITS} digits")
@@ -68,11 +68,11 @@ def _plain_number(number: float) -> float | int:
     return int(Decimal(written)) if "e+" in written else float(written) or 0.0
 
 
-def _key(key: Any) -> str:
+def _convert_key(key: Any) -> str:
     return key if isinstance(key, str) else str(next(iter(to_jsonable_python({key: None}))))
 
 
-Text = Annotated[str, AfterValidator(_checked_text)]
+Text = Annotated[str, AfterValidator(_check_text)]
 """A string that every store can keep."""
 UtcTime = Annotated[datetime, AfterValidator(_to_utc)]
 """A moment with its zone, converted to UTC."""

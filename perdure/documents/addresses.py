@@ -25,7 +25,7 @@ def path_of(source: str) -> Path:
     if not source.strip():
         raise InvalidSource("A source cannot be empty: name a file or a folder.")
     if source[: len(_SCHEME)].lower() == _SCHEME:
-        return _path_of_uri(source)
+        return _parse_path(source)
     if "\0" in source:
         raise InvalidSource("A source cannot hold a NUL character.")
     try:
@@ -65,7 +65,7 @@ def shown(path: str | Path) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
-def _path_of_uri(uri: str) -> Path:
+def _parse_path(uri: str) -> Path:
     machine, slash, path = uri[len(_SCHEME) :].partition("/")
     if machine.lower() not in _THIS_MACHINE:
         raise InvalidSource(f"'{shown(uri)}' names another machine; write file:/// and an absolute path.")

@@ -36,7 +36,7 @@ class ProcessedDocumentCodec:
 
         Raises:
             TypeError: they hold something else.
-            Exception: of any other kind that `pickle` raises for damaged bytes.
+            Exception: any other error that `pickle` raises for damaged bytes.
         """
         answer = _Unpickler(io.BytesIO(content)).load()
         if type(answer) is not ProcessedDocument:
@@ -45,7 +45,7 @@ class ProcessedDocumentCodec:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Loads the values that a processed document consists of, and refuses every other class and function."""
+    """Unpickles the values of a processed document, and refuses other classes and functions."""
 
     def find_class(self, module: str, name: str) -> Any:
         """Return an allowed class or function.

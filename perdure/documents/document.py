@@ -9,7 +9,10 @@ import numpy.typing as npt
 from perdure.analysis.annotations import Chunk, Mention
 
 PROCESSING_VERSION = "2"
-"""Raise this number whenever processing gives another result for the same bytes: a repeated run then processes anew."""
+"""Version of the processing; raise it when the same bytes give another result.
+
+A repeated run then processes the documents again.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ class Limits(ProcessLimits):
     extraction_cpu_seconds: float = 60.0
     """CPU time for extracting the text."""
     analysis_cpu_seconds: float = 30.0
-    """CPU time for chunks, mentions and embeddings, besides what the length of the text allows."""
+    """CPU time for chunks, mentions and embeddings, in addition to the time that the length of the text allows."""
     analysis_characters_per_second: float = 5_000.0
     """Characters of text that allow one more CPU second: an eighth of the speed measured, for slow machines."""
 

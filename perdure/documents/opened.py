@@ -42,7 +42,7 @@ def spool(pieces: Iterable[bytes], version: Callable[[], str], max_bytes: int) -
     The file ends with its descriptor.
 
     Args:
-        pieces: of the document's bytes.
+        pieces: pieces of the document's bytes.
         version: returns the document's version; called after the last piece.
         max_bytes: a larger document is refused, and its further pieces are not requested.
 
@@ -58,10 +58,10 @@ def spool(pieces: Iterable[bytes], version: Callable[[], str], max_bytes: int) -
                 raise size_refusal(size, max_bytes)
             file.write(piece)
         file.flush()
-        return OpenedDocument(_for_reading(file.fileno()), size, version())
+        return OpenedDocument(_reopen_for_reading(file.fileno()), size, version())
 
 
-def _for_reading(descriptor: int) -> int:
+def _reopen_for_reading(descriptor: int) -> int:
     """Return a second descriptor of the same file; on Linux one that cannot write."""
     if sys.platform == "linux":
         return os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
@@ -74,7 +74,7 @@ def content_of(descriptor: int, max_bytes: int) -> bytes:
     Two attempts share the descriptor and its position.
 
     Args:
-        descriptor: of the file.
+        descriptor: descriptor of the file.
         max_bytes: a larger file is refused.
 
     Raises:

@@ -1,4 +1,7 @@
-"""The pool that reads documents: `perdure.sandbox` put together with the processing, the sources and the codec."""
+"""The pool that reads documents.
+
+The pool combines `perdure.sandbox` with the processing, the sources and the codec of the answers.
+"""
 
 from functools import partial
 
@@ -19,7 +22,9 @@ def open_document_pool(
     process: ProcessFunction = process_document,
     server: ForkServer | None = None,
 ) -> IsolatedPool[ProcessedDocument]:
-    """Return a pool that processes documents. `start`, or the first document, starts its processes.
+    """Return a pool that processes documents.
+
+    `start`, or the first document, starts its processes.
 
     Args:
         workers: documents that are processed at the same time.

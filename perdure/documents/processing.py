@@ -36,7 +36,10 @@ _UNSTORABLE = str.maketrans({**_LONE_SURROGATES, 0: " "})
 def process_within(
     process: ProcessFunction, limits: Limits, uri: str, name: str, descriptor: int, allow_cpu: AllowCpu
 ) -> ProcessedDocument:
-    """Call `process` with its limits: a `perdure.sandbox.job.Parser` once the first two arguments are bound."""
+    """Call `process` with its limits.
+
+    With its first two arguments bound, this function is a `perdure.sandbox.job.Parser`.
+    """
     return process(uri, name, descriptor, limits, allow_cpu)
 
 
@@ -51,15 +54,15 @@ def process_document(
     """Return the text of a document, its structure, and the analysis of its text.
 
     Args:
-        uri: of the document; it is not opened.
+        uri: uri of the document; it is not opened.
         name: path within the source. Only its extension matters, and only between kinds of plain text.
-        descriptor: of the document's bytes, seekable; stays open.
+        descriptor: descriptor of the document's bytes, seekable; stays open.
         limits: this function checks the size, and passes CPU times to `allow_cpu`; the pool enforces the others.
         allow_cpu: called at the start of each stage with the CPU seconds that the stage may take.
         ocr: reads the pages that are pictures; None leaves them unread.
 
     Raises:
-        DocumentError: the document is at fault.
+        DocumentError: the document cannot be processed.
         DependencyUnavailable: the disk failed.
     """
     from perdure.analysis.chunking import chunk  # noqa: PLC0415 - heavy

@@ -25,16 +25,16 @@ def quality_score(extracted: Extracted) -> float:
     if not words:
         return 0.0
     score = (
-        _legibility(text)
-        * (_FLOOR + (1 - _FLOOR) * _plausibility(words))
-        * (_FLOOR + (1 - _FLOOR) * _coverage(extracted))
+        _compute_legibility(text)
+        * (_FLOOR + (1 - _FLOOR) * _compute_plausibility(words))
+        * (_FLOOR + (1 - _FLOOR) * _compute_coverage(extracted))
         * (len(words) / (len(words) + _ENOUGH_WORDS))
         * _WARNING_FACTOR ** len(extracted.warnings)
     )
     return round(score, 3)
 
 
-def _legibility(text: str) -> float:
+def _compute_legibility(text: str) -> float:
     """Return the share of characters that are no replacement, control or private-use characters."""
     illegible = sum(count for character, count in Counter(text).items() if not _is_legible(character))
     return 1 - illegible / len(text)
@@ -46,7 +46,7 @@ def _is_legible(character: str) -> bool:
     ) or character.isspace()
 
 
-def _plausibility(words: list[str]) -> float:
+def _compute_plausibility(words: list[str]) -> float:
     """Return the share of words of a reasonable length that have vowels where the script has."""
     return sum(_is_plausible(word) for word in words) / len(words)
 
@@ -57,7 +57,7 @@ def _is_plausible(word: str) -> bool:
     return all(_VOWELS.search(run) or run.isupper() for run in _LATIN.findall(word))
 
 
-def _coverage(extracted: Extracted) -> float:
+def _compute_coverage(extracted: Extracted) -> float:
     """Return the share of pages with text on them; 1 for a format without pages."""
     starts = extracted.page_offsets
     if not starts:

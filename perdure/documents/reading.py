@@ -1,4 +1,4 @@
-"""Opens files, and decides for each error whether the document or its source is at fault."""
+"""Opens files, and decides for each error whether the document or its source is the cause."""
 
 import errno
 import hashlib
@@ -29,7 +29,7 @@ def open_file(uri: str, root: Callable[[], Path], max_bytes: int) -> OpenedDocum
     """Open a regular file that is not empty for reading.
 
     Args:
-        uri: of the file.
+        uri: uri of the file.
         root: returns the file or folder on which the document's source stands; called only after an error.
         max_bytes: a larger file is refused.
 
@@ -55,7 +55,7 @@ def version_of(status: os.stat_result) -> str:
     """Return a file's version, which changes whenever its content may have changed.
 
     Args:
-        status: of the file; its size and the times of its last modification and status change make the version.
+        status: status of the file; its size and the times of its last modification and status change make the version.
     """
     return f"{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}"
 
@@ -116,14 +116,14 @@ def fault(error: OSError, path: Path, root: Callable[[], Path]) -> DocumentError
 
     Args:
         error: raised for the file.
-        path: of the file.
+        path: path of the file.
         root: returns the file or folder on which the document's source stands.
     """
     base = root()
     if isinstance(error, _GONE):
         # A source that is a single file stands in a folder; that folder is gone while a disk is not mounted.
         folder = base.parent if base == path else base
-        if why := _why_unusable(folder, is_source=folder == base):
+        if why := _explain_unusable(folder, is_source=folder == base):
             return DependencyUnavailable(f"the source {shown(base)}", why)
         return VanishedDocument("The file was there at discovery and is gone.")
     if error.errno in _LASTING:
@@ -131,7 +131,7 @@ def fault(error: OSError, path: Path, root: Callable[[], Path]) -> DocumentError
     return DependencyUnavailable(f"the source {shown(base)}", str(error.strerror or error).lower())
 
 
-def _why_unusable(folder: Path, *, is_source: bool) -> str | None:
+def _explain_unusable(folder: Path, *, is_source: bool) -> str | None:
     """Return what is wrong with the place of a vanished file; None if only the file is gone.
 
     Args:

@@ -12,7 +12,7 @@ def sniff(content: bytes, name: str) -> str:
 
     Args:
         content: the whole file.
-        name: of the file; only its extension is used.
+        name: name of the file; only its extension is used.
 
     Raises:
         UnsupportedFormat: no row of the table of formats recognises the document.

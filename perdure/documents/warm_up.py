@@ -1,4 +1,4 @@
-"""Loads every library and model that reads documents, once, in the zygote that the parsers' processes are forked from.
+"""Loads every library and model that reads documents, once, in the zygote.
 
 Importing this module loads nothing heavy, so that a worker can start its zygote before it imports the rest.
 """

@@ -37,12 +37,12 @@ def figure_of(width: float, height: float) -> tuple[Figure, Axes]:
 
 
 def progress_chart(data: RunReportData, width: float, *, name: str) -> str:
-    """Return the chart of finished documents over time, with checkpoints, crashes and resumptions."""
+    """Return the chart of finished documents over time, with checkpoints and interruptions."""
     with mpl.rc_context(STYLE):
         figure, axes = figure_of(width, 300 if width == WIDE else 250)
         points = [(data.began, 0, 0), *[(point.time, point.processed, point.quarantined) for point in data.progress]]
         points.append((max(data.as_of, points[-1][0]), *points[-1][1:]))
-        seconds = [_since(data, time) for time, _, _ in points]
+        seconds = [_count_seconds(data, time) for time, _, _ in points]
         done = [processed + quarantined for _, processed, quarantined in points]
         axes.fill_between(seconds, done, step="post", color=COLOURS["done-fill"], linewidth=0)
         axes.step(seconds, done, where="post", color=COLOURS["done"], linewidth=2)
@@ -50,7 +50,7 @@ def progress_chart(data: RunReportData, width: float, *, name: str) -> str:
             failed = [quarantined for _, _, quarantined in points]
             axes.step(seconds, failed, where="post", color=COLOURS["failed"], linewidth=1.6)
         axes.plot(
-            [_since(data, mark.time) for mark in data.checkpoints],
+            [_count_seconds(data, mark.time) for mark in data.checkpoints],
             [mark.documents for mark in data.checkpoints],
             "o",
             color=COLOURS["paper"],
@@ -63,14 +63,14 @@ def progress_chart(data: RunReportData, width: float, *, name: str) -> str:
         axes.axhline(top, color=COLOURS["soft"], linewidth=0.8, linestyle=(0, (2, 3)))
         for event in data.interruptions:
             colour = COLOURS[INTERRUPTION_COLOURS[event.kind]]
-            at = _since(data, event.time)
+            at = _count_seconds(data, event.time)
             axes.axvline(at, ymax=0.94, color=colour, linewidth=1.3, linestyle=(0, (4, 2)))
             axes.plot([at], [top * 1.13], marker=_INTERRUPTION_SIGNS[event.kind], color=colour, markersize=7)
         axes.set_ylim(0, top * 1.2)
         axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
         axes.grid(axis="y")
-        _time_axis(axes, data, width)
+        _format_time_axis(axes, data, width)
         axes.set_ylabel("documents finished")
         return to_svg(figure, name=name, title="Documents over time", description=verdict(data))
 
@@ -84,9 +84,9 @@ def services_chart(data: RunReportData, width: float, *, name: str) -> str:
                 0, row - 0.3, plain(shortened(service.name, 40)), transform=axes.get_yaxis_transform(), va="bottom"
             )
             for span in service.spans:
-                start = _since(data, span.start)
-                end = _since(data, span.end)
-                least = _length(data) / 150  # a very short outage stays visible
+                start = _count_seconds(data, span.start)
+                end = _count_seconds(data, span.end)
+                least = _measure_length(data) / 150  # a very short outage stays visible
                 colour = COLOURS.get(span.status, COLOURS["soft"])
                 width_of = max(end - start, least if span.status != "healthy" else 0)
                 height = 0.22 if span.status == "healthy" else 0.36
@@ -94,7 +94,7 @@ def services_chart(data: RunReportData, width: float, *, name: str) -> str:
         axes.set_ylim(max(1, len(data.services)) - 0.55, -0.8)
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
-        _time_axis(axes, data, width)
+        _format_time_axis(axes, data, width)
         unhealthy = sum(span.status != "healthy" for service in data.services for span in service.spans)
         description = f"{counted(len(data.services), 'service')}, {counted(unhealthy, 'time')} not healthy."
         return to_svg(figure, name=name, title="Service health over time", description=description)
@@ -135,16 +135,16 @@ def quality_chart(quality: Sequence[int], *, mean: float, name: str) -> str:
         return to_svg(figure, name=name, title="Distribution of quality", description=description)
 
 
-def _since(data: RunReportData, time: datetime) -> float:
+def _count_seconds(data: RunReportData, time: datetime) -> float:
     return (time - data.began).total_seconds()
 
 
-def _length(data: RunReportData) -> float:
-    return max(_since(data, data.as_of), 0.1)
+def _measure_length(data: RunReportData) -> float:
+    return max(_count_seconds(data, data.as_of), 0.1)
 
 
-def _time_axis(axes: Axes, data: RunReportData, width: float) -> None:
-    length = _length(data)
+def _format_time_axis(axes: Axes, data: RunReportData, width: float) -> None:
+    length = _measure_length(data)
     at_most = 8 if width == WIDE else 4
     step = next((seconds for seconds in _NICE_SECONDS if length / seconds <= at_most), None)
     days = -(-length // (at_most * _DAY))

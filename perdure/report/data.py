@@ -68,7 +68,10 @@ class Interruption:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """The documents of one media type; `quality` is the mean of the processed ones, None without any."""
+    """The documents of a media type.
+
+    `quality` is the mean quality of the processed documents; None if none is processed.
+    """
 
     media_type: str
     documents: int
@@ -142,7 +145,10 @@ class GraphPicture:
 
 @dataclass(frozen=True, slots=True)
 class ServiceSpan:
-    """The status of a service from `start` to `end`, as checkpoints recorded it; `why` if it was not healthy."""
+    """The status of a service from `start` to `end`, as checkpoints recorded it.
+
+    `why` is the reason if the service was not healthy.
+    """
 
     start: datetime
     end: datetime
@@ -190,7 +196,7 @@ class RunReportData:
         return self.status in TERMINAL_STATUSES
 
     def with_history(self, recorded: Sequence[Interruption], since: datetime | None) -> "RunReportData":
-        """Return the data with the interruptions of Temporal's history in place of the database's retries.
+        """Return the data with interruptions from Temporal's history instead of the database.
 
         Args:
             recorded: interruptions read from Temporal's histories.

@@ -1,4 +1,4 @@
-"""The drawing of the graph: the heaviest identities, the strongest links of each, and the names that fit."""
+"""Draws the graph: the heaviest identities and the strongest links of each."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,10 @@ Box = tuple[float, float, float, float]
 
 
 def kinds_in(graph: GraphPicture) -> list[str]:
-    """Return the kinds of the drawn identities in the order of their colours; the last colour is shared."""
+    """Return the kinds of the drawn identities in the order of their colours.
+
+    The last colour is shared.
+    """
     return sorted({node.kind for node in graph.nodes})
 
 
@@ -41,7 +44,7 @@ def graph_chart(graph: GraphPicture, width: float, *, name: str) -> str:
         axes.set_axis_off()
         axes.set_xlim(0, width)
         axes.set_ylim(0, height)
-        places = _layout(nodes, edges, width, height)
+        places = _compute_layout(nodes, edges, width, height)
         heaviest = max((edge.weight for edge in edges), default=1)
         axes.add_collection(
             LineCollection(
@@ -51,7 +54,7 @@ def graph_chart(graph: GraphPicture, width: float, *, name: str) -> str:
                 capstyle="round",
             )
         )
-        radii = _radii(nodes, small=width != WIDE)
+        radii = _compute_radii(nodes, small=width != WIDE)
         for index, kind in enumerate(kinds_in(graph)):
             own = [node for node in nodes if node.kind == kind]
             axes.scatter(
@@ -63,13 +66,13 @@ def graph_chart(graph: GraphPicture, width: float, *, name: str) -> str:
                 linewidth=1.2,
                 zorder=2,
             )
-        _labels(axes, nodes, places, radii, (width, height))
+        _place_labels(axes, nodes, places, radii, (width, height))
         description = f"{counted(len(nodes), 'identity', 'identities')}, the heaviest is "
         description += plain(graph.nodes[0].name) if graph.nodes else "none"
         return to_svg(figure, name=name, title="Who is mentioned with whom", description=f"{description}.")
 
 
-def _layout(nodes: Sequence[Node], edges: Sequence[Edge], width: float, height: float) -> dict[str, Place]:
+def _compute_layout(nodes: Sequence[Node], edges: Sequence[Edge], width: float, height: float) -> dict[str, Place]:
     graph: rx.PyGraph[str, float] = rx.PyGraph()
     index = {node.identity_id: graph.add_node(node.identity_id) for node in nodes}
     for edge in edges:
@@ -84,7 +87,10 @@ def _layout(nodes: Sequence[Node], edges: Sequence[Edge], width: float, height: 
 
 
 def _fill(raw: Mapping[str, Place], width: float, height: float) -> dict[str, Place]:
-    """Place nodes on each axis partly by position and partly by rank, so that an outlier leaves room for the rest."""
+    """Place nodes on each axis partly by position and partly by rank.
+
+    With the rank, an outlier leaves space for the other nodes.
+    """
     margin = 36.0
     filled: list[dict[str, float]] = []
     for axis, extent in ((0, width), (1, height)):
@@ -104,16 +110,19 @@ def _fill(raw: Mapping[str, Place], width: float, height: float) -> dict[str, Pl
     return {node: (filled[0][node], filled[1][node]) for node in raw}
 
 
-def _radii(nodes: Sequence[Node], *, small: bool) -> dict[str, float]:
+def _compute_radii(nodes: Sequence[Node], *, small: bool) -> dict[str, float]:
     heaviest = max((node.weight for node in nodes), default=1)
     least, most = (3.0, 9.0) if small else (4.0, 13.0)
     return {node.identity_id: least + (most - least) * math.sqrt(node.weight / heaviest) for node in nodes}
 
 
-def _labels(
+def _place_labels(
     axes: Axes, nodes: Sequence[Node], places: Mapping[str, Place], radii: Mapping[str, float], extent: Place
 ) -> None:
-    """Write names, heaviest first, each on the first free side; a name that fits nowhere is left out."""
+    """Write names, heaviest first, each on the first free side.
+
+    A name that fits nowhere is left out.
+    """
     taken: list[Box] = []
     for node in nodes:
         (x, y), radius = places[node.identity_id], radii[node.identity_id] * 0.6

@@ -1,4 +1,7 @@
-"""Converts a matplotlib figure to an SVG inside a page: it uses the page's colours, and its text stays text."""
+"""Converts a matplotlib figure to an SVG inside a page.
+
+The SVG uses the page's colours, and its text stays text.
+"""
 
 import re
 import warnings

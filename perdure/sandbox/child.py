@@ -1,4 +1,4 @@
-"""Runs in the children of the pool: sets limits first, then reads one document after another."""
+"""The program of the pool's children: set limits, then read one document after another."""
 
 import math
 import os
@@ -53,7 +53,7 @@ def _send_parts(connection: socket.socket, progress: str, parts: bytes) -> None:
 
 
 def _set_limits(limits: ProcessLimits) -> None:
-    """Limit address space, core dumps, written bytes and open files, for good."""
+    """Permanently limit address space, core dumps, written bytes and open files."""
     prefer_as_oom_victim()
     if sys.platform == "linux":
         _lower(resource.RLIMIT_AS, _address_space_bytes() + limits.memory_bytes)

@@ -29,7 +29,7 @@ async def read_document(
     Args:
         connection: non-blocking socket to the child.
         request: as `perdure.sandbox.child.serve` expects it.
-        descriptor: of the document's bytes; stays open here.
+        descriptor: descriptor of the document's bytes; stays open here.
         codec: decodes the answer.
         send: receives parts while the child works.
         max_bytes: the longest message that the child may send.

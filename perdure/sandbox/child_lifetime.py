@@ -1,4 +1,4 @@
-"""Ties a child process to the worker: it ends with the worker, and leaves the worker's signals to the worker."""
+"""Ends a child process with its worker, and makes the child ignore stop signals."""
 
 import ctypes
 import os
@@ -12,10 +12,10 @@ _OOM_SCORE = b"500"
 def die_with_parent(parent: int) -> None:
     """Have the kernel kill this process when the thread that started it ends; Linux only.
 
-    On other systems a child ends when it next reads from its closed socket.
+    On other systems a child ends at its next read, because the worker's end closes the socket.
 
     Args:
-        parent: process id of the parent. If the parent is gone already, this process exits at once.
+        parent: process id of the parent. If the parent has ended already, this process exits at once.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,10 +1,12 @@
-"""Confines a process that reads hostile documents to its document, its libraries and its answer.
+"""Confines a process to its document, its libraries and its answer.
 
-A confined process has no network, starts no programs and no processes, changes no file, and reads no file but those of
-the libraries. Its environment holds no secrets. It receives its document as an open descriptor.
+A confined process has no network. A confined process starts no program and no process, changes no file, and reads only
+the files of the libraries. The environment of the process holds no secrets. The worker passes the document as an open
+descriptor.
 
-On Linux the kernel enforces this, without root: seccomp denies system calls, and Landlock denies access to files.
-docs/safety.md says what is lost on kernels without one of them. On other systems only the limits of `resource` hold.
+On Linux the kernel enforces these bounds, without root: seccomp denies system calls, and Landlock denies access to
+files. docs/safety.md describes the bounds of a kernel without seccomp or Landlock. On systems other than Linux, only
+the limits of `resource` apply.
 """
 
 import ctypes
@@ -20,7 +22,7 @@ from perdure.sandbox.system_calls import deny_system_calls
 _PACKAGE = Path(__file__).resolve().parents[1]
 _KEPT_VARIABLES = ("PATH", "LANG", "LANGUAGE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "PYTHONHOME",
                    "PYTHONHASHSEED", "PYTHONDONTWRITEBYTECODE", "TESSDATA_PREFIX")  # fmt: skip
-"""Where programs and data lie, and how to write text."""
+"""Variables that a confined process keeps: paths of programs and data, the locale, and options of Python."""
 _PR_SET_NO_NEW_PRIVS = 38
 
 # landlock(7): the numbers of these system calls are the same on every architecture.
@@ -45,7 +47,7 @@ _CAPABILITY_VERSION = 0x20080522
 _SYSTEM_PATHS = ("/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime", "/etc/mime.types", "/dev/null",
                  "/dev/zero", "/dev/urandom", "/proc/self", "/proc/cpuinfo", "/proc/meminfo",
                  "/sys/devices/system/cpu", "/sys/fs/cgroup")  # fmt: skip
-"""Paths that libraries read while they work: other libraries, data such as time zones, the machine's size."""
+"""Paths that libraries read at run time: other libraries, time zones, the number of CPUs and the memory size."""
 
 
 class _Ruleset(ctypes.Structure):
@@ -63,9 +65,10 @@ def filter_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def confine() -> None:
-    """Give up everything that no parser needs, for good and for every later thread.
+    """Give up every right that no parser needs, permanently and for every later thread.
 
-    Call it while the process has one thread. It does nothing on other systems than Linux.
+    The caller calls this function while the process has one thread. On systems other than Linux, the function has no
+    effect.
     """
     if sys.platform != "linux":
         return
@@ -82,19 +85,19 @@ def _restrict_files(readable: Iterable[str]) -> bool:
     Signals and abstract sockets to processes outside the sandbox are denied, too.
 
     Returns:
-        Whether the kernel enforces it from now on.
+        Whether the kernel enforces these restrictions.
     """
     call = ctypes.CDLL(None, use_errno=True).syscall
     abi = call(_CREATE_RULESET, None, 0, _VERSION_FLAG)
     if abi < 1:
         return False
     rights = _RIGHTS_BY_ABI.get(abi, max(_RIGHTS_BY_ABI.values()))
-    wanted = _Ruleset(
+    rules = _Ruleset(
         (1 << rights) - 1,
         _ALL_TCP if abi >= _TCP_FROM_ABI else 0,
         _ALL_SCOPES if abi >= _SCOPES_FROM_ABI else 0,
     )
-    ruleset = call(_CREATE_RULESET, ctypes.byref(wanted), ctypes.sizeof(wanted), 0)
+    ruleset = call(_CREATE_RULESET, ctypes.byref(rules), ctypes.sizeof(rules), 0)
     if ruleset < 0:
         return False
     try:
@@ -107,7 +110,7 @@ def _restrict_files(readable: Iterable[str]) -> bool:
 
 
 def _allow_reading(call: Callable[..., int], ruleset: int, descriptor: int) -> None:
-    """Allow reading of a file, or of everything beneath a folder; closes the descriptor."""
+    """Allow reading of a file, or of every file beneath a folder; close the descriptor."""
     is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
     rule = _PathBeneath(_EXECUTE | _READ_FILE | (_READ_FOLDER if is_folder else 0), descriptor)
     call(_ADD_RULE, ruleset, _PATH_BENEATH, ctypes.byref(rule), 0)

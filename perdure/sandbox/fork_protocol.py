@@ -1,4 +1,7 @@
-"""The messages between a fork server's client and the zygote. Imports little, so that a zygote starts fast."""
+"""The messages between a fork server's client and the zygote.
+
+This module imports little, so that a zygote starts fast.
+"""
 
 import struct
 

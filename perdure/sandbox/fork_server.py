@@ -16,7 +16,7 @@ __all__ = ["ForkServer", "Zygote"]
 
 
 class ForkServer:
-    """Forks children from a zygote of its own or from a borrowed one.
+    """Forks children from the server's zygote, or from a borrowed zygote.
 
     Give exactly one of the arguments.
 
@@ -68,7 +68,7 @@ class ForkServer:
             with theirs:
                 ours.setblocking(False)
                 try:
-                    errors = _memory_file()
+                    errors = _open_memory_file()
                     undo.callback(os.close, errors)
                     pid = await self._request(FORK, 0, [os.dup(theirs.fileno()), os.dup(errors)])
                 except OSError as error:
@@ -126,7 +126,7 @@ class ForkServer:
             self._zygote.wait()
 
 
-def _memory_file() -> int:
+def _open_memory_file() -> int:
     if sys.platform == "linux":
         return os.memfd_create("perdure-child-errors")
     with tempfile.TemporaryFile() as file:

@@ -1,4 +1,4 @@
-"""One forked child, as the pool's process sees it."""
+"""The worker's view of a forked child: its process id, its socket and its standard error."""
 
 import contextlib
 import os
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 POOL = "the parser pool"
-"""Names the pool to users, in `DependencyUnavailable`."""
+"""Name of the pool in the message of `DependencyUnavailable`."""
 _ERRORS_BYTES = 4096
 
 
 class Reaper(Protocol):
-    """Tells how a child ended: the fork server that forked it."""
+    """The fork server of a child, which collects the exit code of the child."""
 
     async def exit_code(self, pid: int) -> int:
         """Wait for the end of a child and return its exit code; a negative number names a signal."""
@@ -30,10 +30,13 @@ class Child:
     errors: int
     """Descriptor of the file that the child writes standard error to."""
     served: int = 0
-    """Documents that it was given."""
+    """Number of documents that the pool has sent to the child."""
 
     def is_waiting(self) -> bool:
-        """Return whether the child is alive and waits for work; the socket of a dead child reads as closed."""
+        """Return whether the child is alive and waits for work.
+
+        The kernel closes the socket of a dead child.
+        """
         try:
             return self.connection.recv(1, socket.MSG_PEEK) != b""
         except BlockingIOError:
@@ -54,7 +57,7 @@ class Child:
     def kill(self) -> None:
         """Send SIGKILL.
 
-        Until `wait_for_end` was awaited, the kernel gives the process id to no other process.
+        The kernel gives the process id to no other process before a caller has awaited `wait_for_end`.
         """
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)

@@ -45,13 +45,13 @@ async def _watch(pid: int, seconds: float, overdue: asyncio.Timeout) -> None:
     idle_looks = 0
     while idle_looks < _LOOKS:
         await asyncio.sleep(seconds / _LOOKS)
-        ticks = _cpu_ticks_of_sleeper(pid)
+        ticks = _read_cpu_ticks(pid)
         idle_looks = idle_looks + 1 if ticks is not None and ticks == last_ticks else 0
         last_ticks = ticks
     overdue.reschedule(asyncio.get_running_loop().time())
 
 
-def _cpu_ticks_of_sleeper(pid: int) -> int | None:
+def _read_cpu_ticks(pid: int) -> int | None:
     """Return the process's CPU time in clock ticks; None unless the process sleeps."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()

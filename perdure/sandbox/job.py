@@ -57,7 +57,7 @@ class AnswerCodec(Protocol[Answer]):
         that these bytes name.
 
         Raises:
-            Exception: of any kind, when the bytes hold no answer.
+            Exception: any error, when the bytes hold no answer.
         """
         ...
 

@@ -1,4 +1,7 @@
-"""Limits on the process that reads one document; docs/configuration.md lists the variables that set them."""
+"""Limits on the process that reads a document.
+
+docs/configuration.md lists the variables that set the limits.
+"""
 
 from dataclasses import dataclass
 
@@ -9,13 +12,13 @@ MEGABYTE = 1024 * 1024
 class ProcessLimits:
     """Limits on one document in its confined process.
 
-    Time is measured in CPU seconds, so that a busy machine does not fail documents. A limit of its own bounds sleep.
+    Time is measured in CPU seconds, so that a busy machine does not fail documents. A separate limit bounds sleep.
     """
 
     memory_bytes: int = 1024 * MEGABYTE
     """Address space that the process may map in addition to what the libraries take."""
     idle_seconds: float = 60.0
-    """How long the process may sleep without CPU time. A wait for a disk or a CPU is no sleep."""
+    """Seconds that the process may sleep without CPU time. A wait for a disk or a CPU does not count as sleep."""
     wall_seconds: float = 1_800.0
     """Wall-clock time of one attempt: the last resort, where the other limits fail."""
     attempts: int = 2

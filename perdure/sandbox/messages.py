@@ -1,7 +1,8 @@
-"""The messages between the pool and a child: a kind, a length in bytes, and that many bytes of content.
+"""The messages between the pool and a child.
 
-For each request, a child sends any number of `PARTS`, then one `ANSWER` or one `FAILURE`. This module never unpickles
-what a child sends, since a hostile document may have taken over the child.
+A message is a kind, a length in bytes, and that many bytes of content. For each request, a child sends any number of
+`PARTS`, then one `ANSWER` or one `FAILURE`. This module never unpickles what a child sends, since a hostile document
+may have taken over the child.
 """
 
 import json
@@ -11,7 +12,7 @@ from perdure import errors
 from perdure.errors import DependencyUnavailable, DocumentError
 
 HEADER = struct.Struct("!cQ")
-"""Kind and length of the content. The header of a request carries the document's descriptor."""
+"""Kind and length of the content. The pool sends the document's descriptor with the header of a request."""
 REQUEST = b"R"
 """From the pool: read a document."""
 PARTS = b"P"
@@ -26,7 +27,7 @@ _PROGRESS_LENGTH = struct.Struct("!I")
 
 
 def frame(kind: bytes, content: bytes) -> bytes:
-    """Return a message as it is sent."""
+    """Return the bytes of a message: the header and the content."""
     return HEADER.pack(kind, len(content)) + content
 
 
@@ -41,7 +42,7 @@ def decode_parts(content: bytes | bytearray) -> tuple[str, bytes]:
 
     Raises:
         ValueError: the text is not UTF-8, or shorter than its length says.
-        struct.error: there is no length.
+        struct.error: the content is shorter than a length field.
     """
     start = _PROGRESS_LENGTH.size
     end = start + _PROGRESS_LENGTH.unpack_from(content)[0]

@@ -1,4 +1,4 @@
-"""Finished parts of a long document: a child that replaces a killed one continues where that one stopped.
+"""Finished parts of a long document, after which a later child continues.
 
 A part is a pure function of the document's bytes, as the whole result is. So the result is the same to the last bit,
 with and without parts from earlier processes. A child sends parts at most every half second, so a short document has
@@ -63,7 +63,7 @@ class Parts:
         """Return the parts of a kind that earlier processes finished, in the order of their `add`.
 
         Parts after the first unreadable one are left out. Release 0.3.0 stored parts that hold classes, so stored
-        parts may be unreadable for good; the process computes them again.
+        parts may be permanently unreadable; the process computes the parts again.
         """
         finished: list[Any] = []
         file = io.BytesIO(self._earlier)

@@ -1,9 +1,9 @@
-"""The pool: reads documents in processes that may crash, hang or run out of memory without harm to the others.
+"""The pool: reads documents in processes, which may crash, hang or run out of memory.
 
-It uses a fork server of its own, and one socket a child. Pebble's ProcessPool (5.2) has two defects that this avoids:
-SIGKILL to one idle child breaks the whole pool for good, and a child that dies before its acknowledgement is read
-leaves its document waiting until the time limit. Here the end of a child shows at once as the end of its own socket.
-The process that owns the pool imports no parser library.
+The other processes continue in these cases. The pool uses a fork server, and one socket for each child. Pebble's
+ProcessPool (5.2) has two defects that the pool avoids. SIGKILL to one idle child permanently breaks the whole pool. A
+child that dies before the pool reads its acknowledgement leaves its document waiting until the time limit. Here the
+socket of a child closes at once when the child ends. The process that owns the pool imports no parser library.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ class IsolatedPool(Generic[Answer]):
         workers: children that work at the same time.
         limits: on each document.
         job: what the children run.
-        server: a fork server that was started or lent before. If it ends, the pool starts one of its own.
+        server: a fork server that was started or lent before. If this server ends, the pool starts another one.
     """
 
     def __init__(self, workers: int, limits: ProcessLimits, job: Job[Answer], server: ForkServer | None = None) -> None:
@@ -49,7 +49,7 @@ class IsolatedPool(Generic[Answer]):
         self._closed = False
 
     def start(self) -> None:
-        """Start a fork server unless one runs. Returns at once: the zygote warms up meanwhile.
+        """Start a fork server unless one runs, and return before its zygote has warmed up.
 
         Raises:
             DependencyUnavailable: no process can be started.
@@ -66,14 +66,14 @@ class IsolatedPool(Generic[Answer]):
         A child that replaces a killed one continues after the parts that the killed one finished.
 
         Args:
-            uri: of the document.
-            name: of the document.
+            uri: uri of the document.
+            name: name of the document.
             source: that discovery listed the document under; the opener needs it.
             earlier: parts that were finished before, as `on_progress` received them, one after another.
             on_progress: called now and then with a progress text and the parts that were finished since.
 
         Raises:
-            DocumentError: the document is at fault. On a `ParserFailure`, `attempts` counts the attempts.
+            DocumentError: the document cannot be processed. On a `ParserFailure`, `attempts` counts the attempts.
             DependencyUnavailable: the disk or the pool itself cannot be used now.
         """
         parts = KeptParts()

@@ -103,17 +103,17 @@ def deny_system_calls() -> bool:
     machine = platform.machine()
     if machine not in _NUMBERS:
         return False
-    instructions = list(_instructions(_AUDIT[machine], _NUMBERS[machine], os.getpid()))
+    instructions = list(_make_instructions(_AUDIT[machine], _NUMBERS[machine], os.getpid()))
     program = _Program(len(instructions), (_Instruction * len(instructions))(*instructions))
     return bool(ctypes.CDLL(None).prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(program)) == 0)
 
 
-def _instructions(audit: int, numbers: Mapping[str, int], pid: int) -> Iterable[_Instruction]:
+def _make_instructions(audit: int, numbers: Mapping[str, int], pid: int) -> Iterable[_Instruction]:
     """Yield the filter.
 
     Args:
         audit: number of the architecture; a call of another architecture kills the process.
-        numbers: of the denied calls.
+        numbers: numbers of the denied calls.
         pid: the process's own id.
     """
     denied = _ERROR | errno.EACCES
@@ -142,10 +142,10 @@ def _deny_if(number: int, argument: int, test: _Instruction, result: int) -> Ite
     """Yield the instructions for a call that depends on an argument.
 
     Args:
-        number: of the call.
+        number: number of the call.
         argument: index of the argument, which is loaded for the test.
         test: jumps over no instruction to return `result`, and over one instruction to allow the call.
-        result: of a call that the test denies.
+        result: result of a call that the test denies.
     """
     yield _Instruction(_JUMP_EQUAL, 0, 4, number)
     yield _Instruction(_LOAD, 0, 0, _ARGUMENTS + 8 * argument)

@@ -1,8 +1,8 @@
-"""The zygote: the process that children are forked from. `python -m perdure.sandbox.zygote SOCKET PARENT WARM_UP`.
+"""The zygote: the process that children are forked from.
 
-It loads libraries and models once and shares their memory with its children, so a killed child is replaced within
-milliseconds. It opens no document. It has one thread, since forking is not safe with several. It takes one request at a
-time from its socket (`fork_protocol`):
+The command is `python -m perdure.sandbox.zygote SOCKET PARENT WARM_UP`. The zygote loads libraries and models once and
+shares their memory with its children, so a killed child is replaced within milliseconds. It opens no document. It has
+one thread, since forking is not safe with several. It takes one request at a time from its socket (`fork_protocol`):
 
 * `FORK`, with the child's socket and standard error attached: replies the process id of a new child.
 * `WAIT`, with a process id: replies the exit code when that process has ended.
@@ -50,13 +50,13 @@ class _Server:
     def serve(self) -> None:
         """Answer requests until the owner's socket closes."""
         while True:
-            for ready in select.select(self._sockets(), [], [])[0]:
+            for ready in select.select(self._list_sockets(), [], [])[0]:
                 if ready is self._borrower and not self._answer(ready):
                     self._end_loan()
                 elif ready is self._owner and not self._answer(ready):
                     return
 
-    def _sockets(self) -> list[socket.socket]:
+    def _list_sockets(self) -> list[socket.socket]:
         return [self._owner, self._borrower] if self._borrower else [self._owner]
 
     def _answer(self, client: socket.socket) -> bool:
@@ -73,11 +73,11 @@ class _Server:
             self._borrower = socket.socket(fileno=descriptors[0])
             return True
         if action == FORK:
-            reply = _fork(descriptors, self._sockets())
+            reply = _fork(descriptors, self._list_sockets())
             if client is self._borrower and reply > 0:
                 self._children.add(reply)
         else:
-            reply = _exit_code(pid)
+            reply = _wait_for_exit_code(pid)
             self._children.discard(pid)
         try:
             client.sendall(REPLY.pack(reply))
@@ -122,7 +122,7 @@ def _fork(descriptors: list[int], controls: list[socket.socket]) -> int:
         os._exit(0)  # after any exception too: the child must never return into the zygote's loop
 
 
-def _exit_code(pid: int) -> int:
+def _wait_for_exit_code(pid: int) -> int:
     """Wait for a child's end and return its exit code; a negative number names a signal."""
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 

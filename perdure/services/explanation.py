@@ -1,4 +1,4 @@
-"""The message of an error as one sentence without credentials, fit to be stored in a checkpoint."""
+"""Turns an error into one sentence without credentials, for a checkpoint."""
 
 import os
 import re
@@ -21,8 +21,11 @@ _NAMED_SECRET = re.compile(
 
 
 def sentence(error: BaseException) -> str:
-    """Return the error's message on one line of at most `MAX_CHARACTERS`, without credentials, with a full stop."""
-    message = _message_of(error)
+    """Return the error's message on one line, without credentials, with a full stop.
+
+    The line has at most `MAX_CHARACTERS` characters.
+    """
+    message = _read_message(error)
     if _TRACEBACK in message:
         message = message.strip().splitlines()[-1]  # the last line of a traceback has the error's message
     if len(message) > _READ_CHARACTERS:
@@ -36,13 +39,13 @@ def sentence(error: BaseException) -> str:
 
 
 def without_credentials(text: str) -> str:
-    """Return the text with everything that looks like a password, token or key replaced by `***`."""
+    """Return the text with `***` in place of passwords, tokens and keys."""
     text = _USER_IN_ADDRESS.sub("://***@", text)
     text = _AUTHORISATION.sub(r"\1 ***", text)
     return _NAMED_SECRET.sub(r"\1***", text)
 
 
-def _message_of(error: BaseException) -> str:
+def _read_message(error: BaseException) -> str:
     if isinstance(error, socket.gaierror):
         return error.strerror or str(error)  # its error numbers are not those of the operating system
     if isinstance(error, TimeoutError) and not str(error):

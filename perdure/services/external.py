@@ -1,4 +1,4 @@
-"""Configured services: an HTTP(S) URL, a gRPC health check, a TCP port, or a Postgres address."""
+"""Health checks of configured services: HTTP(S), gRPC, TCP and Postgres addresses."""
 
 import asyncio
 import ssl
@@ -26,7 +26,10 @@ class NotServing(PerdureError):
 
 @dataclass(frozen=True, slots=True)
 class HttpService:
-    """Healthy when a GET answers with a status below 400; redirects are not followed, the body is not read."""
+    """Healthy when a GET answers with a status below 400.
+
+    The check follows no redirect and does not read the body.
+    """
 
     name: str
     url: str = field(repr=False)
@@ -44,7 +47,7 @@ class HttpService:
             follow_redirects=False,
             timeout=None,  # noqa: S113 - `probe` sets the time limit
             trust_env=False,
-            verify=_authorities() if self.url.lower().startswith("https:") else False,  # no certificate in HTTP
+            verify=_load_authorities() if self.url.lower().startswith("https:") else False,  # no certificate in HTTP
         )
         async with client, client.stream("GET", self.url) as answer:
             if answer.status_code >= httpx.codes.BAD_REQUEST:
@@ -54,7 +57,10 @@ class HttpService:
 
 @dataclass(frozen=True, slots=True)
 class GrpcService:
-    """Healthy when the standard gRPC health service of `host:port` says SERVING for the service in the path."""
+    """Healthy when the standard gRPC health service says SERVING.
+
+    The path of the address is the name of the service.
+    """
 
     name: str
     address: str
@@ -75,13 +81,15 @@ class GrpcService:
                 stub = health_pb2_grpc.HealthStub(channel)
                 answer = await stub.Check(health_pb2.HealthCheckRequest(service=self.service))
             except grpc.aio.AioRpcError as error:
-                raise NotServing(self._reason(error.code().name, error.details() or "no reason given")) from error
+                raise NotServing(
+                    self._describe_failure(error.code().name, error.details() or "no reason given")
+                ) from error
         status = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
         if status != "SERVING":
             raise NotServing(f"The gRPC health check says {status}.")
         return {"grpc_status": status}
 
-    def _reason(self, code: str, details: str) -> str:
+    def _describe_failure(self, code: str, details: str) -> str:
         if code == "UNIMPLEMENTED":
             return "It speaks gRPC, but does not offer the standard health check grpc.health.v1 (UNIMPLEMENTED)."
         if code == "NOT_FOUND":
@@ -133,10 +141,10 @@ def external_services(configured: Mapping[str, str], check_postgres: PostgresChe
         InvalidConfiguration: a name cannot be used, or an address is incomplete or of none of the four kinds. The
             message shows no part of an address except its scheme, because an address may hold a password.
     """
-    return [_service(name, address, check_postgres) for name, address in sorted(configured.items())]
+    return [_make_service(name, address, check_postgres) for name, address in sorted(configured.items())]
 
 
-def _service(name: str, address: str, check_postgres: PostgresCheck) -> Service:
+def _make_service(name: str, address: str, check_postgres: PostgresCheck) -> Service:
     _check_name(name)
     parts, host, port = _parse_address(name, address)
     match parts.scheme:
@@ -181,7 +189,7 @@ def _parse_address(name: str, address: str) -> tuple[SplitResult, str, int | Non
 
 
 @cache
-def _authorities() -> ssl.SSLContext:
+def _load_authorities() -> ssl.SSLContext:
     """Return the certificate authorities that HTTPS checks trust: public ones and the machine's.
 
     The result is cached, because loading them takes 20 ms.

@@ -1,4 +1,7 @@
-"""Health checks of services, with a time limit; a failing check never raises an error in the caller."""
+"""Health checks of services, with a time limit.
+
+A failing check never raises an error in the caller.
+"""
 
 import asyncio
 import time
@@ -19,7 +22,10 @@ class Service(Protocol):
         ...
 
     async def health(self, workflow_id: str) -> dict[str, Any]:
-        """Return the service's figures as JSON values; raise an error with the reason if it is not healthy."""
+        """Return the service's figures as JSON values.
+
+        An unhealthy service raises an error with the reason.
+        """
         ...
 
 
@@ -40,25 +46,28 @@ async def probe(service: Service, workflow_id: str, timeout_seconds: float) -> S
     metadata: dict[str, Any] = {"round_trip_ms": round((time.perf_counter() - started) * 1000, 2)}
     if not done:
         _abandon(check)
-        return _unhealthy(metadata, f"The service did not answer within {timeout_seconds:g} s.")
+        return _make_unhealthy(metadata, f"The service did not answer within {timeout_seconds:g} s.")
     if check.cancelled():
-        return _unhealthy(metadata, "The check was cancelled before the service answered.")
+        return _make_unhealthy(metadata, "The check was cancelled before the service answered.")
     if error := check.exception():
-        return _unhealthy(metadata, sentence(error))
+        return _make_unhealthy(metadata, sentence(error))
     try:
         return ServiceState(status="healthy", last_check=datetime.now(UTC), metadata={**check.result(), **metadata})
     except (TypeError, ValueError):  # pydantic's error is a ValueError
-        return _unhealthy(metadata, "The service reported a value that a checkpoint cannot hold.")
+        return _make_unhealthy(metadata, "The service reported a value that a checkpoint cannot hold.")
 
 
 async def capture(services: Sequence[Service], workflow_id: str, timeout_seconds: float) -> dict[str, ServiceState]:
-    """Check all services at once and return their states by name, after `timeout_seconds` at the latest."""
+    """Check all services at once, and return their states by name.
+
+    The check takes at most `timeout_seconds`.
+    """
     states = await asyncio.gather(*(probe(service, workflow_id, timeout_seconds) for service in services))
     return {service.name: state for service, state in zip(services, states, strict=True)}
 
 
 async def _check_health(service: Service, workflow_id: str) -> dict[str, Any]:
-    """Call `health` inside the task, so that an error raised before its first await fails the task too."""
+    """Call `health` inside the task, so that an early error fails the task too."""
     return await service.health(workflow_id)
 
 
@@ -68,5 +77,5 @@ def _abandon(check: "asyncio.Task[dict[str, Any]]") -> None:
     check.add_done_callback(lambda task: task.cancelled() or task.exception())
 
 
-def _unhealthy(metadata: dict[str, Any], why: str) -> ServiceState:
+def _make_unhealthy(metadata: dict[str, Any], why: str) -> ServiceState:
     return ServiceState(status="unhealthy", last_check=datetime.now(UTC), metadata={**metadata, "why": why})

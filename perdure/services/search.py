@@ -79,7 +79,10 @@ class PassageStore(Protocol):
         ...
 
     async def by_terms(self, workflow_id: str, query: str, count: int) -> Sequence[Place] | None:
-        """Return the places of passages that contain the query's words, best first; None if there are too many."""
+        """Return the places of passages that contain the query's words, best first.
+
+        Return None if there are too many.
+        """
         ...
 
     async def by_terms_among(
@@ -111,10 +114,10 @@ class SearchService:
         self._embedder = embedder
 
     async def search(self, workflow_id: str, query: str, limit: int) -> list[Hit]:
-        """Return the `limit` best passages for the query, best first; an empty list if there are none.
+        """Return the `limit` best passages for the query, best first.
 
-        By words, a passage must contain every word, a `"phrase"` in its order, and no `-word`; `or` separates
-        alternatives. Passages near in meaning are found in addition.
+        Return an empty list if there are none. By words, a passage must contain every word, a `"phrase"` in its order,
+        and no `-word`; `or` separates alternatives. Passages near in meaning are found in addition.
 
         Raises:
             RefusedCommand: the query has no letter or digit, or is longer than 1,000 characters.
@@ -135,7 +138,7 @@ class SearchService:
             named = await self._store.by_terms_among(workflow_id, query, near, CANDIDATES)
         best = fuse([named, near[:CANDIDATES]])[:limit]
         passages = await self._store.passages(workflow_id, query, [place for place, _ in best])
-        return [_hit(passage, score) for passage, (_, score) in zip(passages, best, strict=True)]
+        return [_make_hit(passage, score) for passage, (_, score) in zip(passages, best, strict=True)]
 
 
 def fuse(rankings: Sequence[Sequence[Place]]) -> list[tuple[Place, float]]:
@@ -152,7 +155,7 @@ def page_of(offset: int, page_offsets: Sequence[int]) -> int | None:
     return max(1, bisect_right(page_offsets, offset)) if page_offsets else None
 
 
-def _hit(passage: Passage, score: float) -> Hit:
+def _make_hit(passage: Passage, score: float) -> Hit:
     return Hit(
         document=passage.document,
         uri=passage.uri,

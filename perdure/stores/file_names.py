@@ -1,4 +1,4 @@
-"""Names of files and objects that are derived from workflow ids: distinct, plain, and never a path."""
+"""Derives the names of files and objects from workflow ids."""
 
 import hashlib
 from urllib.parse import quote
@@ -9,12 +9,13 @@ _READABLE_BYTES = 100
 
 
 def file_stem(workflow_id: str) -> str:
-    """Return a file name for a workflow id: distinct ids get distinct names, and no name is a path.
+    """Return a file name for a workflow id.
 
-    Letters, digits and -_.~@+=, stand for themselves; every other character and a leading dot are percent-encoded. A
-    name that is too long is cut, and gets the SHA-256 of the id.
+    Distinct ids get distinct names, and no name is a path. Letters, digits and -_.~@+=, stand for themselves; every
+    other character and a leading dot are percent-encoded. A name that is too long is cut, and gets the SHA-256 of the
+    id.
     """
-    stem = _percent_encoded(workflow_id)
+    stem = _percent_encode(workflow_id)
     return stem if len(stem) <= MAX_STEM_BYTES else hashed_stem(workflow_id)
 
 
@@ -22,9 +23,9 @@ def hashed_stem(workflow_id: str) -> str:
     """Return the name that is made of the beginning and the SHA-256 of a workflow id."""
     digest = hashlib.sha256(workflow_id.encode("utf-8", "surrogatepass")).hexdigest()
     # "%=" occurs in no percent-encoded name, so that no id has this name as its plain one.
-    return f"{_percent_encoded(workflow_id)[:_READABLE_BYTES]}%={digest}"
+    return f"{_percent_encode(workflow_id)[:_READABLE_BYTES]}%={digest}"
 
 
-def _percent_encoded(workflow_id: str) -> str:
+def _percent_encode(workflow_id: str) -> str:
     encoded = quote(workflow_id, safe="@+=,", errors="surrogatepass")
     return f"%2E{encoded[1:]}" if encoded.startswith(".") else encoded

@@ -21,7 +21,7 @@ def decode_text(content: bytes, declared: str | None = None) -> str:
     """Decode by the byte order mark, else as UTF-8, else as declared, else by a guess.
 
     Args:
-        content: of the file.
+        content: content of the file.
         declared: the encoding that the document declares; None if it declares none.
 
     Raises:
@@ -30,26 +30,26 @@ def decode_text(content: bytes, declared: str | None = None) -> str:
     for mark, encoding in _MARKS:
         if content.startswith(mark):
             return content.decode(encoding, "replace")
-    if _nul_share(content) > MIN_UTF16_NUL_SHARE:
-        return _readable(_as_utf16(content))
+    if _compute_nul_share(content) > MIN_UTF16_NUL_SHARE:
+        return _check_readable(_decode_utf16(content))
     try:
-        return _readable(content.decode("utf-8"))
+        return _check_readable(content.decode("utf-8"))
     except UnicodeDecodeError:
         pass
     if declared:
         try:
-            return _readable(content.decode(declared))
+            return _check_readable(content.decode(declared))
         except (LookupError, UnicodeDecodeError, ValueError):
             pass  # Declarations are often wrong.
-    return _readable(_guessed(content))
+    return _check_readable(_guess(content))
 
 
-def _nul_share(content: bytes) -> float:
+def _compute_nul_share(content: bytes) -> float:
     sample = content[:_SAMPLE_BYTES]
     return sample.count(0) / max(1, len(sample))
 
 
-def _as_utf16(content: bytes) -> str:
+def _decode_utf16(content: bytes) -> str:
     """Decode UTF-16 without a byte order mark.
 
     In Latin text, the high byte of nearly every character is NUL.
@@ -59,7 +59,7 @@ def _as_utf16(content: bytes) -> str:
     return content.decode("utf-16-le" if odd > even else "utf-16-be", "replace")
 
 
-def _guessed(content: bytes) -> str:
+def _guess(content: bytes) -> str:
     best = from_bytes(content[:_SAMPLE_BYTES]).best()
     encoding = best.encoding if best else _FALLBACK
     text = content.decode(encoding, "replace")
@@ -70,7 +70,7 @@ def _guessed(content: bytes) -> str:
     return text
 
 
-def _readable(text: str) -> str:
+def _check_readable(text: str) -> str:
     """Return the text; raise `UnsupportedFormat` if more than 1 % of it is control characters."""
     controls = sum(1 for character in text if character < " " and character not in "\t\n\r\f\v\x1b")
     if controls > max(1, len(text) * MAX_CONTROL_SHARE):

@@ -16,10 +16,10 @@ _ROOT_FILE = re.compile(rb"full-path\s*=\s*[\"']([^\"'<>]+)")
 
 def open_document_properties(archive: zipfile.ZipFile) -> dict[str, Any]:
     """Return the properties of an OpenDocument file; empty if it has none that can be read."""
-    meta = _element(archive, "meta.xml")
+    meta = _read_element(archive, "meta.xml")
     properties: dict[str, Any] = {}
     for node in meta.iterfind("{*}meta/*") if meta is not None else ():
-        name = _OPEN_DOCUMENT.get(_local_name(node))
+        name = _OPEN_DOCUMENT.get(_get_local_name(node))
         value = (node.text or "").strip()
         if name and value:
             properties.setdefault(name, value)
@@ -32,11 +32,11 @@ def open_document_properties(archive: zipfile.ZipFile) -> dict[str, Any]:
 def book_properties(archive: zipfile.ZipFile) -> dict[str, Any]:
     """Return the properties of a book's package; empty if it has none that can be read."""
     path = _ROOT_FILE.search(_read(archive, "META-INF/container.xml"))
-    package = _element(archive, path.group(1).decode("utf-8", "replace")) if path else None
+    package = _read_element(archive, path.group(1).decode("utf-8", "replace")) if path else None
     authors: list[str] = []
     properties: dict[str, Any] = {}
     for node in package.iterfind("{*}metadata/*") if package is not None else ():
-        name = _local_name(node)
+        name = _get_local_name(node)
         value = (node.text or "").strip()
         if name == "creator" and value and len(authors) < _MAX_VALUES:
             authors.append(value)
@@ -47,7 +47,7 @@ def book_properties(archive: zipfile.ZipFile) -> dict[str, Any]:
     return {**properties, **({"authors": authors} if authors else {})}
 
 
-def _element(archive: zipfile.ZipFile, name: str) -> ET.Element | None:
+def _read_element(archive: zipfile.ZipFile, name: str) -> ET.Element | None:
     try:
         return ET.fromstring(_read(archive, name))  # noqa: S314 - expat bounds entity expansion itself since 2.4.1
     except (ET.ParseError, ValueError):
@@ -62,5 +62,5 @@ def _read(archive: zipfile.ZipFile, name: str) -> bytes:
         return b""
 
 
-def _local_name(node: ET.Element) -> str:
+def _get_local_name(node: ET.Element) -> str:
     return str(node.tag).rsplit("}", 1)[-1]

@@ -63,13 +63,13 @@ def read_markup(markup: str) -> Extracted:
 
     Where the tags are nested more than `MAX_DEPTH` deep, the result is the text between them, with a warning.
     """
-    if _depth(markup) > MAX_DEPTH:
+    if _measure_depth(markup) > MAX_DEPTH:
         warning = f"The HTML's tags are nested more than {MAX_DEPTH} deep; only the text between them was read."
-        return Extracted(_tidy(_between_tags(markup)), warnings=(warning,))
+        return Extracted(_tidy(_extract_between_tags(markup)), warnings=(warning,))
     tree = LexborHTMLParser(markup)
     title = tree.css_first("title")
     page_title = _tidy(title.text()) if title else None
-    properties = _properties(tree)
+    properties = _read_properties(tree)
     tree.strip_tags(_INVISIBLE, recursive=True)
     reading = _Reading()
     if body := tree.body or tree.root:
@@ -84,7 +84,7 @@ def read_markup(markup: str) -> Extracted:
     )
 
 
-def _properties(tree: LexborHTMLParser) -> dict[str, str]:
+def _read_properties(tree: LexborHTMLParser) -> dict[str, str]:
     root = tree.css_first("html")
     properties = {"language": (root.attributes.get("lang") or root.attributes.get("xml:lang") or "") if root else ""}
     for meta in tree.css("meta[content]")[:_MAX_METAS]:
@@ -181,7 +181,7 @@ def _tidy(text: str) -> str:
     return _LINES.sub("\n\n", re.sub(r" ?\n ?", "\n", text)).strip()
 
 
-def _depth(markup: str) -> int:
+def _measure_depth(markup: str) -> int:
     deepest = depth = 0
     for closing, name, empty in _TAG.findall(markup):
         if empty or name.lower() in _FLAT:
@@ -191,7 +191,7 @@ def _depth(markup: str) -> int:
     return deepest
 
 
-def _between_tags(markup: str) -> str:
+def _extract_between_tags(markup: str) -> str:
     pieces = []
     position = 0
     while code := _CODE.search(markup, position):

@@ -49,7 +49,7 @@ def title_and_properties(result: Any, additional: Mapping[str, Any]) -> tuple[st
         result: of `parse`.
         additional: properties that Kreuzberg does not read from this format; they replace those of the same name.
     """
-    values = {key: _unescaped(result.metadata.get(key)) for key in _PROPERTIES}
+    values = {key: _unescape(result.metadata.get(key)) for key in _PROPERTIES}
     properties = {key: value for key, value in values.items() if value not in (None, "", [])} | dict(additional)
     return str(properties.pop("title", "")) or None, properties
 
@@ -60,17 +60,17 @@ def structured_text(result: Any, text: str, title: str | None, properties: dict[
     Args:
         result: of `parse`.
         text: the result's content, with changes that a format needs.
-        title: of the document.
-        properties: of the document.
+        title: title of the document.
+        properties: properties of the document.
     """
     text, sections, tables = find_structure(text, (result.document or {}).get("nodes") or (), UNSHIELD)
     return Extracted(text, title, properties=properties, sections=sections, tables=tables)
 
 
-def _unescaped(value: Any) -> Any:
+def _unescape(value: Any) -> Any:
     """Return the value without RTF's escapes, which Kreuzberg leaves in an RTF's properties."""
     if isinstance(value, list):
-        return [_unescaped(element) for element in value]
+        return [_unescape(element) for element in value]
     if not isinstance(value, str) or "\\" not in value:
         return value
     # RTF writes a character beyond the first plane as two escapes, as UTF-16 does.

@@ -31,8 +31,8 @@ def extract_mail(document: ExtractionInput) -> Extracted:
         reading.add_part(message, depth=0)
     except RecursionError as error:
         raise DamagedDocument("The mail is nested beyond any sense.") from error
-    headers = {name.lower(): value for name in _HEADERS if (value := _header(message, name))}
-    if language := _header(message, "Content-Language"):
+    headers = {name.lower(): value for name in _HEADERS if (value := _read_header(message, name))}
+    if language := _read_header(message, "Content-Language"):
         headers["language"] = language
     return Extracted(
         reading.text(),
@@ -53,7 +53,7 @@ class _Reading:
         self.tables: list[Table] = []
         self._pieces: list[str] = []
         self._length = 0
-        self._parts = 0
+        self._list_parts = 0
 
     def text(self) -> str:
         """Return the text of all parts so far."""
@@ -75,17 +75,17 @@ class _Reading:
             message: the part.
             depth: the number of parts around it.
         """
-        self._parts += 1
-        if depth > MAX_NESTED or self._parts > MAX_PARTS:
+        self._list_parts += 1
+        if depth > MAX_NESTED or self._list_parts > MAX_PARTS:
             bound = f"nested more than {MAX_NESTED} deep" if depth > MAX_NESTED else f"beyond the first {MAX_PARTS}"
             self.warnings[f"Parts of the mail {bound} were left out."] = None
             return
-        lines = [f"{name}: {value}" for name in _HEADERS if (value := _header(message, name))]
+        lines = [f"{name}: {value}" for name in _HEADERS if (value := _read_header(message, name))]
         self._add("\n".join(lines))
         if not message.is_multipart():
-            self._leaf(message)
+            self._add_leaf(message)
             return
-        parts = _parts(message)
+        parts = _list_parts(message)
         if message.get_content_type() == "multipart/alternative":
             # The parts hold the same text in several forms; the plain form is made for reading as text.
             plain = [part for part in parts if part.get_content_type() == "text/plain"]
@@ -93,8 +93,8 @@ class _Reading:
         for part in parts:
             self.add_part(part, depth + 1)
 
-    def _leaf(self, part: Message) -> None:
-        name = _file_name(part)
+    def _add_leaf(self, part: Message) -> None:
+        name = _read_file_name(part)
         kind = part.get_content_type()
         if name or part.get_content_maintype() != "text":
             self._add(f"[Attachment: {name or kind}]")
@@ -113,19 +113,19 @@ class _Reading:
             self._add(text.replace("\r\n", "\n").strip())
 
 
-def _file_name(part: Message) -> str | None:
+def _read_file_name(part: Message) -> str | None:
     try:
         return part.get_filename()
     except _HEADER_FAULTS:
         return "unnamed"
 
 
-def _parts(message: Message) -> list[Message]:
+def _list_parts(message: Message) -> list[Message]:
     payload = message.get_payload()
     return [part for part in payload if isinstance(part, Message)] if isinstance(payload, list) else []
 
 
-def _header(message: Message, name: str) -> str | None:
+def _read_header(message: Message, name: str) -> str | None:
     try:
         value = message.get(name)
     except _HEADER_FAULTS:

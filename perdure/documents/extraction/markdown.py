@@ -71,9 +71,9 @@ def _read_block(lines: list[str], number: int, offset: int, structure: MarkdownS
     The number is 1 if the line begins neither.
 
     Args:
-        lines: of the text.
-        number: of the line, from 0.
-        offset: of the line in the text, in characters.
+        lines: lines of the text.
+        number: number of the line, from 0.
+        offset: offset of the line in the text, in characters.
         structure: to add to.
     """
     line = lines[number]
@@ -81,10 +81,10 @@ def _read_block(lines: list[str], number: int, offset: int, structure: MarkdownS
         words = line[heading.end() :].strip().rstrip("#").strip()
         structure.sections.append(Section(offset, len(heading.group(1)), words))
     elif "|" in line and number + 1 < len(lines) and _is_rule(lines[number + 1]):
-        length = _table_length(lines, number)
+        length = _count_table_lines(lines, number)
         _add_table(structure, offset, lines[number : number + length])
         return length
-    elif level := _underlined_level(lines, number):
+    elif level := _find_underlined_level(lines, number):
         structure.sections.append(Section(offset, level, line.strip()))
         return 2
     return 1
@@ -107,7 +107,7 @@ def _read_front_matter(lines: list[str], structure: MarkdownStructure) -> int:
     return 0
 
 
-def _underlined_level(lines: list[str], number: int) -> int | None:
+def _find_underlined_level(lines: list[str], number: int) -> int | None:
     """Return the level of a heading that the next line underlines; None if it underlines none."""
     if number + 1 >= len(lines):
         return None
@@ -126,7 +126,7 @@ def _is_rule(line: str) -> bool:
     return "-" in line and all(cell.strip() and not cell.strip().strip(":").strip("-") for cell in cells)
 
 
-def _table_length(lines: list[str], number: int) -> int:
+def _count_table_lines(lines: list[str], number: int) -> int:
     end = number + 2
     while end < len(lines) and "|" in lines[end]:
         end += 1
@@ -134,11 +134,11 @@ def _table_length(lines: list[str], number: int) -> int:
 
 
 def _add_table(structure: MarkdownStructure, offset: int, lines: list[str]) -> None:
-    rows = tuple(_cells(line) for index, line in enumerate(lines) if index != 1)
+    rows = tuple(_split_cells(line) for index, line in enumerate(lines) if index != 1)
     structure.tables.append(Table(offset, offset + len("\n".join(lines)), rows))
 
 
-def _cells(line: str) -> tuple[str, ...]:
+def _split_cells(line: str) -> tuple[str, ...]:
     inner = line.strip().removeprefix("|")
     if inner.endswith("|") and not inner.endswith("\\|"):
         inner = inner[:-1]

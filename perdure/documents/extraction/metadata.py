@@ -46,27 +46,27 @@ def metadata_of(properties: Mapping[str, Any], text: str) -> Metadata:
 
     Args:
         properties: as an extractor found them.
-        text: of the document.
+        text: text of the document.
     """
     return Metadata(
-        _authors(properties),
-        _first_date(properties, _CREATED),
-        _first_date(properties, _MODIFIED),
+        _read_authors(properties),
+        _find_first_date(properties, _CREATED),
+        _find_first_date(properties, _MODIFIED),
         iso_language(str(properties.get("language") or "")) or detected_language(text),
     )
 
 
-def _authors(properties: Mapping[str, Any]) -> tuple[str, ...]:
+def _read_authors(properties: Mapping[str, Any]) -> tuple[str, ...]:
     for key in _AUTHORS:
         value = properties.get(key)
         values = [str(element) for element in value] if isinstance(value, list | tuple) else [str(value or "")]
-        names = _senders(values) if key == "from" else [part for written in values for part in written.split(";")]
+        names = _list_senders(values) if key == "from" else [part for written in values for part in written.split(";")]
         if authors := tuple(dict.fromkeys(_tidy_names(names)))[:MAX_AUTHORS]:
             return authors
     return ()
 
 
-def _senders(values: list[str]) -> list[str]:
+def _list_senders(values: list[str]) -> list[str]:
     """Return the name of each sender of a mail, or the address of a sender without a name."""
     return [name or address for name, address in getaddresses(values)]
 
@@ -78,7 +78,7 @@ def _tidy_names(names: Iterable[str]) -> Iterable[str]:
             yield tidy
 
 
-def _first_date(properties: Mapping[str, Any], keys: tuple[str, ...]) -> str | None:
+def _find_first_date(properties: Mapping[str, Any], keys: tuple[str, ...]) -> str | None:
     return next((date for key in keys if (date := iso_date(str(properties.get(key) or "")))), None)
 
 
@@ -89,7 +89,7 @@ def iso_date(value: str) -> str | None:
     """
     value = value.strip()[:_MAX_DATE_CHARACTERS]
     try:
-        date = _pdf_date(value) or _written_date(value)
+        date = _parse_pdf_date(value) or _parse_written_date(value)
         if date is None or date.year < _FIRST_YEAR:
             return None
         if date.tzinfo is None:
@@ -99,7 +99,7 @@ def iso_date(value: str) -> str | None:
         return None
 
 
-def _pdf_date(value: str) -> datetime | None:
+def _parse_pdf_date(value: str) -> datetime | None:
     """Parse a date of a PDF, such as `D:20240305101500+01'00'`.
 
     A part that is missing on the right gets its lowest value.
@@ -123,7 +123,7 @@ def _pdf_date(value: str) -> datetime | None:
     )
 
 
-def _written_date(value: str) -> datetime | None:
+def _parse_written_date(value: str) -> datetime | None:
     if not any(character.isdigit() for character in value):
         return None
     if _ISO_DAY.fullmatch(value):
@@ -131,11 +131,11 @@ def _written_date(value: str) -> datetime | None:
     plain = _COMMENT.sub("", value)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        both = [parser.parse(plain, default=default, tzinfos=_zone) for default in _DEFAULTS]
+        both = [parser.parse(plain, default=default, tzinfos=_find_zone) for default in _DEFAULTS]
     return both[0] if both[0] == both[1] else None
 
 
-def _zone(name: str | None, offset_seconds: int | None) -> tzinfo | None:
+def _find_zone(name: str | None, offset_seconds: int | None) -> tzinfo | None:
     """Return a zone by its offset, never by a name of this machine's own zone."""
     if offset_seconds is not None:
         return timezone(timedelta(seconds=offset_seconds))

@@ -19,22 +19,22 @@ _MAX_MEMBERS = 10_000
 
 def explain_empty(content: bytes, extracted: Extracted) -> DocumentError:  # noqa: ARG001 - the shape of all reasons
     """Return the reason of a document that holds no pictures."""
-    return _reason(has_pictures=False)
+    return _make_reason(has_pictures=False)
 
 
 def explain_html(content: bytes, extracted: Extracted) -> DocumentError:  # noqa: ARG001 - the shape of all reasons
     """Return the reason of a page: pictures if it has a tag of one."""
-    return _reason(has_pictures=_PICTURE_TAG.search(content) is not None)
+    return _make_reason(has_pictures=_PICTURE_TAG.search(content) is not None)
 
 
 def explain_rtf(content: bytes, extracted: Extracted) -> DocumentError:  # noqa: ARG001 - the shape of all reasons
     """Return the reason of an RTF: pictures if it has a group of one."""
-    return _reason(has_pictures=b"\\pict" in content)
+    return _make_reason(has_pictures=b"\\pict" in content)
 
 
 def explain_presentation(content: bytes, extracted: Extracted) -> DocumentError:  # noqa: ARG001 - the shape of all
     """Return the reason of a PPT: pictures if it has the stream `Pictures`."""
-    return _reason(has_pictures="Pictures".encode("utf-16-le") in content)
+    return _make_reason(has_pictures="Pictures".encode("utf-16-le") in content)
 
 
 def explain_container(content: bytes, extracted: Extracted) -> DocumentError:  # noqa: ARG001 - the shape of all
@@ -53,10 +53,10 @@ def explain_container(content: bytes, extracted: Extracted) -> DocumentError:  #
                         return DamagedDocument(
                             "The document is damaged: it declares entities, which its format forbids."
                         )
-    return _reason(has_pictures=has_pictures)
+    return _make_reason(has_pictures=has_pictures)
 
 
-def _reason(*, has_pictures: bool) -> DocumentError:
+def _make_reason(*, has_pictures: bool) -> DocumentError:
     if has_pictures:
         return ImageOnlyDocument("The document holds pictures and no text; only OCR reads them.")
     return NoTextExtracted("No text was found in the document: it is empty, or holds drawings or data only.")

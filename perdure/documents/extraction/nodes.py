@@ -21,8 +21,8 @@ def find_structure(
 
     Args:
         text: whole.
-        nodes: of the document, in reading order.
-        translation: of single characters of the nodes into those of the text.
+        nodes: nodes of the document, in reading order.
+        translation: translation of single characters of the nodes into those of the text.
     """
     sections: list[Section] = []
     tables: list[Table] = []
@@ -32,7 +32,7 @@ def find_structure(
         content = node.get("content") or {}
         kind = content.get("node_type")
         if kind == "table":
-            rows = _rows(content.get("grid") or {}, translation)
+            rows = _make_rows(content.get("grid") or {}, translation)
             start, written = _find_table(text, rows, cursor)
             if start < 0:
                 continue
@@ -78,7 +78,7 @@ def _find_table(text: str, rows: Sequence[Sequence[str]], cursor: int) -> tuple[
     return -1, []
 
 
-def _rows(grid: Mapping[str, Any], translation: Mapping[int, int]) -> tuple[tuple[str, ...], ...]:
+def _make_rows(grid: Mapping[str, Any], translation: Mapping[int, int]) -> tuple[tuple[str, ...], ...]:
     rows: dict[int, dict[int, str]] = {}
     for cell in (grid.get("cells") or ())[:MAX_CELLS]:
         rows.setdefault(int(cell["row"]), {})[int(cell["col"])] = str(cell.get("content") or "").translate(translation)

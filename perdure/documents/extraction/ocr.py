@@ -37,7 +37,7 @@ class Ocr:
         """Render a page of a PDF and return its text; empty if OCR finds none.
 
         Args:
-            page: of pypdfium2.
+            page: page of pypdfium2.
 
         Raises:
             MemoryError: the picture does not fit into memory.
@@ -54,7 +54,7 @@ class Ocr:
             picture = b"P5 %d %d 255\n" % (bitmap.width, bitmap.height) + lines.tobytes()
         finally:
             bitmap.close()
-        result = kreuzberg.extract_bytes_sync(picture, "image/x-portable-graymap", config=_config(self.languages))
+        result = kreuzberg.extract_bytes_sync(picture, "image/x-portable-graymap", config=_make_config(self.languages))
         return str(result.content).strip()
 
 
@@ -88,7 +88,7 @@ def read_ocr_setting(environment: Mapping[str, str]) -> Ocr | None:
     languages = "eng" if value == "1" else value
     if not _LANGUAGES.fullmatch(languages):
         raise InvalidConfiguration(f"{OCR_VARIABLE} must be 0, 1 or languages such as eng+deu, not '{value}'.")
-    folders = [Path(named)] if (named := environment.get("TESSDATA_PREFIX")) else _usual_folders()
+    folders = [Path(named)] if (named := environment.get("TESSDATA_PREFIX")) else _list_usual_folders()
     for folder in folders:
         if all((folder / f"{language}.traineddata").is_file() for language in languages.split("+")):
             return Ocr(languages, str(folder))
@@ -100,12 +100,12 @@ def read_ocr_setting(environment: Mapping[str, str]) -> Ocr | None:
     )
 
 
-def _usual_folders() -> list[Path]:
+def _list_usual_folders() -> list[Path]:
     return [folder for pattern in _FOLDERS for folder in sorted(Path("/").glob(pattern.lstrip("/")), reverse=True)]
 
 
 @cache
-def _config(languages: str) -> Any:
+def _make_config(languages: str) -> Any:
     import kreuzberg  # noqa: PLC0415 - as above
 
     tesseract = kreuzberg.TesseractConfig(language=languages, use_cache=False, output_format="text")

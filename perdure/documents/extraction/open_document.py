@@ -47,7 +47,7 @@ def extract_open_document(document: ExtractionInput) -> Extracted:
     body = root.find("{*}body")
     slides = root.findall("{*}body/{*}presentation/{*}page") + root.findall("{*}body/{*}drawing/{*}page")
     if slides:
-        return _presentation(slides, title, properties)
+        return _make_presentation(slides, title, properties)
     reading = _Reading()
     parts = [] if body is None else [body]
     if styles is not None:
@@ -64,7 +64,7 @@ def extract_open_document(document: ExtractionInput) -> Extracted:
     )
 
 
-def _presentation(slides: list[ET.Element], title: str | None, properties: dict[str, object]) -> Extracted:
+def _make_presentation(slides: list[ET.Element], title: str | None, properties: dict[str, object]) -> Extracted:
     readings = [_Reading() for _ in slides]
     for slide, reading in zip(slides, readings, strict=True):
         reading.walk(slide)
@@ -120,7 +120,9 @@ class _Reading:
             self.flow.separate(" ")
         elif name.startswith("table"):
             self._enter_table(name)
-        if self._heading is None and (name == "h" or (name == "frame" and _attribute(element, "class") == "title")):
+        if self._heading is None and (
+            name == "h" or (name == "frame" and _read_attribute(element, "class") == "title")
+        ):
             self._separate_block()
             self._heading = element, self.flow.next, self.flow.mark()
         if element.text and (self._paragraphs or name in _DESCRIPTIONS):
@@ -156,7 +158,7 @@ class _Reading:
         _, offset, mark = self._heading
         self._heading = None
         if heading := self.flow.since(mark):
-            level = _attribute(element, "outline-level") or "1"
+            level = _read_attribute(element, "outline-level") or "1"
             self.sections.append(Section(offset, int(level) if level.isdecimal() else 1, heading))
 
     def _leave_table(self, element: ET.Element, name: str) -> None:
@@ -174,9 +176,9 @@ class _Reading:
                 self._add_cell(element, self.flow.since(mark))
 
     def _add_cell(self, element: ET.Element, text: str) -> None:
-        repeated = _attribute(element, "number-columns-repeated") or "1"
-        columns = _attribute(element, "number-columns-spanned")
-        rows = _attribute(element, "number-rows-spanned")
+        repeated = _read_attribute(element, "number-columns-repeated") or "1"
+        columns = _read_attribute(element, "number-columns-spanned")
+        rows = _read_attribute(element, "number-rows-spanned")
         for _ in range(min(int(repeated), _MAX_REPEATED) if repeated.isdecimal() else 1):
             self._open[-1].add(text, columns, rows)
 
@@ -186,5 +188,5 @@ class _Reading:
         self.flow.separate(" " if in_cell or self._paragraphs else "\n\n")
 
 
-def _attribute(element: ET.Element, name: str) -> str | None:
+def _read_attribute(element: ET.Element, name: str) -> str | None:
     return next((value for key, value in element.attrib.items() if key.rsplit("}", 1)[-1] == name), None)

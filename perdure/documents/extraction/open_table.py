@@ -31,7 +31,7 @@ class OpenTable:
         """Add a cell; the further columns and rows that it spans become empty cells.
 
         Args:
-            text: of the cell.
+            text: text of the cell.
             columns: the number of columns that it spans, as the document writes it; None for one.
             rows: the number of rows that it spans, as the document writes it; None for one.
         """
@@ -41,8 +41,8 @@ class OpenTable:
             self.begin_row()
         row = self.rows[-1]
         self._fill_spanned(row)
-        across = _span(columns)
-        down = _span(rows)
+        across = _parse_span(columns)
+        down = _parse_span(rows)
         if len(row) + across > MAX_COLUMNS or self._cells + across > MAX_CELLS:
             self.cut = True
             return
@@ -72,5 +72,5 @@ class OpenTable:
             self._cells += 1
 
 
-def _span(declared: str | None) -> int:
+def _parse_span(declared: str | None) -> int:
     return min(max(1, int(declared)), _MAX_SPAN) if declared and declared.isascii() and declared.isdigit() else 1

@@ -41,7 +41,7 @@ def extract_pdf(document: ExtractionInput) -> Extracted:
             raise DamagedDocument("None of the PDF's pages can be read.")
         text, offsets = join_pages(pages)
         info: dict[str, Any] = file.get_metadata_dict(skip_empty=True)
-        sections = _outline(file, pages, offsets)
+        sections = _read_outline(file, pages, offsets)
     finally:
         file.close()
     if unreadable:
@@ -71,7 +71,7 @@ def _open(content: bytes) -> tuple[pypdfium2.PdfDocument, tuple[str, ...]]:
         return _reopen(_repair(content)), ("The PDF was damaged; it was repaired, and parts may be missing.",)
 
 
-def _outline(document: pypdfium2.PdfDocument, pages: list[str], offsets: tuple[int, ...]) -> tuple[Section, ...]:
+def _read_outline(document: pypdfium2.PdfDocument, pages: list[str], offsets: tuple[int, ...]) -> tuple[Section, ...]:
     """Return the bookmarks as headings.
 
     A bookmark's offset is that of its words on the page that it leads to, or that of the page without such words.

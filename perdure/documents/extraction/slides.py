@@ -25,7 +25,7 @@ _CORE = {"title": "title", "creator": "author", "created": "created", "modified"
 
 
 def extract_slides(document: ExtractionInput) -> Extracted:
-    """Return each slide's text as a page of its own.
+    """Return each slide's text as a separate page.
 
     Raises:
         EncryptedDocument, DocumentTooLarge: raised by `check_container`.
@@ -38,7 +38,7 @@ def extract_slides(document: ExtractionInput) -> Extracted:
             names = set(archive.namelist())
             numbers = sorted(int(match.group(1)) for name in names if (match := _SLIDE.fullmatch(name)))
             slides = [_read_slide(archive, names, number) for number in numbers]
-            properties = _core_properties(archive) if "docProps/core.xml" in names else {}
+            properties = _read_core_properties(archive) if "docProps/core.xml" in names else {}
     except (zipfile.BadZipFile, ET.ParseError, ValueError, RuntimeError, EOFError, OSError) as error:
         raise DamagedDocument("The presentation is damaged: its content breaks the rules of its format.") from error
     text, offsets = join_pages([slide.text() for slide in slides])
@@ -73,11 +73,11 @@ class _Reading:
             element = stack.pop()
             name = element.tag.rsplit("}", 1)[-1]
             if not element.tag.startswith((_A, _STRICT_A)):
-                if name == "sp" and _is_title(element) and (title := _paragraphs(element)):
+                if name == "sp" and _is_title(element) and (title := _join_paragraphs(element)):
                     self.sections.append(Section(self.length, 1, title))
                 stack.extend(reversed(element))
             elif name == "p":
-                self.add(_runs(element))
+                self.add(_join_runs(element))
             elif name == "tbl":
                 self._add_table(element)
             else:
@@ -95,7 +95,9 @@ class _Reading:
 
     def _add_table(self, element: ET.Element) -> None:
         start = self.length
-        rows = [[_runs(cell) for cell in row if cell.tag.endswith("}tc")] for row in element if row.tag.endswith("}tr")]
+        rows = [
+            [_join_runs(cell) for cell in row if cell.tag.endswith("}tc")] for row in element if row.tag.endswith("}tr")
+        ]
         for row in rows:
             self.add("\t".join(row))
         if self.length > start:
@@ -105,18 +107,18 @@ class _Reading:
 def _read_slide(archive: zipfile.ZipFile, names: set[str], number: int) -> _Reading:
     slide = _Reading()
     notes = _Reading()
-    slide.read(_parsed(archive.read(f"ppt/slides/slide{number}.xml")))
+    slide.read(_parse(archive.read(f"ppt/slides/slide{number}.xml")))
     relations = f"ppt/slides/_rels/slide{number}.xml.rels"
     if relations in names and (relation := _RELATION.search(archive.read(relations))):
         notes_name = "ppt/notesSlides/" + relation.group(1).decode().rsplit("/", 1)[-1]
         if notes_name in names:
-            notes.read(_parsed(archive.read(notes_name)))
+            notes.read(_parse(archive.read(notes_name)))
         if notes.lines:
             slide.lines += ["\nNotes:", *notes.lines] if slide.lines else notes.lines
     return slide
 
 
-def _parsed(xml: bytes) -> ET.Element:
+def _parse(xml: bytes) -> ET.Element:
     return ET.fromstring(xml)  # noqa: S314 - expat bounds entity expansion itself since 2.4.1
 
 
@@ -125,11 +127,11 @@ def _is_title(shape: ET.Element) -> bool:
     return any(place.get("type") in ("title", "ctrTitle") for place in shape.iterfind("{*}nvSpPr/{*}nvPr/{*}ph"))
 
 
-def _paragraphs(shape: ET.Element) -> str:
-    return " ".join(_runs(paragraph) for paragraph in shape.iterfind("{*}txBody/{*}p")).strip()
+def _join_paragraphs(shape: ET.Element) -> str:
+    return " ".join(_join_runs(paragraph) for paragraph in shape.iterfind("{*}txBody/{*}p")).strip()
 
 
-def _runs(element: ET.Element) -> str:
+def _join_runs(element: ET.Element) -> str:
     pieces = []
     for node in element.iter():
         if node.tag in (f"{_A}t", f"{_STRICT_A}t") and node.text:
@@ -139,7 +141,7 @@ def _runs(element: ET.Element) -> str:
     return "".join(pieces)
 
 
-def _core_properties(archive: zipfile.ZipFile) -> dict[str, str]:
-    root = _parsed(archive.read("docProps/core.xml"))
+def _read_core_properties(archive: zipfile.ZipFile) -> dict[str, str]:
+    root = _parse(archive.read("docProps/core.xml"))
     values = {_CORE.get(node.tag.rsplit("}", 1)[-1], ""): (node.text or "").strip() for node in root}
     return {name: value for name, value in values.items() if name and value}

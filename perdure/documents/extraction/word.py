@@ -35,12 +35,12 @@ def extract_word(document: ExtractionInput) -> Extracted:
         EncryptedDocument, DocumentTooLarge, DamagedDocument: raised by `check_container` or `parse`.
     """
     check_container(document.content)
-    result = parse(_shielded(document.content), document.media_type)
+    result = parse(_shield(document.content), document.media_type)
     title, properties = title_and_properties(result, {})
     return structured_text(result, result.content.translate(UNSHIELD), title, properties)
 
 
-def _shielded(content: bytes) -> bytes:
+def _shield(content: bytes) -> bytes:
     """Return the same DOCX without character references in its XML."""
     out = io.BytesIO()
     try:
@@ -49,14 +49,14 @@ def _shielded(content: bytes) -> bytes:
                 part = archive.read(member)
                 has_doctype = b"<!DOCTYPE" in part[:_DOCTYPE_WITHIN]
                 if _WORD_PART.fullmatch(member.filename) and b"&" in part and not has_doctype:
-                    part = _REFERENCE.sub(_replacement, part)
+                    part = _REFERENCE.sub(_make_replacement, part)
                 copy.writestr(member.filename, part)
     except UNREADABLE as error:
         raise DamagedDocument("The document's container is damaged.") from error
     return out.getvalue()
 
 
-def _replacement(reference: re.Match[bytes]) -> bytes:
+def _make_replacement(reference: re.Match[bytes]) -> bytes:
     named, decimal, hexadecimal = reference.groups()
     character = _NAMED[named] if named else int(decimal) if decimal else int(hexadecimal, 16)
     if character < ord(" ") or character in _SURROGATES or character > sys.maxunicode:

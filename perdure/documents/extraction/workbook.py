@@ -51,10 +51,10 @@ def _read_workbook(document: ExtractionInput, additional: Mapping[str, Any]) -> 
     for table in result.tables:
         cells = [tuple(one_line(cell).removesuffix(_MIDNIGHT) for cell in row) for row in table.cells]
         rows.setdefault(table.page_number, []).extend(row for row in cells if any(row))
-    return _joined_sheets(names, rows, title, properties)
+    return _join_sheets(names, rows, title, properties)
 
 
-def _joined_sheets(
+def _join_sheets(
     names: Mapping[int, str],
     rows: Mapping[int, list[tuple[str, ...]]],
     title: str | None,
@@ -63,10 +63,10 @@ def _joined_sheets(
     """Return the sheets as pages: the sheet's name on the first line, then its rows.
 
     Args:
-        names: of the sheets, by their numbers.
-        rows: of cells of each sheet, by the sheet's number.
-        title: of the workbook.
-        properties: of the workbook.
+        names: names of the sheets, by their numbers.
+        rows: rows of cells of each sheet, by the sheet's number.
+        title: title of the workbook.
+        properties: properties of the workbook.
     """
     numbers = sorted(rows)
     lines = {number: ["\t".join(row).rstrip("\t") for row in rows[number]] for number in numbers}

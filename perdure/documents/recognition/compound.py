@@ -1,7 +1,7 @@
 """Reads the directory of Microsoft compound files: DOC, XLS, PPT, MSG, encrypted OOXML.
 
 The module reads only what the recognition of formats needs, after [MS-CFB]: the directory, and the first bytes of a
-stream. An embedded object has a storage of its own, so a mail with a Word attachment is still recognised as a mail.
+stream. An embedded object has a separate storage, so a mail with a Word attachment is still recognised as a mail.
 At the first damage the reader stops, and keeps the entries that it has read.
 """
 
@@ -65,16 +65,16 @@ class CompoundFile:
         fat_sectors = [first, *struct.unpack_from(f"<{_FAT_IN_HEADER - 1}I", self._content, 80)]
         seen = 0
         while difat < _LAST_SECTOR and seen * self._sector < len(self._content):
-            *more, difat = struct.unpack(f"<{self._sector // 4}I", self._at(difat))
+            *more, difat = struct.unpack(f"<{self._sector // 4}I", self._read_sector(difat))
             fat_sectors += more
             seen += 1
         for sector in fat_sectors:
-            if sector < _LAST_SECTOR and len(block := self._at(sector)) == self._sector:
+            if sector < _LAST_SECTOR and len(block := self._read_sector(sector)) == self._sector:
                 self._fat += struct.unpack(f"<{self._sector // 4}I", block)
-        block = self._chain(directory, _MAX_ENTRIES * _ENTRY_BYTES)
+        block = self._read_chain(directory, _MAX_ENTRIES * _ENTRY_BYTES)
         for offset in range(0, len(block) - _ENTRY_BYTES + 1, _ENTRY_BYTES):
             self._entries.append(_parse_entry(block[offset : offset + _ENTRY_BYTES]))
-        mini = self._chain(mini_fat, len(self._content))
+        mini = self._read_chain(mini_fat, len(self._content))
         self._mini_fat = struct.unpack(f"<{len(mini) // 4}I", mini[: len(mini) // 4 * 4])
 
     def streams(self) -> dict[str, Entry]:
@@ -100,9 +100,9 @@ class CompoundFile:
             return b""
         count = min(count, entry.size)
         if entry.size >= self._cutoff:
-            return self._chain(entry.start, count)[:count]
+            return self._read_chain(entry.start, count)[:count]
         root = next(candidate for candidate in self._entries if candidate.kind == _ROOT)
-        pool = self._chain(root.start, len(self._content))
+        pool = self._read_chain(root.start, len(self._content))
         out = b""
         sector = entry.start
         for _ in range(-(-count // self._mini_sector)):
@@ -120,14 +120,14 @@ class CompoundFile:
         missing = (len(self._fat) + 1) * getattr(self, "_sector", 0) - len(self._content)
         return self._content + bytes(max(0, missing))
 
-    def _at(self, sector: int) -> bytes:
+    def _read_sector(self, sector: int) -> bytes:
         start = (sector + 1) * self._sector
         return self._content[start : start + self._sector]
 
-    def _chain(self, sector: int, count: int) -> bytes:
+    def _read_chain(self, sector: int, count: int) -> bytes:
         blocks: list[bytes] = []
         while sector < len(self._fat) and len(blocks) * self._sector < min(count, len(self._content)):
-            blocks.append(self._at(sector))
+            blocks.append(self._read_sector(sector))
             sector = self._fat[sector]
         return b"".join(blocks)
 

@@ -30,7 +30,7 @@ def compound_stream(*names: str, is_encrypted: IsEncrypted | None = None) -> Rec
     """Return a recogniser of compound files with one of these streams at the top level.
 
     Args:
-        names: of streams, in lower case; the first one that the file holds counts.
+        names: names of streams, in lower case; the first one that the file holds counts.
         is_encrypted: tells from the file and the name of the stream whether a password protects the document.
     """
 
@@ -55,7 +55,7 @@ def office_folder(folder: str) -> Recogniser:
     """Return a recogniser of Office Open XML containers that hold this folder."""
 
     def recognise(sample: Sample) -> bool:
-        # A book that declares its type stays a book, whatever its container holds besides.
+        # A book that declares its type is a book, whatever other content its container has.
         if sample.mimetype == _BOOK or "[Content_Types].xml" not in sample.members:
             return False
         return any(name.startswith(folder) for name in sample.members)

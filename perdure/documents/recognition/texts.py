@@ -59,7 +59,7 @@ def is_mail(sample: Sample) -> bool:
 
 
 def is_plain_text(sample: Sample) -> bool:
-    """Return whether the file may be text at all; its extractor refuses binary data."""
+    """Return whether the file may be text; its extractor refuses binary data."""
     return sample.may_be_text
 
 

@@ -41,8 +41,8 @@ def list_attachments(mail: bytes) -> Iterator[Member]:
     """Yield the attachments in the order of the mail; none of a mail that cannot be taken apart."""
     try:
         for number, part in enumerate(_attached(mail), start=1):
-            content = _payload(part)
-            yield Member(str(number), _name(part) or str(number), len(content), version(content))
+            content = _read_payload(part)
+            yield Member(str(number), _read_name(part) or str(number), len(content), version(content))
     except _BROKEN:
         return
 
@@ -57,7 +57,7 @@ def read_attachment(mail: bytes, key: str) -> bytes:
     try:
         for number, part in enumerate(_attached(mail), start=1):
             if str(number) == key:
-                return _payload(part)
+                return _read_payload(part)
     except _BROKEN as error:
         raise DamagedDocument("The mail cannot be taken apart.") from error
     raise VanishedDocument("It was attached to the mail at discovery and is not there now.")
@@ -92,10 +92,10 @@ def _is_attached(part: Message) -> bool:
     return bool(part.get_filename()) or part.get_content_maintype() != "text"
 
 
-def _payload(part: Message) -> bytes:
+def _read_payload(part: Message) -> bytes:
     content = part.get_payload(decode=True)
     return content if isinstance(content, bytes) else b""
 
 
-def _name(part: Message) -> str:
+def _read_name(part: Message) -> str:
     return str(make_header(decode_header(part.get_filename() or "")))[:200]

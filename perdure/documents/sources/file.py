@@ -56,7 +56,7 @@ class FileSource:
     def discover_line(self, line: str, manifest: Path) -> Iterator[DiscoveredDocument]:
         """Yield the file that a line names, or the documents inside it; see `Source.discover_line`."""
         try:
-            path = path_of(line) if "://" in line else _path_below(manifest.parent, line)
+            path = path_of(line) if "://" in line else _make_path_below(manifest.parent, line)
         except (InvalidSource, ValueError) as error:  # ValueError: a lone surrogate
             raise InvalidLine("no-address") from error
         try:
@@ -77,7 +77,7 @@ class FileSource:
         return content_hash(uri)
 
 
-def _path_below(folder: Path, name: str) -> Path:
+def _make_path_below(folder: Path, name: str) -> Path:
     """Return the path of a manifest's line.
 
     Unlike `path_of`, it does not look up each part of the path on the disk: a manifest may have a million lines.

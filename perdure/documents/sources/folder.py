@@ -56,29 +56,29 @@ class FolderSource(FileSource):
 def _walk(root: Path) -> Iterator[_Entry]:
     linked: set[tuple[int, int]] = set()
     # A stack instead of recursion: folders may be nested deeper than Python's calls may be.
-    stack = [iter(_sorted_entries(root))]
+    stack = [iter(_sort_entries(root))]
     while stack:
         entry = next(stack[-1], None)
         if entry is None:
             stack.pop()
         elif entry.is_dir(follow_symlinks=False):
             try:
-                stack.append(iter(_sorted_entries(entry.path)))
+                stack.append(iter(_sort_entries(entry.path)))
             except FileNotFoundError:
-                continue  # Another process has removed the folder meanwhile.
+                continue  # Another process has removed the folder since the listing.
             except OSError:
                 yield Path(entry.path), entry.stat(follow_symlinks=False)
-        elif file := _regular_file(root, entry, linked):
+        elif file := _check_regular_file(root, entry, linked):
             yield file
 
 
-def _sorted_entries(folder: str | Path) -> list["os.DirEntry[str]"]:
+def _sort_entries(folder: str | Path) -> list["os.DirEntry[str]"]:
     with os.scandir(folder) as entries:
         visible = [entry for entry in entries if not entry.name.startswith(".")]
     return sorted(visible, key=lambda entry: os.fsencode(entry.name))
 
 
-def _regular_file(root: Path, entry: "os.DirEntry[str]", linked: set[tuple[int, int]]) -> _Entry | None:
+def _check_regular_file(root: Path, entry: "os.DirEntry[str]", linked: set[tuple[int, int]]) -> _Entry | None:
     """Return the entry if it is a regular file that counts, None if not.
 
     Args:

@@ -35,7 +35,7 @@ def get_index(build: Callable[[Path, BinaryIO], Index], path: Path, file: Binary
 
     Args:
         build: builds the index.
-        path: of the container.
+        path: path of the container.
         file: the container, open.
 
     Raises:

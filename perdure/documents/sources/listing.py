@@ -24,15 +24,15 @@ def file_documents(
 
     Args:
         root: the path that the user named.
-        path: of the file.
-        status: of the file.
+        path: path of the file.
+        status: status of the file.
         containers: the kinds of files that are taken apart.
     """
     document = file_document(root, path, status)
     is_regular = stat.S_ISREG(status.st_mode)
     container = next((kind for kind in containers if is_regular and kind.claims(path)), None)
     if container:
-        yield from _members(container, path, document)
+        yield from _list_members(container, path, document)
         return
     yield document
     if is_regular and is_mail(path.name):
@@ -55,8 +55,8 @@ def absent_document(uri: str, path: Path, manifest: Path, error: OSError) -> Dis
     """Return a document that a manifest names and that is not there; it ends quarantined.
 
     Args:
-        uri: of the document.
-        path: of its file.
+        uri: uri of the document.
+        path: path of its file.
         manifest: path of the manifest.
         error: raised for the path.
 
@@ -68,7 +68,7 @@ def absent_document(uri: str, path: Path, manifest: Path, error: OSError) -> Dis
     return DiscoveredDocument(uri=uri, name=shown(path.name), source=uri, size_bytes=0, version="not found")
 
 
-def _members(container: Container, path: Path, document: DiscoveredDocument) -> Iterator[DiscoveredDocument]:
+def _list_members(container: Container, path: Path, document: DiscoveredDocument) -> Iterator[DiscoveredDocument]:
     has_members = False
     try:
         for member in container.members(path):
@@ -88,7 +88,7 @@ def _members(container: Container, path: Path, document: DiscoveredDocument) -> 
         yield document
         return
     except FileNotFoundError:
-        return  # Another process has removed the file meanwhile.
+        return  # Another process has removed the file since the listing.
     if not has_members:
         yield document
 

@@ -33,17 +33,17 @@ class MailboxSource(ContainerSource):
             OSError: the file cannot be read.
         """
         number = size = checksum = 0
-        for message, _offset, line in _numbered_lines(file, 0, 0):
+        for message, _offset, line in _number_lines(file, 0, 0):
             if message != number:
                 if size:
-                    yield _member(number, size, checksum)
+                    yield _make_member(number, size, checksum)
                 number = message
                 size = checksum = 0
             if line:
                 size += len(line)
                 checksum = zlib.crc32(line, checksum)
         if size:
-            yield _member(number, size, checksum)
+            yield _make_member(number, size, checksum)
 
     def build_index(self, path: Path, file: BinaryIO) -> "MailboxIndex":  # noqa: ARG002 - a mailbox needs no name
         """Return the places of the messages; raises `OSError` if the file cannot be read."""
@@ -60,7 +60,7 @@ class MailboxIndex:
     def __init__(self, file: BinaryIO) -> None:
         self._stride = 1
         self._offsets = array("q", [0])
-        for number, offset, line in _numbered_lines(file, 0, 0):
+        for number, offset, line in _number_lines(file, 0, 0):
             if line is None and number == len(self._offsets) * self._stride + 1:
                 self._offsets.append(offset)
                 if len(self._offsets) > MAX_REMEMBERED:
@@ -76,12 +76,12 @@ class MailboxIndex:
         wanted = int(key) if key.isascii() and key.isdigit() and len(key) < 20 else 0  # noqa: PLR2004 - digits of 64 bits
         step = min(max(0, wanted - 1) // self._stride, len(self._offsets) - 1)
         message = _Message(wanted)
-        lines = _numbered_lines(file, step * self._stride, self._offsets[step])
+        lines = _number_lines(file, step * self._stride, self._offsets[step])
         return Content(message.pieces(lines), message.version)
 
 
 class _Message:
-    """Reads one message, and computes its size and checksum meanwhile."""
+    """Reads a message, and computes its size and checksum at the same time."""
 
     def __init__(self, number: int) -> None:
         self._number = number
@@ -90,7 +90,7 @@ class _Message:
 
     def version(self) -> str:
         """Return the version of the lines that were read."""
-        return _version(self._size, self._checksum)
+        return _make_version(self._size, self._checksum)
 
     def pieces(self, lines: Iterator[tuple[int, int, bytes | None]]) -> Iterator[bytes]:
         """Yield the lines of the message; raise `VanishedDocument` if there are none."""
@@ -105,15 +105,15 @@ class _Message:
             raise VanishedDocument("It was in the mailbox at discovery and is not there now.")
 
 
-def _member(number: int, size: int, checksum: int) -> Member:
-    return Member(str(number), f"{number}.eml", size, _version(size, checksum))
+def _make_member(number: int, size: int, checksum: int) -> Member:
+    return Member(str(number), f"{number}.eml", size, _make_version(size, checksum))
 
 
-def _version(size: int, checksum: int) -> str:
+def _make_version(size: int, checksum: int) -> str:
     return f"{size}-{checksum:08x}"
 
 
-def _numbered_lines(file: BinaryIO, number: int, offset: int) -> Iterator[tuple[int, int, bytes | None]]:
+def _number_lines(file: BinaryIO, number: int, offset: int) -> Iterator[tuple[int, int, bytes | None]]:
     """Yield the number of its message, the offset and the bytes of each line.
 
     A line that separates messages is yielded as None in place of its bytes.
@@ -122,8 +122,8 @@ def _numbered_lines(file: BinaryIO, number: int, offset: int) -> Iterator[tuple[
 
     Args:
         file: the mailbox.
-        number: of the message that ends at the offset.
-        offset: of the separating line at which to begin.
+        number: number of the message that ends at the offset.
+        offset: offset of the separating line at which to begin.
     """
     after_empty = whole = True
     file.seek(offset)

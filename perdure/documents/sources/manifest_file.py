@@ -2,7 +2,7 @@
 
 A line names one document, or one file of several documents. A line of JSON is a string or an object with a `uri`. A CSV
 has a column `uri`; without it, the first column counts. Paths are relative to the manifest's folder. A line that names
-no document stands in the run as a document of its own, and ends quarantined with its number.
+no document counts as a document of the run, and is quarantined with its number.
 """
 
 import csv
@@ -83,8 +83,8 @@ def line_document(source: str, path: Path, number: int, line: bytes, reason: Inv
 
     Args:
         source: the manifest as a source.
-        path: of the manifest.
-        number: of the line, from 1.
+        path: path of the manifest.
+        number: number of the line, from 1.
         line: its bytes.
         reason: why it names no document.
     """
@@ -121,7 +121,7 @@ class _CsvParser:
                 self._column = headings.index("uri")
                 return None
             self._column = 0
-        return _checked(cells[self._column].strip() if self._column < len(cells) else "")
+        return _check(cells[self._column].strip() if self._column < len(cells) else "")
 
 
 def _parse_json(text: str) -> str:
@@ -131,10 +131,10 @@ def _parse_json(text: str) -> str:
         value = json.loads(text)
     except ValueError as error:
         raise InvalidLine("not-json") from error
-    return _checked(value.get("uri") if isinstance(value, dict) else value)
+    return _check(value.get("uri") if isinstance(value, dict) else value)
 
 
-def _checked(entry: object) -> str:
+def _check(entry: object) -> str:
     if not isinstance(entry, str) or not entry.strip():
         raise InvalidLine("no-uri")
     return entry

@@ -46,8 +46,8 @@ class Index(Protocol):
         """Return the content of one member.
 
         Args:
-            file: the container, opened anew.
-            key: of the member.
+            file: the container, opened again.
+            key: key of the member.
 
         Raises:
             DocumentError: there is no such member.

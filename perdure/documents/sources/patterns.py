@@ -30,7 +30,7 @@ class Patterns:
         """Return whether the patterns let a document through.
 
         Args:
-            name: of the document below its source.
+            name: name of the document below its source.
         """
         if any(_matches(name, pattern) for pattern in self.ignore):
             return False
@@ -72,10 +72,10 @@ def split_patterns(source: str) -> tuple[str, Patterns]:
     if match is None:
         return source, Patterns()
     pairs = [pair.split("=", 1) for pair in match[1].split("&")]
-    return source[: match.start()], Patterns(_values(pairs, "include"), _values(pairs, "ignore"))
+    return source[: match.start()], Patterns(_select_values(pairs, "include"), _select_values(pairs, "ignore"))
 
 
-def _values(pairs: Sequence[Sequence[str]], kind: str) -> tuple[str, ...]:
+def _select_values(pairs: Sequence[Sequence[str]], kind: str) -> tuple[str, ...]:
     return tuple(unquote(value) for name, value in pairs if name == kind)
 
 

@@ -21,12 +21,12 @@ from perdure.documents.sources.zip_archive import ZipSource
 
 def source_of(address: str) -> Source:
     """Return the kind of a source that a user names."""
-    return _first_match(SOURCES, address)
+    return _find_first_match(SOURCES, address)
 
 
 def document_source_of(uri: str) -> Source:
     """Return the kind of source that opens a document."""
-    return _first_match(DOCUMENT_SOURCES, uri)
+    return _find_first_match(DOCUMENT_SOURCES, uri)
 
 
 CONTAINERS: tuple[ContainerSource, ...] = (ZipSource(), TarSource(), MailboxSource())
@@ -71,7 +71,7 @@ def open_document(uri: str, source: str, max_bytes: int) -> OpenedDocument:
     """Open a document for reading. The call blocks; the caller closes the result.
 
     Args:
-        uri: of the document.
+        uri: uri of the document.
         source: the address of the source in which discovery found the document.
         max_bytes: a larger document is refused.
 
@@ -91,5 +91,5 @@ def content_hash(uri: str) -> str | None:
     return document_source_of(uri).version(uri)
 
 
-def _first_match(sources: Iterable[Source], address: str) -> Source:
+def _find_first_match(sources: Iterable[Source], address: str) -> Source:
     return next(source for source in sources if source.matches(address))

@@ -105,7 +105,7 @@ def remote_document(source: RemoteAddress, address: RemoteAddress, meta: dict[st
 
     Args:
         source: in which it was found.
-        address: of the document.
+        address: address of the document.
         meta: obstore's description of it; None if it is not there.
     """
     inside = address.key.removeprefix(source.key).lstrip("/") if source != address else ""
@@ -115,7 +115,7 @@ def remote_document(source: RemoteAddress, address: RemoteAddress, meta: dict[st
         name=shown(inside or address.key.rstrip("/").rpartition("/")[2]),
         source=source.uri,
         size_bytes=meta["size"],
-        version=_version(meta),
+        version=_make_version(meta),
     )
 
 
@@ -193,7 +193,7 @@ class RemoteSource:
             meta, pieces = self._request(address)
             if meta["size"] > max_bytes:
                 raise size_refusal(meta["size"], max_bytes)
-            opened = spool(pieces, lambda: _version(meta), max_bytes)
+            opened = spool(pieces, lambda: _make_version(meta), max_bytes)
         if not opened.size_bytes:
             opened.close()
             raise EmptyDocument("The file is empty.")
@@ -227,7 +227,7 @@ class RemoteSource:
     def faults_of(self, address: RemoteAddress) -> Iterator[None]:
         """Turn obstore's errors into `DocumentError` and `DependencyUnavailable`.
 
-        A document that is not there is at fault itself; for every other error, its server is unavailable.
+        A missing document is quarantined. For every other error, its server is unavailable.
         """
         from obstore.exceptions import BaseError  # noqa: PLC0415 - most runs need none
 
@@ -268,7 +268,7 @@ class RemoteSource:
             yield from self._request(address)[1]
 
 
-def _version(meta: dict[str, Any]) -> str:
+def _make_version(meta: dict[str, Any]) -> str:
     """Return the server's tag, else time of modification and size.
 
     A server that names neither tag nor time hides changes of the same size.

@@ -71,7 +71,7 @@ class Source(Protocol):
         """Open a document for reading. The call blocks; the caller closes the result.
 
         Args:
-            uri: of the document.
+            uri: uri of the document.
             root: returns the file or folder on which the document's source stands; called only after an error.
             max_bytes: a larger document is refused.
 

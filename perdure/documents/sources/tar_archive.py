@@ -43,12 +43,12 @@ class TarSource(ContainerSource):
         """Yield the members in the order of the archive.
 
         Raises:
-            DamagedDocument: the file is no TAR or has too many members, or, after the whole members, it is cut off.
+            DamagedDocument: the file is no TAR, has too many members, or ends within a member.
             OSError: the file cannot be read.
         """
-        with _faults_as_damage():
-            for key, info in _numbered(_decompressed(path, file)):
-                yield Member(key, info.name, info.size, _version(info))
+        with _translate_errors():
+            for key, info in _number_members(_open_decompressed(path, file)):
+                yield Member(key, info.name, info.size, _make_version(info))
 
     def build_index(self, path: Path, file: BinaryIO) -> "TarIndex":
         """Return the places of the members; raises `OSError` if the file cannot be read."""
@@ -62,7 +62,7 @@ class TarIndex:
     members that are read in about their order cost one pass together.
 
     Args:
-        path: of the archive; the end of its name tells the compression.
+        path: path of the archive; the end of its name tells the compression.
         file: the archive, open.
     """
 
@@ -73,8 +73,8 @@ class TarIndex:
         self._cursors: list[BinaryIO] = []
         self._lock = threading.Lock()
         try:
-            with _faults_as_damage():
-                for key, info in _numbered(_decompressed(path, file)):
+            with _translate_errors():
+                for key, info in _number_members(_open_decompressed(path, file)):
                     self._offsets[digest_of(key)] = info.offset
         except DocumentError as fault:
             self._fault = fault  # the reason for each member after the damage
@@ -93,15 +93,15 @@ class TarIndex:
         return Content(self._pieces(file, offset, versions), lambda: versions[0])
 
     def _pieces(self, file: BinaryIO, offset: int, versions: list[str]) -> Iterator[bytes]:
-        with _faults_as_damage():
+        with _translate_errors():
             cursor = self._take_nearest(offset) or self._open_cursor(file)
             cursor.seek(offset)
-            with _archive(cursor) as archive:
+            with _open_archive(cursor) as archive:
                 info = archive.next()
                 member = archive.extractfile(info) if info else None
                 if info is None or member is None:
                     raise self._fault
-                versions.append(_version(info))
+                versions.append(_make_version(info))
                 while block := member.read(BLOCK_BYTES):
                     yield block
             if cursor is file:
@@ -115,7 +115,7 @@ class TarIndex:
             return file
         own = os.fdopen(os.dup(file.fileno()), "rb")
         own.seek(0)
-        cursor = _decompressed(self._path, own)
+        cursor = _open_decompressed(self._path, own)
         weakref.finalize(cursor, own.close)
         return cursor
 
@@ -130,9 +130,9 @@ class TarIndex:
             return nearest
 
 
-def _numbered(file: BinaryIO) -> Iterator[tuple[str, tarfile.TarInfo]]:
+def _number_members(file: BinaryIO) -> Iterator[tuple[str, tarfile.TarInfo]]:
     keys = Keys()
-    with _archive(file) as archive:
+    with _open_archive(file) as archive:
         for number, info in enumerate(archive):
             archive.members = []  # type: ignore[attr-defined]  # The library would keep every header in memory.
             if number >= MAX_MEMBERS:
@@ -145,7 +145,7 @@ def _numbered(file: BinaryIO) -> Iterator[tuple[str, tarfile.TarInfo]]:
             raise DamagedDocument("The archive is damaged or cut off.")
 
 
-def _version(info: tarfile.TarInfo) -> str:
+def _make_version(info: tarfile.TarInfo) -> str:
     return f"{info.size}-{info.mtime}"
 
 
@@ -153,7 +153,7 @@ def _is_compressed(path: Path) -> bool:
     return not path.name.lower().endswith(".tar")
 
 
-def _decompressed(path: Path, file: BinaryIO) -> BinaryIO:
+def _open_decompressed(path: Path, file: BinaryIO) -> BinaryIO:
     name = path.name.lower()
     if not _is_compressed(path):
         return file
@@ -163,7 +163,7 @@ def _decompressed(path: Path, file: BinaryIO) -> BinaryIO:
     return cast("BinaryIO", opener(filename=file) if opener is bz2.BZ2File else opener(fileobj=file, mode="rb"))
 
 
-def _archive(file: BinaryIO) -> tarfile.TarFile:
+def _open_archive(file: BinaryIO) -> tarfile.TarFile:
     return tarfile.open(fileobj=cast("IO[bytes]", _Bounded(file)), mode="r:")
 
 
@@ -191,7 +191,7 @@ class _Bounded:
 
 
 @contextmanager
-def _faults_as_damage() -> Iterator[None]:
+def _translate_errors() -> Iterator[None]:
     try:
         yield
     except _BROKEN as error:

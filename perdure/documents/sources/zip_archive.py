@@ -1,4 +1,4 @@
-"""ZIP archives: each file inside is a document of its own, `zip+file:///a.zip!/inner/name`.
+"""ZIP archives: each file inside is a document, `zip+file:///a.zip!/inner/name`.
 
 The worker never unpacks a member to a path, so a member's name cannot lead out of a folder. The worker counts the bytes
 that come out, and does not believe the sizes that the archive claims. An archive inside an archive stays one document.
@@ -44,9 +44,9 @@ class ZipSource(ContainerSource):
             DamagedDocument: the file is no ZIP, or has too many members.
             OSError: the file cannot be read.
         """
-        with _faults_as_damage():
-            for key, info in _numbered(_open_archive(file)):
-                yield Member(key, info.filename, info.file_size, _version(info))
+        with _translate_errors():
+            for key, info in _number_members(_open_archive(file)):
+                yield Member(key, info.filename, info.file_size, _make_version(info))
 
     def build_index(self, path: Path, file: BinaryIO) -> "ZipIndex":  # noqa: ARG002 - a ZIP needs no name
         """Return the archive's directory; raises as `list_members` does."""
@@ -57,15 +57,15 @@ class ZipIndex:
     """The directory of a ZIP, read once; the archive stays open as long as the index lives.
 
     Args:
-        file: the archive, open; the index uses a descriptor of its own.
+        file: the archive, open; the index uses a second descriptor.
     """
 
     def __init__(self, file: BinaryIO) -> None:
         own = os.fdopen(os.dup(file.fileno()), "rb")
         weakref.finalize(self, own.close)
-        with _faults_as_damage():
+        with _translate_errors():
             self._archive = _open_archive(own)
-            self._infos = dict(_numbered(self._archive))
+            self._infos = dict(_number_members(self._archive))
 
     def content(self, file: BinaryIO, key: str) -> Content:  # noqa: ARG002 - the archive is open already
         """Return the content of one member.
@@ -80,10 +80,10 @@ class ZipIndex:
             raise VanishedDocument("It was in the archive at discovery and is not there now.")
         if info.flag_bits & _ENCRYPTED:
             raise EncryptedDocument("The archive protects it by a password.")
-        return Content(self._pieces(info), lambda: _version(info))
+        return Content(self._pieces(info), lambda: _make_version(info))
 
     def _pieces(self, info: zipfile.ZipInfo) -> Iterator[bytes]:
-        with _faults_as_damage(), self._archive.open(info) as member:
+        with _translate_errors(), self._archive.open(info) as member:
             while block := member.read(BLOCK_BYTES):
                 yield block
 
@@ -93,14 +93,14 @@ def _open_archive(file: IO[bytes]) -> zipfile.ZipFile:
     return zipfile.ZipFile(file)
 
 
-def _numbered(archive: zipfile.ZipFile) -> Iterator[tuple[str, zipfile.ZipInfo]]:
+def _number_members(archive: zipfile.ZipFile) -> Iterator[tuple[str, zipfile.ZipInfo]]:
     keys = Keys()
     for info in archive.infolist():
         if not info.is_dir():
             yield keys.key(info.filename), info
 
 
-def _version(info: zipfile.ZipInfo) -> str:
+def _make_version(info: zipfile.ZipInfo) -> str:
     return f"{info.file_size}-{info.CRC:08x}"
 
 
@@ -123,7 +123,7 @@ def _check_directory(file: IO[bytes]) -> None:
 
 
 @contextmanager
-def _faults_as_damage() -> Iterator[None]:
+def _translate_errors() -> Iterator[None]:
     try:
         yield
     except _BROKEN as error:

@@ -1,5 +1,5 @@
-"""Runs a trusted computation that takes long or much memory in a process of its own, which ends with its worker.
+"""Runs a long or large trusted computation in a separate process.
 
-Imports `perdure.errors` and `perdure.sandbox.child_lifetime` only. Rows of plain values go in and out.
-Start with `parent.py` (the worker's side); `child.py` is the other side.
+The process ends with its worker. Imports `perdure.errors` and `perdure.sandbox.child_lifetime` only. Rows of plain
+values go in and out. Start with `parent.py` (the worker's side); `child.py` is the other side.
 """

@@ -1,6 +1,7 @@
-"""The messages between a worker and its computation: sequences of blocks of rows, each ended by an empty block.
+"""The messages between a worker and its computation: sequences of blocks of rows.
 
-A row is a tuple of plain values. Between sequences, a text may name the kind of the next one.
+An empty block ends each sequence. A row is a tuple of plain values. Between sequences, a text may name the kind of the
+next one.
 """
 
 import marshal

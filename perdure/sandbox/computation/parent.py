@@ -1,4 +1,4 @@
-"""The worker's side of a computation in a process of its own."""
+"""The worker's side of a computation in a separate process."""
 
 import asyncio
 import os

@@ -27,7 +27,10 @@ class AnalyticsSummary:
 
 
 class AnalyticsStore(Protocol):
-    """The store of analytics; every method raises `DependencyUnavailable` if it cannot be reached."""
+    """The store of analytics.
+
+    Every method raises `DependencyUnavailable` if it cannot be reached.
+    """
 
     async def graphs(self) -> int:
         """Return the number of runs that have a graph."""
@@ -61,11 +64,13 @@ class AnalyticsService:
         self._store = store
 
     async def health(self, workflow_id: str) -> dict[str, Any]:  # noqa: ARG002 - the protocol's argument; the figures cover all runs
-        """Return `graphs_generated`, the runs with a graph, and `analysis_modes`, those that the database supports."""
+        """Return the figures `graphs_generated` and `analysis_modes` of docs/services.md."""
         return {"graphs_generated": await self._store.graphs(), "analysis_modes": await self._store.modes()}
 
     async def build(self, workflow_id: str, epoch: int) -> AnalyticsSummary:
-        """Build all three outputs from the stored identities and chunks; a repeated call gives the same outputs.
+        """Build all three outputs from the stored identities and chunks.
+
+        A repeated call gives the same outputs.
 
         Raises:
             StaleWriter: a later run has replaced this one; nothing has changed.

@@ -1,7 +1,8 @@
-"""The ranking process, run as `python -m perdure.services.analytics.child PARENT`: a graph in, ranked nodes out.
+"""The process that ranks a graph: `python -m perdure.services.analytics.child PARENT`.
 
-It computes outside the worker, so it may take long, and the system frees its memory when it ends. The worker sends the
-nodes, then the edges. The process sends the ranked nodes. `perdure.sandbox.computation.exchange` defines the blocks.
+A long ranking does not block the worker, because it runs in a process outside the worker. The system frees the memory
+when the process ends. The worker sends the nodes, then the edges. The process sends the ranked nodes.
+`perdure.sandbox.computation.exchange` defines the blocks.
 """
 
 from typing import BinaryIO
@@ -12,7 +13,7 @@ from perdure.services.analytics.ranking import rank_graph
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
-    """Rank one graph."""
+    """Read a graph from the worker, rank its nodes, and send the ranked nodes."""
     nodes = [name for (name,) in read_rows(requests)]
     edges = ((source, target, weight) for source, target, weight in read_rows(requests))
     answers.writelines(map(pack, split_into_blocks(rank_graph(nodes, edges))))

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """An identity and its place in the graph; `pagerank` and `community` are None if the run has no graph."""
+    """An identity and its place in the graph.
+
+    `pagerank` and `community` are None if the run has no graph.
+    """
 
     identity_id: str
     kind: str

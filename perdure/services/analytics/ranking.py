@@ -1,4 +1,7 @@
-"""PageRank and communities of a graph's nodes; the result does not depend on the order of the rows."""
+"""PageRank and communities of a graph's nodes.
+
+The result does not depend on the order of the rows.
+"""
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
@@ -36,13 +39,13 @@ def rank_graph(nodes: Iterable[str], edges: Iterable[Edge]) -> Iterator[Ranked]:
     names = sorted(nodes)
     place = {name: index for index, name in enumerate(names)}
     joined = sorted((place[min(s, t)], place[max(s, t)], weight) for s, t, weight in edges)
-    scores = _pagerank(len(names), joined)
-    communities = _communities(len(names), joined)
+    scores = _compute_pagerank(len(names), joined)
+    communities = _find_communities(len(names), joined)
     for index, name in enumerate(names):
         yield name, round(scores[index], DECIMALS), communities[index]
 
 
-def _pagerank(count: int, edges: list[tuple[int, int, int]]) -> list[float]:
+def _compute_pagerank(count: int, edges: list[tuple[int, int, int]]) -> list[float]:
     if not edges:
         return [1 / count] * count if count else []
     graph = rustworkx.PyDiGraph(node_count_hint=count, edge_count_hint=2 * len(edges))
@@ -53,7 +56,7 @@ def _pagerank(count: int, edges: list[tuple[int, int, int]]) -> list[float]:
     return [scores[index] for index in range(count)]
 
 
-def _communities(count: int, edges: list[tuple[int, int, int]]) -> list[int]:
+def _find_communities(count: int, edges: list[tuple[int, int, int]]) -> list[int]:
     community_of: dict[str, int] = {}
     if edges:
         named = [(str(source), str(target), float(weight)) for source, target, weight in edges]

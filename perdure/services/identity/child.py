@@ -1,4 +1,4 @@
-"""The resolver process, run as `python -m perdure.services.identity.child PARENT`: names in, identities out.
+"""The process that resolves names: `python -m perdure.services.identity.child PARENT`.
 
 It computes outside the worker, so it may take long, and the system frees its memory when it ends. For each kind:
 

@@ -15,7 +15,7 @@ class Clusters:
     """
 
     def __init__(self, count: int, compatible: Callable[[int, int], bool]) -> None:
-        """Start with every member in a set of its own."""
+        """Start with a separate set for every member."""
         self._parents = list(range(count))
         self._members: dict[int, list[int]] = {}
         self._compatible = compatible

@@ -1,4 +1,4 @@
-"""Co-occurrence: the number of documents in which a short name stands with the longer names that it may mean."""
+"""Counts the documents that contain a short name and a longer name that it may mean."""
 
 from collections.abc import Iterable
 
@@ -9,7 +9,10 @@ _LEAD = 2
 
 
 class Cooccurrence:
-    """Numbers of documents that pairs of names share; the database counts all pairs in one request."""
+    """Numbers of documents that pairs of names share.
+
+    The database counts all pairs in one request.
+    """
 
     def __init__(self) -> None:
         """Start with no pair."""
@@ -29,7 +32,9 @@ class Cooccurrence:
         return max((self.documents.get((short, other), 0) for other in others), default=0)
 
     def choose(self, short: int, candidates: Iterable[tuple[int, Iterable[int]]]) -> int | None:
-        """Return the candidate that shares half of the name's documents, twice as many as any other; else None.
+        """Return the candidate that shares half of the name's documents, twice as many as any other.
+
+        Return None otherwise.
 
         Args:
             short: number of the name.

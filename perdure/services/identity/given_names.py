@@ -1,4 +1,4 @@
-"""A list of real given names, folded, so that one is never taken for a misspelling of another."""
+"""The known given names, folded. A known name never counts as a misspelling."""
 
 from importlib import resources
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from functools import cache
 
 COMPARED_KINDS = ("organisation", "person", "place")
-"""Kinds whose names are compared by rules; names of other kinds are one identity only if they are equal."""
+"""Kinds whose names the rules compare. Names of another kind share an identity only if they are equal."""
 MAX_CHARACTERS = 120
+"""Most characters of a name that the rules compare. Longer names are not compared."""
 MAX_TOKENS = 10
-"""Most characters and words of a name that is compared: longer ones are not misspellings of each other."""
+"""Most words of a name that the rules compare."""
 
 # NFKD leaves these letters unchanged.
 _PLAIN = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "æ": "ae", "œ": "oe", "þ": "th", "ı": "i"})  # noqa: RUF001 - a Turkish letter
@@ -20,7 +21,7 @@ _BREAKS = re.compile(r"[^\w&+]+|_")
 
 @dataclass(slots=True, frozen=True)
 class Name:
-    """A distinct name of a kind: its number in the byte order of all names, and its number of mentions."""
+    """A distinct name of a kind; `number` is its place in the byte order of all names."""
 
     number: int
     normalised: str
@@ -35,9 +36,10 @@ class Name:
 
 @dataclass(slots=True, frozen=True)
 class Joined:
-    """The join of a name to the identity of the name `canonical`, with the rule and its score (0 to 1).
+    """The join of a name to the identity of the name `canonical`.
 
-    An ambiguous name has its own number as `canonical`, and the rule `AMBIGUOUS`.
+    `score` is the score of the rule, from 0 to 1. An ambiguous name has its own number as `canonical`, and the rule
+    `AMBIGUOUS`.
     """
 
     number: int
@@ -95,7 +97,7 @@ def join_names(
     Args:
         head: the member by which the identity is known.
         members: all members of the identity.
-        names: for every member, the names with its reading, most mentioned first.
+        names: for every member, the names that the rules read as this member, most mentioned first.
         rules: for every member, the rule that joined it to the identity.
     """
     canonical = names[head][0].number

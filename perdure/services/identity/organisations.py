@@ -1,4 +1,4 @@
-"""Resolves organisations: spellings, legal forms, misspellings, short forms and acronyms of one organisation."""
+"""Resolves organisations: joins spellings, misspellings, short forms and acronyms."""
 
 import re
 from collections import defaultdict
@@ -101,17 +101,17 @@ class Organisations:
         self._mentions = [-mentions for mentions, _, _ in ranked]
         self._rules = ["same_name"] * len(ranked)
         self._heads: dict[int, int] = {}
-        self._clusters = Clusters(len(ranked), self._compatible)
+        self._clusters = Clusters(len(ranked), self._is_compatible)
         for rare, right in self._find_misspellings():
             self._join(rare, right, "typing_error")
         self._acronyms = self._find_acronyms()
         self.cooccurrence = Cooccurrence()
         for index, candidates in self._acronyms.items():
-            self.cooccurrence.request(self._number(index), map(self._number, candidates))
+            self.cooccurrence.request(self._get_number(index), map(self._get_number, candidates))
         self._shorts = self._find_short_forms()
         for index, candidates in self._shorts.items():
             if len(candidates) > 1:
-                self.cooccurrence.request(self._number(index), map(self._number, candidates))
+                self.cooccurrence.request(self._get_number(index), map(self._get_number, candidates))
 
     def joins(self) -> Iterator[Joined]:
         """Yield every name that joins another name's identity, and every ambiguous name."""
@@ -121,7 +121,7 @@ class Organisations:
             if self._rules[index] == "same_name":
                 self._settle(index, candidates, "acronym", "acronym_in_document", alone=self._is_long(index))
         for members in self._clusters.sets():
-            yield from join_names(self._head(members), members, self._names, self._rules)
+            yield from join_names(self._find_head(members), members, self._names, self._rules)
 
     def _settle(self, index: int, candidates: list[int], rule: str, shared_rule: str, *, alone: bool) -> None:
         """Join a name to its only candidate, or to the candidate that its documents support.
@@ -129,7 +129,7 @@ class Organisations:
         With `alone` a single candidate is enough, even if no document contains both names.
         """
         roots = dict.fromkeys(map(self._clusters.find, candidates))
-        chosen = self.cooccurrence.choose(self._number(index), [(root, self._numbers(root)) for root in roots])
+        chosen = self.cooccurrence.choose(self._get_number(index), [(root, self._list_numbers(root)) for root in roots])
         if chosen is not None:
             self._join(index, chosen, shared_rule)
         elif len(roots) == 1 and alone:
@@ -142,13 +142,16 @@ class Organisations:
         if self._clusters.join(index, other):
             self._rules[index] = rule
 
-    def _compatible(self, index: int, other: int) -> bool:
-        """Return whether one name is a lesser form of the other; two full names never join through a third."""
+    def _is_compatible(self, index: int, other: int) -> bool:
+        """Return whether one name is a lesser form of the other.
+
+        Two full names therefore never join through a third name.
+        """
         head = self._heads.get(index, index)
         other_head = self._heads.get(other, other)
         return self._heads.get(head, head) == self._heads.get(other_head, other_head)
 
-    def _head(self, members: Sequence[int]) -> int:
+    def _find_head(self, members: Sequence[int]) -> int:
         return min(members, key=lambda index: (index in self._heads, index))
 
     def _find_misspellings(self) -> list[tuple[int, int]]:
@@ -204,17 +207,17 @@ class Organisations:
     def _is_long(self, index: int) -> bool:
         return len("".join(self._words[index])) >= _LONG_ACRONYM
 
-    def _number(self, index: int) -> int:
+    def _get_number(self, index: int) -> int:
         return self._names[index][0].number
 
-    def _numbers(self, root: int) -> list[int]:
-        return [self._number(member) for member in self._clusters.members(root)]
+    def _list_numbers(self, root: int) -> list[int]:
+        return [self._get_number(member) for member in self._clusters.members(root)]
 
 
 def words_of(normalised: str) -> tuple[str, ...]:
-    """Return the distinguishing words of an organisation: without legal forms and links, in one spelling."""
+    """Return the words of an organisation, without legal forms and links, in one spelling."""
     words = [_SAME_WORDS.get(word, word) for word in split_words(normalised)]
-    if len(words) > 1 and words[-1] in _legal_endings():
+    if len(words) > 1 and words[-1] in _list_legal_endings():
         from cleanco import basename  # noqa: PLC0415 - few names need it
 
         words = basename(" ".join(words)).split() or words
@@ -222,7 +225,7 @@ def words_of(normalised: str) -> tuple[str, ...]:
 
 
 @cache
-def _legal_endings() -> frozenset[str]:
+def _list_legal_endings() -> frozenset[str]:
     """Return the last words of the legal forms of all countries."""
     from cleanco import prepare_default_terms  # noqa: PLC0415 - few names need it
 
@@ -230,7 +233,10 @@ def _legal_endings() -> frozenset[str]:
 
 
 def acronyms(words: Sequence[str]) -> set[str]:
-    """Return the acronyms of all words, of all words but links, and of these without a generic end."""
+    """Return the acronyms of a name.
+
+    The acronyms are of all words, of all words without links, and of the latter without generic last words.
+    """
     core = [word for word in words if word not in _LINKS]
     cut = len(core)
     while cut > 2 and core[cut - 1] in _GENERIC:  # noqa: PLR2004 - an acronym has two letters

@@ -69,18 +69,21 @@ class People:
         for members in self._clusters.sets():
             head = min(
                 members,
-                key=lambda index: (self._rules[index] == "typing_error", *_least_full(self._people[index]), index),
+                key=lambda index: (self._rules[index] == "typing_error", *_rank_fullness(self._people[index]), index),
             )
             yield from join_names(head, members, self._names, self._rules)
 
     def _request_counts(self) -> None:
-        """Request the counts for names that may mean several people; a cheaper and wider test than that of `_place`."""
+        """Request the counts for names that may mean several people.
+
+        This test is cheaper than that of `_place`, and requests more counts than `_place` needs.
+        """
         placed: dict[tuple[str, ...], list[int]] = defaultdict(list)
         for index in self._order:
             person = self._meant[index]
             candidates = [
                 other_index
-                for other_index in self._fuller(index, placed)
+                for other_index in self._find_fuller(index, placed)
                 if compatible(person, self._meant[other_index])
             ]
             if not person.first and not candidates:
@@ -88,26 +91,30 @@ class People:
                 candidates = candidates if len(candidates) <= MAX_CANDIDATES else []
             elif len(candidates) == 1:
                 candidates = []
-            self.cooccurrence.request(self._number(index), map(self._number, candidates))
+            self.cooccurrence.request(self._get_number(index), map(self._get_number, candidates))
             self._record(index, placed)
             if len(person.first) > 1 and len(bearers := self._bearers[person.first]) <= MAX_CANDIDATES:
                 bearers.append(index)
 
     def _place(self, index: int, placed: dict[tuple[str, ...], list[int]]) -> None:
         person = self._meant[index]
-        fuller = dict.fromkeys(map(self._clusters.find, self._fuller(index, placed)))
+        fuller = dict.fromkeys(map(self._clusters.find, self._find_fuller(index, placed)))
         candidates = [root for root in fuller if self._clusters.admits(index, root)]
         if len(candidates) == 1:
-            self._join(index, candidates[0], "typing_error" if self._people[index] != person else _rule(person))
+            self._join(index, candidates[0], "typing_error" if self._people[index] != person else _choose_rule(person))
         elif candidates:
-            chosen = self.cooccurrence.choose(self._number(index), [(root, self._numbers(root)) for root in candidates])
+            chosen = self.cooccurrence.choose(
+                self._get_number(index), [(root, self._list_numbers(root)) for root in candidates]
+            )
             if chosen is None:
                 self._rules[index] = AMBIGUOUS
             else:
                 self._join(index, chosen, "same_documents")
         elif not person.first and 0 < len(bearers := self._bearers.get(person.last, [])) <= MAX_CANDIDATES:
             roots = dict.fromkeys(map(self._clusters.find, bearers))
-            chosen = self.cooccurrence.choose(self._number(index), [(root, self._numbers(root)) for root in roots])
+            chosen = self.cooccurrence.choose(
+                self._get_number(index), [(root, self._list_numbers(root)) for root in roots]
+            )
             if chosen is not None:
                 self._meant[index] = self._people[chosen]
                 self._join(index, chosen, "first_name")
@@ -117,9 +124,12 @@ class People:
         if self._clusters.join(index, other_index):
             self._rules[index] = rule
 
-    def _fuller(self, index: int, placed: dict[tuple[str, ...], list[int]]) -> list[int]:
-        """Return the placed, and therefore fuller, names with the same last name and the known part of the first."""
-        return placed.get(_block(self._meant[index]), [])
+    def _find_fuller(self, index: int, placed: dict[tuple[str, ...], list[int]]) -> list[int]:
+        """Return the fuller names with the same last name and the known part of the first name.
+
+        The fuller names are already placed.
+        """
+        return placed.get(_make_block(self._meant[index]), [])
 
     def _record(self, index: int, placed: dict[tuple[str, ...], list[int]]) -> None:
         person = self._meant[index]
@@ -129,22 +139,22 @@ class People:
                 if len(names) < _MAX_PLACED:
                     names.append(index)
 
-    def _number(self, index: int) -> int:
+    def _get_number(self, index: int) -> int:
         return self._names[index][0].number
 
-    def _numbers(self, root: int) -> list[int]:
-        return [self._number(member) for member in self._clusters.members(root)]
+    def _list_numbers(self, root: int) -> list[int]:
+        return [self._get_number(member) for member in self._clusters.members(root)]
 
 
-def _block(person: Person) -> tuple[str, ...]:
+def _make_block(person: Person) -> tuple[str, ...]:
     return (person.last, person.first) if person.first else (person.last,)
 
 
-def _least_full(person: Person) -> tuple[int, ...]:
+def _rank_fullness(person: Person) -> tuple[int, ...]:
     return tuple(-part for part in person.fullness)
 
 
-def _rule(person: Person) -> str:
+def _choose_rule(person: Person) -> str:
     if not person.first:
         return "last_name"
     return "initials" if len(person.first) == 1 else "fuller_name"

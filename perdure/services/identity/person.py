@@ -39,14 +39,17 @@ def parse_person(normalised: str) -> Person | None:
         return None
     if len(words) == 1:
         return Person("", (), words[0])
-    if not _special().isdisjoint(words) or len(words) > 3:  # noqa: PLR2004 - first, middle, last
+    if not _list_special_words().isdisjoint(words) or len(words) > 3:  # noqa: PLR2004 - first, middle, last
         return _parse_with_library(words)
     return _split_initials(words[0], words[1:-1], words[-1], "")
 
 
 @cache
-def _special() -> frozenset[str]:
-    """Return titles, particles of last names and suffixes: nameparser parses names that contain one of them."""
+def _list_special_words() -> frozenset[str]:
+    """Return titles, particles of last names and suffixes.
+
+    Names that contain such a word are parsed by nameparser.
+    """
     from nameparser.config import CONSTANTS  # noqa: PLC0415 - loading takes 0.125 s, and small runs may not need it
 
     groups = (CONSTANTS.titles, CONSTANTS.prefixes, CONSTANTS.suffix_acronyms, CONSTANTS.suffix_not_acronyms)
@@ -77,7 +80,10 @@ def _split_initials(first: str, middles: list[str], last: str, generation: str) 
 
 
 def compatible(person: Person, other: Person) -> bool:
-    """Return whether two names can belong to one person: equal last names and no contradicting part."""
+    """Return whether two names can belong to one person.
+
+    Such names have equal last names and no contradicting part.
+    """
     if person.last != other.last:
         return False
     if person.generation and other.generation and person.generation != other.generation:

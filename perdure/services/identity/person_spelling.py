@@ -62,9 +62,10 @@ def find_misspelt_people(people: Sequence[Person], mentions: Sequence[int]) -> l
 
 
 def find_misspelt_last_names(people: Sequence[Person], mentions: Sequence[int]) -> dict[str, str]:
-    """Return misspelt last names that stand only alone or after initials, with the known last name of each.
+    """Return misspelt last names, with the known last name of each.
 
-    A last name is known if it occurs with a whole first name. A misspelling of two known names is left out.
+    A misspelt last name occurs only alone or after initials. A last name is known if it occurs with a whole first name.
+    A misspelling of two known names is left out.
 
     Args:
         people: each once, the most mentioned first, ties by bytes.

@@ -40,14 +40,23 @@ class Resolution:
         self._resolver = _RESOLVERS[kind](Name(*row) for row in rows)
 
     def pairs(self) -> Iterator[tuple[int, int]]:
-        """Yield the pairs of names whose shared documents must be counted; a name with itself counts its documents."""
+        """Yield the pairs of names whose shared documents must be counted.
+
+        A name with itself counts its documents.
+        """
         yield from sorted(self._resolver.cooccurrence.pairs)
 
     def add_counts(self, shared: Iterable[tuple[int, int, int]]) -> None:
-        """Store the counts: two names and the number of documents with both; a missing pair counts 0."""
+        """Store the counts: two names and the number of documents with both.
+
+        A missing pair counts 0.
+        """
         self._resolver.cooccurrence.documents = {(short, other): documents for short, other, documents in shared}
 
     def joins(self) -> Iterator[tuple[int, int, str, float]]:
-        """Yield number, canonical number, rule and score of each join; a name without a join is its own identity."""
+        """Yield number, canonical number, rule and score of each join.
+
+        A name without a join is its own identity.
+        """
         for join in self._resolver.joins():
             yield join.number, join.canonical, join.rule, join.score

@@ -10,7 +10,10 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True, slots=True)
 class IdentitySummary:
-    """The result of a resolution; `resolution_rate` is the share of mentions with a known identity, 0 to 1."""
+    """The result of a resolution.
+
+    `resolution_rate` is the share of mentions with a known identity, from 0 to 1.
+    """
 
     identities: int
     mentions: int
@@ -26,12 +29,12 @@ class IdentityCounts:
 
 
 class IdentityStore(Protocol):
-    """The store of identities; every method raises `DependencyUnavailable` if it cannot be reached."""
+    """The store of identities; methods raise `DependencyUnavailable` if it cannot be reached."""
 
     async def counts(self, workflow_id: str) -> IdentityCounts:
-        """Return the mentions of a run's processed documents, and those that the last resolution settled.
+        """Return the number of mentions of processed documents, and how many of them are resolved.
 
-        Every checkpoint calls this method, so it reads documents and no mentions.
+        Every checkpoint calls this method. The method therefore reads the rows of documents, and no rows of mentions.
         """
         ...
 
@@ -60,9 +63,9 @@ class IdentityService:
         self._store = store
 
     async def health(self, workflow_id: str) -> dict[str, Any]:
-        """Return `processed_entities`, the mentions so far, and `resolution_rate`, defined in docs/services.md."""
+        """Return the figures `processed_entities` and `resolution_rate` of docs/services.md."""
         counts = await self._store.counts(workflow_id)
-        return {"processed_entities": counts.mentions, "resolution_rate": _rate(counts)}
+        return {"processed_entities": counts.mentions, "resolution_rate": _compute_rate(counts)}
 
     async def resolve(self, workflow_id: str, epoch: int) -> IdentitySummary:
         """Resolve every mention of the run; a repeated call gives the same identities.
@@ -72,8 +75,8 @@ class IdentityService:
         """
         identities = await self._store.resolve(workflow_id, epoch)
         counts = await self._store.counts(workflow_id)
-        return IdentitySummary(identities, counts.mentions, _rate(counts))
+        return IdentitySummary(identities, counts.mentions, _compute_rate(counts))
 
 
-def _rate(counts: IdentityCounts) -> float:
+def _compute_rate(counts: IdentityCounts) -> float:
     return round(counts.resolved / counts.mentions, 3) if counts.mentions else 0.0

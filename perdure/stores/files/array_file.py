@@ -1,22 +1,23 @@
-"""`ArrayFile`: a JSON array in a file that grows by one element in constant time and is valid at every moment.
+"""`ArrayFile`: a JSON array in a file, which is valid at every moment.
 
-**A file that another process may have open is never written to**, because a reader could see half of a write; only a
-rename is atomic. So there are two copies, and each append exchanges them:
+An append takes constant time. **`ArrayFile` never writes to a file that another process may have open**, because a
+reader could see half of a write. Only a rename is atomic. `ArrayFile` therefore keeps two copies, and each append
+exchanges the copies:
 
 * The *published* copy, under the name that readers know, is complete and is never changed.
 * The *spare*, under a hidden name, lacks the last element of the published copy. An append cuts the spare to the
   content that both copies share (all but the last element), adds that element and the new one, syncs the spare, and
   renames it to the published name. The copy that was published until then becomes the spare.
 
-A reader may still hold the former published copy open. The kernel grants a write lease on a file only if no other
-process has the file open, and makes a process that opens the file later wait until the lease ends. So the spare is
-written under a lease. If the kernel grants none, because of such a reader or because the file system has no leases,
-the append makes a new spare by copying the published file. The copy is the only step whose time grows with the file.
-A spare with a second hard link is replaced in the same way.
+A reader may still hold the former published copy open. An append therefore writes the spare under a write lease. The
+kernel grants a write lease only if no other process has the file open. A process that opens the file later waits until
+the lease ends. The kernel refuses the lease if a reader has the spare open, or if the file system has no leases. The
+append then makes a new spare by copying the published file. This copy is the only step whose time grows with the file.
+The append also copies the published file if the spare has a second hard link.
 
-A crash leaves a whole published copy, because each copy is synced before it gets its name. A crash can tear a spare
-only behind the bytes that the next append keeps. If a disk or a user damages the published file, its complete elements
-are kept, and the damaged file stays beside it under a name with `.damaged-`.
+After a crash the published copy is whole, because an append syncs each copy before the rename. A crash can damage only
+the end of a spare, which the next append overwrites. If a disk or a user damages the published file, the repair keeps
+its complete elements, and keeps the damaged file under a name with `.damaged-`.
 """
 
 import fcntl
@@ -46,7 +47,7 @@ __all__ = ["ArrayFile", "DamagedArrayError", "sync_directory"]
 
 
 class ArrayFile:
-    """One array in one file. Readers need no lock; appends of several threads and processes are safe.
+    """A JSON array in a file. Readers need no lock, and several processes may append.
 
     Args:
         path: the published file.
@@ -67,12 +68,12 @@ class ArrayFile:
         Raises:
             OSError: the disk refuses, or another process does not release the lock within `LOCK_SECONDS`.
         """
-        with self._exclusive():
+        with self._hold_lock():
             self._repair_if_damaged()
             yield
 
     @contextmanager
-    def _exclusive(self) -> Iterator[None]:
+    def _hold_lock(self) -> Iterator[None]:
         descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             wait_for_lock(descriptor, self._lock)
@@ -83,7 +84,9 @@ class ArrayFile:
             os.close(descriptor)
 
     def read(self) -> list[Any]:
-        """Return all elements, oldest first; none without a file; of a damaged file, the elements before the damage.
+        """Return all elements, oldest first; return an empty list if there is no file.
+
+        From a damaged file, return the elements before the damage.
 
         Raises:
             DamagedArrayError: the file holds no array.
@@ -95,7 +98,10 @@ class ArrayFile:
         return parse_elements(content)
 
     def examine(self) -> tuple[list[Any], str | None]:
-        """Return the elements that can be read, and the damage of the file as a clause; None if it is whole."""
+        """Return the readable elements, and the damage of the file as a clause.
+
+        The damage is None if the file is whole.
+        """
         try:
             content = self.path.read_bytes()
         except FileNotFoundError:
@@ -103,44 +109,46 @@ class ArrayFile:
         return examine_content(content)
 
     def replace(self, elements: Sequence[Any], instead_of: Sequence[Any]) -> tuple[bool, Path | None]:
-        """Publish an array in place of the present one, which is kept beside it.
+        """Publish a new array, and keep a copy of the former file.
 
         Args:
             elements: the new array.
-            instead_of: the elements that `examine` returned. The file is not replaced if it holds others by now.
+            instead_of: the elements that `examine` returned. The file is not replaced if its elements have changed.
 
         Returns:
-            Whether the array was replaced; and where the former file is kept, None if there was none.
+            Whether the array was replaced, and the path of the kept file. The path is None if there was no file.
 
         Raises:
             OSError: the disk refuses, or another process does not release the lock.
         """
-        with self._exclusive():
+        with self._hold_lock():
             if self.examine()[0] != list(instead_of):
                 return False, None
-            kept = None
+            kept_at = None
             if self.path.exists():
-                kept = self._damaged_name()
-                shutil.copyfile(self.path, kept)
-            # The spare belongs to the copy that is replaced.
+                kept_at = self._make_damaged_path()
+                shutil.copyfile(self.path, kept_at)
+            # The present spare shares its content with the file that is replaced.
             self._spare.unlink(missing_ok=True)
-            self._publish_afresh(elements)
-            return True, kept
+            self._publish_elements(elements)
+            return True, kept_at
 
     def drop_first(self, count: int) -> None:
-        """Remove the first elements, in one step for every reader. The caller holds the lock (`locked`).
+        """Remove the first elements, in one step for every reader.
+
+        The caller holds the lock (`locked`).
 
         Raises:
             OSError: the disk refuses; the published file has not changed.
         """
         elements = self.read()[count:]
-        # The spare begins with the removed elements.
+        # The present spare begins with the removed elements.
         self._spare.unlink(missing_ok=True)
-        self._publish_afresh(elements)
+        self._publish_elements(elements)
 
     def last(self) -> Any | None:
-        """Return the last element, None if there is none. It reads a bounded part of the file."""
-        tail = self._tail()
+        """Return the last element, or None; read a bounded part of the file."""
+        tail = self._read_end()
         if tail is None:
             elements = self.read()
             return elements[-1] if elements else None
@@ -152,9 +160,9 @@ class ArrayFile:
         Raises:
             OSError: the disk refuses; the published file has not changed, or holds the whole element.
         """
-        tail = self._tail()
+        tail = self._read_end()
         if tail is None:
-            self._publish_afresh([element])
+            self._publish_elements([element])
             return
         addition = tail.separator + tail.last + SEPARATOR + format_element(element) + END
         if not self._extend_spare(tail, addition):
@@ -163,8 +171,8 @@ class ArrayFile:
                 raise DamagedArrayError(f"{self.path.name} changed while it was copied")
         self._publish_spare()
 
-    def _tail(self) -> Tail | None:
-        """Return the end of the file; None if there is no file, or no whole one."""
+    def _read_end(self) -> Tail | None:
+        """Return the end of the file; None if the file is missing or damaged."""
         try:
             with self.path.open("rb") as file:
                 return read_tail(file.fileno())
@@ -172,7 +180,10 @@ class ArrayFile:
             return None
 
     def _extend_spare(self, tail: Tail, addition: bytes, *, sole_owner: bool = False) -> bool:
-        """Make the spare the next published copy; return False, with nothing written, if it cannot be used."""
+        """Write the next published copy into the spare.
+
+        Return False, and write nothing, if the spare cannot be used.
+        """
         try:
             descriptor = os.open(self._spare, os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -189,7 +200,10 @@ class ArrayFile:
             os.close(descriptor)  # the close also ends the lease
 
     def _copy_spare(self) -> None:
-        """Make a new spare. It is synced before it gets its name, so that a crash never tears the shared content."""
+        """Make a new spare from the published file.
+
+        The new file is synced before the rename, so that a crash never damages the shared content.
+        """
         self._spare.unlink(missing_ok=True)
         self._fresh.unlink(missing_ok=True)
         with self.path.open("rb") as published, self._fresh.open("xb") as fresh:
@@ -208,7 +222,7 @@ class ArrayFile:
             self._former.rename(self._spare)
         sync_directory(self.path.parent)
 
-    def _publish_afresh(self, elements: Sequence[Any]) -> None:
+    def _publish_elements(self, elements: Sequence[Any]) -> None:
         self._fresh.unlink(missing_ok=True)
         with self._fresh.open("xb") as file:
             file.write(format_array(list(elements)))
@@ -218,17 +232,17 @@ class ArrayFile:
         sync_directory(self.path.parent)
 
     def _repair_if_damaged(self) -> None:
-        if not self.path.exists() or self._tail() is not None:
+        if not self.path.exists() or self._read_end() is not None:
             return
         content = self.path.read_bytes()
         elements = parse_elements(content)
         if not elements:
-            self.path.rename(self._damaged_name())
+            self.path.rename(self._make_damaged_path())
             return
-        shutil.copyfile(self.path, self._damaged_name())
-        self._publish_afresh(elements)
+        shutil.copyfile(self.path, self._make_damaged_path())
+        self._publish_elements(elements)
 
-    def _damaged_name(self) -> Path:
+    def _make_damaged_path(self) -> Path:
         return self.path.with_name(f"{self.path.name}.damaged-{time.time_ns()}")
 
 
@@ -250,5 +264,5 @@ def _write(descriptor: int, offset: int, content: bytes) -> None:
         os.fsync(descriptor)
     except OSError:
         with suppress(OSError):
-            os.ftruncate(descriptor, offset)  # a full disk gets its room back
+            os.ftruncate(descriptor, offset)  # give the space back to the full disk
         raise

@@ -1,6 +1,7 @@
 """The text of an array file: one JSON element a line, between the lines `[` and `]`.
 
-JSON strings hold no raw line breaks, so the last elements are found by reading backwards from the end of the file.
+JSON strings hold no raw line breaks, so `read_tail` finds the last elements by reading backwards from the end of the
+file.
 """
 
 import json
@@ -36,7 +37,7 @@ class Tail:
 
 
 def read_tail(descriptor: int) -> Tail | None:
-    """Read backwards until the last two elements are found; return None if the file is not in this format."""
+    """Return the last two elements of a file; None if the file is not in this format."""
     size, length = os.fstat(descriptor).st_size, _TAIL_BYTES
     while True:
         start = max(0, size - length)
@@ -44,10 +45,10 @@ def read_tail(descriptor: int) -> Tail | None:
         if not content.endswith(END):
             return None
         lines = content[: -len(END)].rsplit(b"\n", 2)
-        if len(lines) == 3 or start == 0:  # noqa: PLR2004  the last, the one before, and the rest
+        if len(lines) == 3 or start == 0:  # noqa: PLR2004  the last line, the line before, and the rest
             break
         length *= 4
-    if len(lines) < 2:  # noqa: PLR2004  not even a bracket and one element
+    if len(lines) < 2:  # noqa: PLR2004  fewer lines than a bracket and an element
         return None
     last, before = lines[-1], lines[-2].removesuffix(b",")
     separated = before == START if len(lines) == 2 else lines[-2].endswith(b",")  # noqa: PLR2004
@@ -57,7 +58,9 @@ def read_tail(descriptor: int) -> Tail | None:
 
 
 def parse_elements(content: bytes) -> list[Any]:
-    """Return the elements of an array file; of a damaged file, the elements before the first damaged line.
+    """Return the elements of an array file.
+
+    From a damaged file, return the elements before the first damaged line.
 
     Raises:
         DamagedArrayError: the content does not begin like an array.
@@ -78,7 +81,10 @@ def parse_elements(content: bytes) -> list[Any]:
 
 
 def examine_content(content: bytes) -> tuple[list[Any], str | None]:
-    """Return the elements that can be read, and the damage as a clause; None if the array is whole."""
+    """Return the readable elements, and the damage as a clause.
+
+    The damage is None if the array is whole.
+    """
     try:
         whole = json.loads(content)
     except ValueError:
@@ -95,7 +101,7 @@ def format_element(element: Any) -> bytes:
 
 
 def format_array(elements: list[Any]) -> bytes:
-    """Return the content of a file that holds these elements, at least one."""
+    """Return the content of a file with these elements. The array has at least one element."""
     return START + b"\n" + SEPARATOR.join(format_element(element) for element in elements) + END
 
 

@@ -1,4 +1,4 @@
-"""Exclusive access to a file: a lock between processes, and a lease while no other process has the file open."""
+"""Exclusive access to a file: a lock between processes, and a write lease."""
 
 import fcntl
 import signal
@@ -6,15 +6,15 @@ import time
 from pathlib import Path
 
 LOCK_SECONDS = 10.0
-"""Seconds to wait for another process. A stopped process may hold the lock for ever."""
+"""Seconds to wait for another process. A stopped process may hold the lock without end."""
 
 
 def wait_for_lock(descriptor: int, path: Path) -> None:
     """Lock an open file exclusively.
 
     Args:
-        descriptor: of the open file.
-        path: of the file, for the message.
+        descriptor: descriptor of the open file.
+        path: path of the file, for the message.
 
     Raises:
         TimeoutError: another process has not released the lock within `LOCK_SECONDS`.
@@ -34,9 +34,12 @@ def wait_for_lock(descriptor: int, path: Path) -> None:
 
 
 def write_lease(descriptor: int) -> bool:
-    """Return whether the kernel grants a lease: no other process can have the file open until the descriptor closes."""
+    """Return whether the kernel grants a write lease.
+
+    Until the descriptor closes, no other process can then have the file open.
+    """
     try:
-        # A process that opens the file meanwhile makes the kernel signal this one. The default signal ends a process.
+        # When a process opens a leased file, the kernel signals the holder. The default signal would end the holder.
         fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
     except (OSError, AttributeError):  # the kernel refuses, or the file system or operating system has no leases

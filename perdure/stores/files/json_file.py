@@ -1,4 +1,4 @@
-"""`PersistentCheckpointStore`: checkpoints as JSON files, `{workflow_id}_checkpoints.json` in one directory.
+"""`PersistentCheckpointStore`: checkpoints in `{workflow_id}_checkpoints.json` files.
 
 The files can be read while neither Temporal nor Postgres runs. `array_file` keeps each file valid at every moment.
 """
@@ -40,7 +40,7 @@ class PersistentCheckpointStore:
 
     def path_of(self, workflow_id: str) -> Path:
         """Return the file of a workflow id."""
-        return self._array(workflow_id).path
+        return self._open_array(workflow_id).path
 
     def place_of(self, workflow_id: str) -> str:
         """Return the name of the file for messages."""
@@ -48,23 +48,25 @@ class PersistentCheckpointStore:
 
     async def examine(self, workflow_id: str) -> tuple[list_of[Any], str | None]:
         """Return the elements of the file as they are, and the damage of the file as a clause."""
-        return await _in_thread(lambda: self._array(workflow_id).examine())
+        return await _run_in_thread(lambda: self._open_array(workflow_id).examine())
 
     async def replace(
         self, workflow_id: str, checkpoints: Sequence[WorkflowCheckpoint], instead_of: Sequence[Any]
     ) -> str | None:
-        """Write this chain in place of the elements that `examine` returned; return the name of the former file.
+        """Write this chain in place of the elements that `examine` returned.
+
+        Return the name of the former file.
 
         Raises:
-            CheckpointGap: the file holds other elements by now.
+            CheckpointGap: the elements of the file have changed.
         """
 
         def replace() -> tuple[bool, Path | None]:
             self._make_directory()
             content = [checkpoint.model_dump(mode="json") for checkpoint in checkpoints]
-            return self._array(workflow_id).replace(content, instead_of)
+            return self._open_array(workflow_id).replace(content, instead_of)
 
-        replaced, kept = await _in_thread(replace)
+        replaced, kept = await _run_in_thread(replace)
         if not replaced:
             raise CheckpointGap(f"Another process has written to the file of {workflow_id} meanwhile.")
         return kept.name if kept else None
@@ -73,7 +75,7 @@ class PersistentCheckpointStore:
         """Delete the oldest checkpoints, never the latest; return how many."""
 
         def retire() -> int:
-            array = self._array(workflow_id)
+            array = self._open_array(workflow_id)
             if not array.path.exists():
                 return 0
             with array.locked():
@@ -83,11 +85,11 @@ class PersistentCheckpointStore:
                     array.drop_first(old)
                 return old
 
-        return await _in_thread(retire)
+        return await _run_in_thread(retire)
 
     async def append(self, checkpoint: WorkflowCheckpoint) -> bool:
         """Append to the file of the checkpoint's workflow id; see `CheckpointStore.append`."""
-        return await _in_thread(lambda: self._append(checkpoint))
+        return await _run_in_thread(lambda: self._append(checkpoint))
 
     async def restore(self, checkpoints: Sequence[WorkflowCheckpoint]) -> int:
         """Append checkpoints that another store holds, in their order; return how many were new."""
@@ -95,7 +97,7 @@ class PersistentCheckpointStore:
 
     async def latest(self, workflow_id: str) -> WorkflowCheckpoint | None:
         """Return the last checkpoint of the file; it reads a bounded part of the file."""
-        last = await _in_thread(lambda: self._array(workflow_id).last())
+        last = await _run_in_thread(lambda: self._open_array(workflow_id).last())
         return upgrade(last) if last else None
 
     async def get(self, workflow_id: str | None, checkpoint_id: str) -> WorkflowCheckpoint | None:
@@ -108,18 +110,18 @@ class PersistentCheckpointStore:
 
     async def list(self, workflow_id: str) -> Sequence[WorkflowCheckpoint]:
         """Return all checkpoints of the file, oldest first."""
-        return [upgrade(element) for element in await _in_thread(lambda: self._array(workflow_id).read())]
+        return [upgrade(element) for element in await _run_in_thread(lambda: self._open_array(workflow_id).read())]
 
     async def workflow_ids(self) -> Sequence[str]:
-        """Return the workflow ids of all files, sorted; other files are passed over."""
-        return await _in_thread(self._workflow_ids)
+        """Return the workflow ids of all files, sorted; other files are ignored."""
+        return await _run_in_thread(self._list_workflow_ids)
 
     async def close(self) -> None:
         """Do nothing: no file stays open between calls."""
 
     def _append(self, checkpoint: WorkflowCheckpoint) -> bool:
         self._make_directory()
-        array = self._array(checkpoint.workflow_id)
+        array = self._open_array(checkpoint.workflow_id)
         with array.locked():
             last = array.last()
             try:
@@ -132,22 +134,22 @@ class PersistentCheckpointStore:
             array.append(checkpoint.model_dump(mode="json"))
             return True
 
-    def _array(self, workflow_id: str) -> ArrayFile:
+    def _open_array(self, workflow_id: str) -> ArrayFile:
         """Return the file of a workflow id.
 
         On a disk that takes "Run" and "run" for the same name, the plain name may belong to another workflow id. The
         file then has a name with the SHA-256 of the id.
         """
         plain = ArrayFile(self._directory / f"{file_stem(workflow_id)}{SUFFIX}")
-        if _workflow_id_in(plain) in (None, workflow_id) or _holds_any_of(plain, workflow_id):
+        if _read_workflow_id(plain) in (None, workflow_id) or _holds_workflow_id(plain, workflow_id):
             return plain
         return ArrayFile(self._directory / f"{hashed_stem(workflow_id)}{SUFFIX}")
 
-    def _workflow_ids(self) -> list_of[str]:
+    def _list_workflow_ids(self) -> list_of[str]:
         if not self._directory.is_dir():
             return []
         paths = [path for path in self._directory.glob(f"*{SUFFIX}") if path.name[0] != "."]
-        workflow_ids = (_workflow_id_in(ArrayFile(path), foreign=None) for path in paths)
+        workflow_ids = (_read_workflow_id(ArrayFile(path), foreign=None) for path in paths)
         return sorted(workflow_id for workflow_id in workflow_ids if workflow_id is not None)
 
     def _make_directory(self) -> None:
@@ -156,8 +158,11 @@ class PersistentCheckpointStore:
             sync_directory(self._directory.parent)
 
 
-def _workflow_id_in(array: ArrayFile, foreign: str | None = "\0") -> str | None:
-    """Return the workflow id in a file's last element; None for an empty file, `foreign` for other content."""
+def _read_workflow_id(array: ArrayFile, foreign: str | None = "\0") -> str | None:
+    """Return the workflow id in a file's last element.
+
+    Return None for an empty file, `foreign` for other content.
+    """
     try:
         last = array.last()
     except DamagedArrayError:
@@ -167,13 +172,16 @@ def _workflow_id_in(array: ArrayFile, foreign: str | None = "\0") -> str | None:
     return str(last["workflow_id"]) if isinstance(last, dict) and "workflow_id" in last else foreign
 
 
-def _holds_any_of(array: ArrayFile, workflow_id: str) -> bool:
-    """Return whether any element is of this workflow id: then only the last element of its file is damaged."""
+def _holds_workflow_id(array: ArrayFile, workflow_id: str) -> bool:
+    """Return whether any element belongs to this workflow id.
+
+    If so, only the last element of the file is damaged.
+    """
     elements, _ = array.examine()
     return any(isinstance(element, dict) and element.get("workflow_id") == workflow_id for element in elements)
 
 
-async def _in_thread(work: Callable[[], Answer]) -> Answer:
+async def _run_in_thread(work: Callable[[], Answer]) -> Answer:
     """Run `work` outside of the event loop, which a slow disk would block.
 
     Raises:

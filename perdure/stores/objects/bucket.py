@@ -28,7 +28,9 @@ class Listed:
 
 
 class Bucket:
-    """The objects under one URL. Every method raises `DependencyUnavailable` while the server cannot be used.
+    """The objects under one URL.
+
+    Every method raises `DependencyUnavailable` while the server cannot be used.
 
     Args:
         url: checked by `check_url`.
@@ -51,8 +53,8 @@ class Bucket:
         import obstore  # noqa: PLC0415
 
         objects: list[Listed] = []
-        with self._translated():
-            async for page in obstore.list(self._opened(), prefix=folder, offset=after):
+        with self._translate_errors():
+            async for page in obstore.list(self._open(), prefix=folder, offset=after):
                 objects += [Listed(item["path"], item["e_tag"] or "") for item in page]
         # A folder of a file system is listed in no order.
         return sorted(objects, key=lambda item: item.key)
@@ -61,17 +63,17 @@ class Bucket:
         """Return the names of the folders directly under the URL."""
         import obstore  # noqa: PLC0415
 
-        with self._translated():
-            listing = await obstore.list_with_delimiter_async(self._opened())
+        with self._translate_errors():
+            listing = await obstore.list_with_delimiter_async(self._open())
         return [str(folder).rstrip("/") for folder in listing["common_prefixes"]]
 
     async def get(self, key: str) -> tuple[bytes, str] | None:
         """Return the content and the tag of an object; None if there is none."""
         import obstore  # noqa: PLC0415
 
-        with self._translated():
+        with self._translate_errors():
             try:
-                answer = await obstore.get_async(self._opened(), key)
+                answer = await obstore.get_async(self._open(), key)
             except FileNotFoundError:
                 return None
             return bytes(await answer.bytes_async()), answer.meta["e_tag"] or ""
@@ -90,24 +92,24 @@ class Bucket:
         """Store an object in place of the present one."""
         import obstore  # noqa: PLC0415
 
-        with self._translated():
-            await obstore.put_async(self._opened(), key, content)
+        with self._translate_errors():
+            await obstore.put_async(self._open(), key, content)
         await self._sync(key)
 
     async def copy(self, key: str, target: str) -> None:
         """Copy an object."""
         import obstore  # noqa: PLC0415
 
-        with self._translated():
-            await obstore.copy_async(self._opened(), key, target)
+        with self._translate_errors():
+            await obstore.copy_async(self._open(), key, target)
 
     async def delete(self, key: str) -> None:
-        """Delete an object; one that is gone already is no error."""
+        """Delete an object; a missing object causes no error."""
         import obstore  # noqa: PLC0415
 
-        with self._translated():
+        with self._translate_errors():
             try:
-                await obstore.delete_async(self._opened(), key)
+                await obstore.delete_async(self._open(), key)
             except FileNotFoundError:
                 return
 
@@ -115,9 +117,9 @@ class Bucket:
         import obstore  # noqa: PLC0415
         from obstore.exceptions import AlreadyExistsError  # noqa: PLC0415
 
-        with self._translated():
+        with self._translate_errors():
             try:
-                answer = await obstore.put_async(self._opened(), key, content, mode="create")
+                answer = await obstore.put_async(self._open(), key, content, mode="create")
             except AlreadyExistsError:
                 return None
         await self._sync(key)
@@ -134,7 +136,7 @@ class Bucket:
             )
         self._is_conditional = True
 
-    def _opened(self) -> "S3Store | LocalStore":
+    def _open(self) -> "S3Store | LocalStore":
         if self._client is None:
             self._client = open_store(self.url)
         return self._client
@@ -142,11 +144,11 @@ class Bucket:
     async def _sync(self, key: str) -> None:
         """Make an object of a folder durable; a bucket's server has done so before it answers."""
         if self._folder is not None:
-            with self._translated():
+            with self._translate_errors():
                 await asyncio.to_thread(_sync_file, self._folder / key, self._folder)
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         from obstore.exceptions import BaseError  # noqa: PLC0415
 
         try:

@@ -1,4 +1,4 @@
-"""`ObjectCheckpointStore`: one object a checkpoint, in an S3-compatible bucket or in a folder.
+"""`ObjectCheckpointStore`: checkpoints as objects of a bucket or files of a folder.
 
 The key of an object is the sequence of its checkpoint, and an object is created only if its key is free. So of two
 writers of one sequence exactly one succeeds, also on different machines, and the other one compares its checkpoint
@@ -30,7 +30,7 @@ Answer = TypeVar("Answer")
 REQUESTS_AT_ONCE = 16
 """Most requests of one call that are under way at the same time."""
 _LISTINGS = 5
-"""Most listings of one read, if other processes add and delete objects meanwhile."""
+"""Most listings of one read, if other processes add and delete objects during the read."""
 
 
 class ObjectCheckpointStore:
@@ -53,11 +53,14 @@ class ObjectCheckpointStore:
         self._last_seen: dict[str, int] = {}
 
     async def append(self, checkpoint: WorkflowCheckpoint) -> bool:
-        """Create one object; see `CheckpointStore.append`. It takes two requests: a listing and a conditional put."""
+        """Create an object for the checkpoint; see `CheckpointStore.append`.
+
+        The method makes two requests: a listing and a conditional put.
+        """
         while True:
-            items = await self._listed_from(checkpoint.workflow_id, checkpoint.sequence - 1)
+            items = await self._list_from(checkpoint.workflow_id, checkpoint.sequence - 1)
             try:
-                check_follows(checkpoint, await self._latest_of(items))
+                check_follows(checkpoint, await self._read_latest(items))
             except RefusedWrite:
                 stored = await self._read(key_of(checkpoint.workflow_id, checkpoint.sequence))
                 if check_stored(checkpoint, [stored] if stored else []):
@@ -73,16 +76,16 @@ class ObjectCheckpointStore:
 
     async def latest(self, workflow_id: str) -> WorkflowCheckpoint | None:
         """Return the checkpoint of the highest sequence; None if there is none."""
-        items = await self._listed_from(workflow_id, self._last_seen.get(workflow_id, 0))
+        items = await self._list_from(workflow_id, self._last_seen.get(workflow_id, 0))
         if items:
             self._last_seen[workflow_id] = sequence_of(items[-1].key) or 0
-        return await self._latest_of(items)
+        return await self._read_latest(items)
 
     async def get(self, workflow_id: str | None, checkpoint_id: str) -> WorkflowCheckpoint | None:
         """Return one checkpoint; its object is found by the id that belongs to each key."""
         for candidate in await self.workflow_ids() if workflow_id is None else [workflow_id]:
-            for item in await self._listed(candidate):
-                if _id_of(candidate, item) == checkpoint_id:
+            for item in await self._list_items(candidate):
+                if _compute_id(candidate, item) == checkpoint_id:
                     return await self._read(item.key, item.tag)
         return None
 
@@ -90,7 +93,7 @@ class ObjectCheckpointStore:
         """Return all checkpoints of a workflow id, oldest first."""
         checkpoints: list_of[WorkflowCheckpoint | None] = []
         for _ in range(_LISTINGS):
-            items = await self._listed(workflow_id)
+            items = await self._list_items(workflow_id)
             checkpoints = await _gather(lambda item: self._read(item.key, item.tag), items)
             # A listing of a folder may lack objects that are being created, and objects may be pruned before the read.
             if None not in checkpoints and _is_contiguous(items):
@@ -98,9 +101,9 @@ class ObjectCheckpointStore:
         return [checkpoint for checkpoint in checkpoints if checkpoint]
 
     async def workflow_ids(self) -> Sequence[str]:
-        """Return the workflow ids of all folders that hold a checkpoint, sorted; other folders are passed over."""
+        """Return the sorted workflow ids of all folders that hold a checkpoint."""
         folders = [folder for folder in await self._bucket.list_folders() if folder.endswith(FOLDER_SUFFIX)]
-        workflow_ids = await _gather(self._workflow_id_in, folders)
+        workflow_ids = await _gather(self._read_workflow_id, folders)
         return sorted(workflow_id for workflow_id in workflow_ids if workflow_id is not None)
 
     async def close(self) -> None:
@@ -111,7 +114,10 @@ class ObjectCheckpointStore:
         return f"the folder {self._bucket.url}/{folder_of(workflow_id)}"
 
     async def examine(self, workflow_id: str) -> tuple[list_of[Any], str | None]:
-        """Return the content of every object with a checkpoint's key, and a clause on damaged and foreign objects."""
+        """Return the content of every checkpoint object, and a clause on damaged objects.
+
+        The clause also names foreign objects.
+        """
         elements, damaged, _ = await self._examine(workflow_id)
         if not damaged:
             return elements, None
@@ -124,51 +130,53 @@ class ObjectCheckpointStore:
         """Store this chain in place of the elements that `examine` returned.
 
         Each object that is changed or deleted is copied first, to a folder whose name ends with `.damaged-` and the
-        time. The objects change one after the other: a process that dies meanwhile leaves the rest to the next call.
+        time. The objects change one after the other. If the process dies, the next call changes the remaining objects.
 
         Returns:
             The folder of the copies; None if no object was changed or deleted.
 
         Raises:
-            CheckpointGap: the folder holds other elements by now.
+            CheckpointGap: the elements of the folder have changed.
         """
         elements, _, contents = await self._examine(workflow_id)
         if elements != list(instead_of):
             raise CheckpointGap(f"Another process has written to the objects of {workflow_id} meanwhile.")
-        wanted = {key_of(workflow_id, one.sequence): one.model_dump(mode="json") for one in checkpoints}
-        wrong = [key for key, content in contents.items() if key not in wanted or content != wanted[key]]
+        expected = {key_of(workflow_id, item.sequence): item.model_dump(mode="json") for item in checkpoints}
+        wrong = [key for key, content in contents.items() if key not in expected or content != expected[key]]
         aside = f"{folder_of(workflow_id)}.damaged-{time.time_ns()}"
         for key in wrong:
             await self._bucket.copy(key, f"{aside}/{key.rpartition('/')[2]}")
         for key in wrong:
-            if key in wanted:
-                await self._bucket.overwrite(key, canonical_json(wanted[key]))
+            if key in expected:
+                await self._bucket.overwrite(key, canonical_json(expected[key]))
             else:
                 await self._bucket.delete(key)
-        for key in sorted(wanted.keys() - contents.keys()):
-            if await self._bucket.put_new(key, canonical_json(wanted[key])) is None:
+        for key in sorted(expected.keys() - contents.keys()):
+            if await self._bucket.put_new(key, canonical_json(expected[key])) is None:
                 raise CheckpointGap(f"Another process has written to the objects of {workflow_id} meanwhile.")
         return aside if wrong else None
 
     async def retire(self, workflow_id: str, up_to_sequence: int) -> int:
         """Delete the oldest checkpoints, never the latest; return how many."""
         old = [
-            item for item in (await self._listed(workflow_id))[:-1] if (sequence_of(item.key) or 0) <= up_to_sequence
+            item
+            for item in (await self._list_items(workflow_id))[:-1]
+            if (sequence_of(item.key) or 0) <= up_to_sequence
         ]
         for item in old:  # oldest first and one by one, so that a crash leaves a chain without a gap
             await self._bucket.delete(item.key)
         return len(old)
 
-    async def _listed_from(self, workflow_id: str, sequence: int) -> list_of[Listed]:
+    async def _list_from(self, workflow_id: str, sequence: int) -> list_of[Listed]:
         """Return the objects from `sequence` on; all objects if there is none of this sequence.
 
         A chain of thousands of checkpoints takes many listings, its end takes one.
         """
         before = key_of(workflow_id, max(0, sequence - 1))
-        items = _checkpoints_in(await self._bucket.list_objects(folder_of(workflow_id), after=before))
+        items = _select_checkpoints(await self._bucket.list_objects(folder_of(workflow_id), after=before))
         if items and sequence_of(items[0].key) == sequence:
             return items
-        return await self._listed(workflow_id)
+        return await self._list_items(workflow_id)
 
     async def _create(self, checkpoint: WorkflowCheckpoint) -> bool:
         key = key_of(checkpoint.workflow_id, checkpoint.sequence)
@@ -178,10 +186,10 @@ class ObjectCheckpointStore:
         self._known = {(key, tag): checkpoint}
         return True
 
-    async def _listed(self, workflow_id: str) -> list_of[Listed]:
-        return _checkpoints_in(await self._bucket.list_objects(folder_of(workflow_id)))
+    async def _list_items(self, workflow_id: str) -> list_of[Listed]:
+        return _select_checkpoints(await self._bucket.list_objects(folder_of(workflow_id)))
 
-    async def _latest_of(self, items: Sequence[Listed]) -> WorkflowCheckpoint | None:
+    async def _read_latest(self, items: Sequence[Listed]) -> WorkflowCheckpoint | None:
         if not items:
             return None
         last = items[-1]
@@ -199,15 +207,15 @@ class ObjectCheckpointStore:
         if answer is None:
             return None
         content, tag = answer
-        checkpoint = _checkpoint_in(content)
+        checkpoint = _parse_checkpoint(content)
         if checkpoint is None or key_of(checkpoint.workflow_id, checkpoint.sequence) != key:
-            # No retry cures it, but a run that waits goes on as soon as a user has repaired the object.
+            # No retry cures it, but a waiting run continues as soon as a user has repaired the object.
             raise DependencyUnavailable(self._bucket.url, f"the object {key} is damaged; repair it with rebuild-mirror")
         self._known = {(key, tag): checkpoint}
         return checkpoint
 
-    async def _workflow_id_in(self, folder: str) -> str | None:
-        items = _checkpoints_in(await self._bucket.list_objects(folder))
+    async def _read_workflow_id(self, folder: str) -> str | None:
+        items = _select_checkpoints(await self._bucket.list_objects(folder))
         if not items:
             return None
         workflow_id = workflow_id_of(folder)
@@ -217,7 +225,10 @@ class ObjectCheckpointStore:
         return workflow_id
 
     async def _examine(self, workflow_id: str) -> tuple[list_of[Any], list_of[str], dict[str, Any]]:
-        """Return the elements, the keys of objects that are no checkpoints, and the content of every object by key."""
+        """Return the elements, the keys of foreign objects, and the content of every object.
+
+        The content is a mapping by key.
+        """
         items = await self._bucket.list_objects(folder_of(workflow_id))
         answers = await _gather(lambda item: self._bucket.get(item.key), items)
         contents = {item.key: _parse(answer[0]) for item, answer in zip(items, answers, strict=True) if answer}
@@ -225,7 +236,7 @@ class ObjectCheckpointStore:
         return [content for key, content in contents.items() if key not in damaged], damaged, contents
 
 
-def _checkpoints_in(items: Sequence[Listed]) -> list_of[Listed]:
+def _select_checkpoints(items: Sequence[Listed]) -> list_of[Listed]:
     return [item for item in items if sequence_of(item.key) is not None]
 
 
@@ -234,11 +245,11 @@ def _is_contiguous(items: Sequence[Listed]) -> bool:
     return not sequences or sequences == list(range(sequences[0], sequences[0] + len(sequences)))
 
 
-def _id_of(workflow_id: str, item: Listed) -> str:
+def _compute_id(workflow_id: str, item: Listed) -> str:
     return checkpoint_id(workflow_id, sequence_of(item.key) or 0)
 
 
-def _checkpoint_in(content: bytes) -> WorkflowCheckpoint | None:
+def _parse_checkpoint(content: bytes) -> WorkflowCheckpoint | None:
     """Return the checkpoint of an object's content; None if it is none."""
     try:
         checkpoint = upgrade(json.loads(content))
@@ -258,7 +269,10 @@ def _parse(content: bytes) -> Any:
 
 
 async def _gather(ask: Callable[[Item], Awaitable[Answer]], items: Sequence[Item]) -> list_of[Answer]:
-    """Ask for every item, at most `REQUESTS_AT_ONCE` at a time; return the answers in the order of the items."""
+    """Ask for every item, at most `REQUESTS_AT_ONCE` at a time.
+
+    Return the answers in the order of the items.
+    """
     free = asyncio.Semaphore(REQUESTS_AT_ONCE)
 
     async def ask_in_turn(item: Item) -> Answer:

@@ -61,11 +61,11 @@ async def _ask(dsn: str, question: str) -> object:
     except (asyncpg.InterfaceError, ValueError) as error:
         raise InvalidConfiguration(f"{mask_password(dsn)} is not an address of a Postgres database.") from error
     except UNAVAILABLE_ERRORS as error:
-        raise _unreachable(dsn, error) from error
+        raise _make_unreachable(dsn, error) from error
     try:
         return await conn.fetchval(question)
     except UNAVAILABLE_ERRORS as error:
-        raise _unreachable(dsn, error) from error
+        raise _make_unreachable(dsn, error) from error
     finally:
         conn.terminate()
 
@@ -82,7 +82,7 @@ def _check_form(dsn: str) -> None:
         )
 
 
-def _unreachable(dsn: str, error: BaseException) -> RefusedCommand:
+def _make_unreachable(dsn: str, error: BaseException) -> RefusedCommand:
     where = mask_password(dsn)
     if isinstance(error, socket.gaierror):
         return ServerUnreachable(f"No host of this name is known for the Postgres server at {where}.")

@@ -60,7 +60,7 @@ _SERVICE_KINDS = (
 )
 
 DOCUMENT_CHECKS = {kind: _limit(check) for kind, check in _DOCUMENT_CHECKS.items()}
-"""Hold at every moment, also while the run goes on: a document and its outputs are committed together."""
+"""Checks that hold also during a run, because a document and its outputs are committed together."""
 
 COVERAGE_CHECKS = {kind: _limit(STATEMENTS[kind]) for kind in _COVERAGE_KINDS}
 """Compare documents with what a checkpoint of the run's current epoch covers."""

@@ -55,10 +55,10 @@ class PostgresCheckpointStore:
             return await append_checkpoint(conn, checkpoint)
 
     async def restore(self, checkpoints: Sequence[WorkflowCheckpoint]) -> int:
-        """Append checkpoints of one workflow id that another store holds, all or none; return how many were new.
+        """Append checkpoints of one workflow id that another store holds, all or none.
 
-        Unlike `append`, it accepts epochs lower than that of the run's row in `runs`: they were current when they were
-        written. Every other refusal is the same.
+        Return how many were new. Unlike `append`, it accepts epochs lower than that of the run's row in `runs`: they
+        were current when they were written. Every other refusal is the same.
         """
         async with self._pool.transaction() as conn:
             added = 0
@@ -71,19 +71,19 @@ class PostgresCheckpointStore:
         """Return the checkpoint of the highest sequence; None if there is none."""
         async with self._pool.connection() as conn:
             row = await conn.fetchrow(LATEST, workflow_id)
-        return _checkpoint(row) if row else None
+        return _make_checkpoint(row) if row else None
 
     async def get(self, workflow_id: str | None, checkpoint_id: str) -> WorkflowCheckpoint | None:
         """Return one checkpoint of this workflow id, or of any if None is given."""
         async with self._pool.connection() as conn:
             row = await conn.fetchrow(_GET, workflow_id, checkpoint_id)
-        return _checkpoint(row) if row else None
+        return _make_checkpoint(row) if row else None
 
     async def list(self, workflow_id: str) -> Sequence[WorkflowCheckpoint]:
         """Return all checkpoints of a workflow id, oldest first."""
         async with self._pool.connection() as conn:
             rows = await conn.fetch(_LIST, workflow_id)
-        return [_checkpoint(row) for row in rows]
+        return [_make_checkpoint(row) for row in rows]
 
     async def workflow_ids(self) -> Sequence[str]:
         """Return every workflow id that has a checkpoint, sorted."""
@@ -96,7 +96,10 @@ class PostgresCheckpointStore:
 
 
 async def append_checkpoint(conn: Connection, checkpoint: WorkflowCheckpoint) -> bool:
-    """Append over a connection that may be inside a transaction; see `PostgresCheckpointStore.append`."""
+    """Append over a given connection; see `PostgresCheckpointStore.append`.
+
+    The connection may be inside a transaction.
+    """
     content = checkpoint.model_dump(mode="json")
     try:
         outcome = await conn.execute(
@@ -118,5 +121,5 @@ async def append_checkpoint(conn: Connection, checkpoint: WorkflowCheckpoint) ->
     return bool(outcome == "INSERT 0 1")
 
 
-def _checkpoint(row: Any) -> WorkflowCheckpoint:
+def _make_checkpoint(row: Any) -> WorkflowCheckpoint:
     return upgrade(dict(row))

@@ -1,7 +1,8 @@
-"""Make fingerprints of everything a run produced, to see whether two runs produced the same.
+"""Makes fingerprints of the outputs of a run, so that two runs can be compared.
 
 A fingerprint depends neither on the workflow id, nor on the order in which documents were discovered or finished, nor
-on times, nor on the number of attempts. It names documents by their URIs, so runs over the same files can be compared.
+on times, nor on the number of attempts. A fingerprint names documents by their URIs, so runs over the same files can be
+compared.
 """
 
 from perdure.stores.postgres.connection import PostgresPool
@@ -9,7 +10,8 @@ from perdure.stores.postgres.statements import load_statements
 
 COMPARISON_SQL = load_statements("comparison.sql")
 
-OF_DOCUMENT = "{} o JOIN documents d USING (workflow_id, position)"
+_JOIN_DOCUMENTS = "{} o JOIN documents d USING (workflow_id, position)"
+"""The join of a table of outputs with the documents that the outputs belong to."""
 OUTPUTS = {
     "documents": (
         """d.uri, d.name, d.size_bytes, d.status, d.media_type, d.sha256, d.quality_score, d.title, d.properties,
@@ -17,16 +19,16 @@ OUTPUTS = {
            d.authors, d.created, d.modified, d.language""",
         "(SELECT * FROM documents WHERE status <> 'removed') AS d",
     ),
-    "texts": ("d.uri, o.text, o.page_offsets", OF_DOCUMENT.format("document_texts")),
-    "sections": ("d.uri, o.ordinal, o.start_offset, o.level, o.heading", OF_DOCUMENT.format("document_sections")),
+    "texts": ("d.uri, o.text, o.page_offsets", _JOIN_DOCUMENTS.format("document_texts")),
+    "sections": ("d.uri, o.ordinal, o.start_offset, o.level, o.heading", _JOIN_DOCUMENTS.format("document_sections")),
     "document_tables": (
         "d.uri, o.ordinal, o.start_offset, o.end_offset, o.page, o.cells, o.cut",
-        OF_DOCUMENT.format("document_tables"),
+        _JOIN_DOCUMENTS.format("document_tables"),
     ),
-    "chunks": ("d.uri, o.ordinal, o.start_offset, o.end_offset, o.embedding", OF_DOCUMENT.format("chunks")),
+    "chunks": ("d.uri, o.ordinal, o.start_offset, o.end_offset, o.embedding", _JOIN_DOCUMENTS.format("chunks")),
     "mentions": (
         "d.uri, o.ordinal, o.start_offset, o.end_offset, o.kind, o.surface, o.normalised, o.confidence",
-        OF_DOCUMENT.format("mentions"),
+        _JOIN_DOCUMENTS.format("mentions"),
     ),
     "identities": ("identity_id, kind, normalised, name, mention_count, document_count, confidence", "identities"),
     "members": ("identity_id, kind, normalised, rule, score", "identity_members"),
@@ -35,9 +37,9 @@ OUTPUTS = {
     "graph": ("source, target, weight", "graph_edges"),
     "tables": (
         "d.uri, o.characters, o.chunk_count, o.mention_count, o.identity_count, o.kinds",
-        OF_DOCUMENT.format("document_statistics"),
+        _JOIN_DOCUMENTS.format("document_statistics"),
     ),
-    "vectors": ("d.uri, o.embedding", OF_DOCUMENT.format("document_vectors")),
+    "vectors": ("d.uri, o.embedding", _JOIN_DOCUMENTS.format("document_vectors")),
 }
 """Each kind of output, with the columns that are compared and the table or join that holds them."""
 

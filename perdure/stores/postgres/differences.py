@@ -50,19 +50,19 @@ class KindOfDifferences:
     first: tuple[Difference, ...]
 
 
-async def compare_runs(pool: PostgresPool, one: str, other: str, limit: int) -> list[KindOfDifferences]:
+async def compare_runs(pool: PostgresPool, first_id: str, second_id: str, limit: int) -> list[KindOfDifferences]:
     """Return every kind of output in which two runs differ, with up to `limit` subjects each.
 
     Raises:
         DependencyUnavailable: the database cannot be reached.
     """
-    digests = await read_fingerprints(pool, one)
-    other_digests = await read_fingerprints(pool, other)
+    digests = await read_fingerprints(pool, first_id)
+    other_digests = await read_fingerprints(pool, second_id)
     kinds = []
     for kind in OUTPUTS:
         if digests[kind] == other_digests[kind]:
             continue
-        statement = _compare(kind).bind(one=one, other=other, limit=limit)
+        statement = _compare(kind).bind(one=first_id, other=second_id, limit=limit)
         async with pool.connection() as conn:
             rows = await conn.fetch(*statement, timeout=_COMPARE_SECONDS)
         first = tuple(Difference(kind, row["subject"] or "", row["in_one"], row["in_other"]) for row in rows)

@@ -1,4 +1,4 @@
-"""Read the statuses of single documents of a run, by their place in a queue or by their source."""
+"""Reads statuses of documents of a run, by place in a queue or by source."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
-"""Convert the errors of the database into those of Perdure, each with one sentence.
+"""Converts errors of the database into errors of Perdure with one-sentence messages.
 
-After such a failure the same statement may succeed later, without a change of the program. Each becomes
-`DependencyUnavailable`. A broken constraint or a wrong statement would fail again: it passes through. For the outputs
-of a document, `convert_to_unstorable` turns it into a fault of the document.
+An error becomes `DependencyUnavailable` if the same statement may succeed later. The error of a broken constraint or a
+wrong statement is not converted, because a retry would fail again. If such an error concerns the outputs of a document,
+`convert_to_unstorable` converts it into an error of the document.
 """
 
 import asyncpg
@@ -34,17 +34,19 @@ UNAVAILABLE_ERRORS: tuple[type[Exception], ...] = (
 
 
 def convert_to_perdure_error(error: BaseException, *, connection_lost: bool = False) -> PerdureError | None:
-    """Return the error that replaces this one for callers of the store; None keeps this one.
+    """Return the error of Perdure that the store raises instead of `error`.
+
+    Return None if the store raises `error` unchanged.
 
     Args:
         error: the error that asyncpg or the operating system raised.
-        connection_lost: whether the connection is closed. An `InterfaceError` about its use then means that.
+        connection_lost: whether the connection is closed. Every `InterfaceError` then counts as a lost connection.
     """
     if isinstance(error, asyncpg.ClientConfigurationError):
         return InvalidConfiguration("The address of the database cannot be used; see DATABASE_URL.")
     if isinstance(error, UNAVAILABLE_ERRORS):
         return DependencyUnavailable(DEPENDENCY, describe_error(error))
-    # An error about a value quotes the value, which may hold the word that is looked for below.
+    # The message of an error about a value quotes the value. The value may contain "clos" too.
     encoding = isinstance(error, ValueError)
     if isinstance(error, asyncpg.InterfaceError) and (connection_lost or ("clos" in str(error) and not encoding)):
         return DependencyUnavailable(DEPENDENCY, describe_error(error))
@@ -63,7 +65,7 @@ _MAX_CHARACTERS = 200
 
 
 def convert_to_unstorable(error: BaseException) -> UnstorableDocument | None:
-    """Return the document's fault if its outputs can never be stored; None for other errors."""
+    """Return the error to quarantine the document with; None if a retry may store its outputs."""
     if not isinstance(error, _PERMANENT_ERRORS) or isinstance(error, asyncpg.ClientConfigurationError):
         return None
     why = "".join(character if character.isprintable() else " " for character in describe_error(error))[
@@ -75,8 +77,8 @@ def convert_to_unstorable(error: BaseException) -> UnstorableDocument | None:
 def leaves_connection_unusable(error: BaseException) -> bool:
     """Return whether the same connection would fail again.
 
-    A ROLLBACK would wait for a server that does not answer. After a restored backup has created types again, such as
-    those of pgvector, a connection that has looked up the old ones keeps failing ("cache lookup failed for type …").
+    A ROLLBACK would wait for a server that does not answer. A restored backup creates types again, such as those of
+    pgvector. A connection that has cached the old types then keeps failing ("cache lookup failed for type …").
     """
     return isinstance(error, (OSError, asyncpg.InternalClientError, asyncpg.InternalServerError))
 

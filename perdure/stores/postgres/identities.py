@@ -20,7 +20,7 @@ from perdure.stores.postgres.statements import load_statements
 RESOLVER = ("perdure.services.identity.child", "the identity resolver")
 """The module of the child process, and its name in messages."""
 WHOLE_RUN_SECONDS = 3600.0
-"""The time limit of a statement over a whole run. With a shorter limit a large run would repeat it for ever."""
+"""The time limit of a statement over a whole run. A shorter limit would stop the statements of a large run."""
 _KEEP_ALIVE_SECONDS = STOPPED_SECONDS / 3
 
 IDENTITIES_SQL = load_statements("identities.sql")

@@ -15,7 +15,7 @@ from perdure.stores.postgres.connection import SHORT_SECONDS, Connection, Postgr
 from perdure.stores.postgres.discovered import CUSTOM_PLANS, hash_uri, record_page
 from perdure.stores.postgres.epochs import check_finished, claim_epoch, explain_missing_queue, lock_run
 from perdure.stores.postgres.faults import convert_to_unstorable
-from perdure.stores.postgres.outputs import limit_for_writing, write_outputs
+from perdure.stores.postgres.outputs import compute_time_limit, write_outputs
 from perdure.stores.postgres.queue import CANCEL_PENDING, count_documents, enqueue_added, enqueue_unfinished
 from perdure.stores.postgres.refresh import forget_results, refresh_results
 from perdure.stores.postgres.statements import count_rows, load_statements
@@ -67,7 +67,7 @@ class PostgresManifestStore:
             )
 
     async def refresh(self, workflow_id: str, epoch: int, sources: Sequence[str], limit: int) -> int:
-        """Bring some results up to date with the sources; return how many, 0 for none."""
+        """Update some results to the present sources; return their number."""
         async with self._pool.transaction() as conn:
             await lock_run(conn, workflow_id, epoch)
             return await refresh_results(conn, workflow_id, epoch, sources, limit)
@@ -127,7 +127,7 @@ class PostgresManifestStore:
     ) -> None:
         """Store the outputs of a document and mark it processed, in one transaction."""
         try:
-            async with self._pool.transaction(limit_seconds=limit_for_writing(document)) as conn:
+            async with self._pool.transaction(limit_seconds=compute_time_limit(document)) as conn:
                 outcome = await conn.execute(
                     *MANIFEST_SQL["commit_document"].bind(
                         **_fence(workflow_id, lease, position),

@@ -6,7 +6,7 @@ from perdure.stores.postgres.connection import SHORT_SECONDS, Connection
 from perdure.stores.postgres.statements import load_statements
 
 CHUNKS_PER_STATEMENT = 5_000
-"""A book of a hundred thousand chunks takes many short statements instead of one that exceeds its time limit."""
+"""Most chunks of one INSERT. A larger INSERT could exceed the time limit of a statement."""
 
 OUTPUTS_SQL = load_statements("outputs.sql")
 
@@ -24,7 +24,7 @@ _MENTION_COLUMNS = (
 )
 
 
-def limit_for_writing(document: ProcessedDocument) -> float:
+def compute_time_limit(document: ProcessedDocument) -> float:
     """Return the time limit, in seconds, of a transaction that calls `write_outputs`."""
     return SHORT_SECONDS * (1 + len(document.chunks) // CHUNKS_PER_STATEMENT)
 

@@ -1,4 +1,4 @@
-"""Repair a damaged chain of checkpoints, by the rules of migrations/0006."""
+"""Repairs a damaged chain of checkpoints, by the rules of migrations/0006."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from perdure.stores.postgres.connection import PostgresPool
 ROLE = "perdure_rebuild"
 """The database role that may replace checkpoints."""
 REBUILD_SECONDS = 600.0
-"""How long the replacement may take."""
+"""Time limit of the replacement, in seconds."""
 
 
 async def rebuild_chain(
@@ -29,11 +29,11 @@ async def rebuild_chain(
         workflow_id: the run of the chain.
         first_sequence: the sequence from which rows are replaced; earlier rows stay.
         checkpoints: the new rows, in order.
-        last_seen: the highest sequence that the caller has read. Nothing is replaced if the chain ends elsewhere.
+        last_seen: the highest sequence that the caller has read. No row is replaced if the chain has another end.
 
     Raises:
-        RefusedCommand: the login may not act as the role that is needed.
-        CheckpointConflict, CheckpointGap: the new rows do not follow those that stay, or the run has appended more.
+        RefusedCommand: the role `ROLE` is missing, or the login may not act as this role.
+        CheckpointConflict, CheckpointGap: the new rows do not continue the earlier rows, or the run has appended a row.
         DependencyUnavailable: the database cannot be used now.
     """
     content = [checkpoint.model_dump(mode="json") for checkpoint in checkpoints]

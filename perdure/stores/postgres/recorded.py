@@ -52,7 +52,7 @@ class RecordedDocuments:
     """The manifest of one run, read only.
 
     Args:
-        pool: of the database.
+        pool: pool of the database.
         workflow_id: the run; one that the database does not know has recorded nothing.
     """
 
@@ -87,7 +87,9 @@ class RecordedDocuments:
 
 
 async def measure_pace(pool: PostgresPool, *, at_least: int) -> Pace | None:
-    """Return the pace of the latest run that finished at least so many documents; None if there is none.
+    """Return the pace of the latest run that finished at least so many documents.
+
+    Return None if there is none.
 
     Raises:
         DependencyUnavailable: the database cannot be reached.

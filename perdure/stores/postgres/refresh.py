@@ -1,4 +1,4 @@
-"""Bring the results of an earlier run up to date with what its sources hold now."""
+"""Updates the results of an earlier run to the present content of its sources."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ _SQL = load_statements("refresh.sql")
 
 
 async def refresh_results(conn: Connection, workflow_id: str, epoch: int, sources: Sequence[str], limit: int) -> int:
-    """Refresh at most `limit` documents; return how many, 0 when all are up to date.
+    """Refresh at most `limit` documents; return their number, 0 when all are up to date.
 
     One call is one step of `perdure.manifest.ManifestStore.refresh`, in the transaction that has locked the run.
     """

@@ -1,4 +1,4 @@
-"""Write `migrations/schema.sql`, the database that all migrations make, in one file.
+"""Writes `migrations/schema.sql`: the schema that results from all migrations, in one file.
 
 Run `python -m perdure.stores.postgres.schema DSN` in a checkout after you add a migration. DSN names any database of a
 server on which the login may create databases. The program creates a scratch database there, applies the migrations,
@@ -26,7 +26,7 @@ SCHEMA_FILE = Path(str(MIGRATIONS)) / "schema.sql"
 
 _HEAD = """\
 -- The result of all migrations, in one file. `python -m perdure.stores.postgres.schema DSN` writes it.
--- To load it into an empty database gives the same as to apply all migrations, their records included.
+-- An empty database into which this file is loaded equals a database with all migrations, with their records.
 
 SET check_function_bodies = false;  -- the functions stand before the tables that they name
 
@@ -42,8 +42,8 @@ BEGIN
 END $$;
 """
 
-# Lines that depend on the place and the program of a dump, or that hold only for the session that loads it.
-_PASSING = re.compile(
+# Lines of a dump that depend on the server or on the version of pg_dump, or that only set up the loading session.
+_VARIABLE_LINES = re.compile(
     r"^(--.*|\\(un)?restrict .*|SET .*|SELECT pg_catalog\.set_config.*|COMMENT ON EXTENSION .*)$", re.MULTILINE
 )
 
@@ -80,15 +80,15 @@ def dump(dsn: str) -> str:
     Raises:
         InvalidConfiguration: there is no `pg_dump`, or it fails.
     """
-    done = subprocess.run(
+    process = subprocess.run(
         [str(_find_pg_dump()), "--schema-only", "--no-owner", f"--dbname={dsn}"],
         capture_output=True,
         text=True,
         check=False,
     )
-    if done.returncode:
-        raise InvalidConfiguration(f"pg_dump refused: {done.stderr.strip().splitlines()[-1]}")
-    text = re.sub(r"(ALTER DEFAULT PRIVILEGES) FOR ROLE \S+", r"\1", _PASSING.sub("", done.stdout))
+    if process.returncode:
+        raise InvalidConfiguration(f"pg_dump refused: {process.stderr.strip().splitlines()[-1]}")
+    text = re.sub(r"(ALTER DEFAULT PRIVILEGES) FOR ROLE \S+", r"\1", _VARIABLE_LINES.sub("", process.stdout))
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 

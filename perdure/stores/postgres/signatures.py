@@ -52,7 +52,7 @@ async def likely_nearest(
     Args:
         conn: a connection inside a transaction.
         workflow_id: the run.
-        vector: of the query, shape (dimensions,).
+        vector: vector of the query, shape (dimensions,).
         count: how many places to return at most.
     """
     query = np.packbits(vector > 0).view(np.uint64)

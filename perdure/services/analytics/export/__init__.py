@@ -1,4 +1,4 @@
-"""A run's results as files for other tools: a graph (GraphML, JSON) or tables (Parquet, CSV).
+"""Writes a run's results to files: a graph (GraphML, JSON) or tables (Parquet, CSV).
 
 This room may import `perdure.documents` and below. Start reading in `tables.py`, then `graph_files.py`.
 """
@@ -7,7 +7,10 @@ from enum import StrEnum
 
 
 class ExportFormat(StrEnum):
-    """`graphml` and `json` give one file, the graph; `parquet` and `csv` give a folder with one file a table."""
+    """The formats of an export.
+
+    `graphml` and `json` give a file with the graph. `parquet` and `csv` give a folder with a file for each table.
+    """
 
     GRAPHML = "graphml"
     JSON = "json"

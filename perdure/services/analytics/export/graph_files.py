@@ -1,4 +1,7 @@
-"""A graph as one file, written in blocks: first all nodes, then all edges. Equal rows give equal bytes."""
+"""A graph as one file, written in blocks: first all nodes, then all edges.
+
+Equal rows give equal bytes.
+"""
 
 import json
 import re
@@ -26,10 +29,10 @@ _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
 class GraphFile(Protocol):
-    """A file to which `begin`, then any number of `add_nodes`, then of `add_edges`, then `end` are applied.
+    """A graph file: call `begin`, then `add_nodes`, then `add_edges`, then `end`.
 
-    A node's row is its id and the values of `NODE_ATTRIBUTES`. An edge's row is source, target and weight. Every method
-    may raise OSError.
+    `add_nodes` and `add_edges` may be called any number of times. A node's row is its id and the values of
+    `NODE_ATTRIBUTES`. An edge's row is source, target and weight. Every method may raise OSError.
     """
 
     def begin(self) -> None:
@@ -79,17 +82,17 @@ class GraphmlFile:
         """Write a block of nodes."""
         for identity, *values in rows:
             data = "".join(
-                f'<data key="{name}">{_escaped(value)}</data>'
+                f'<data key="{name}">{_escape(value)}</data>'
                 for name, value in zip(NODE_ATTRIBUTES, values, strict=True)
                 if value is not None
             )
-            self._stream.write(f'    <node id="{_escaped(identity)}">{data}</node>\n')
+            self._stream.write(f'    <node id="{_escape(identity)}">{data}</node>\n')
 
     def add_edges(self, rows: Iterable[Row]) -> None:
         """Write a block of edges."""
         for source, target, weight in rows:
             self._stream.write(
-                f'    <edge source="{_escaped(source)}" target="{_escaped(target)}">'
+                f'    <edge source="{_escape(source)}" target="{_escape(target)}">'
                 f'<data key="weight">{weight}</data></edge>\n'
             )
 
@@ -99,7 +102,9 @@ class GraphmlFile:
 
 
 class NodeLinkFile:
-    """The JSON that d3 and `networkx.node_link_graph(data, edges="edges")` read; one node or edge on each line.
+    """The JSON of d3 and `networkx.node_link_graph(data, edges="edges")`.
+
+    Each line has one node or edge.
 
     Args:
         stream: text stream.
@@ -141,5 +146,5 @@ class NodeLinkFile:
             self._separator = ",\n"
 
 
-def _escaped(value: object) -> str:
+def _escape(value: object) -> str:
     return escape(_NO_XML.sub(_REPLACEMENT, str(value)), {'"': "&quot;", "\r": "&#13;", "\n": "&#10;", "\t": "&#9;"})

@@ -74,7 +74,7 @@ class CsvFile:
 
     def __init__(self, path: Path, table: Table) -> None:
         """Open the file and write the header."""
-        self._schema = pa.schema([(field.name, _printed(field.type)) for field in table.schema])
+        self._schema = pa.schema([(field.name, _choose_printed_type(field.type)) for field in table.schema])
         self._writer = pyarrow.csv.CSVWriter(path, self._schema)
 
     def write(self, batch: pa.RecordBatch) -> None:
@@ -92,7 +92,7 @@ class CsvFile:
         self._writer.close()
 
 
-def _printed(of: pa.DataType) -> pa.DataType:
+def _choose_printed_type(of: pa.DataType) -> pa.DataType:
     if pa.types.is_list(of):
         return pa.string()
     return pa.timestamp("s", "UTC") if pa.types.is_timestamp(of) else of

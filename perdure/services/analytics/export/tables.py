@@ -33,20 +33,23 @@ class Table:
     block: int
 
     def batch(self, rows: Sequence[Sequence[Any]]) -> pa.RecordBatch:
-        """Return the rows as a record batch; `rows` holds at least one row, in the order of the columns."""
+        """Return the rows, at least one, as a record batch.
+
+        A row has its values in the order of the columns.
+        """
         columns = zip(*rows, strict=True)
-        arrays = [_array(values, field.type) for values, field in zip(columns, self.schema, strict=True)]
+        arrays = [_make_array(values, field.type) for values, field in zip(columns, self.schema, strict=True)]
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
 
-def _array(values: tuple[Any, ...], of: pa.DataType) -> pa.Array:
+def _make_array(values: tuple[Any, ...], of: pa.DataType) -> pa.Array:
     if of == _VECTOR:
         flat = pa.array(np.concatenate(values), type=pa.float32())
         return pa.FixedSizeListArray.from_arrays(flat, type=of)
     return pa.array(values, type=of)
 
 
-def _table(name: str, block: int, columns: str) -> Table:
+def _make_table(name: str, block: int, columns: str) -> Table:
     """Return a table; `columns` alternates names and types, and a type with a ? allows null."""
     words = columns.split()
     fields = [
@@ -56,7 +59,7 @@ def _table(name: str, block: int, columns: str) -> Table:
     return Table(name, pa.schema(fields), block)
 
 
-DOCUMENTS = _table(
+DOCUMENTS = _make_table(
     "documents",
     1000,
     """uri text  name text  status text  media_type text?  size_bytes count  sha256 text?  title text?  authors texts
@@ -64,28 +67,28 @@ DOCUMENTS = _table(
        mention_count count?  identity_count count?  quality_score real?  warnings texts  reason text?  error_type text?
     """,
 )
-MENTIONS = _table(
+MENTIONS = _make_table(
     "mentions",
     10_000,
     """uri text  page count?  start_offset count  end_offset count  kind text  surface text  normalised text
        confidence real  identity_id text?  rule text?  score real?""",
 )
-IDENTITIES = _table(
+IDENTITIES = _make_table(
     "identities",
     10_000,
     """identity_id text  kind text  name text  normalised text  mention_count count  document_count count
        confidence real  pagerank real?  community count?  degree count?  strength count?""",
 )
-NODES = _table(
+NODES = _make_table(
     "nodes",
     10_000,
     """identity_id text  name text  kind text  mention_count count  document_count count  confidence real
        pagerank real?  community count?  degree count?  strength count?""",
 )
 """Identities with the columns of a graph's node."""
-ALIASES = _table("aliases", 10_000, "identity_id text  surface text  mention_count count  rule text  score real")
-EDGES = _table("edges", 20_000, "source text  target text  weight count")
-CHUNKS = _table(
+ALIASES = _make_table("aliases", 10_000, "identity_id text  surface text  mention_count count  rule text  score real")
+EDGES = _make_table("edges", 20_000, "source text  target text  weight count")
+CHUNKS = _make_table(
     "chunks",
     500,
     "uri text  ordinal count  page count?  start_offset count  end_offset count  text text  embedding vector",
@@ -93,4 +96,4 @@ CHUNKS = _table(
 
 CSV_TABLES = (DOCUMENTS, MENTIONS, IDENTITIES, ALIASES, EDGES)
 PARQUET_TABLES = (*CSV_TABLES, CHUNKS)
-"""Embeddings are no matter for CSV: of 1 KB each in Parquet, they would be ten times that as text."""
+"""Columns that CSV leaves out: an embedding takes 1 KB in Parquet, and ten times as much as text."""

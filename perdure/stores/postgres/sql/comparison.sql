@@ -6,7 +6,7 @@
 encode(sha256(convert_to(ROW({columns})::text, 'UTF8')), 'hex')
 
 -- name: digest_output
--- Makes one digest of all rows of an output, whatever their order.
+-- Makes a digest of all rows of an output. The digest does not depend on the order of the rows.
 SELECT encode(sha256(convert_to(coalesce(
            string_agg(row_digest, '' ORDER BY row_digest COLLATE "C"), ''), 'UTF8')), 'hex')
 FROM (SELECT {row_digest} AS row_digest

@@ -1,7 +1,8 @@
 -- The statements of the manifest: discovery, leases, and the result of each document.
 
 -- name: list_changed_candidates
--- Lists processed documents of earlier epochs whose version differs from the version that was read, one page.
+-- Lists a page of the processed documents of earlier epochs whose present version differs from the version that a
+-- worker read.
 SELECT position, uri, sha256 FROM documents
 WHERE workflow_id = :workflow_id AND status = 'processed' AND position > :after
   AND version IS DISTINCT FROM read_version AND epoch < :epoch
@@ -25,7 +26,7 @@ WHERE d.workflow_id = :workflow_id AND d.epoch = :epoch AND d.ordinal >= :first 
 ORDER BY d.ordinal
 
 -- name: delete_parts
--- A part of other statements: a document that gets a result needs its finished parts no longer.
+-- A part of other statements: deletes the finished parts of a document that gets its result.
 WITH parts_gone AS (DELETE FROM document_parts WHERE workflow_id = :workflow_id AND position = :position)
 
 -- name: held_by_this_lease
@@ -35,9 +36,10 @@ workflow_id = :workflow_id AND position = :position AND status = 'pending'
   AND epoch = :epoch AND dispatch = :dispatch AND attempt = :attempt
 
 -- name: was_changed
--- A part of other statements: whether the document was changed between discovery and processing. Only what this epoch's
--- discovery saw is compared: a retry without a new discovery expects another content. A file's version ends with the
--- time of its last status change, which is left out: chmod sets that time too, and leaves the content as it is.
+-- A part of other statements: whether the document was changed between discovery and processing. The condition holds
+-- only for versions that this epoch's discovery recorded: without a new discovery, a later epoch expects a changed
+-- document. A file's version ends with the time of its last status change. The comparison leaves out this time, because
+-- chmod sets it without a change of the content.
 seen_epoch = :epoch AND regexp_replace(:read_version::text, '^(\d+-\d+)-\d+$', '\1')
                         <> regexp_replace(version, '^(\d+-\d+)-\d+$', '\1')
 
@@ -75,7 +77,7 @@ WITH held AS (
 INSERT INTO document_parts (workflow_id, position, parts) SELECT :workflow_id, :position, :parts FROM held
 
 -- name: read_parts
--- Joins all finished parts of a document, in the order in which they were stored. NULL if there are none.
+-- Joins all finished parts of a document, in the order of their storage. Gives NULL for a document without parts.
 SELECT string_agg(parts, ''::bytea ORDER BY part_id)
 FROM document_parts WHERE workflow_id = :workflow_id AND position = :position
 
@@ -90,8 +92,8 @@ SELECT coalesce(min(ordinal), 0) AS first, coalesce(max(ordinal) + 1, 0) AS end
 FROM documents WHERE workflow_id = :workflow_id AND epoch = :epoch AND uri_key(uri) = ANY(:uri_keys)
 
 -- name: note_seen
--- Notes for known documents that this epoch's discovery has seen them, and their present version and size. A document
--- that was removed counts as new again. Epoch 0 means "not queued yet".
+-- Records the present version and size of known documents, and that this epoch's discovery has seen the documents. A
+-- removed document becomes a new document. Epoch 0 means "not queued yet".
 UPDATE documents d
 SET version = n.version, size_bytes = n.size_bytes, seen_epoch = :epoch,
     status = CASE WHEN d.status = 'removed' THEN 'pending' ELSE d.status END,

@@ -7,9 +7,8 @@ VALUES (:workflow_id, :position, :text, :page_offsets)
 
 -- name: insert_chunks
 -- Stores chunks with their embeddings and search terms. The ordinals continue from :first_ordinal. The embeddings come
--- as one array of numbers, :dimensions for each chunk, and not as pgvector's own type: after a restored backup has
--- created that type anew, a connection that knows the old one fails for a while, and no document must be quarantined
--- for that.
+-- as one array of numbers, :dimensions for each chunk, and not as a type of pgvector. A restored backup creates this
+-- type again, and a connection that has cached the old type then fails. This failure must not quarantine a document.
 INSERT INTO chunks (workflow_id, position, ordinal, start_offset, end_offset, embedding, terms)
 SELECT :workflow_id, :position, :first_ordinal + place - 1, start_offset, end_offset,
        ((:embeddings::real[])[(place - 1) * :dimensions + 1 : place * :dimensions])::vector(256),

@@ -1,10 +1,10 @@
--- The statements that bring an earlier run up to date with what its sources hold now.
+-- The statements that update an earlier run to the present content of its sources.
 
 -- name: list_vanished
--- Lists documents that this epoch's discovery did not find under the given sources, at most :limit. A source under
--- which discovery found nothing at all gives none: such a source is more probably unreachable than empty. Sources are
--- compared without their patterns: a source whose patterns were changed is the same source, and a file that the new
--- patterns leave out counts as gone from it.
+-- Lists documents that this epoch's discovery did not find under the given sources, at most :limit. The list
+-- has no document of a source without any discovered document: such a source is more probably unreachable than empty.
+-- Sources are compared without their patterns, so a source with changed patterns is the same source. A file that the
+-- new patterns leave out counts as vanished.
 SELECT position FROM documents d
 WHERE workflow_id = :workflow_id AND regexp_replace(source, '#(include|ignore)=.*$', '') = ANY(:bases)
   AND seen_epoch < :epoch AND status <> 'removed'

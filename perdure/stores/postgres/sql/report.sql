@@ -1,8 +1,9 @@
--- The statements of a report. Each reads a run of any size once and gives a bounded number of rows.
+-- The statements of a report. Each statement reads the run once, and gives a bounded number of rows for a run of any
+-- size.
 
 -- name: read_run
--- Reads the row of a run with its latest checkpoint and the counts of its outputs. The run begins with its first epoch,
--- also when it ended and was resumed.
+-- Reads the row of a run with its latest checkpoint and the counts of its outputs. `began` is the claim of the first
+-- epoch, also for a run that was resumed.
 SELECT r.workflow_id, r.forked_from_workflow, r.forked_from_checkpoint, now() AS asked_at, r.updated_at, r.status,
        coalesce((SELECT min(claimed_at) FROM run_epochs e WHERE e.workflow_id = :workflow_id), r.created_at) AS began,
        c.timestamp AS last_checkpoint, c.state_data ->> 'workflow_status' AS checkpoint_status,
@@ -31,8 +32,8 @@ SELECT count(*) AS total,
 FROM documents WHERE workflow_id = :workflow_id AND status <> 'removed'
 
 -- name: list_progress
--- Counts the results of each slice of time. A point of the curve is the last commit of its slice, so that a small run
--- is drawn exactly.
+-- Counts the results of each slice of time. The time of a row is the last commit of its slice, so the curve of a run with
+-- few documents is exact.
 SELECT max(committed_at) AS time,
        count(*) FILTER (WHERE status = 'processed') AS processed,
        count(*) FILTER (WHERE status = 'quarantined') AS quarantined
@@ -58,7 +59,7 @@ SELECT timestamp, metadata ->> 'recovered' AS note FROM workflow_checkpoints
 WHERE workflow_id = :workflow_id AND metadata ? 'recovered' ORDER BY sequence DESC LIMIT :limit
 
 -- name: list_retries
--- Lists the moments at which later attempts committed documents. Commits less than :gap apart are one moment.
+-- Lists the times at which second and later attempts committed documents. A row joins commits less than :gap apart.
 SELECT min(committed_at) AS time, count(*) AS documents
 FROM (SELECT committed_at, count(*) FILTER (WHERE apart) OVER (ORDER BY committed_at, position) AS moment
       FROM (SELECT committed_at, position,
@@ -90,7 +91,7 @@ FROM (SELECT error_type, name, uri, reason, position,
 WHERE place <= :per_group ORDER BY documents DESC, error_type COLLATE "C", place LIMIT :limit
 
 -- name: list_identities
--- Lists the identities of each kind that the most documents mention, at most :per_kind of each kind.
+-- Lists the identities of each kind, those in the most documents first, at most :per_kind of each kind.
 SELECT kind, of_kind, left(name, 200) AS name, document_count, mention_count
 FROM (SELECT kind, name, document_count, mention_count, count(*) OVER (PARTITION BY kind) AS of_kind,
              row_number() OVER (PARTITION BY kind ORDER BY document_count DESC, mention_count DESC,
@@ -123,8 +124,8 @@ FROM placed WHERE place <= :per_node
 ORDER BY weight DESC, 1, 2 LIMIT :limit
 
 -- name: list_service_changes
--- Lists the checkpoints at which the state of a service changed. A run whose services stayed healthy gives one row for
--- each service, however long the run is.
+-- Lists the checkpoints at which the status of a service changed. A service that was healthy during the whole run has
+-- one row.
 SELECT name, timestamp, status, left(why, 300) AS why
 FROM (SELECT s.key AS name, c.timestamp, c.sequence, s.value ->> 'status' AS status,
              s.value -> 'metadata' ->> 'why' AS why,

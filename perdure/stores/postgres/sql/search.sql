@@ -1,8 +1,8 @@
 -- The statements of search: by words with a GIN index, by nearness of vectors, and the passages to show.
 
 -- name: words
--- A part of other statements: the query as the full-text search reads it. In a SELECT of its own the server parses it
--- once; without that SELECT, a prepared statement parses it for every row.
+-- A part of other statements: the query as the full-text search reads it. With this SELECT, the server
+-- parses the query once. Without the SELECT, a prepared statement parses the query for every row.
 (SELECT websearch_to_tsquery('english', :query))
 
 -- name: vector
