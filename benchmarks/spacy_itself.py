@@ -1,4 +1,4 @@
-"""Processing with the names as spaCy's pipeline finds them, on the same pieces of text: what a plain loop would do."""
+"""Document processing with the entity recognition of spaCy's own pipeline, for the plain loop."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -26,6 +26,6 @@ def _entities(pieces: Iterator[str]) -> Iterator[tuple[Any, list[tuple[int, int,
 def process_with_spacy_itself(
     uri: str, name: str, descriptor: int, limits: Limits, allow_cpu: AllowCpu
 ) -> ProcessedDocument:
-    """`process_document`, in a process that does nothing else from then on."""
-    mentions._entities = _entities  # noqa: SLF001 - the one step that differs
+    """Run `process_document` with spaCy's entity recognition; changes the recognition of the whole process."""
+    mentions._entities = _entities  # noqa: SLF001 - the only step that differs
     return process_document(uri, name, descriptor, limits, allow_cpu)

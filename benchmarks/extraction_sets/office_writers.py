@@ -1,7 +1,8 @@
-"""The same truth as DOCX, PPTX, XLSX, ODT and ODS."""
+"""Writes a generated document as DOCX, PPTX, XLSX, ODT and ODS."""
 
 import datetime as dt
 import io
+from typing import Any
 
 import docx
 import pptx
@@ -17,15 +18,15 @@ from benchmarks.extraction_sets.truth import Heading, Table, Truth, words_of
 
 
 def _naive(created: str) -> dt.datetime:
-    """As the libraries take it; they write it as UTC."""
+    """Return a time without a time zone; the libraries write such a time as UTC."""
     return dt.datetime.fromisoformat(created).replace(tzinfo=None)
 
 
 def docx_bytes(truth: Truth) -> bytes:
-    document, out = docx.Document(), io.BytesIO()
-    properties = document.core_properties
-    properties.title, properties.author, properties.language = truth.title, "; ".join(truth.authors), "en-GB"
-    properties.created = _naive(truth.created)
+    """Return the document as DOCX."""
+    document = docx.Document()
+    out = io.BytesIO()
+    _set_properties(document.core_properties, truth)
     for block in truth.blocks:
         if isinstance(block, Heading):
             document.add_heading(block.text, block.level)
@@ -40,12 +41,19 @@ def docx_bytes(truth: Truth) -> bytes:
     return out.getvalue()
 
 
-def pptx_bytes(truth: Truth) -> bytes:
-    """A slide a page; headings of the second level are only text there."""
-    deck, out = pptx.Presentation(), io.BytesIO()
-    properties = deck.core_properties
-    properties.title, properties.author, properties.language = truth.title, "; ".join(truth.authors), "en-GB"
+def _set_properties(properties: Any, truth: Truth) -> None:
+    """Set the core properties of a python-docx or python-pptx document."""
+    properties.title = truth.title
+    properties.author = "; ".join(truth.authors)
+    properties.language = "en-GB"
     properties.created = _naive(truth.created)
+
+
+def pptx_bytes(truth: Truth) -> bytes:
+    """Return the document as PPTX, a slide for each page; headings of level 2 become plain text."""
+    deck = pptx.Presentation()
+    out = io.BytesIO()
+    _set_properties(deck.core_properties, truth)
     for page in truth.pages:
         slide = deck.slides.add_slide(deck.slide_layouts[5])
         for number, block in enumerate(page):
@@ -64,7 +72,7 @@ def pptx_bytes(truth: Truth) -> bytes:
 
 
 def xlsx_bytes(truth: Truth) -> bytes:
-    """A sheet a page, named after its heading, with the page's table alone."""
+    """Return the tables of the document as XLSX: for each page a sheet, named after the page's heading."""
     out = io.BytesIO()
     with xlsxwriter.Workbook(out) as book:
         created = _naive(truth.created)
@@ -79,6 +87,7 @@ def xlsx_bytes(truth: Truth) -> bytes:
 
 
 def odt_bytes(truth: Truth) -> bytes:
+    """Return the document as ODT."""
     document = OpenDocumentText()
     for block in truth.blocks:
         if isinstance(block, Heading):
@@ -91,7 +100,7 @@ def odt_bytes(truth: Truth) -> bytes:
 
 
 def ods_bytes(truth: Truth) -> bytes:
-    """As the XLSX."""
+    """Return the tables of the document as ODS, with the sheets of `xlsx_bytes`."""
     document = OpenDocumentSpreadsheet()
     for name, page in zip(truth.names, truth.pages, strict=True):
         for block in page:

@@ -1,1 +1,1 @@
-"""Makes the sample documents: `python -m tools.samples`. The texts are in `story/`, one writer a format beside it."""
+"""Writes the sample documents: `python -m tools.samples`. Texts are in `story/`; each format has a writer module."""

@@ -1,4 +1,4 @@
-"""Which document is made from which source, by which writer."""
+"""The catalogue of samples: the path of each document, its source and its writer."""
 
 from collections.abc import Callable
 
@@ -40,4 +40,4 @@ DOCUMENTS: dict[str, Callable[[], bytes]] = {
     "works/storm-ingrid.md": lambda: _body("storm-report.md"),
     "works/volunteers-handbook.md": lambda: _body("volunteers.md"),
 }
-"""Path under `samples/`, and what makes its bytes: the same on every machine with the locked packages."""
+"""Path under `samples/` to its writer; with the locked packages the bytes are the same on every machine."""

@@ -1,4 +1,4 @@
-"""HTML, and EPUB, whose chapters are HTML."""
+"""The writers of HTML and of EPUB."""
 
 import io
 from html import escape
@@ -10,7 +10,7 @@ from tools.samples.source import Block, Bullets, Heading, PageBreak, Paragraph, 
 
 
 def html_bytes(source: Source) -> bytes:
-    """One page in UTF-8, with the navigation and the footer that a real page has around its words."""
+    """Return the source as an HTML page in UTF-8, with navigation, a script and a footer as on real pages."""
     return (
         "<!DOCTYPE html>\n"
         f'<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{escape(source.title)}</title>\n'
@@ -25,7 +25,7 @@ def html_bytes(source: Source) -> bytes:
 
 
 def body_html(blocks: tuple[Block, ...]) -> str:
-    """The blocks as well-formed XHTML, so that books can hold them too."""
+    """Return the blocks as well-formed XHTML, which EPUB requires."""
     return "".join(_element(block) for block in blocks)
 
 
@@ -48,7 +48,7 @@ def _element(block: Block) -> str:
 
 
 def epub_bytes(source: Source) -> bytes:
-    """A book with one chapter for each first-level heading."""
+    """Return the source as EPUB, with a chapter for each heading of level 1."""
     book = epub.EpubBook()
     book.set_identifier(str(source.header["identifier"]))
     book.set_title(source.title)
