@@ -43,7 +43,7 @@ PROCESSES = 2
 
 
 async def plain_loop(folder: Path, process: ProcessFunction) -> tuple[int, float]:
-    """Process all documents by two processes without storing results; return documents and seconds."""
+    """Process all documents without storing results; return documents and seconds."""
     documents = list(discover([str(folder)]))
     pool = open_document_pool(PROCESSES, Limits(), process)
     pool.start()
@@ -67,7 +67,10 @@ async def _process(pool: IsolatedPool[ProcessedDocument], document: DiscoveredDo
 
 
 async def pipeline(folder: Path, warm: Path) -> tuple[int, float]:
-    """Run the pipeline over a folder; return documents, and seconds from the first batch to identity resolution."""
+    """Run the pipeline over a folder; return documents and seconds.
+
+    The time is from the first scheduled batch until identity resolution is scheduled.
+    """
     async with PipelineOrchestrator() as orchestrator:
         await orchestrator.ensure_worker()
         await orchestrator.wait((await orchestrator.start([str(warm)])).workflow_id)

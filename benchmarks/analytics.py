@@ -1,4 +1,4 @@
-"""Measure the time and memory of building and exporting the graph of generated runs in a real Postgres.
+"""Measure the time and memory of building and exporting the graph of a run.
 
     python benchmarks/analytics.py [--mentions 100000 1000000] [--seed 1] [--json FILE]
 
@@ -62,7 +62,7 @@ FROM documents WHERE workflow_id = $1
 
 
 async def build(pool: PostgresPool) -> dict[str, Any]:
-    """Build the graph by the service of the product; return its size, and the peak MiB of the ranking process."""
+    """Build the graph by the service of the product; return sizes and peak memory in MiB."""
     peak = 0
 
     async def watch() -> None:
@@ -180,7 +180,10 @@ async def prepare(dsn: str, mentions: int, seed: int) -> dict[str, Any]:
 
 
 async def add_chunks(dsn: str) -> None:
-    """Store a chunk for each document; called after the graph step, which would index the chunks for search."""
+    """Store a chunk for each document.
+
+    Called after the graph step, because that step would index the chunks for search.
+    """
     pool = PostgresPool(dsn)
     async with pool.connection() as conn:
         await conn.execute(_CHUNKS, RUN, timeout=600)

@@ -70,7 +70,10 @@ COLUMNS = ("precision", "recall", "F1", "order", "headings", "tables", "pages", 
 
 
 def against_truth(documents: int, seed: int) -> dict[str, dict[str, float | None]]:
-    """Return the mean scores of each format, from 0 to 1; None if the format cannot hold such a part."""
+    """Return the mean scores of each format, from 0 to 1.
+
+    A score is None if the format cannot hold such a part of a document.
+    """
     results: dict[str, dict[str, float | None]] = {}
     for label, form in FORMATS.items():
         truths = [generate(seed + number) for number in range(documents)]
@@ -164,7 +167,7 @@ def _score_metadata(form: Format, truth: Truth, extracted: Extracted) -> float |
 
 
 def against_second_tools(folder: Path) -> dict[str, dict[str, Any]]:
-    """Return for each type the tool, the mean agreement of tokens and of their order, and the worst documents."""
+    """Return for each type the second tool, the agreement with it, and the worst documents."""
     results: dict[str, dict[str, Any]] = {}
     for kind, (tool, read) in SECOND_TOOLS.items():
         if kind in list_missing_types():

@@ -1,4 +1,4 @@
-"""Measure the quality, time and memory of identity resolution on generated runs in a real Postgres.
+"""Measure the quality, time and memory of identity resolution on generated runs.
 
     python benchmarks/identities.py [--mentions 100000 1000000] [--seed 1] [--json FILE]
 
@@ -128,7 +128,7 @@ def measure_quality(
 
 
 async def resolve(dsn: str, run: str) -> dict[str, Any]:
-    """Resolve a stored run as a worker does; return counts, seconds and peak memory of this process."""
+    """Resolve a stored run as a worker does; return counts, seconds and memory in MiB."""
     pool = PostgresPool(dsn)
     began = time.perf_counter()
     async with PeakMemory() as peak:

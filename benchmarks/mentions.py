@@ -1,4 +1,4 @@
-"""Measure precision, recall and speed of mention detection on labelled text, beside spaCy itself.
+"""Measure precision, recall and speed of mention detection, beside spaCy itself.
 
     PERDURE_CORPUS=FOLDER python benchmarks/mentions.py [--json FILE]
 
@@ -35,7 +35,7 @@ Span = tuple[int, int, str]
 
 
 def read_documents(file: Path) -> list[tuple[str, set[Span]]]:
-    """Return texts of 50 sentences each with the labelled names; words are joined as in normal text."""
+    """Return texts of 50 sentences each, and the labelled names of each text."""
     sentences = [
         [tuple(line.split()) for line in block.splitlines() if len(line.split()) == 2]  # noqa: PLR2004 - word and label
         for block in file.read_text("utf-8").split("\n\n")
@@ -51,7 +51,8 @@ def _document(sentences: Sequence[Sequence[tuple[str, ...]]]) -> tuple[str, set[
     text = ""
     spans: list[tuple[int, int, str]] = []
     for sentence in sentences:
-        before, label_before = "", "O"
+        before = ""
+        label_before = "O"
         for word, label in sentence:
             if before and word not in NO_SPACE_BEFORE and before not in NO_SPACE_AFTER:
                 text += " "
@@ -78,7 +79,7 @@ def _spacy() -> Any:
 
 
 def find_by_spacy(text: str) -> set[Span]:
-    """Return the names that spaCy's pipeline finds in the same pieces of text, without any correction."""
+    """Return the names that spaCy finds in the same pieces of text, without corrections."""
     starts = list(_pieces(text))
     spans = set()
     for (start, _), piece in zip(starts, _spacy().pipe(text[first:past] for first, past in starts), strict=True):

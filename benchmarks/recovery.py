@@ -1,4 +1,4 @@
-"""Measure the time from SIGKILL of a worker to the next committed document, process start included.
+"""Measure the time from SIGKILL of a worker to the next committed document.
 
     python benchmarks/recovery.py [--kills 50] [--seed N] [--json FILE]
 
@@ -6,7 +6,7 @@ The benchmark measures three ways of recovery in turn, over the same documents, 
 timeout 30 s). `supervised`: `worker.py --supervise` restarts its worker. `restarted`: the benchmark starts a new
 `worker.py` at once. `neighbour`: no worker is started, but a second worker of the same data folder is alive. Each kill
 comes at a random moment while documents are processed. A time is the difference between the column `committed_at` of
-Postgres and the kill, on the same host.
+Postgres and the kill, on the same host. It includes the start of the new process.
 """
 
 import argparse
@@ -94,7 +94,11 @@ async def first_commit_after(orchestrator: PipelineOrchestrator, workflow_id: st
 
 
 async def wait_for_commit(orchestrator: PipelineOrchestrator, workflow_id: str, moment: datetime) -> datetime:
-    """Wait for the first commit after `moment`, and return its time; TimeoutError after `GIVE_UP_SECONDS`."""
+    """Wait for the first commit after `moment`, and return its time.
+
+    Raises:
+        TimeoutError: no document was committed within `GIVE_UP_SECONDS`.
+    """
     deadline = time.monotonic() + GIVE_UP_SECONDS
     while time.monotonic() < deadline:
         if committed_at := await first_commit_after(orchestrator, workflow_id, moment):
@@ -152,7 +156,7 @@ async def measure(
 
 
 async def measure_neighbour(orchestrator: PipelineOrchestrator, workflow_id: str, killed: datetime) -> float:
-    """Return the seconds from the kill to the commit of the last document that was in flight at the kill.
+    """Return the seconds until the last document in flight at the kill is committed.
 
     The first commit after the kill would not show a recovery, because the second worker commits its own documents.
     """

@@ -66,7 +66,7 @@ def split_sentences(texts: list[str]) -> list[str]:
 
 
 def compose_passages(chance: random.Random, sentences: list[str], words: list[str], count: int) -> list[str]:
-    """Return `count` passages of about `PASSAGE_CHARACTERS` characters from random sentences and words.
+    """Return passages of about 600 characters from random sentences and words.
 
     Args:
         chance: the source of randomness.
@@ -149,7 +149,7 @@ async def store(pool: PostgresPool, passages: list[str]) -> float:
 
 
 async def measure_searches(pool: PostgresPool, queries: list[str]) -> dict[str, Any]:
-    """Run all queries; return percentiles of milliseconds, and the recall of the nearest 10 and 100 chunks."""
+    """Run all queries; return times in milliseconds, and the recall of nearness search."""
     passage_store = PostgresPassageStore(pool)
     embedder = WordLlamaEmbedder()
     service = SearchService(passage_store, embedder)

@@ -1,4 +1,4 @@
-"""Document processing with the entity recognition of spaCy's own pipeline, for the plain loop."""
+"""Document processing with spaCy's own entity recognition, for the plain loop."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -26,6 +26,9 @@ def _entities(pieces: Iterator[str]) -> Iterator[tuple[Any, list[tuple[int, int,
 def process_with_spacy_itself(
     uri: str, name: str, descriptor: int, limits: Limits, allow_cpu: AllowCpu
 ) -> ProcessedDocument:
-    """Run `process_document` with spaCy's entity recognition; changes the recognition of the whole process."""
+    """Run `process_document` with spaCy's entity recognition.
+
+    The call replaces the recognition of the whole process.
+    """
     mentions._entities = _entities  # noqa: SLF001 - the only step that differs
     return process_document(uri, name, descriptor, limits, allow_cpu)

@@ -72,7 +72,7 @@ def pptx_bytes(truth: Truth) -> bytes:
 
 
 def xlsx_bytes(truth: Truth) -> bytes:
-    """Return the tables of the document as XLSX: for each page a sheet, named after the page's heading."""
+    """Return the tables of the document as XLSX, with a sheet for each page."""
     out = io.BytesIO()
     with xlsxwriter.Workbook(out) as book:
         created = _naive(truth.created)

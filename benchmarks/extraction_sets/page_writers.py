@@ -167,7 +167,10 @@ def markdown_bytes(truth: Truth) -> bytes:
 
 
 def csv_bytes(truth: Truth) -> bytes:
-    """Return the first table as CSV in UTF-16 with semicolons, as many European spreadsheets export it."""
+    """Return the first table as CSV in UTF-16 with semicolons.
+
+    Many European spreadsheets export this form.
+    """
     out = io.StringIO()
     csv.writer(out, delimiter=";").writerows(truth.tables[0].rows)
     return out.getvalue().encode("utf-16")

@@ -1,4 +1,6 @@
-"""A worker that kills itself by SIGKILL at a fail-point: `armed_worker.py POINT MARKER [--nth N]`.
+"""A worker that kills itself at a fail-point: `armed_worker.py POINT MARKER [--nth N]`.
+
+The worker sends SIGKILL to itself at the Nth call of the fail-point.
 
 With `--stop` the worker stops itself by SIGSTOP instead, and continues from that point after SIGCONT.
 
@@ -67,7 +69,7 @@ class FailPoint:
 
 
 class ArmedActivities(Interceptor):
-    """Strikes before an activity of one name starts, or after it returns and before the worker reports it."""
+    """Strikes before an activity starts, or after it returns and before the worker reports it."""
 
     def __init__(self, name: str, strike: Strike, *, before: bool) -> None:
         self.name = name

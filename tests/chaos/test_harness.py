@@ -1,4 +1,4 @@
-"""Tests of the chaos harness: a short session, its schedules, and the failure of incomplete sessions."""
+"""Tests of the chaos harness: a short session, schedules, and incomplete sessions."""
 
 import asyncio
 import json

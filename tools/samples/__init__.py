@@ -1,1 +1,4 @@
-"""Writes the sample documents: `python -m tools.samples`. Texts are in `story/`; each format has a writer module."""
+"""Writes the sample documents: `python -m tools.samples`.
+
+The texts are in `story/`. Each format has a writer module.
+"""

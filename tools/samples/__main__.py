@@ -1,4 +1,7 @@
-"""Write every sample document: `python -m tools.samples [FOLDER]`. The default folder is `samples/`."""
+"""Write every sample document: `python -m tools.samples [FOLDER]`.
+
+The default folder is `samples/`.
+"""
 
 import sys
 from pathlib import Path

@@ -18,7 +18,7 @@ _STAMPED_MEMBERS = ("docProps/core.xml", "meta.xml", "EPUB/content.opf", "EPUB/t
 
 
 def fixed_archive(archive: bytes) -> bytes:
-    """Return the archive with the same members in the same order, and with `EPOCH` as every time."""
+    """Return the archive with the same members, and with `EPOCH` as every time."""
     stamp = EPOCH.strftime("%Y-%m-%dT%H:%M:%SZ").encode()
     result = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(archive)) as old, zipfile.ZipFile(result, "w", zipfile.ZIP_STORED) as new:

@@ -1,4 +1,4 @@
-"""The writer of the works diary, the longest sample: an entry for each working day of 22 months.
+"""The writer of the works diary, with an entry for each working day of 22 months.
 
 `story/diary.yaml` has the text of the days with events. The entries of all other days are composed of its sentences.
 The choice of sentences for a day depends on the date alone.
@@ -70,5 +70,8 @@ def _pick(day: date, slot: str, choices: Sequence[str]) -> str:
 
 
 def _number(day: date, slot: str, below: int) -> int:
-    """Return a number in [0, below) for this day and slot, by a hash: `random` may change between Pythons."""
+    """Return a number in [0, below) that depends on the day and the slot alone.
+
+    The number comes from a hash, because `random` may change between Python versions.
+    """
     return int.from_bytes(hashlib.sha256(f"{day.isoformat()} {slot}".encode()).digest()[:4]) % below

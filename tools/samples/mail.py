@@ -1,4 +1,7 @@
-"""The writer of EML; a source's header has `from`, `to`, `cc`, `subject`, `date`, `id` and `answers`."""
+"""The writer of EML.
+
+The header of a source has `from`, `to`, `subject`, `date` and `id`, and may have `cc` and `answers`.
+"""
 
 from datetime import datetime
 from email.message import EmailMessage
@@ -10,7 +13,10 @@ from tools.samples.web import body_html
 
 
 def eml_bytes(source: Source) -> bytes:
-    """Return a message; `html: true` in the header adds an HTML part, `attachment` adds a text file."""
+    """Return the source as a message.
+
+    `html: true` in the header adds an HTML part. `attachment` adds a text file.
+    """
     header = source.header
     message = EmailMessage(policy=SMTP)
     message["From"] = header["from"]

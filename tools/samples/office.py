@@ -1,4 +1,4 @@
-"""The writers of DOCX and PPTX, based on the templates of their libraries without unused styles."""
+"""The writers of DOCX and PPTX, based on the templates of their libraries."""
 
 import io
 from typing import Any
@@ -53,7 +53,7 @@ def docx_bytes(source: Source) -> bytes:
 
 
 def _slim_template() -> Document:
-    """Return the library's template without its unused table styles, which take 800 KB uncompressed."""
+    """Return the library's template without unused table styles (800 KB uncompressed)."""
     document = docx.Document()
     for style in list(document.styles):
         if style.type == WD_STYLE_TYPE.TABLE and style.name not in {"Normal Table", _TABLE_STYLE}:
@@ -71,7 +71,7 @@ def _docx_table(document: Document, rows: tuple[tuple[str, ...], ...]) -> None:
 
 
 def pptx_bytes(source: Source) -> bytes:
-    """Return the source as PPTX: a slide for each heading, and paragraphs in the speaker's notes."""
+    """Return the source as PPTX: a slide for each heading, paragraphs as speaker's notes."""
     deck = pptx.Presentation()
     _set_properties(deck.core_properties, source)
     cover = deck.slides.add_slide(deck.slide_layouts[0])

@@ -1,4 +1,4 @@
-"""The writer of PDF, with page numbers; the standard fonts have Western European letters only."""
+"""The writer of PDF, in standard fonts, which have Western European letters only."""
 
 import io
 from xml.sax.saxutils import escape
@@ -34,7 +34,7 @@ _CELL = ParagraphStyle("cell", parent=_BODY, fontSize=10.5, leading=14, spaceAft
 
 
 def pdf_bytes(source: Source) -> bytes:
-    """Return the source as PDF in A4, with the title at the top and the page number at the bottom of each page."""
+    """Return the source as PDF in A4, with the title and the number on each page."""
     result = io.BytesIO()
     template = SimpleDocTemplate(
         result,

@@ -46,7 +46,7 @@ def xlsx_bytes(content: dict[str, Any]) -> bytes:
 
 
 def csv_bytes(content: dict[str, Any]) -> bytes:
-    """Return the first sheet as CSV in UTF-8, with commas, and with CRLF line ends as RFC 4180 requires."""
+    """Return the first sheet as CSV in UTF-8, with CRLF line ends as RFC 4180 requires."""
     result = io.StringIO()
     writer = csv.writer(result, lineterminator="\r\n")
     sheet = content["sheets"][0]

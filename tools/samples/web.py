@@ -10,7 +10,7 @@ from tools.samples.source import Block, Bullets, Heading, PageBreak, Paragraph, 
 
 
 def html_bytes(source: Source) -> bytes:
-    """Return the source as an HTML page in UTF-8, with navigation, a script and a footer as on real pages."""
+    """Return the source as an HTML page, with navigation, a script and a footer."""
     return (
         "<!DOCTYPE html>\n"
         f'<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{escape(source.title)}</title>\n'

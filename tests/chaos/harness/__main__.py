@@ -88,7 +88,10 @@ async def chaos(given: argparse.Namespace, folder: Path, runs: Sequence[Sequence
 
 
 def documents(folder: Path, given: Path | None) -> Iterator[Path]:
-    """Yield folders of documents without end: `given` first, then generated ones, written on demand."""
+    """Yield folders of documents without end: `given` first, then generated folders.
+
+    Each generated folder is written when the caller asks for it.
+    """
     if given:
         yield given.resolve()
     for number in itertools.count():

@@ -1,4 +1,4 @@
-"""The kinds of faults, as context managers: entering one carries the fault out, leaving one undoes the fault.
+"""The kinds of faults, each as a context manager that injects a fault and undoes it.
 
 Each fault checks that it took effect: the process is dead or stopped, a connection was cut, the disk is full. A fault
 without a target within `TARGET_SECONDS` raises `MissedTarget` and fails the session, because a session with fewer
@@ -51,7 +51,10 @@ async def find_target(fault: Fault, candidates: Callable[[], Sequence[psutil.Pro
 
 
 async def kill(fault: Fault, candidates: Callable[[], Sequence[psutil.Process]]) -> None:
-    """Send SIGKILL to a candidate; choose another candidate if the first ended by itself before the signal."""
+    """Kill a candidate by SIGKILL.
+
+    If the candidate ended by itself before the signal, the function chooses another.
+    """
     while True:
         process = await find_target(fault, candidates)
         with suppress(psutil.NoSuchProcess):
@@ -72,7 +75,10 @@ def stopped(process: psutil.Process) -> Iterator[None]:
 
 
 async def stop(fault: Fault, candidates: Callable[[], Sequence[psutil.Process]]) -> AsyncIterator[None]:
-    """Stop a candidate by SIGSTOP, yield, and continue it; choose another if it ended before it stopped."""
+    """Stop a candidate by SIGSTOP, yield, and continue it.
+
+    If the candidate ended before it stopped, the function chooses another.
+    """
     while True:
         process = await find_target(fault, candidates)
         with suppress(psutil.NoSuchProcess), stopped(process):
@@ -214,7 +220,10 @@ async def stall(world: World, fault: Fault, proxy: Callable[[World], Proxy]) -> 
 
 @asynccontextmanager
 async def lose_commits(world: World, fault: Fault) -> AsyncIterator[None]:
-    """Drop the answers to a share of the commits that Postgres made; ends once at least one was dropped."""
+    """Drop the answers to a share of the commits; ends once at least one was dropped.
+
+    Postgres makes these commits, but their callers lose the connection.
+    """
     proxy = world.to_postgres
     before = proxy.lost
     proxy.lose_commits = LOST_COMMIT_SHARE
@@ -231,8 +240,9 @@ async def lose_commits(world: World, fault: Fault) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def fill_disk(world: World, fault: Fault) -> AsyncIterator[None]:
-    """Fill the disk of databases, checkpoint files and logs; on leaving, start the servers that died."""
-    filler, probe = world.data_dir / "filler", world.data_dir / "probe"
+    """Fill the disk of the data folder; on leaving, start the servers that died."""
+    filler = world.data_dir / "filler"
+    probe = world.data_dir / "probe"
     await asyncio.to_thread(fill, filler)
     try:
         try:

@@ -12,7 +12,7 @@ from tests.chaos.harness.trial import Landed, Verdict
 
 
 def table(verdicts: Sequence[Verdict]) -> str:
-    """Return a Markdown table by kind of fault: faults carried out, and seconds to the next commit."""
+    """Return a Markdown table of the faults by kind, with the seconds to the next commit."""
     by_kind: defaultdict[str, list[Landed]] = defaultdict(list)
     for verdict in verdicts:
         for landed in verdict.landed:

@@ -1,4 +1,4 @@
-"""A trial: one run that goes through a schedule of faults, and the check of the promises afterwards.
+"""A trial: a run under a schedule of faults, and the check of the promises.
 
 The run is open. The trial adds documents as long as faults happen, so the run has work from the first fault to the
 last on a machine of any speed. Afterwards the trial starts an undisturbed run over the same documents, and compares.
@@ -134,7 +134,7 @@ class Trial:
         return self._handed_over[-1]
 
     async def _feed(self, workflow_id: str) -> None:
-        """Add the next folder whenever fewer than `MIN_IN_HAND` documents are unfinished; never returns."""
+        """Add a folder whenever fewer than `MIN_IN_HAND` documents are unfinished; never returns."""
 
         async def look(orchestrator: PipelineOrchestrator) -> bool:
             return await self._look(orchestrator, workflow_id)
@@ -148,7 +148,10 @@ class Trial:
             await asyncio.sleep(0.2)
 
     async def _look(self, orchestrator: PipelineOrchestrator, workflow_id: str) -> bool:
-        """Record the committed documents, and assert that none was committed again; False before discovery."""
+        """Assert that no document was committed again, and record all commits.
+
+        Returns False before discovery has ended.
+        """
         totals = await orchestrator.stores.manifest.totals(workflow_id)
         if totals is None:
             return False
@@ -160,7 +163,10 @@ class Trial:
         return True
 
     async def _strike(self, faults: Sequence[Fault], verdict: Verdict) -> None:
-        """Start the faults at their times; faults of different kinds overlap, those of one kind do not."""
+        """Start each fault at its time.
+
+        Faults of different kinds overlap. Faults of the same kind wait for each other.
+        """
         turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         async with asyncio.TaskGroup() as striking:
             for number, fault in enumerate(faults, start=1):
@@ -184,7 +190,10 @@ class Trial:
 
     async def _end(self, workflow_id: str) -> None:
         async def hand_over_all(orchestrator: PipelineOrchestrator) -> None:
-            """Add every folder again, in case a call of `_feed` was lost; the run ignores a repeated folder."""
+            """Add every folder again, because a call of `_feed` may have been lost.
+
+            The run ignores a repeated folder.
+            """
             await orchestrator.add_documents(workflow_id, self._handed_over)
             try:
                 await orchestrator.close_intake(workflow_id)

@@ -145,7 +145,10 @@ class World:
         return [alive[slot] for slot in sorted(alive)]
 
     def zygotes(self) -> list[psutil.Process]:
-        """Return the live zygotes: those of the supervisors, and those that workers started as a replacement."""
+        """Return the live zygotes of the supervisors and of the workers.
+
+        A worker starts a zygote of its own after the loss of its supervisor's zygote.
+        """
         return [
             child
             for owner in [*(worker.process.pid for worker in self.workers), *self.worker_pids()]
@@ -181,7 +184,7 @@ class World:
         return await retry_until_success(connect_and_ask, what)
 
     async def ask_once(self, question: Callable[[PipelineOrchestrator], Awaitable[Answer]]) -> Answer | None:
-        """Call `question` with a new orchestrator; None if the servers do not answer within 2 seconds."""
+        """Call `question` with a new orchestrator; None if there is no answer within 2 seconds."""
         try:
             async with asyncio.timeout(2.0), PipelineOrchestrator(self.direct, own_worker=False) as orchestrator:
                 return await question(orchestrator)
