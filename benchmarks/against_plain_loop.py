@@ -42,7 +42,7 @@ from workflows.messages import PipelineOptions
 PROCESSES = 2
 
 
-async def plain_loop(folder: Path, process: ProcessFunction) -> tuple[int, float]:
+async def run_plain_loop(folder: Path, process: ProcessFunction) -> tuple[int, float]:
     """Process all documents without storing results; return documents and seconds."""
     documents = list(discover([str(folder)]))
     pool = open_document_pool(PROCESSES, Limits(), process)
@@ -66,7 +66,7 @@ async def _process(pool: IsolatedPool[ProcessedDocument], document: DiscoveredDo
         await pool.process(document.uri, document.name, document.source)
 
 
-async def pipeline(folder: Path, warm: Path) -> tuple[int, float]:
+async def run_pipeline(folder: Path, warm: Path) -> tuple[int, float]:
     """Run the pipeline over a folder; return documents and seconds.
 
     The time is from the first scheduled batch until identity resolution is scheduled.
@@ -113,9 +113,9 @@ async def main() -> None:
         try:
             read_settings()
             for number in range(arguments.rounds):
-                documents, spacy = await plain_loop(arguments.folder, process_with_spacy_itself)
-                _, plain = await plain_loop(arguments.folder, process_document)
-                _, durable = await pipeline(arguments.folder, warm)
+                documents, spacy = await run_plain_loop(arguments.folder, process_with_spacy_itself)
+                _, plain = await run_plain_loop(arguments.folder, process_document)
+                _, durable = await run_pipeline(arguments.folder, warm)
                 rows.append({"plain with spaCy itself": spacy, "plain": plain, "pipeline": durable})
                 print(f"round {number + 1} of {arguments.rounds}: {rows[-1]}", file=sys.stderr)
         finally:

@@ -205,7 +205,7 @@ async def measure(dsn: str, folder: str, mentions: int, seed: int) -> list[dict[
     return rows
 
 
-def table(rows: list[dict[str, Any]]) -> str:
+def format_table(rows: list[dict[str, Any]]) -> str:
     """Return the measurements as a Markdown table, both ways of a step in the same line."""
     lines = [
         "| mentions | step | seconds | peak memory | plain: seconds | plain: peak memory | file |",
@@ -249,7 +249,7 @@ async def main() -> None:
                 server.drop_database(name)
         finally:
             server.stop()
-    print(table(rows))
+    print(format_table(rows))
     if arguments.json:
         arguments.json.write_text(json.dumps({"steps": rows}, indent=2))
 

@@ -47,29 +47,29 @@ class Format:
 
 
 FORMATS = {
-    "PDF": Format(page_writers.pdf_bytes, "a.pdf", True, tables="none", properties=("title", "authors", "language")),
+    "PDF": Format(page_writers.make_pdf, "a.pdf", True, tables="none", properties=("title", "authors", "language")),
     "PDF, two columns": Format(
-        page_writers.two_column_pdf_bytes, "a.pdf", True, tables="none", properties=("title", "authors", "language")
+        page_writers.make_two_column_pdf, "a.pdf", True, tables="none", properties=("title", "authors", "language")
     ),
-    "DOCX": Format(office_writers.docx_bytes, "a.docx"),
-    "PPTX": Format(office_writers.pptx_bytes, "a.pptx", True, headings=(1,)),
+    "DOCX": Format(office_writers.make_docx, "a.docx"),
+    "PPTX": Format(office_writers.make_pptx, "a.pptx", True, headings=(1,)),
     "XLSX": Format(
-        office_writers.xlsx_bytes, "a.xlsx", True, (1,), tables="only", properties=("title", "authors", "created")
+        office_writers.make_xlsx, "a.xlsx", True, (1,), tables="only", properties=("title", "authors", "created")
     ),
-    "ODT": Format(office_writers.odt_bytes, "a.odt"),
-    "ODS": Format(office_writers.ods_bytes, "a.ods", True, (1,), tables="only"),
-    "EPUB": Format(page_writers.epub_bytes, "a.epub"),
-    "RTF": Format(page_writers.rtf_bytes, "a.rtf"),
-    "HTML": Format(page_writers.html_bytes, "a.html"),
-    "EML": Format(page_writers.mail_bytes, "a.eml"),
-    "Markdown": Format(page_writers.markdown_bytes, "a.md"),
-    "CSV": Format(page_writers.csv_bytes, "a.csv", headings=(), tables="first", properties=()),
-    "plain text": Format(page_writers.text_bytes, "a.txt", headings=(), tables="none", properties=("language",)),
+    "ODT": Format(office_writers.make_odt, "a.odt"),
+    "ODS": Format(office_writers.make_ods, "a.ods", True, (1,), tables="only"),
+    "EPUB": Format(page_writers.make_epub, "a.epub"),
+    "RTF": Format(page_writers.make_rtf, "a.rtf"),
+    "HTML": Format(page_writers.make_html, "a.html"),
+    "EML": Format(page_writers.make_mail, "a.eml"),
+    "Markdown": Format(page_writers.make_markdown, "a.md"),
+    "CSV": Format(page_writers.make_csv, "a.csv", headings=(), tables="first", properties=()),
+    "plain text": Format(page_writers.make_text, "a.txt", headings=(), tables="none", properties=("language",)),
 }
 COLUMNS = ("precision", "recall", "F1", "order", "headings", "tables", "pages", "metadata")
 
 
-def against_truth(documents: int, seed: int) -> dict[str, dict[str, float | None]]:
+def compare_with_truth(documents: int, seed: int) -> dict[str, dict[str, float | None]]:
     """Return the mean scores of each format, from 0 to 1.
 
     A score is None if the format cannot hold such a part of a document.
@@ -166,7 +166,7 @@ def _score_metadata(form: Format, truth: Truth, extracted: Extracted) -> float |
     return statistics.fmean(right[key] for key in form.properties)
 
 
-def against_second_tools(folder: Path) -> dict[str, dict[str, Any]]:
+def compare_with_second_tools(folder: Path) -> dict[str, dict[str, Any]]:
     """Return for each type the second tool, the agreement with it, and the worst documents."""
     results: dict[str, dict[str, Any]] = {}
     for kind, (tool, read) in SECOND_TOOLS.items():
@@ -229,14 +229,14 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path, help="also write all results to this file")
     given = parser.parse_args()
-    truth = against_truth(given.documents, given.seed)
+    truth = compare_with_truth(given.documents, given.seed)
     rows: list[list[object]] = [[label, *(scores[column] for column in COLUMNS)] for label, scores in truth.items()]
     _print_table(["format", *COLUMNS], rows)
     corpus = os.environ.get("PERDURE_CORPUS")
     second: dict[str, dict[str, Any]] = {}
     print()
     if corpus:
-        second = against_second_tools(Path(corpus) / "ordinary")
+        second = compare_with_second_tools(Path(corpus) / "ordinary")
         head = ("type", "second tool", "documents", "tokens", "order", "only here", "only there", "neither")
         keys = ("tool", "documents", "tokens", "order", "only_here", "only_there", "neither")
         _print_table(head, [[kind, *(result.get(key) for key in keys)] for kind, result in second.items()])

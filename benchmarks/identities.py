@@ -172,7 +172,7 @@ async def measure(
     }
 
 
-def table(rows: list[dict[str, Any]]) -> str:
+def format_table(rows: list[dict[str, Any]]) -> str:
     """Return the measurements as a Markdown table."""
     lines = [
         "| names | mentions | distinct | seconds | worker | resolver | kind | pairwise | B-cubed | oracle, B-cubed |",
@@ -223,7 +223,7 @@ async def main() -> None:
             await pool.close()
         finally:
             server.stop()
-    print(table(rows))
+    print(format_table(rows))
     if arguments.json:
         arguments.json.write_text(json.dumps({"rounds": rows}, indent=2))
 

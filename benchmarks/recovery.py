@@ -180,7 +180,7 @@ async def measure_neighbour(orchestrator: PipelineOrchestrator, workflow_id: str
     raise TimeoutError(f"the documents in flight were not committed within {GIVE_UP_SECONDS:.0f} s after the kill")
 
 
-def table(measured: dict[str, list[float]]) -> str:
+def format_table(measured: dict[str, list[float]]) -> str:
     """Return the percentiles of the seconds of each way as a table."""
     lines = [f"{'':12}{'kills':>6}{'p50 s':>8}{'p90 s':>8}{'p99 s':>8}{'max s':>8}"]
     for way, seconds in measured.items():
@@ -217,7 +217,7 @@ async def main(arguments: argparse.Namespace) -> int:
                         sys.stderr.write((data / "workers.log").read_text())
         finally:
             await stack.down()
-    print(table(measured))
+    print(format_table(measured))
     if arguments.json:
         report = {"seed": arguments.seed, "load": os.getloadavg(), "seconds": measured}
         arguments.json.write_text(json.dumps(report, indent=2))

@@ -22,7 +22,7 @@ def _naive(created: str) -> dt.datetime:
     return dt.datetime.fromisoformat(created).replace(tzinfo=None)
 
 
-def docx_bytes(truth: Truth) -> bytes:
+def make_docx(truth: Truth) -> bytes:
     """Return the document as DOCX."""
     document = docx.Document()
     out = io.BytesIO()
@@ -49,7 +49,7 @@ def _set_properties(properties: Any, truth: Truth) -> None:
     properties.created = _naive(truth.created)
 
 
-def pptx_bytes(truth: Truth) -> bytes:
+def make_pptx(truth: Truth) -> bytes:
     """Return the document as PPTX, a slide for each page; headings of level 2 become plain text."""
     deck = pptx.Presentation()
     out = io.BytesIO()
@@ -71,7 +71,7 @@ def pptx_bytes(truth: Truth) -> bytes:
     return out.getvalue()
 
 
-def xlsx_bytes(truth: Truth) -> bytes:
+def make_xlsx(truth: Truth) -> bytes:
     """Return the tables of the document as XLSX, with a sheet for each page."""
     out = io.BytesIO()
     with xlsxwriter.Workbook(out) as book:
@@ -86,7 +86,7 @@ def xlsx_bytes(truth: Truth) -> bytes:
     return out.getvalue()
 
 
-def odt_bytes(truth: Truth) -> bytes:
+def make_odt(truth: Truth) -> bytes:
     """Return the document as ODT."""
     document = OpenDocumentText()
     for block in truth.blocks:
@@ -96,17 +96,17 @@ def odt_bytes(truth: Truth) -> bytes:
             document.text.addElement(_odf_table("Table", block))
         else:
             document.text.addElement(P(text=block))
-    return _odf_bytes(document, truth)
+    return _make_odf(document, truth)
 
 
-def ods_bytes(truth: Truth) -> bytes:
-    """Return the tables of the document as ODS, with the sheets of `xlsx_bytes`."""
+def make_ods(truth: Truth) -> bytes:
+    """Return the tables of the document as ODS, with the sheets of `make_xlsx`."""
     document = OpenDocumentSpreadsheet()
     for name, page in zip(truth.names, truth.pages, strict=True):
         for block in page:
             if isinstance(block, Table):
                 document.spreadsheet.addElement(_odf_table(name, block))
-    return _odf_bytes(document, truth)
+    return _make_odf(document, truth)
 
 
 def _odf_table(name: str, block: Table) -> OdfTable:
@@ -121,7 +121,7 @@ def _odf_table(name: str, block: Table) -> OdfTable:
     return table
 
 
-def _odf_bytes(document: OpenDocument, truth: Truth) -> bytes:
+def _make_odf(document: OpenDocument, truth: Truth) -> bytes:
     out = io.BytesIO()
     document.meta.addElement(dc.Title(text=truth.title))
     document.meta.addElement(meta.InitialCreator(text="; ".join(truth.authors)))

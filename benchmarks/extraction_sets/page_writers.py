@@ -25,7 +25,7 @@ _MARGIN = 50
 _GAP = 20
 
 
-def pdf_bytes(truth: Truth, columns: int = 1) -> bytes:
+def make_pdf(truth: Truth, columns: int = 1) -> bytes:
     """Return the document as PDF with bookmarks, in a font that has all its letters.
 
     Args:
@@ -69,9 +69,9 @@ def _draw(canvas: Canvas, page: tuple[Block, ...], columns: int) -> None:
         top -= height + 8
 
 
-def two_column_pdf_bytes(truth: Truth) -> bytes:
+def make_two_column_pdf(truth: Truth) -> bytes:
     """Return the document as PDF with 2 columns."""
-    return pdf_bytes(truth, columns=2)
+    return make_pdf(truth, columns=2)
 
 
 def _element(block: Block) -> str:
@@ -83,7 +83,7 @@ def _element(block: Block) -> str:
     return f"<p>{escape(block)}</p>\n"
 
 
-def html_bytes(truth: Truth) -> bytes:
+def make_html(truth: Truth) -> bytes:
     """Return the document as HTML, with a style and a script that an extractor must skip."""
     metas = "".join(f'<meta name="author" content="{escape("; ".join(truth.authors))}">')
     metas += f'<meta property="article:published_time" content="{truth.created}">'
@@ -94,7 +94,7 @@ def html_bytes(truth: Truth) -> bytes:
     ).encode()
 
 
-def epub_bytes(truth: Truth) -> bytes:
+def make_epub(truth: Truth) -> bytes:
     """Return the document as EPUB, a chapter for each page."""
     book = epub.EpubBook()
     out = io.BytesIO()
@@ -117,7 +117,7 @@ def epub_bytes(truth: Truth) -> bytes:
     return out.getvalue()
 
 
-def rtf_bytes(truth: Truth) -> bytes:
+def make_rtf(truth: Truth) -> bytes:
     """Return the document as RTF."""
     moment = dt.datetime.fromisoformat(truth.created)
     time = rf"\yr{moment.year}\mo{moment.month}\dy{moment.day}\hr{moment.hour}\min{moment.minute}"
@@ -140,18 +140,18 @@ def _rtf(text: str) -> str:
     return "".join(char if char.isascii() else rf"\u{ord(char)}?" for char in escaped)
 
 
-def mail_bytes(truth: Truth) -> bytes:
+def make_mail(truth: Truth) -> bytes:
     """Return the document as a mail that has an HTML part only."""
     message = EmailMessage()
     message["From"] = ", ".join(f'"{author}" <a{number}@x.example>' for number, author in enumerate(truth.authors))
     message["To"] = "bo@acme.example"
     message["Subject"] = truth.title
     message["Date"] = format_datetime(dt.datetime.fromisoformat(truth.created))
-    message.set_content(html_bytes(truth).decode(), subtype="html", cte="quoted-printable")
+    message.set_content(make_html(truth).decode(), subtype="html", cte="quoted-printable")
     return bytes(message)
 
 
-def markdown_bytes(truth: Truth) -> bytes:
+def make_markdown(truth: Truth) -> bytes:
     """Return the document as Markdown with YAML front matter."""
     matter = f"---\ntitle: {truth.title}\nauthor: {'; '.join(truth.authors)}\ndate: {truth.created}\nlang: en\n---\n"
     parts = []
@@ -166,7 +166,7 @@ def markdown_bytes(truth: Truth) -> bytes:
     return (matter + "\n\n".join(parts)).encode()
 
 
-def csv_bytes(truth: Truth) -> bytes:
+def make_csv(truth: Truth) -> bytes:
     """Return the first table as CSV in UTF-16 with semicolons.
 
     Many European spreadsheets export this form.
@@ -176,6 +176,6 @@ def csv_bytes(truth: Truth) -> bytes:
     return out.getvalue().encode("utf-16")
 
 
-def text_bytes(truth: Truth) -> bytes:
+def make_text(truth: Truth) -> bytes:
     """Return the text in UTF-8 with a byte order mark and CRLF line ends."""
     return truth.text.replace("\n", "\r\n").encode("utf-8-sig")

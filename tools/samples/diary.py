@@ -16,7 +16,7 @@ from tools.samples.source import STORY
 _SATURDAY = 5
 
 
-def diary_bytes() -> bytes:
+def make_diary() -> bytes:
     """Return the diary as plain text in UTF-8, entries in order of date."""
     content = yaml.safe_load((STORY / "diary.yaml").read_text(encoding="utf-8"))
     return "\n".join([content["preface"], *_entries(content)]).encode()

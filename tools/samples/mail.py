@@ -12,7 +12,7 @@ from tools.samples.source import Source
 from tools.samples.web import body_html
 
 
-def eml_bytes(source: Source) -> bytes:
+def make_eml(source: Source) -> bytes:
     """Return the source as a message.
 
     `html: true` in the header adds an HTML part. `attachment` adds a text file.

@@ -28,7 +28,7 @@ def _set_properties(properties: Any, source: Source) -> None:
     properties.modified = _NAIVE_EPOCH
 
 
-def docx_bytes(source: Source) -> bytes:
+def make_docx(source: Source) -> bytes:
     """Return the source as DOCX, with headings as styles and tables as tables."""
     document = _slim_template()
     document.styles["Normal"].font.size = Pt(11)
@@ -70,7 +70,7 @@ def _docx_table(document: Document, rows: tuple[tuple[str, ...], ...]) -> None:
             cell.text = text
 
 
-def pptx_bytes(source: Source) -> bytes:
+def make_pptx(source: Source) -> bytes:
     """Return the source as PPTX: a slide for each heading, paragraphs as speaker's notes."""
     deck = pptx.Presentation()
     _set_properties(deck.core_properties, source)

@@ -14,7 +14,7 @@ from tools.samples.archive import EPOCH, fixed_archive
 from tools.samples.source import Bullets, Heading, PageBreak, Paragraph, Source, Table
 
 
-def odt_bytes(source: Source) -> bytes:
+def make_odt(source: Source) -> bytes:
     """Return the source as ODT, with headings as headings and tables as tables."""
     # odfpy keeps the XML namespaces of all documents of a process in a single dictionary. Without this line the bytes
     # of a document depend on the documents that the process wrote before.

@@ -33,7 +33,7 @@ _BODY = ParagraphStyle(
 _CELL = ParagraphStyle("cell", parent=_BODY, fontSize=10.5, leading=14, spaceAfter=0)
 
 
-def pdf_bytes(source: Source) -> bytes:
+def make_pdf(source: Source) -> bytes:
     """Return the source as PDF in A4, with the title and the number on each page."""
     result = io.BytesIO()
     template = SimpleDocTemplate(

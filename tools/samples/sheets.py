@@ -23,7 +23,7 @@ def read_sheets(name: str) -> dict[str, Any]:
     return content
 
 
-def xlsx_bytes(content: dict[str, Any]) -> bytes:
+def make_xlsx(content: dict[str, Any]) -> bytes:
     """Return the content as XLSX, with a worksheet for each of `sheets`."""
     result = io.BytesIO()
     book = xlsxwriter.Workbook(result, {"in_memory": True, "default_date_format": "yyyy-mm-dd"})
@@ -45,7 +45,7 @@ def xlsx_bytes(content: dict[str, Any]) -> bytes:
     return fixed_archive(result.getvalue())
 
 
-def csv_bytes(content: dict[str, Any]) -> bytes:
+def make_csv(content: dict[str, Any]) -> bytes:
     """Return the first sheet as CSV in UTF-8, with CRLF line ends as RFC 4180 requires."""
     result = io.StringIO()
     writer = csv.writer(result, lineterminator="\r\n")

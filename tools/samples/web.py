@@ -9,7 +9,7 @@ from tools.samples.archive import fixed_archive
 from tools.samples.source import Block, Bullets, Heading, PageBreak, Paragraph, Source, Table
 
 
-def html_bytes(source: Source) -> bytes:
+def make_html(source: Source) -> bytes:
     """Return the source as an HTML page, with navigation, a script and a footer."""
     return (
         "<!DOCTYPE html>\n"
@@ -47,7 +47,7 @@ def _element(block: Block) -> str:
             return "<hr />\n"
 
 
-def epub_bytes(source: Source) -> bytes:
+def make_epub(source: Source) -> bytes:
     """Return the source as EPUB, with a chapter for each heading of level 1."""
     book = epub.EpubBook()
     book.set_identifier(str(source.header["identifier"]))

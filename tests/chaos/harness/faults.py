@@ -100,28 +100,28 @@ async def _until(condition: Callable[[], bool], what: str, seconds: float = EFFE
         await asyncio.sleep(0.01)
 
 
-def workers(world: World) -> list[psutil.Process]:
+def list_workers(world: World) -> list[psutil.Process]:
     """Return the live processes that poll for work."""
-    return _alive(world.worker_pids())
+    return _list_alive(world.list_worker_pids())
 
 
-def supervisors(world: World) -> list[psutil.Process]:
+def list_supervisors(world: World) -> list[psutil.Process]:
     """Return the live supervisors."""
-    return _alive([worker.process.pid for worker in world.workers])
+    return _list_alive([worker.process.pid for worker in world.workers])
 
 
-def server(world: World, which: Callable[[World], PostgresRecord | TemporalRecord]) -> list[psutil.Process]:
+def list_server(world: World, which: Callable[[World], PostgresRecord | TemporalRecord]) -> list[psutil.Process]:
     """Return the process of a server, in a list; the list is empty while the server is dead."""
     record = which(world)
-    return _alive([record.process.pid]) if record.process and record.running else []
+    return _list_alive([record.process.pid]) if record.process and record.running else []
 
 
-def temporal_server(world: World) -> list[psutil.Process]:
+def list_temporal_server(world: World) -> list[psutil.Process]:
     """Return the process of the Temporal server, in a list."""
-    return server(world, TEMPORAL)
+    return list_server(world, TEMPORAL)
 
 
-def _alive(pids: Sequence[int]) -> list[psutil.Process]:
+def _list_alive(pids: Sequence[int]) -> list[psutil.Process]:
     processes = []
     for pid in pids:
         with suppress(psutil.NoSuchProcess):
@@ -154,7 +154,7 @@ async def kill_server(
     world: World, fault: Fault, which: Callable[[World], PostgresRecord | TemporalRecord]
 ) -> AsyncIterator[None]:
     """Kill a server, and start it again on leaving."""
-    await kill(fault, lambda: server(world, which))
+    await kill(fault, lambda: list_server(world, which))
     try:
         yield
     finally:
@@ -167,7 +167,7 @@ async def kill_supervisor(world: World, fault: Fault) -> AsyncIterator[None]:
 
     The worker of the killed supervisor finishes its activities and ends.
     """
-    process = await find_target(fault, partial(supervisors, world))
+    process = await find_target(fault, partial(list_supervisors, world))
     victim = next(worker for worker in world.workers if worker.process.pid == process.pid)
     victim.kill()
     try:
@@ -179,8 +179,8 @@ async def kill_supervisor(world: World, fault: Fault) -> AsyncIterator[None]:
 @asynccontextmanager
 async def stop_backends(world: World, fault: Fault) -> AsyncIterator[None]:
     """Stop every Postgres process that serves a connection, and continue them on leaving."""
-    await find_target(fault, world.backends)
-    backends = world.backends()
+    await find_target(fault, world.list_backends)
+    backends = world.list_backends()
     for process in backends:
         with suppress(psutil.NoSuchProcess):
             process.suspend()
@@ -270,16 +270,16 @@ async def stop_service(world: World, fault: Fault) -> AsyncIterator[None]:  # no
 
 
 CARRY_OUT: dict[str, Callable[[World, Fault], FaultContext]] = {
-    "kill worker": partial(kill_one, candidates=workers),
+    "kill worker": partial(kill_one, candidates=list_workers),
     "kill supervisor": kill_supervisor,
-    "kill zygote": partial(kill_one, candidates=World.zygotes),
-    "kill pool child": partial(kill_one, candidates=World.pool_children),
-    "stop worker": partial(stop_one, candidates=workers),
-    "stop pool child": partial(stop_one, candidates=World.pool_children),
+    "kill zygote": partial(kill_one, candidates=World.list_zygotes),
+    "kill pool child": partial(kill_one, candidates=World.list_pool_children),
+    "stop worker": partial(stop_one, candidates=list_workers),
+    "stop pool child": partial(stop_one, candidates=World.list_pool_children),
     "kill Temporal": partial(kill_server, which=TEMPORAL),
-    "stop Temporal": partial(stop_one, candidates=temporal_server),
+    "stop Temporal": partial(stop_one, candidates=list_temporal_server),
     "kill Postgres": partial(kill_server, which=POSTGRES),
-    "kill backend": partial(kill_one, candidates=World.backends),
+    "kill backend": partial(kill_one, candidates=World.list_backends),
     "stop backends": stop_backends,
     "cut Temporal": partial(cut, proxy=attrgetter("to_temporal")),
     "cut Postgres": partial(cut, proxy=attrgetter("to_postgres")),

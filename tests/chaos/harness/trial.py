@@ -85,7 +85,7 @@ class Trial:
         self._committed: dict[int, datetime] = {}
         self._pending = 0
 
-    async def go(self, workflow_id: str, seed: int, faults: Sequence[Fault]) -> Verdict:
+    async def run(self, workflow_id: str, seed: int, faults: Sequence[Fault]) -> Verdict:
         """Start the run, carry out the faults, wait for the end, and return the verdict.
 
         A broken promise is a sentence in the verdict, not an exception.
@@ -111,7 +111,7 @@ class Trial:
             await self._end(workflow_id)
             await self._judge(workflow_id, len(faults), verdict)
         except AssertionError as error:
-            verdict.broken.append(_sentence(error))
+            verdict.broken.append(_describe(error))
         except TimeoutError:
             verdict.broken.append(f"The run did not end within {END_SECONDS:.0f} s of the last fault.")
         verdict.seconds = time.monotonic() - began
@@ -219,11 +219,11 @@ class Trial:
                 landed.next_commit_seconds = (after - landed.over).total_seconds() if after else None
 
         await self._world.ask(judge, "the run is checked")
-        verdict.broken += await asyncio.to_thread(self._differences, workflow_id)
-        verdict.broken += await self._orphans()
+        verdict.broken += await asyncio.to_thread(self._list_differences, workflow_id)
+        verdict.broken += await self._list_orphans()
         verdict.broken += list_shortfalls(verdict.landed, planned)
 
-    def _differences(self, workflow_id: str) -> list[str]:
+    def _list_differences(self, workflow_id: str) -> list[str]:
         """Run `starter.py verify` on the run, and return its differences as sentences."""
         command = [sys.executable, str(ROOT / "starter.py"), "verify", "--workflow-id", workflow_id, "--json"]
         environment = {**self._world.environment(), "PYTHONPATH": str(ROOT)}
@@ -234,7 +234,7 @@ class Trial:
             return [f"verify ended with {done.returncode}: {done.stderr.strip()}"]
         return [f"verify: {difference['sentence']}" for difference in json.loads(done.stdout)["differences"]]
 
-    async def _orphans(self) -> list[str]:
+    async def _list_orphans(self) -> list[str]:
         """Return a sentence for each process of the session that has no live supervisor.
 
         Waits until the processes of killed supervisors had their grace period to end.
@@ -246,7 +246,7 @@ class Trial:
                 process
                 for worker in [*self._world.workers, *self._world.fallen]
                 for process in worker.family()
-                if not alive & {process.pid, *_ancestors(process)}
+                if not alive & {process.pid, *_list_ancestors(process)}
             ]
             if not strays or time.monotonic() > deadline:
                 return [f"Orphan: {process}" for process in strays]
@@ -273,13 +273,13 @@ def list_shortfalls(landed: Sequence[Landed], planned: int) -> list[str]:
     return sentences
 
 
-def _sentence(error: AssertionError) -> str:
+def _describe(error: AssertionError) -> str:
     """Return the message of a failed assertion, or its source line if it has no message."""
     where = traceback.extract_tb(error.__traceback__)[-1]
     return str(error) or f"{Path(where.filename).name}, line {where.lineno}: {where.line}"
 
 
-def _ancestors(process: psutil.Process) -> set[int]:
+def _list_ancestors(process: psutil.Process) -> set[int]:
     try:
         return {parent.pid for parent in process.parents()}
     except psutil.Error:
