@@ -39,12 +39,16 @@ test-unit: setup ## Run the unit tests, which need no server, in a minute
 test-all: setup ## Run every test: those of `make test`, the chaos tests and the other slow ones
 	@$(PYTEST) $(ARGS)
 
-chaos: setup ## Kill, stop, cut and fill everything while runs go on; ARGS="--faults 300 --seed 1"
+chaos: setup ## Strike a run with kills, stops, cuts and full disks; ARGS="--faults 300 --seed 1"
 	@$(PYTHON_IN_VENV) -m tests.chaos.harness $(ARGS)
 
 lint: setup ## Check style and formatting
 	@$(PYTHON_IN_VENV) -m ruff check .
 	@$(PYTHON_IN_VENV) -m ruff format --check .
+
+fix: setup ## Format the code, and apply the linter's safe fixes
+	@$(PYTHON_IN_VENV) -m ruff check --fix .
+	@$(PYTHON_IN_VENV) -m ruff format .
 
 types: setup ## Check types
 	@$(PYTHON_IN_VENV) -m mypy .

@@ -35,7 +35,7 @@ import rustworkx
 from benchmarks.identities import load
 from orchestration.embedded.postgres import EmbeddedPostgres
 from orchestration.process_exit import run_main
-from orchestration.queries.export import Exporting
+from orchestration.queries.export import export_run
 from perdure.services.analytics import MAX_IDENTITIES_PER_DOCUMENT, AnalyticsService
 from perdure.services.analytics.export import ExportFormat
 from perdure.services.analytics.export.tables import CSV_TABLES, EDGES, NODES, PARQUET_TABLES
@@ -46,7 +46,6 @@ from perdure.stores.postgres.connection import PostgresPool
 from perdure.stores.postgres.exports import PostgresExportStore
 from perdure.stores.postgres.identities import PostgresIdentityStore
 from perdure.stores.postgres.migrations import apply_migrations
-from perdure.stores.postgres.search import PostgresPassageStore
 from tests.identities.generated import GeneratedRun
 from tests.identities.word_lists import OPEN
 
@@ -96,8 +95,7 @@ async def build_plainly(pool: PostgresPool) -> dict[str, Any]:
 
 async def export(pool: PostgresPool, form: ExportFormat, path: Path) -> dict[str, Any]:
     """Export the run by the code of the command `export`."""
-    exporting = Exporting(PostgresExportStore(pool), PostgresPassageStore(pool))
-    return {"rows": await exporting.write(RUN, form, path, lambda *_: None)}
+    return {"rows": await export_run(PostgresExportStore(pool), RUN, form, path, lambda *_: None)}
 
 
 async def export_plainly(pool: PostgresPool, form: ExportFormat, path: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from commands.options import AsJson, RunToRead, WorkflowId
 from commands.output import answers, print_json, say, words
 from orchestration.audit import Verification, rebuild_mirror
 from orchestration.audit import verify as verify_run
-from orchestration.client.run_reader import RunReader
+from orchestration.client.orchestrator import PipelineOrchestrator
 from orchestration.client.workflow_ids import checked_workflow_id
 from orchestration.process_exit import run_main
 
@@ -26,7 +26,7 @@ def verify(*, workflow_id: RunToRead = None, as_json: AsJson = False) -> None:
     """
 
     async def main() -> int:
-        async with RunReader() as reader:
+        async with PipelineOrchestrator(own_worker=False) as reader:
             run = await named_or_latest(reader, workflow_id)
             with _steps() as step:
                 verification = await verify_run(reader.client, reader.stores, run, step)
@@ -51,7 +51,7 @@ def rebuild(*, workflow_id: WorkflowId, as_json: AsJson = False) -> None:
 
     async def main() -> None:
         checked_workflow_id(workflow_id)
-        async with RunReader() as reader:
+        async with PipelineOrchestrator(own_worker=False) as reader:
             with _steps() as step:
                 rebuilt = await rebuild_mirror(reader.client, reader.stores, workflow_id, step)
         if as_json:

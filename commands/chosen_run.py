@@ -7,13 +7,13 @@ from temporalio.service import RPCError
 
 from commands.output import say
 from orchestration.client.known_runs import find_latest_run, name_known_runs
-from orchestration.client.run_reader import RunReader
+from orchestration.client.orchestrator import PipelineOrchestrator
 from orchestration.client.workflow_ids import checked_workflow_id
 from orchestration.process_exit import run_main
 from perdure.errors import PerdureError, UnknownWorkflow
 
 
-async def named_or_latest(reader: RunReader, workflow_id: str | None) -> str:
+async def named_or_latest(reader: PipelineOrchestrator, workflow_id: str | None) -> str:
     """Return the workflow id that was given, else that of the latest run, which a sentence on stderr names.
 
     Args:
@@ -49,7 +49,7 @@ def run_command(main: Callable[[], Awaitable[int | None]]) -> NoReturn:
 
 async def _known_runs() -> str:
     try:
-        async with RunReader() as reader:
+        async with PipelineOrchestrator(own_worker=False) as reader:
             return f" {await name_known_runs(reader.client, reader.stores)}"
     except (PerdureError, RPCError):  # the servers cannot be asked, so the refusal names no runs
         return ""

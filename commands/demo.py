@@ -130,7 +130,8 @@ async def _print_without_worker(orchestrator: PipelineOrchestrator, workflow_id:
     execution = await orchestrator.client.get_workflow_handle(workflow_id).describe()
     shown = execution.typed_search_attributes
     current = await list_commits(orchestrator.stores.pool, workflow_id)
-    documents, mark = report.documents, report.latest_checkpoint
+    documents = report.documents
+    mark = report.latest_checkpoint
     temporal = execution.status.name.lower() if execution.status else "unknown"
     listed = f"{shown.get(PIPELINE_STATUS)}, {shown.get(DOCUMENTS_PROCESSED)} of {shown.get(DOCUMENTS_TOTAL)}"
     lines = [

@@ -28,7 +28,8 @@ async def print_proof(
     """
     _print_timeline(before, after)
     pool = orchestrator.stores.pool
-    killed_prints, other_prints = await read_fingerprints(pool, workflow_id), await read_fingerprints(pool, undisturbed)
+    killed_prints = await read_fingerprints(pool, workflow_id)
+    other_prints = await read_fingerprints(pool, undisturbed)
     different = [kind for kind in killed_prints if killed_prints[kind] != other_prints[kind]]
     sequences = [checkpoint.sequence for checkpoint in await orchestrator.list_checkpoints(workflow_id)]
     end = (await orchestrator.status(workflow_id)).workflow_status

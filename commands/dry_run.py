@@ -81,7 +81,8 @@ def _print(ahead: LookAhead) -> None:
 
 def describe_bytes(count: int) -> str:
     """Return a number of bytes in the decimal unit that suits it, such as 1.2 MB."""
-    size, unit = float(count), 0
+    size = float(count)
+    unit = 0
     while size >= _STEP and unit < len(_UNITS) - 1:
         size /= _STEP
         unit += 1

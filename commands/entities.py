@@ -9,7 +9,8 @@ from rich.text import Text
 from commands.chosen_run import run_command, say_which
 from commands.options import AsJson, RunToRead
 from commands.output import answers, print_json, print_table, say
-from orchestration.queries.entities import open_entities
+from orchestration.queries.entities import find_entities, rank_entities
+from orchestration.queries.opened import open_queries
 from perdure.services.analytics.entities import CitedMention, Entity
 
 MAX_ENTITIES = 10_000
@@ -29,9 +30,9 @@ def entities(
     """List the entities of a run by PageRank."""
 
     async def main() -> None:
-        async with open_entities() as queries:
-            run = await queries.run(workflow_id)
-            ranked = await queries.ranked(run, kind, limit)
+        async with open_queries() as queries:
+            run = await queries.choose_run(workflow_id)
+            ranked = await rank_entities(queries, run, kind, limit)
         if workflow_id is None:
             say_which(run)
         if as_json:
@@ -57,12 +58,12 @@ def entity(
     """Show one entity: its spellings, the entities that are most related to it, and the places that mention it."""
 
     async def main() -> None:
-        async with open_entities() as queries:
-            run = await queries.run(workflow_id)
-            first, *others = await queries.named(run, name)
-            aliases = await queries.store.aliases(run, first.identity_id, limit)
-            related = await queries.store.related(run, first.identity_id, limit)
-            places = await queries.store.mentioned(run, first.identity_id, limit)
+        async with open_queries() as queries:
+            run = await queries.choose_run(workflow_id)
+            first, *others = await find_entities(queries, run, name)
+            aliases = await queries.entities.aliases(run, first.identity_id, limit)
+            related = await queries.entities.related(run, first.identity_id, limit)
+            places = await queries.entities.mentioned(run, first.identity_id, limit)
         if workflow_id is None:
             say_which(run)
         if as_json:

@@ -10,7 +10,8 @@ from commands.export_target import check_target, make_export_folder, staged, sta
 from commands.options import AsJson, RunToRead
 from commands.output import print_json, say
 from commands.progress import RowDisplay
-from orchestration.queries.export import open_exporting
+from orchestration.queries.export import export_run
+from orchestration.queries.opened import open_queries
 from orchestration.settings import data_dir_from
 from perdure.services.analytics.export import ExportFormat
 
@@ -34,24 +35,29 @@ def export(
             help="A new file, for tables a new folder. By default in exports/ of the data folder, named after the run.",
         ),
     ] = None,
+    kinds: Annotated[
+        list[str] | None,
+        typer.Option("--kind", "-k", help="Only entities of this kind, such as person; may be given several times."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier export.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write a run's results to files: its graph, or its documents, mentions, identities, edges and chunks.
 
-    The same results give the same bytes. An interrupted export leaves an earlier one as it was.
+    With --kind the graph, the mentions and the identities hold entities of that kind only. The same results give the
+    same bytes. An interrupted export leaves an earlier one as it was.
     """
 
     async def main() -> None:
         if output:
             check_target(output, form, force=force)
-        async with open_exporting() as exporting:
-            run = await exporting.run(workflow_id)
+        async with open_queries() as queries:
+            run = await queries.choose_run(workflow_id)
             if workflow_id is None:
                 say_which(run)
             path = output or make_export_folder(data_dir_from()) / standard_path(run, form)
             with staged(path, form, force=force) as unfinished, RowDisplay() as display:
-                rows = await exporting.write(run, form, unfinished, display.show)
+                rows = await export_run(queries.exports, run, form, unfinished, display.show, kinds or [])
         files = sorted(path.iterdir()) if path.is_dir() else [path]
         if as_json:
             size = sum(file.stat().st_size for file in files)

@@ -4,13 +4,13 @@ import asyncio
 
 from commands.output import say
 from commands.progress import RunDisplay
-from orchestration.client.run_client import RunClient
+from orchestration.client.orchestrator import PipelineOrchestrator
 from orchestration.client.run_status import RunReport
 from orchestration.invocation import command_line
 from orchestration.worker.slot import live_workers
 
 
-async def follow_to_end(client: RunClient, workflow_id: str) -> RunReport:
+async def follow_to_end(client: PipelineOrchestrator, workflow_id: str) -> RunReport:
     """Show the run's progress until it ends; returns its last report.
 
     Raises:
@@ -19,7 +19,8 @@ async def follow_to_end(client: RunClient, workflow_id: str) -> RunReport:
         CancelledError: Ctrl-C or SIGTERM; a sentence about what to do next has been printed.
     """
     current = await client.status(workflow_id)
-    recovered, held_back_by = current.recovered, None
+    recovered = current.recovered
+    held_back_by: str | None = None
     try:
         with RunDisplay() as display:
             async for current in client.follow(workflow_id):
@@ -46,7 +47,7 @@ def safe_to_interrupt(workflow_id: str) -> str:
     )
 
 
-def no_worker_note(client: RunClient, current: RunReport) -> str:
+def no_worker_note(client: PipelineOrchestrator, current: RunReport) -> str:
     """Return "no worker is alive" if that is certain, else an empty text.
 
     It is certain for embedded servers only: other servers may have workers on other machines.

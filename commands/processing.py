@@ -170,7 +170,8 @@ async def carry_out(orchestrator: PipelineOrchestrator, report: RunReport, *, wa
     Returns:
         The exit code.
     """
-    workflow_id, began = report.workflow_id, time.monotonic()
+    workflow_id = report.workflow_id
+    began = time.monotonic()
     _announce(report)
     if not watch:
         if not live_workers(orchestrator.settings.data_dir):

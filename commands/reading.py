@@ -10,8 +10,8 @@ from commands.following import follow_to_end
 from commands.options import AsJson, RunToRead
 from commands.output import brief_time, exit_code, print_json, print_table, readable, say
 from commands.run_state import describe_services, print_report, print_state
-from orchestration.client.run_client import RunClient
-from orchestration.client.run_reader import LIST_AT_MOST, RunReader
+from orchestration.client.following import LIST_AT_MOST
+from orchestration.client.orchestrator import PipelineOrchestrator
 
 NUMBERS = ("documents", "processed", "quarantined", "remaining", "quality", "checkpoint", "attempts", "#")
 
@@ -23,7 +23,7 @@ def status(*, workflow_id: RunToRead = None, as_json: AsJson = False) -> None:
     """Show the state of a run; exit code 0 whatever its status is."""
 
     async def main() -> None:
-        async with RunClient(own_worker=False) as client:
+        async with PipelineOrchestrator(own_worker=False) as client:
             report = await client.status(await named_or_latest(client, workflow_id))
             if as_json:
                 print_json(report)
@@ -38,7 +38,7 @@ def watch(*, workflow_id: RunToRead = None, as_json: AsJson = False) -> None:
     """Follow a run to its end; exit code 0 if it completed, 1 if it ended otherwise."""
 
     async def main() -> int:
-        async with RunClient(own_worker=False) as client:
+        async with PipelineOrchestrator(own_worker=False) as client:
             ended = await follow_to_end(client, await named_or_latest(client, workflow_id))
             if as_json:
                 print_json(ended)
@@ -58,13 +58,14 @@ def list_runs(
     """List the runs that Temporal knows, the newest first, then those that only the stores know."""
 
     async def main() -> None:
-        async with RunReader() as reader:
+        async with PipelineOrchestrator(own_worker=False) as reader:
             reports = await reader.list_runs(limit)
         if as_json:
             print_json([report.model_dump(mode="json") for report in reports])
             return
         if not reports:
             say("There are no runs yet.")
+            return
         print_table(
             ("workflow id", "status", "documents", "processed", "quarantined", "quality", "started (UTC)"),
             [
@@ -90,7 +91,7 @@ def checkpoints(*, workflow_id: RunToRead = None, as_json: AsJson = False) -> No
     """List a run's checkpoints, oldest first."""
 
     async def main() -> None:
-        async with RunReader() as reader:
+        async with PipelineOrchestrator(own_worker=False) as reader:
             run = await named_or_latest(reader, workflow_id)
             await reader.status(run)  # refuses an unknown run, which otherwise looks like one without checkpoints
             stored = await reader.list_checkpoints(run)
@@ -123,7 +124,7 @@ def failures(*, workflow_id: RunToRead = None, as_json: AsJson = False) -> None:
     """List a run's quarantined documents and the reasons; `attempts` counts those of the last start or retry."""
 
     async def main() -> None:
-        async with RunReader() as reader:
+        async with PipelineOrchestrator(own_worker=False) as reader:
             run = await named_or_latest(reader, workflow_id)
             quarantined = await reader.failures(run)
         if as_json:

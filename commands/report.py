@@ -12,10 +12,10 @@ from commands.options import AsJson, RunToRead
 from commands.output import print_json, say
 from commands.report_file import check_target, standard_path, write_page, write_to_stdout
 from orchestration.client.interruptions import Interrupted, read_interruptions
-from orchestration.client.run_reader import RunReader
+from orchestration.client.orchestrator import PipelineOrchestrator
 from orchestration.client.workflow_ids import checked_workflow_id
 from orchestration.embedded.configured import read_database_url
-from orchestration.queries.search import run_to_read
+from orchestration.queries.opened import choose_run
 from orchestration.settings import data_dir_from
 from perdure.errors import EmbeddedServersNotRunning, RefusedCommand, ServerUnreachable, UnknownWorkflow
 from perdure.report.data import RunReportData
@@ -86,7 +86,7 @@ async def _read(workflow_id: str | None, interrupted: Interrupted | None) -> tup
     await check_connection(database_url)
     pool = PostgresPool(database_url)
     try:
-        run = workflow_id or await run_to_read(PostgresPassageStore(pool), None)
+        run = workflow_id or await choose_run(PostgresPassageStore(pool), None)
         if workflow_id is None:
             say_which(run)
         data = await read_report(pool, run)
@@ -100,7 +100,7 @@ async def _read(workflow_id: str | None, interrupted: Interrupted | None) -> tup
 async def _ask_temporal(workflow_id: str | None) -> tuple[str | None, Interrupted | None]:
     """The run, and its interruptions; None for both of them that only Temporal could tell."""
     try:
-        async with RunReader() as reader:
+        async with PipelineOrchestrator(own_worker=False) as reader:
             run = await named_or_latest(reader, workflow_id)
             await reader.status(run)  # records the end of a run that could not record it itself
             return run, await read_interruptions(reader.client, run)

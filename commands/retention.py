@@ -9,9 +9,9 @@ import typer
 
 from commands.options import AsJson
 from commands.output import print_json, print_table, say
+from orchestration.client.orchestrator import PipelineOrchestrator
 from orchestration.client.retention import Pruned
 from orchestration.client.retention import prune as prune_runs
-from orchestration.client.run_reader import RunReader
 from orchestration.client.workflow_ids import checked_workflow_id
 from orchestration.process_exit import run_main
 from perdure.errors import RefusedCommand
@@ -63,7 +63,7 @@ async def _prune(
     moment = datetime.now(UTC) - parse_age(older_than) if older_than is not None else None
     if workflow_id is not None:
         checked_workflow_id(workflow_id)
-    async with RunReader() as reader:
+    async with PipelineOrchestrator(own_worker=False) as reader:
         if workflow_id is not None:
             # An unknown run is refused here; a run without checkpoints is not.
             await reader.status(workflow_id)

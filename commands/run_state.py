@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from commands.following import no_worker_note
 from commands.output import brief_time, print_line, readable
-from orchestration.client.run_client import RunClient
+from orchestration.client.orchestrator import PipelineOrchestrator
 from orchestration.client.run_status import RunReport
 from orchestration.worker.slot import live_workers
 from perdure.checkpoint import WorkflowCheckpoint
@@ -13,7 +13,7 @@ SECONDS_IN_A_MINUTE = 60
 SECONDS_IN_AN_HOUR = 3600
 
 
-async def print_state(client: RunClient, report: RunReport) -> None:
+async def print_state(client: PipelineOrchestrator, report: RunReport) -> None:
     """Print a run's report; for a running one also what it waits for, its window, services, workers and time left."""
     note = no_worker_note(client, report)
     extra: dict[str, str] = {}
@@ -41,7 +41,8 @@ def print_report(report: RunReport, note: str = "", extra: dict[str, str] | None
         note: printed after the status, if not empty.
         extra: further facts by their names; those that are empty are left out.
     """
-    documents, mark = report.documents, report.latest_checkpoint
+    documents = report.documents
+    mark = report.latest_checkpoint
     lines = {
         "Run": report.workflow_id,
         "Status": readable(report.workflow_status) + (f" ({note})" if note else ""),

@@ -9,7 +9,8 @@ from rich.text import Text
 from commands.chosen_run import run_command, say_which
 from commands.options import AsJson, RunToRead
 from commands.output import answers, print_json, say
-from orchestration.queries.search import open_search
+from orchestration.queries.opened import open_queries
+from orchestration.queries.search import search_passages
 from perdure.services.search import Hit
 
 MAX_RESULTS = 100
@@ -31,9 +32,9 @@ def search(
     """Find passages by their words and by their meaning, with document and page."""
 
     async def main() -> None:
-        async with open_search() as searching:
-            run = await searching.run_to_search(workflow_id)
-            hits = await searching.service.search(run, query, limit)
+        async with open_queries() as queries:
+            run = await queries.choose_run(workflow_id)
+            hits = await search_passages(queries, run, query, limit)
         if workflow_id is None:
             say_which(run)
         if as_json:

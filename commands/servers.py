@@ -3,8 +3,10 @@
 import asyncio
 import logging
 import os
+import shutil
 import signal
 from contextlib import suppress
+from pathlib import Path
 from typing import Annotated
 
 import psutil
@@ -25,6 +27,8 @@ from perdure.stores.postgres.migrations import apply_migrations
 
 MAX_PORT = 65535
 WORKERS_END_SECONDS = 30.0
+NEEDED_MEGABYTES = 120
+"""Space that the files of both servers take before the first document."""
 
 log = logging.getLogger("perdure.commands")
 
@@ -57,9 +61,27 @@ async def ensure_servers() -> None:
     if not stack.postgres:  # otherwise an embedded Temporal would be started, and left behind, for nothing
         await check_connection(read_database_url())
     before = stack.status()
-    await stack.up()
+    await start_servers(stack)
     if _running(stack.status()) > _running(before):
         say(f"The embedded servers are up and stay up. Stop them with: {command_line('down')}")
+
+
+async def start_servers(stack: EmbeddedStack) -> ServersRecord:
+    """Start the servers of a data folder; returns where they are.
+
+    Raises:
+        RefusedCommand: a server does not start; where the disk has too little space, the sentence says that.
+    """
+    try:
+        return await stack.up()
+    except (RefusedCommand, OSError) as error:
+        free = _free_megabytes(stack.data_dir)
+        if free is None or free >= NEEDED_MEGABYTES:
+            raise
+        raise RefusedCommand(
+            f"The servers did not start: the disk of the data folder {stack.data_dir} has {free} MB free, and they "
+            f"need about {NEEDED_MEGABYTES} MB. Free some space, or set PERDURE_DATA_DIR to a folder on another disk."
+        ) from error
 
 
 async def prepared_settings() -> Settings:
@@ -98,7 +120,7 @@ async def _up(temporal_port: int | None, ui_port: int | None) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    record = await stack.up()
+    record = await start_servers(stack)
     if already:
         say(f"The embedded servers of {stack.data_dir} are running already.")
     _show(record)
@@ -125,6 +147,15 @@ async def _down() -> int:
     await stack.down()
     say(f"Stopped the embedded servers of {stack.data_dir}. The data stays.")
     return 0
+
+
+def _free_megabytes(folder: Path) -> int | None:
+    """Free space of the disk under a folder that may not exist yet; None if it cannot be told."""
+    existing = next((path for path in (folder, *folder.parents) if path.is_dir()), None)
+    try:
+        return shutil.disk_usage(existing).free // 1_000_000 if existing else None
+    except OSError:
+        return None
 
 
 def _running(record: ServersRecord) -> int:

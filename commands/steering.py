@@ -9,7 +9,7 @@ from commands.chosen_run import run_command
 from commands.following import follow_to_end
 from commands.options import AsJson, Ignore, Include, WorkflowId, chosen
 from commands.output import print_json, say
-from orchestration.client.run_client import RunClient
+from orchestration.client.orchestrator import PipelineOrchestrator
 from workflows.messages import MAX_CONCURRENCY
 
 app = typer.Typer()
@@ -21,7 +21,7 @@ Wait = Annotated[bool, typer.Option("--wait", help="Return only when the change 
 def pause(*, workflow_id: WorkflowId, as_json: AsJson = False) -> None:
     """Stop handing out documents; those in work finish."""
 
-    async def act(client: RunClient) -> str:
+    async def act(client: PipelineOrchestrator) -> str:
         await client.pause(workflow_id)
         return "The run is paused. Documents in work finish."
 
@@ -32,7 +32,7 @@ def pause(*, workflow_id: WorkflowId, as_json: AsJson = False) -> None:
 def unpause(*, workflow_id: WorkflowId, as_json: AsJson = False) -> None:
     """Continue a paused run."""
 
-    async def act(client: RunClient) -> str:
+    async def act(client: PipelineOrchestrator) -> str:
         await client.unpause(workflow_id)
         return "The run continues."
 
@@ -48,7 +48,7 @@ def concurrency(
 ) -> None:
     """Change how many batches of a run are in flight; a smaller number is reached as batches finish."""
 
-    async def act(client: RunClient) -> str:
+    async def act(client: PipelineOrchestrator) -> str:
         progress = await client.set_concurrency(workflow_id, number)
         return f"Up to {progress.concurrency} batches are in flight from now on."
 
@@ -67,7 +67,7 @@ def add(
 ) -> None:
     """Add files and folders to an open run; with --wait, return when a checkpoint covers them."""
 
-    async def act(client: RunClient) -> str:
+    async def act(client: PipelineOrchestrator) -> str:
         added = await client.add_documents(workflow_id, chosen(sources, include, ignore), wait=wait)
         count = added.end_ordinal - added.first_ordinal
         if not count:
@@ -81,7 +81,7 @@ def add(
 def close(*, workflow_id: WorkflowId, as_json: AsJson = False) -> None:
     """Let an open run take no more documents; it ends when all of its documents are done."""
 
-    async def act(client: RunClient) -> str:
+    async def act(client: PipelineOrchestrator) -> str:
         await client.close_intake(workflow_id)
         return "The run takes no more documents, and ends when all of its documents are done."
 
@@ -93,7 +93,7 @@ def cancel(*, workflow_id: WorkflowId, wait: Wait = False, as_json: AsJson = Fal
     """End a run early: it hands out nothing more, and writes a last checkpoint as soon as a worker is alive."""
 
     async def main() -> int:
-        async with RunClient(own_worker=False) as client:
+        async with PipelineOrchestrator(own_worker=False) as client:
             await client.cancel(workflow_id)
             if not wait:
                 say("The run was asked to stop.")
@@ -108,9 +108,9 @@ def cancel(*, workflow_id: WorkflowId, wait: Wait = False, as_json: AsJson = Fal
     run_command(main)
 
 
-def _steer(workflow_id: str, act: Callable[[RunClient], Awaitable[str]], *, as_json: bool) -> None:
+def _steer(workflow_id: str, act: Callable[[PipelineOrchestrator], Awaitable[str]], *, as_json: bool) -> None:
     async def main() -> None:
-        async with RunClient(own_worker=False) as client:
+        async with PipelineOrchestrator(own_worker=False) as client:
             say(await act(client))
             if as_json:
                 print_json(await client.status(workflow_id))

@@ -16,7 +16,9 @@ from perdure.errors import RefusedCommand
 
 Value = TypeVar("Value")
 
-_STDIN, _STDOUT, _STDERR = 0, 1, 2
+_STDIN = 0
+_STDOUT = 1
+_STDERR = 2
 
 
 class OutputNotWritten(RefusedCommand):
@@ -68,7 +70,10 @@ def _wrapped(kind: type[io.TextIOWrapper], stream: TextIO | None, number: int) -
         return kind(os.fdopen(number, "wb", closefd=False), line_buffering=number == _STDERR)
     if not isinstance(stream, io.TextIOWrapper) or isinstance(stream, kind):
         return stream
-    encoding, errors, by_line = stream.encoding, stream.errors, stream.line_buffering
+    # A detached stream tells nothing any more.
+    encoding = stream.encoding
+    errors = stream.errors
+    by_line = stream.line_buffering
     return kind(stream.detach(), encoding=encoding, errors=errors, line_buffering=by_line)
 
 

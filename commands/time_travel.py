@@ -9,9 +9,7 @@ from commands.options import AsJson, Watch
 from commands.output import print_json, print_line, say, say_when
 from commands.processing import carry_out
 from commands.servers import ensure_servers, prepared_settings
-from orchestration.client.fork import fork as start_fork
 from orchestration.client.orchestrator import PipelineOrchestrator
-from orchestration.client.run_reader import RunReader
 from orchestration.client.workflow_ids import checked_workflow_id
 from perdure.errors import UnknownWorkflow
 from perdure.stores.postgres.differences import Difference, KindOfDifferences, compare_runs
@@ -60,7 +58,7 @@ async def _fork(checkpoint_id: str, workflow_id: str | None, *, watch: bool, as_
         checked_workflow_id(workflow_id)
     await ensure_servers()
     async with PipelineOrchestrator(await prepared_settings()) as orchestrator:
-        forked = await start_fork(orchestrator, checkpoint_id, workflow_id, say=say_when)
+        forked = await orchestrator.fork(checkpoint_id, workflow_id, say=say_when)
         report = await orchestrator.status(forked.workflow_id)
         return await carry_out(orchestrator, report, watch=watch, as_json=as_json)
 
@@ -68,7 +66,7 @@ async def _fork(checkpoint_id: str, workflow_id: str | None, *, watch: bool, as_
 async def _diff(run_a: str, run_b: str, *, as_json: bool) -> int:
     for workflow_id in (run_a, run_b):
         checked_workflow_id(workflow_id)
-    async with RunReader() as reader:
+    async with PipelineOrchestrator(own_worker=False) as reader:
         for workflow_id in (run_a, run_b):
             report = await reader.status(workflow_id)
             if await reader.stores.manifest.totals(workflow_id) is None:

@@ -13,7 +13,9 @@ from commands.streams import open_standard_streams
 from orchestration.invocation import program_name
 from perdure.errors import PerdureError
 
-REFUSED, INTERRUPTED, OUTPUT_GONE = 2, 130, 141
+REFUSED = 2
+INTERRUPTED = 130
+OUTPUT_GONE = 141
 
 
 def run_app(app: typer.Typer) -> NoReturn:

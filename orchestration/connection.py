@@ -1,4 +1,4 @@
-"""Connecting to Temporal: one way for every program, and one sentence for everything that can be wrong."""
+"""Connect to Temporal, with one sentence for each way in which that can fail."""
 
 import asyncio
 import logging
@@ -35,19 +35,19 @@ _CANNOT_REGISTER = (*_REFUSED, RPCStatusCode.UNIMPLEMENTED, RPCStatusCode.INVALI
 _SIGNS = {
     "ConnectionRefused": "the connection is refused",
     "dns error": "its name cannot be resolved",
-    "InvalidContentType": "TLS is asked for, and it does not speak it",
-    "PrivateKeyParseError": "TLS fails, for our private key cannot be read",
-    "CertificateParseError": "TLS fails, for a certificate cannot be read",
-    "CertificateRequired": "TLS fails, for it wants a certificate of ours",
-    "UnknownIssuer": "TLS fails, for its certificate is by an issuer that we do not know",
-    "NotValidForName": "TLS fails, for its certificate names another server",
-    "InvalidCertificate": "TLS fails, for its certificate is not valid",
-    "AlertReceived": "TLS fails, for it does not take our certificate",
-    "http2 error": "what answers there is no Temporal server, or wants TLS (TEMPORAL_TLS=true)",
-    "operation was canceled": "what answers there is no Temporal server, or wants TLS (TEMPORAL_TLS=true)",
-    "transport error": "what answers there is no Temporal server, or wants TLS (TEMPORAL_TLS=true)",
+    "InvalidContentType": "TLS is on, and the server does not use TLS",
+    "PrivateKeyParseError": "TLS fails: the private key of the client cannot be read",
+    "CertificateParseError": "TLS fails: a certificate cannot be read",
+    "CertificateRequired": "TLS fails: the server requires a client certificate",
+    "UnknownIssuer": "TLS fails: the issuer of its certificate is unknown",
+    "NotValidForName": "TLS fails: its certificate names another server",
+    "InvalidCertificate": "TLS fails: its certificate is not valid",
+    "AlertReceived": "TLS fails: the server refuses the client certificate",
+    "http2 error": "the program that answers is no Temporal server, or requires TLS (TEMPORAL_TLS=true)",
+    "operation was canceled": "the program that answers is no Temporal server, or requires TLS (TEMPORAL_TLS=true)",
+    "transport error": "the program that answers is no Temporal server, or requires TLS (TEMPORAL_TLS=true)",
 }
-"""What the transport says, in its own words, and what it means."""
+"""A part of the transport's message, and its meaning for the user."""
 
 _INT = IndexedValueType.INDEXED_VALUE_TYPE_INT
 SEARCH_ATTRIBUTES: dict[str, IndexedValueType.ValueType] = {
@@ -61,24 +61,28 @@ REGISTER_COMMAND = "temporal operator search-attribute create " + " ".join(
     f"--name {name} --type {IndexedValueType.Name(kind).rpartition('_')[2].title()}"
     for name, kind in SEARCH_ATTRIBUTES.items()
 )
-"""What to run where we may not register them ourselves."""
+"""The command for an administrator where Perdure may not register the attributes."""
 
 
 async def connect(settings: Settings, *, identity: str | None = None) -> Client:
-    """A client for the server of these settings, with the data converter that all of Perdure uses.
+    """Return a client of the server that the settings name, with Perdure's data converter.
 
     Args:
-        settings: where the server is.
-        identity: under which the client shows in histories; by default process and host.
+        settings: name the server.
+        identity: of the client in histories; None for process and host.
 
     Raises:
-        ServerUnreachable: no server answers there, it refuses us, or it lacks the namespace.
+        ServerUnreachable: no server answers, the server refuses the client, or it lacks the namespace.
     """
     return await connect_to(settings.temporal, identity=identity)
 
 
 async def connect_to(temporal: TemporalSettings, *, identity: str | None = None) -> Client:
-    """The same, from Temporal's part of the settings alone."""
+    """Return a client as `connect` does, from Temporal's part of the settings alone.
+
+    Raises:
+        ServerUnreachable: as for `connect`.
+    """
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             client = await Client.connect(
@@ -91,7 +95,7 @@ async def connect_to(temporal: TemporalSettings, *, identity: str | None = None)
                 identity=identity,
                 runtime=_runtime(),
             )
-            await client.count_workflows("ExecutionStatus = 'Running'")  # asks for the namespace as well
+            await client.count_workflows("ExecutionStatus = 'Running'")  # fails if the namespace is missing
     except RPCError as error:
         raise ServerUnreachable(_refusal(temporal, error)) from error
     except (RuntimeError, TimeoutError, ValueError) as error:
@@ -101,19 +105,21 @@ async def connect_to(temporal: TemporalSettings, *, identity: str | None = None)
 
 @cache
 def _runtime() -> Runtime:
-    """Has the SDK's core log where Python does: by itself it writes to stdout, which belongs to the programs' JSON."""
+    """Return a runtime whose core logs through Python: by default it writes to stdout, which is for JSON."""
     core = LogForwardingConfig(logging.getLogger("temporalio.core"))
     levels = TelemetryFilter(core_level="WARN", other_level="ERROR")
     return Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(filter=levels, forwarding=core)))
 
 
 async def ensure_search_attributes(client: Client, *, say: Callable[[str], None] = log.warning) -> bool:
-    """Register the search attributes unless they are there; True once they can be used, False if they cannot.
+    """Register the search attributes that are missing; return whether they can be used.
 
-    `say` is told what to run where registering them is not permitted.
+    Args:
+        client: connected.
+        say: called with the command for an administrator if registering is not permitted.
 
     Raises:
-        RPCError: the server cannot be asked.
+        RPCError: the server cannot be reached.
     """
     if await _usable(client):
         return True
@@ -123,11 +129,11 @@ async def ensure_search_attributes(client: Client, *, say: Callable[[str], None]
         )
     except RPCError as error:
         if error.status == RPCStatusCode.ALREADY_EXISTS:
-            pass  # by another process, just now
+            pass  # another process has just registered them
         elif error.status in _CANNOT_REGISTER:
             say(
-                f"The server does not let us register search attributes ({_brief(error)}), so runs cannot be filtered "
-                f"by progress; whoever may can run: {REGISTER_COMMAND} --namespace {client.namespace}"
+                f"The server refuses to register search attributes ({_brief(error)}), so runs cannot be filtered by "
+                f"progress. An administrator can run: {REGISTER_COMMAND} --namespace {client.namespace}"
             )
             return False
         else:
@@ -191,8 +197,8 @@ def _failure(temporal: TemporalSettings, error: Exception) -> str:
 
 
 def _denial(temporal: TemporalSettings, why: str) -> str:
-    whom = "our API key" if temporal.api_key else "us, and TEMPORAL_API_KEY is not set"
-    return f"The Temporal server at {temporal.address} refuses {whom}: {why}."
+    refused = "the API key" if temporal.api_key else "this client, and TEMPORAL_API_KEY is not set"
+    return f"The Temporal server at {temporal.address} refuses {refused}: {why}."
 
 
 def _brief(error: Exception) -> str:

@@ -1,16 +1,16 @@
-"""The one way out of every program: close, flush, and leave with a code that tells the truth.
+"""The end of every program: close, flush, and exit with the code that fits what happened.
 
 A process that has used the Temporal client may abort while Python shuts down ("PyGILState_Release …", exit code
-134; sdk-python issue 300), after all its work is done. So nobody here lets Python shut down: once everything is
-closed and flushed, the process leaves through `os._exit`.
+134; sdk-python issue 300), after all its work is done. So no program here lets Python shut down: once everything is
+closed and flushed, the process ends through `os._exit`.
 
-| code | what it says |
+| code | meaning |
 | --- | --- |
 | 0 | done as asked |
-| 1 | the run ended, but not completed; a check found a difference; or something unforeseen happened |
+| 1 | the run ended, but not completed; a check found a difference; or an unexpected error occurred |
 | 2 | the command was refused, or could not be carried out |
 | 130, 143 | interrupted by Ctrl-C, or by SIGTERM |
-| 141 | whoever read our output went away |
+| 141 | the reader of the output closed its end |
 """
 
 import asyncio
@@ -39,10 +39,12 @@ INTERRUPTED, TERMINATED, OUTPUT_GONE = 130, 143, 141
 def run_main(main: Callable[[], Awaitable[int | None]], *, tell: Callable[[str], None] | None = None) -> NoReturn:
     """Run a program's main function and leave with its code, or with the one that its failure calls for.
 
-    `tell` is told the sentence about a failure, besides stderr.
+    SIGTERM and Ctrl-C cancel `main`, which then closes what it has open, without a time limit. A program with handlers
+    of its own replaces that. With PERDURE_DEBUG=1 every failure shows its traceback.
 
-    SIGTERM and Ctrl-C cancel `main`, which then has the time it needs to close what it has open; a program with
-    handlers of its own replaces that. With PERDURE_DEBUG=1 every failure shows its traceback.
+    Args:
+        main: the program; returns its exit code, None for 0.
+        tell: called with the sentence on a failure, in addition to stderr.
     """
     terminated = False
 
@@ -62,7 +64,7 @@ def run_main(main: Callable[[], Awaitable[int | None]], *, tell: Callable[[str],
         code = asyncio.run(guarded()) or 0
     except asyncio.CancelledError:
         code = TERMINATED if terminated else INTERRUPTED
-    except BaseException as error:  # noqa: BLE001  the last place that can say anything about it
+    except BaseException as error:  # noqa: BLE001  no later code could report the error
         code = explain(error, tell)
     leave(code)
 
@@ -84,7 +86,7 @@ def leave(code: int) -> NoReturn:
 
 
 def explain(error: BaseException, tell: Callable[[str], None] | None = None) -> int:
-    """Say in one sentence on stderr, and to `tell`, what went wrong; returns the exit code."""
+    """Write one sentence on an error to stderr, pass it to `tell`, and return the exit code."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     if isinstance(error, SystemExit):
@@ -98,7 +100,7 @@ def explain(error: BaseException, tell: Callable[[str], None] | None = None) -> 
     sentence, code = _sentence(error)
     if tell:
         tell(sentence)
-    with suppress(OSError, ValueError):  # nobody may be left to read it
+    with suppress(OSError, ValueError):  # stderr may be closed
         sys.stderr.write(f"{sentence}\n")
     return code
 
@@ -120,7 +122,7 @@ def _one_line(error: BaseException) -> str:
 
 
 def _write_down(error: BaseException) -> Path:
-    """Append the traceback to the data folder's log, or to a temporary file where there is no such folder."""
+    """Append the traceback to the data folder's log, or to a temporary file without such a folder; return the path."""
     report = f"{datetime.now(UTC).isoformat()} {' '.join(sys.argv)}\n{''.join(traceback.format_exception(error))}\n"
     try:
         folder = data_dir_from() / "logs"

@@ -1,3 +1,3 @@
 """The domain of Perdure: documents, checkpoints, services and their stores. It knows nothing of Temporal."""
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"

@@ -29,7 +29,7 @@ from perdure.stores.postgres.migrations import apply_migrations
 from tests.session_reaper import MARK, marked_processes
 
 _TEMPLATE = "migrated"
-_END_SECONDS = 5.0
+_END_SECONDS = 15.0
 _session_dir = pytest.StashKey[Path]()
 _reaper = pytest.StashKey[subprocess.Popen[bytes]]()
 

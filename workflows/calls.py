@@ -101,6 +101,14 @@ class Calls:
         raise AssertionError("the patient attempt returned neither an answer nor an error")  # pragma: no cover
 
 
+def failure_of(error: ActivityError) -> ApplicationError:
+    """Return the failure of a run whose activity failed for good, with the activity's reason as its message."""
+    cause = error.cause
+    if isinstance(cause, ApplicationError):
+        return ApplicationError(cause.message, type=cause.type, non_retryable=True)
+    return ApplicationError(str(cause or error), type=error.activity_type, non_retryable=True)
+
+
 def _cancellations() -> int:
     """Return how often the running task was cancelled; an activity that completes all the same hides this."""
     task = asyncio.current_task()

@@ -16,6 +16,7 @@ from contextlib import suppress
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
+from workflows.calls import failure_of
 from workflows.group_commit import GroupCommit
 from workflows.messages import (
     MAX_CONCURRENCY,
@@ -87,7 +88,7 @@ class DocumentPipeline:
                     await self._closing
                     return self._run.progress()
             if isinstance(error, ActivityError) and not cancelled:
-                raise _failure(error) from error
+                raise failure_of(error) from error
             raise
 
     @workflow.query
@@ -293,11 +294,3 @@ class DocumentPipeline:
         run.state.take_totals(totals)
         run.ended = status
         await self._commits.write()
-
-
-def _failure(error: ActivityError) -> ApplicationError:
-    """Return the run's failure, with the activity's reason as its message."""
-    cause = error.cause
-    if isinstance(cause, ApplicationError):
-        return ApplicationError(cause.message, type=cause.type, non_retryable=True)
-    return ApplicationError(str(cause or error), type=error.activity_type, non_retryable=True)

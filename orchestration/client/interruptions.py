@@ -1,4 +1,4 @@
-"""What a run came through, read from Temporal's histories: dead workers, new ones, runs that were stopped."""
+"""The interruptions of a run, read from its histories: dead workers, new workers, executions that were stopped."""
 
 import asyncio
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from perdure.report.data import ONE_MOMENT, Interruption
 from workflows.calls import WORKER_DIED
 
 READ_SECONDS = 20.0
-"""A very long history is not read to its end for the sake of a picture."""
+"""The report shows the interruptions found in this time; a very long history is not read to its end."""
 RUNS = 200
 INTERRUPTIONS = 60
 _STOPPED = {
@@ -28,17 +28,17 @@ _GONE = (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT)
 
 @dataclass(frozen=True)
 class Interrupted:
-    """The interruptions of a workflow id, oldest first, since `since`; None if Temporal has forgotten every run."""
+    """The interruptions of a workflow id, oldest first, since `since`; None if Temporal knows no execution any more."""
 
     found: Sequence[Interruption]
     since: datetime | None
 
 
 async def read_interruptions(client: Client, workflow_id: str) -> Interrupted:
-    """Read as much of the histories as there is time for, oldest first.
+    """Return the interruptions of a run, from as much of its histories as `READ_SECONDS` allow.
 
     Raises:
-        RPCError: the server cannot be asked.
+        RPCError: the server cannot be reached.
     """
     reading = _Reading()
     runs = (await find_runs(client, workflow_id))[-RUNS:]
@@ -47,18 +47,19 @@ async def read_interruptions(client: Client, workflow_id: str) -> Interrupted:
             for run in runs:
                 await reading.read(client, run)
     except TimeoutError:
-        pass  # what was read is true all the same
-    ordered = sorted(reading.found, key=lambda one: (one.time, one.kind))
-    return Interrupted(_apart(ordered)[:INTERRUPTIONS], runs[0].start_time if runs else None)
+        pass  # the interruptions read so far are reported
+    ordered = sorted(reading.found, key=lambda interruption: (interruption.time, interruption.kind))
+    return Interrupted(_merge_moments(ordered)[:INTERRUPTIONS], runs[0].start_time if runs else None)
 
 
 @dataclass
 class _Reading:
     found: list[Interruption] = field(default_factory=list)
     _lives: dict[str, str] = field(default_factory=dict)
-    """Place of a worker to the identity of its latest life."""
+    """Slot and host of a worker to the identity of its latest life."""
 
     async def read(self, client: Client, run: WorkflowExecution) -> None:
+        """Add the interruptions of one execution."""
         try:
             async for event in client.get_workflow_handle(run.id, run_id=run.run_id).fetch_history_events():
                 self._take(event)
@@ -73,10 +74,10 @@ class _Reading:
             return
         started, time = event.activity_task_started_event_attributes, event.event_time.ToDatetime(UTC)
         if started.attempt > 1 and (why := _lost_worker(started.last_failure)):
-            self.found.append(Interruption(time, "crash", f"{why} What it had in hand was begun again."))
+            self.found.append(Interruption(time, "crash", f"{why} Its activities were started again."))
         place, slash, _ = started.identity.rpartition("/")
         if slash and self._lives.setdefault(place, started.identity) != started.identity:
-            self.found.append(Interruption(time, "worker", "Another worker went on in the place of the one before."))
+            self.found.append(Interruption(time, "worker", "Another worker took over the slot."))
         if slash:
             self._lives[place] = started.identity
 
@@ -85,18 +86,18 @@ def _lost_worker(failure: Failure) -> str | None:
     if failure.application_failure_info.type == WORKER_DIED:
         return "A worker died."
     if failure.HasField("timeout_failure_info"):
-        return "A worker was not heard of any more."
+        return "A worker sent no more heartbeats."
     return None
 
 
-def _apart(ordered: Sequence[Interruption]) -> list[Interruption]:
-    """Each moment once: many activities tell of the same death, and a new worker comes with it."""
+def _merge_moments(ordered: Sequence[Interruption]) -> list[Interruption]:
+    """Merge interruptions of one moment: many activities show the same death, and a new worker follows it."""
     kept: list[Interruption] = []
-    for one in ordered:
-        near = [other for other in ordered if abs(other.time - one.time) <= ONE_MOMENT]
-        if one.kind == "worker" and any(other.kind == "crash" for other in near):
+    for current in ordered:
+        near = [other for other in ordered if abs(other.time - current.time) <= ONE_MOMENT]
+        if current.kind == "worker" and any(other.kind == "crash" for other in near):
             continue
-        if kept and any(other.kind == one.kind and one.time - other.time <= ONE_MOMENT for other in kept):
+        if kept and any(other.kind == current.kind and current.time - other.time <= ONE_MOMENT for other in kept):
             continue
-        kept.append(one)
+        kept.append(current)
     return kept

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from temporalio.client import WorkflowExecution
 
+from orchestration.client.connected import Connected
 from orchestration.client.history import read_history
-from orchestration.client.run_client import RunClient
 from perdure.checkpoint import WorkflowCheckpoint
 from perdure.checkpoint.sync import sync_all
 
@@ -43,11 +43,11 @@ class Losses:
         )
 
 
-async def find_losses(client: RunClient, workflow_id: str, execution: WorkflowExecution | None) -> Losses:
+async def find_losses(connected: Connected, workflow_id: str, execution: WorkflowExecution | None) -> Losses:
     """Give every store the checkpoints that history or another store has, and compare them with the manifest.
 
     Args:
-        client: open.
+        connected: open.
         workflow_id: the run.
         execution: the run's latest execution; None if Temporal does not know the run.
 
@@ -55,10 +55,10 @@ async def find_losses(client: RunClient, workflow_id: str, execution: WorkflowEx
         DependencyUnavailable: a store cannot be reached.
         RefusedWrite: history and the stores contradict each other.
     """
-    totals = await client.stores.manifest.totals(workflow_id)
-    history = await read_history(client.client, workflow_id) if execution else None
-    restored = await sync_all(client.stores.checkpoints, workflow_id, history.checkpoints if history else [])
-    latest = await client.stores.latest(workflow_id)
+    totals = await connected.stores.manifest.totals(workflow_id)
+    history = await read_history(connected.client, workflow_id) if execution else None
+    restored = await sync_all(connected.stores.checkpoints, workflow_id, history.checkpoints if history else [])
+    latest = await connected.stores.latest(workflow_id)
     finished = _count_finished(latest) if latest else 0
     with_result = totals.processed + totals.quarantined if totals else 0
     return Losses(

@@ -1,22 +1,251 @@
-"""`PipelineOrchestrator`: Perdure from Python. The scripts themselves use it.
+"""`PipelineOrchestrator`: Perdure from Python. The commands use it too.
 
 async with PipelineOrchestrator() as orchestrator:
     run = await orchestrator.start([], options=PipelineOptions(open=True))
-    await orchestrator.process_document(run.workflow_id, "contract.pdf")
-    checkpoint = await orchestrator.get_latest_checkpoint(run.workflow_id)
+    checkpoint = await orchestrator.process_document(run.workflow_id, "contract.pdf")
+    print(checkpoint.outcomes[0].status)  # processed, or quarantined with a reason
     result = await orchestrator.resume_workflow_from_checkpoint(run.workflow_id)
     assert result.status == "completed"
 """
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from types import TracebackType
+from typing import Self
 
+from temporalio.client import Client
+
+from orchestration.client import following, starting, updates
+from orchestration.client.connected import Connected
+from orchestration.client.fork import Fork, fork
+from orchestration.client.outcomes import DocumentCheckpoint
+from orchestration.client.own_worker import OwnWorker
 from orchestration.client.resume import resume
-from orchestration.client.run_client import RunClient
 from orchestration.client.run_status import RunReport
+from orchestration.client.workflow_ids import checked_workflow_id
+from orchestration.connection import connect
+from orchestration.embedded.configured import read_settings
+from orchestration.settings import Settings
+from orchestration.stores import Stores, open_stores
+from orchestration.worker.process import WorkerProcess
+from perdure.checkpoint import WorkflowCheckpoint
+from perdure.manifest import Failure
+from workflows.document_pipeline import DocumentPipeline
+from workflows.messages import AddedDocuments, PipelineInput, PipelineOptions, Progress
 
 
-class PipelineOrchestrator(RunClient):
-    """Everything a run needs from outside, its resumption included."""
+class PipelineOrchestrator:
+    """Starts, feeds, steers, reads, resumes and forks runs; an async context manager.
+
+    Every method that takes a workflow id raises `UnknownWorkflow` if neither Temporal nor a store knows the run. The
+    methods that steer a run raise `WorkflowNotRunning` if it has ended, and `RefusedCommand` if no worker answers.
+
+    Args:
+        settings: where everything is; read from the environment if not given.
+        own_worker: start a worker as a process of its own whenever one is needed and none of this data folder is
+            alive. The worker stops when this client closes or its process ends.
+    """
+
+    def __init__(self, settings: Settings | None = None, *, own_worker: bool = True) -> None:
+        self.settings = settings or read_settings()
+        self._own_worker = OwnWorker(self.settings, allowed=own_worker)
+        self._connected: Connected | None = None
+
+    async def __aenter__(self) -> Self:
+        """Connect to Temporal and return this client.
+
+        Raises:
+            ServerUnreachable: the Temporal server does not answer.
+        """
+        client = await connect(self.settings)
+        self._connected = Connected(self.settings, client, open_stores(self.settings), self._own_worker)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop the worker that this client started, and close the stores."""
+        await self._own_worker.stop()
+        if self._connected:
+            await self._connected.stores.close()
+
+    @property
+    def connected(self) -> Connected:
+        """The open connections, for the functions of this room."""
+        if self._connected is None:
+            raise RuntimeError("Open it first: async with PipelineOrchestrator() as orchestrator")
+        return self._connected
+
+    @property
+    def client(self) -> Client:
+        """The Temporal client, while this is open."""
+        return self.connected.client
+
+    @property
+    def stores(self) -> Stores:
+        """The stores, while this is open."""
+        return self.connected.stores
+
+    @property
+    def worker(self) -> WorkerProcess | None:
+        """The worker that this client started; None if it started none."""
+        return self._own_worker.process
+
+    @worker.setter
+    def worker(self, process: WorkerProcess | None) -> None:
+        self._own_worker.process = process
+
+    async def start(
+        self,
+        sources: Sequence[str],
+        *,
+        workflow_id: str | None = None,
+        options: PipelineOptions | None = None,
+        retry_quarantined: bool = False,
+        rediscover: bool = True,
+    ) -> RunReport:
+        """Start a run over sources and return its report; an earlier run of the same id is brought up to date.
+
+        Args:
+            sources: paths or URIs; may be empty only for an open run.
+            workflow_id: chosen by the caller, or generated.
+            options: how the run works; an option that they do not set is as in `starting.DEFAULTS`.
+            retry_quarantined: process quarantined documents again.
+            rediscover: list the sources again; off to take only what the manifest has.
+
+        Raises:
+            RefusedCommand: a source or the id cannot be used, or a run of this id is open.
+        """
+        return await starting.start(
+            self.connected,
+            sources,
+            workflow_id=workflow_id,
+            options=options,
+            retry_quarantined=retry_quarantined,
+            rediscover=rediscover,
+        )
+
+    async def start_workflow(self, workflow_id: str, pipeline: PipelineInput) -> None:
+        """Start the workflow with this input.
+
+        Raises:
+            WorkflowAlreadyRunning: a run of this id is open.
+        """
+        await starting.start_workflow(self.connected, workflow_id, pipeline)
+
+    async def process_document(self, workflow_id: str, source: str) -> DocumentCheckpoint:
+        """Add one document to an open run, wait until it has its final status, and return the checkpoint covering it.
+
+        The checkpoint's `outcomes` say how the document ended: `status` is `processed` or `quarantined`, and `reason`
+        says why it is quarantined.
+
+        Raises:
+            RefusedCommand: the document cannot be found, or the run accepts no more.
+        """
+        return await updates.process_document(self.connected, workflow_id, source)
+
+    async def add_documents(self, workflow_id: str, sources: Sequence[str], *, wait: bool = False) -> AddedDocuments:
+        """Add sources to an open run; with `wait`, return once a checkpoint covers their documents.
+
+        Raises:
+            RefusedCommand: a source cannot be found, or the run accepts no more.
+        """
+        return await updates.add_documents(self.connected, workflow_id, sources, wait=wait)
+
+    async def pause(self, workflow_id: str) -> Progress:
+        """Have the run hand out no more documents; those in process finish."""
+        return await updates.send_update(self.connected, workflow_id, Progress, DocumentPipeline.pause)
+
+    async def unpause(self, workflow_id: str) -> Progress:
+        """Have the run continue after `pause`."""
+        return await updates.send_update(self.connected, workflow_id, Progress, DocumentPipeline.unpause)
+
+    async def set_concurrency(self, workflow_id: str, concurrency: int) -> Progress:
+        """Change how many batches are in flight at once."""
+        update = DocumentPipeline.set_concurrency
+        return await updates.send_update(self.connected, workflow_id, Progress, update, concurrency)
+
+    async def close_intake(self, workflow_id: str) -> Progress:
+        """Have an open run accept no more documents; the run ends when its documents are finished."""
+        return await updates.send_update(self.connected, workflow_id, Progress, DocumentPipeline.close)
+
+    async def cancel(self, workflow_id: str) -> None:
+        """Ask the run to stop: it hands out no more documents and writes a last checkpoint `cancelled`."""
+        await (await updates.find_running(self.connected, workflow_id)).cancel()
+
+    async def ensure_worker(self) -> bool:
+        """Start a worker if none of this data folder is alive; return whether one was started."""
+        return await self._own_worker.ensure()
+
+    async def status(self, workflow_id: str) -> RunReport:
+        """Return how the run stands. If a run ended without recording its end, its end is recorded first."""
+        return await following.read_status(self.connected, workflow_id)
+
+    def follow(self, workflow_id: str) -> AsyncIterator[RunReport]:
+        """Yield the run's report again and again, the last one when the run has ended.
+
+        Raises:
+            ServerUnreachable: the Temporal server stays away.
+        """
+        return following.follow(self.connected, workflow_id)
+
+    async def wait(self, workflow_id: str, on_report: Callable[[RunReport], None] = lambda _: None) -> RunReport:
+        """Follow the run to its end, call `on_report` with each report, and return the last one.
+
+        Raises:
+            ServerUnreachable: the Temporal server stays away.
+        """
+        return await following.wait(self.connected, workflow_id, on_report)
+
+    async def list_runs(self, limit: int = following.LIST_AT_MOST) -> list[RunReport]:
+        """Return the newest runs that Temporal knows, then those that only a store knows."""
+        return await following.list_runs(self.connected, limit)
+
+    async def get_latest_checkpoint(self, workflow_id: str) -> WorkflowCheckpoint | None:
+        """Return the newest stored checkpoint; None if there is none."""
+        return await self.stores.latest(checked_workflow_id(workflow_id))
+
+    async def list_checkpoints(self, workflow_id: str) -> Sequence[WorkflowCheckpoint]:
+        """Return all stored checkpoints, oldest first."""
+        return await self.stores.list(checked_workflow_id(workflow_id))
+
+    async def failures(self, workflow_id: str) -> Sequence[Failure]:
+        """Return the quarantined documents with their reasons, by position."""
+        await self.status(workflow_id)
+        return await self.stores.manifest.failures(workflow_id)
+
+    async def ask_progress(self, workflow_id: str) -> Progress | None:
+        """Return the run's own answer on its progress; None if no worker answers in time."""
+        return await following.ask_progress(self.connected, workflow_id)
+
+    async def align_stores(self, workflow_id: str) -> WorkflowCheckpoint | None:
+        """Give every store the checkpoints that another one has beyond its own, and return the newest.
+
+        Raises:
+            DependencyUnavailable: a store cannot be reached.
+        """
+        return await starting.align_stores(self.connected, workflow_id)
+
+    async def fork(
+        self,
+        checkpoint_id: str,
+        workflow_id: str | None = None,
+        *,
+        origin: str | None = None,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> Fork:
+        """Start a run under a new id from a checkpoint, with outputs as they were at that checkpoint.
+
+        Args:
+            checkpoint_id: of any run.
+            workflow_id: of the new run, generated if not given.
+            origin: the run whose checkpoint it must be, if given.
+            say: called with what happens, one sentence at a time.
+
+        Raises:
+            UnknownCheckpoint: no store has the checkpoint.
+            RefusedCommand: another run has the id, or the database lacks the documents.
+        """
+        return await fork(self.connected, checkpoint_id, workflow_id, origin=origin, say=say)
 
     async def resume_workflow_from_checkpoint(
         self,
@@ -27,20 +256,19 @@ class PipelineOrchestrator(RunClient):
         say: Callable[[str], None] = lambda _: None,
         on_report: Callable[[RunReport], None] = lambda _: None,
     ) -> RunReport:
-        """Bring a run to its end from its latest checkpoint, whatever has become of it.
+        """Bring a run to its end from its latest checkpoint, whatever state it is in, and return its last report.
 
         Args:
-            workflow_id: which run.
-            checkpoint_id: of this run; if it is not the latest, the run is forked from there, and the fork followed.
+            workflow_id: of the run.
+            checkpoint_id: of this run; if it is not the latest, the run is forked from it, and the fork followed.
             keep_open: leave an open run open, and follow it for as long as it is; otherwise it is closed.
-            say: told what happens, one sentence at a time.
-            on_report: told how the run stands while it is followed.
+            say: called with what happens, one sentence at a time.
+            on_report: called with each report while the run is followed.
 
         Raises:
-            UnknownWorkflow: neither Temporal nor a store has heard of it.
             UnknownCheckpoint: `checkpoint_id` is not a checkpoint of this run.
             RefusedCommand: a fork cannot be made of it.
         """
         return await resume(
-            self, workflow_id, checkpoint_id=checkpoint_id, keep_open=keep_open, say=say, on_report=on_report
+            self.connected, workflow_id, checkpoint_id=checkpoint_id, keep_open=keep_open, say=say, on_report=on_report
         )

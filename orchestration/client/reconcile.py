@@ -1,8 +1,8 @@
-"""Bring the mirror up to date with runs that ended while nobody was there to record it.
+"""Record the ends of runs that could not record their end themselves.
 
-A run that fails or is cancelled writes its last checkpoint itself. One that is terminated or times out cannot, nor one
-whose workers are all gone. Whoever looks at such a run next, a script or a starting worker, appends the checkpoint that
-says how it ended. It is made of nothing but what Temporal and the manifest say, so making it again gives the same.
+A run that fails or is cancelled writes its last checkpoint itself. A run that is terminated or times out cannot, nor
+can a run without a worker. The next command that reads such a run, or the next worker that starts, appends the
+checkpoint on its end. The checkpoint is made from Temporal and the manifest alone, so making it again gives the same.
 """
 
 import logging
@@ -24,16 +24,16 @@ from workflows.messages import WORKFLOW_TYPE, PipelineInput, PipelineOptions
 from workflows.state import PipelineState, Range
 
 RECONCILER = "reconciler"
-"""In the metadata of a checkpoint that no run has taken, as `recorded_by`."""
+"""The value of `recorded_by` in the metadata of a checkpoint that this module made."""
 LOOK_AT_MOST = 1000
-"""Ended runs, the newest, that a worker looks at when it starts."""
+"""Number of ended runs, the newest, that a starting worker checks."""
 
 log = logging.getLogger("perdure.reconcile")
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """One run whose end stands in the mirror now."""
+    """A run whose end has just been recorded."""
 
     workflow_id: str
     run_id: str
@@ -42,20 +42,20 @@ class Recorded:
 
 
 def ending_of(status: WorkflowExecutionStatus | None) -> str | None:
-    """What the mirror calls a run that Temporal has ended in this way; None if the run says it itself."""
+    """Return the status to record for a run that ended this way; None if such a run records its end itself."""
     return ENDED_IN_TEMPORAL.get(status) if status is not None else None
 
 
 async def reconcile(client: Client, stores: Stores, task_queue: str | None = None) -> list[Recorded]:
-    """Look at every run that Temporal says ended otherwise than completed; returns those that were recorded now.
+    """Record the end of every run that ended without completing, and return those that had not been recorded.
 
     Args:
-        client: any.
-        stores: of the runs that are looked at.
-        task_queue: only its runs are looked at: a neighbour's are recorded in the neighbour's database.
+        client: connected.
+        stores: of the runs.
+        task_queue: only runs of this queue are checked, because other queues may have another database; None for all.
 
     Raises:
-        RPCError: Temporal cannot be asked; what could be done is done.
+        RPCError: Temporal cannot be reached; some runs may have been recorded before.
     """
     query = f'WorkflowType="{WORKFLOW_TYPE}" AND ExecutionStatus IN ("Failed", "Terminated", "TimedOut", "Canceled")'
     if task_queue is not None:
@@ -73,9 +73,10 @@ async def reconcile(client: Client, stores: Stores, task_queue: str | None = Non
 async def reconcile_run(
     client: Client, stores: Stores, workflow_id: str, task_queue: str | None = None
 ) -> Recorded | None:
-    """Record how the latest run of this workflow id ended, if it ended unrecorded; None if there is nothing to do.
+    """Record the end of a workflow id's latest run if it is not recorded; return None if nothing was recorded.
 
-    It never raises for a store or a server that is away, nor for a damaged mirror: whoever comes next does it.
+    The function raises no error for a store or a server that is away, nor for a damaged mirror: a later call tries
+    again.
     """
     try:
         execution = await find_execution(client, workflow_id)
@@ -84,7 +85,7 @@ async def reconcile_run(
         if task_queue not in (None, execution.task_queue):
             return None
         latest = await stores.leader.latest(workflow_id)
-        if latest and _says_so(latest, execution):
+        if latest and _records_end(latest, execution):
             await _hand_on(stores, workflow_id, latest)
             return None
         return await _record(client, stores, execution)
@@ -93,13 +94,13 @@ async def reconcile_run(
         return None
 
 
-def _says_so(latest: WorkflowCheckpoint, execution: WorkflowExecution) -> bool:
+def _records_end(latest: WorkflowCheckpoint, execution: WorkflowExecution) -> bool:
     ended = ending_of(execution.status)
     return latest.workflow_status == ended and latest.metadata.get("run_id") == execution.run_id
 
 
 async def _hand_on(stores: Stores, workflow_id: str, latest: WorkflowCheckpoint) -> None:
-    """Whoever recorded the end may have died before the other stores had it."""
+    """Append a recorded end to the followers: the process that recorded it may have died before."""
     if latest.metadata.get("recorded_by") != RECONCILER:
         return
     for store in stores.followers:
@@ -110,23 +111,23 @@ async def _hand_on(stores: Stores, workflow_id: str, latest: WorkflowCheckpoint)
 
 async def _record(client: Client, stores: Stores, execution: WorkflowExecution) -> Recorded | None:
     history = await read_history(client, execution.id)
-    run = next((one for one in history.runs if one.run_id == execution.run_id), None)
+    run = next((known for known in history.runs if known.run_id == execution.run_id), None)
     status = ending_of(execution.status)
     if run is None or run.pipeline is None or run.closed_at is None or status is None:
         return None
     if not await _is_whole(stores, execution.id, history):
         log.warning("the mirror of the run %s is not what its history says; it is left as it is", execution.id)
         return None
-    lives = {one.run_id for one in history.runs if one.first_run_id == run.first_run_id}
+    lives = {known.run_id for known in history.runs if known.first_run_id == run.first_run_id}
     ended = EndedRun(execution.id, run.first_run_id, lives | {run.first_run_id}, _began(history, run), status)
 
     def make(standing: Standing) -> WorkflowCheckpoint | None:
         latest = standing.latest
-        return None if latest and _says_so(latest, execution) else make_ending(execution, run, standing)
+        return None if latest and _records_end(latest, execution) else make_ending(execution, run, standing)
 
     async def still_ended() -> bool:
-        now = await find_execution(client, execution.id)
-        return now is not None and (now.run_id, now.status) == (execution.run_id, execution.status)
+        current = await find_execution(client, execution.id)
+        return current is not None and (current.run_id, current.status) == (execution.run_id, execution.status)
 
     checkpoint = await record_ending(stores.pool, ended, make, still_ended)
     if checkpoint is None:
@@ -137,13 +138,13 @@ async def _record(client: Client, stores: Stores, execution: WorkflowExecution) 
 
 
 async def _is_whole(stores: Stores, workflow_id: str, history: WorkflowHistory) -> bool:
-    """Whether nothing would be covered up: the mirror ends where history does, and no other store is ahead of it."""
+    """Whether the leader ends where history does, and no follower is ahead: a new checkpoint then hides no damage."""
     newest, latest = history.newest_acknowledged, await stores.leader.latest(workflow_id)
     others = [await store.latest(workflow_id) for store in stores.followers]
     if latest is None:
         joined = any(run.joins for run in history.runs)
         return newest is None and not joined and not any(others)
-    if compute_digest(latest) != latest.digest or any(one and one.sequence > latest.sequence for one in others):
+    if compute_digest(latest) != latest.digest or any(other and other.sequence > latest.sequence for other in others):
         return False
     if newest is None or latest.sequence > newest.sequence:
         return True
@@ -151,16 +152,22 @@ async def _is_whole(stores: Stores, workflow_id: str, history: WorkflowHistory) 
 
 
 def _began(history: WorkflowHistory, run: HistoryRun) -> datetime:
-    return min(one.started_at for one in history.runs if one.first_run_id == run.first_run_id)
+    return min(known.started_at for known in history.runs if known.first_run_id == run.first_run_id)
 
 
 def make_ending(execution: WorkflowExecution, run: HistoryRun, standing: Standing) -> WorkflowCheckpoint:
-    """The last checkpoint of a run that could not write it; the same for the same arguments."""
+    """Return the last checkpoint of a run that could not write it; equal arguments give equal checkpoints.
+
+    Args:
+        execution: how the run ended, according to Temporal.
+        run: its history.
+        standing: its latest checkpoint and manifest in Postgres.
+    """
     latest, totals = standing.latest, standing.totals
     pipeline = run.pipeline or PipelineInput(sources=[])
     options = pipeline.options
     if latest and latest.epoch == standing.epoch:
-        options = PipelineOptions.model_validate(latest.state_data.options)  # what was set while it ran
+        options = PipelineOptions.model_validate(latest.state_data.options)  # includes changes made during the run
     watermark = standing.finished[0][1] if standing.finished and standing.finished[0][0] == 0 else 0
     state = PipelineState(
         epoch=standing.epoch,
@@ -171,7 +178,7 @@ def make_ending(execution: WorkflowExecution, run: HistoryRun, standing: Standin
         quality_sum=totals.quality_sum,
         queued=totals.queued,
         watermark=watermark,
-        beyond=[one for one in standing.finished if one[0] > watermark],
+        beyond=[part for part in standing.finished if part[0] > watermark],
         sequence=latest.sequence if latest else 0,
         digest=latest.digest if latest else "",
         concurrency=options.concurrency,
@@ -194,7 +201,7 @@ def make_ending(execution: WorkflowExecution, run: HistoryRun, standing: Standin
 
 
 def _since(standing: Standing) -> list[Range]:
-    """Ranges of finished ordinals that the latest checkpoint of this epoch does not cover."""
+    """Return the ranges of finished ordinals that the latest checkpoint of this epoch does not cover."""
     latest = standing.latest
     state = PipelineState(unsaved=list(standing.finished))
     if latest and latest.epoch == standing.epoch:

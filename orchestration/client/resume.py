@@ -1,17 +1,17 @@
-"""Bring a run to its end, whatever has become of it.
+"""Bring a run to its end, whatever state it is in.
 
-| What it finds | What it does |
+| state of the run | what happens |
 | --- | --- |
-| running, a worker alive | follows it |
-| running, no worker | starts one, follows it |
-| paused | lets it go on, follows it |
-| failed, terminated, timed out, cancelled | new run under the same id from the latest checkpoint |
-| unknown to Temporal, known to Postgres or the files | new run from the newest checkpoint there is |
-| completed | says so, unless the database has lost results since: a new run makes them again |
-| an older checkpoint is asked for | goes on from there under a new id: a fork |
-| unknown everywhere | `UnknownWorkflow` |
+| running, a worker is alive | the run is followed |
+| running, no worker is alive | a worker is started, and the run followed |
+| paused | the run is continued and followed |
+| failed, terminated, timed out, cancelled | a new run starts under the same id from the latest checkpoint |
+| unknown to Temporal, known to a store | a new run starts from the newest checkpoint of all stores |
+| completed | nothing; if the database has lost results since, a new run makes them again |
+| any, and an older checkpoint is named | a fork starts from that checkpoint under a new id |
+| unknown to Temporal and to every store | `UnknownWorkflow` is raised |
 
-An open run is closed by it unless asked otherwise: to bring a run to its end it must have one.
+An open run is closed unless the caller keeps it open, because an open run has no end.
 """
 
 from collections.abc import Callable
@@ -19,21 +19,25 @@ from contextlib import suppress
 
 from temporalio.client import WorkflowExecution
 
+from orchestration.client.connected import Connected
+from orchestration.client.following import read_original_input, read_status, wait
 from orchestration.client.fork import fork
 from orchestration.client.lost_results import Losses, find_losses
-from orchestration.client.run_client import RunClient, resume_point
 from orchestration.client.run_status import RunReport, find_execution
+from orchestration.client.starting import align_stores, resume_point, start_workflow
+from orchestration.client.updates import send_update
 from orchestration.services import build_services
 from orchestration.worker.slot import live_workers
 from perdure.checkpoint import WorkflowCheckpoint
 from perdure.errors import WorkflowAlreadyRunning, WorkflowNotRunning
-from workflows.messages import ForkOrigin, PipelineInput, PipelineOptions
+from workflows.document_pipeline import DocumentPipeline
+from workflows.messages import ForkOrigin, PipelineInput, PipelineOptions, Progress
 
 Say = Callable[[str], None]
 
 
 async def resume(
-    client: RunClient,
+    connected: Connected,
     workflow_id: str,
     *,
     checkpoint_id: str | None = None,
@@ -44,26 +48,26 @@ async def resume(
     """Follow or restart the run and return its last report.
 
     Args:
-        client: open.
-        workflow_id: which run.
-        checkpoint_id: of this run; if it is not the latest, the run is forked from there, and the fork followed.
+        connected: open.
+        workflow_id: of the run.
+        checkpoint_id: of this run; if it is not the latest, the run is forked from it, and the fork followed.
         keep_open: leave an open run open, and follow it for as long as it is.
-        say: told what happens, one sentence at a time.
-        on_report: told how the run stands while it is followed.
+        say: called with what happens, one sentence at a time.
+        on_report: called with each report while the run is followed.
 
     Raises:
-        UnknownWorkflow: neither Temporal nor a store has heard of it.
+        UnknownWorkflow: neither Temporal nor a store knows the run.
         UnknownCheckpoint: `checkpoint_id` is not a checkpoint of this run.
         RefusedCommand: a fork cannot be made of it.
     """
-    before = await client.status(workflow_id)
-    execution = await find_execution(client.client, workflow_id)
-    losses = None if before.running else await find_losses(client, workflow_id, execution)
-    checkpoint = losses.latest if losses else await client.align_stores(workflow_id)
+    before = await read_status(connected, workflow_id)
+    execution = await find_execution(connected.client, workflow_id)
+    losses = None if before.running else await find_losses(connected, workflow_id, execution)
+    checkpoint = losses.latest if losses else await align_stores(connected, workflow_id)
     if checkpoint_id and (checkpoint is None or checkpoint.checkpoint_id != checkpoint_id):
-        return await _fork(client, workflow_id, checkpoint_id, say, on_report)
+        return await _fork(connected, workflow_id, checkpoint_id, say, on_report)
     if losses is None:
-        await _join(client, workflow_id, say)
+        await _join(connected, workflow_id, say)
     elif losses.sentence:
         say(losses.sentence)
     elif before.workflow_status in ("completed", "completed_with_failures"):
@@ -71,15 +75,15 @@ async def resume(
         return before
     if losses:
         how = execution.status.name.lower() if execution and execution.status else "unknown"
-        say(f"Temporal says of '{workflow_id}': {how}. A new run goes on under the same id.")
+        say(f"Temporal reports '{workflow_id}' as {how}. A new run continues under the same id.")
     _say_from_where(before, checkpoint, say, anew=losses is not None and losses.database_is_empty)
     if losses:
-        await _start_again(client, workflow_id, execution, losses, keep_open=keep_open, say=say)
+        await _start_again(connected, workflow_id, execution, losses, keep_open=keep_open, say=say)
     if checkpoint:
-        await _compare_services(client, workflow_id, checkpoint, say)
+        await _compare_services(connected, workflow_id, checkpoint, say)
     if before.running:
-        await _let_it_end(client, before, keep_open=keep_open, say=say)
-    ended = await client.wait(workflow_id, on_report)
+        await _let_it_end(connected, before, keep_open=keep_open, say=say)
+    ended = await wait(connected, workflow_id, on_report)
     say(f"The run '{workflow_id}' has ended: {ended.workflow_status.replace('_', ' ')}.")
     return ended
 
@@ -105,26 +109,26 @@ def _where(before: RunReport, *, anew: bool) -> str:
     return f"Resuming from document {done + 1} of {documents.total}."
 
 
-async def _join(client: RunClient, workflow_id: str, say: Say) -> None:
-    alive = live_workers(client.settings.data_dir)
+async def _join(connected: Connected, workflow_id: str, say: Say) -> None:
+    alive = live_workers(connected.settings.data_dir)
     if alive:
         say(f"The run '{workflow_id}' is running, and {len(alive)} worker(s) of this data folder are alive.")
-    elif await client.ensure_worker():
+    elif await connected.worker.ensure():
         say(f"The run '{workflow_id}' is running, but no worker of this data folder is alive: started one.")
 
 
-async def _let_it_end(client: RunClient, before: RunReport, *, keep_open: bool, say: Say) -> None:
-    """Lift what keeps a running run from its end; that it ended in the meantime is as good."""
+async def _let_it_end(connected: Connected, before: RunReport, *, keep_open: bool, say: Say) -> None:
+    """Continue a paused run and close an open one; a run that has ended in the meantime needs neither."""
     with suppress(WorkflowNotRunning):
         if before.workflow_status == "paused":
-            await client.unpause(before.workflow_id)
-            say("It was paused, and goes on.")
+            await send_update(connected, before.workflow_id, Progress, DocumentPipeline.unpause)
+            say("The run was paused, and continues.")
         if not keep_open:
-            await client.close_intake(before.workflow_id)
+            await send_update(connected, before.workflow_id, Progress, DocumentPipeline.close)
 
 
 async def _start_again(
-    client: RunClient,
+    connected: Connected,
     workflow_id: str,
     execution: WorkflowExecution | None,
     losses: Losses,
@@ -132,47 +136,47 @@ async def _start_again(
     keep_open: bool,
     say: Say,
 ) -> None:
-    pipeline = await _pipeline_to_resume(client, workflow_id, execution, losses.latest, keep_open=keep_open)
+    pipeline = await _pipeline_to_resume(connected, workflow_id, execution, losses.latest, keep_open=keep_open)
     pipeline.recovered = losses.sentence or None
-    if losses.documents:  # what was lost may be of sources that were added later
+    if losses.documents:  # the lost results may be of sources that were added later
         pipeline.sources = list(dict.fromkeys([*pipeline.sources, *losses.added_sources]))
     try:
-        await client.start_workflow(workflow_id, pipeline)
+        await start_workflow(connected, workflow_id, pipeline)
     except WorkflowAlreadyRunning:
-        say(f"Somebody else has resumed '{workflow_id}' just now: following that run.")
-    if await client.ensure_worker():
+        say(f"Another process has just resumed '{workflow_id}': following that run.")
+    if await connected.worker.ensure():
         say("No worker was alive: started one.")
 
 
 async def _fork(
-    client: RunClient, workflow_id: str, checkpoint_id: str, say: Say, on_report: Callable[[RunReport], None]
+    connected: Connected, workflow_id: str, checkpoint_id: str, say: Say, on_report: Callable[[RunReport], None]
 ) -> RunReport:
-    """Go back to an older checkpoint: under a new id, since a run itself only ever goes on."""
-    forked = await fork(client, checkpoint_id, origin=workflow_id, say=say)
-    if await client.ensure_worker():
+    """Start a fork from an older checkpoint and follow it; a run itself only goes forward."""
+    forked = await fork(connected, checkpoint_id, origin=workflow_id, say=say)
+    if await connected.worker.ensure():
         say("No worker was alive: started one.")
-    ended = await client.wait(forked.workflow_id, on_report)
+    ended = await wait(connected, forked.workflow_id, on_report)
     say(f"The run '{forked.workflow_id}' has ended: {ended.workflow_status.replace('_', ' ')}.")
     return ended
 
 
 async def _pipeline_to_resume(
-    client: RunClient,
+    connected: Connected,
     workflow_id: str,
     execution: WorkflowExecution | None,
     checkpoint: WorkflowCheckpoint | None,
     *,
     keep_open: bool,
 ) -> PipelineInput:
-    """The input of the run that goes on: from the checkpoint, else from history, else from the manifest."""
+    """Return the input of the new run: from the checkpoint, else from history, else from the manifest."""
     if checkpoint:
         sources = checkpoint.state_data.sources
         options = PipelineOptions.model_validate(checkpoint.state_data.options)
     elif execution:
-        first = await client.original_input(workflow_id, execution.run_id)
+        first = await read_original_input(connected, workflow_id, execution.run_id)
         sources, options = first.sources, first.options
     else:
-        sources = list(await client.stores.manifest.sources(workflow_id))
+        sources = list(await connected.stores.manifest.sources(workflow_id))
         options = PipelineOptions()
     options = options.model_copy(update={"open": options.open and keep_open})
     origin = checkpoint.metadata.get("forked_from") if checkpoint else None
@@ -184,14 +188,14 @@ async def _pipeline_to_resume(
     )
 
 
-async def _compare_services(client: RunClient, workflow_id: str, checkpoint: WorkflowCheckpoint, say: Say) -> None:
-    now = await build_services(client.settings, client.stores.pool).capture(workflow_id)
-    for name, then in sorted(checkpoint.service_states.items()):
-        state = now.get(name)
+async def _compare_services(connected: Connected, workflow_id: str, checkpoint: WorkflowCheckpoint, say: Say) -> None:
+    current = await build_services(connected.settings, connected.stores.pool).capture(workflow_id)
+    for name, recorded in sorted(checkpoint.service_states.items()):
+        state = current.get(name)
         if state is None:
-            say(f"Service state restored: {name} was {then.status}; it is not configured any more.")
-        elif state.status == then.status:
-            say(f"Service state restored: {name} was {then.status}, and is.")
+            say(f"Service state restored: {name} was {recorded.status}; it is not configured any more.")
+        elif state.status == recorded.status:
+            say(f"Service state restored: {name} was {recorded.status}, and still is.")
         else:
             because = f": {state.metadata['why']}" if "why" in state.metadata else ""
-            say(f"Service state restored: {name} was {then.status}, now it is {state.status}{because}")
+            say(f"Service state restored: {name} was {recorded.status}, now it is {state.status}{because}")

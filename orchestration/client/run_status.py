@@ -1,4 +1,4 @@
-"""How a run stands, put together from what Temporal and the stores say; no worker need be alive for it."""
+"""The state of a run, combined from Temporal and the stores. No worker has to be alive for it."""
 
 from datetime import datetime
 
@@ -31,7 +31,7 @@ ENDED_IN_TEMPORAL = {
 
 
 class RunReport(BaseModel):
-    """The JSON form of `run`, `start`, `status`, `watch`, `list` and `resume_workflow.py`."""
+    """The state of a run: the JSON of `run`, `start`, `status`, `watch`, `list` and `resume`."""
 
     workflow_id: str
     run_id: str | None
@@ -41,24 +41,24 @@ class RunReport(BaseModel):
     latest_checkpoint: CheckpointMark | None
     web_ui: str | None
     waiting: bool = Field(default=False, exclude=True)
-    """The run waits for something that is away."""
+    """Whether the run waits for a dependency that is away."""
     running: bool = Field(default=False, exclude=True)
-    """Temporal has it open."""
+    """Whether the run is open in Temporal."""
     recovered: str | None = Field(default=None, exclude=True)
-    """What the run lost and brought back, one sentence."""
+    """The results that the run had lost and processed again, one sentence; None if it lost none."""
     held_back_by: str | None = Field(default=None, exclude=True)
-    """Which services pause the run by themselves, and why, one sentence; None if none does."""
+    """The unhealthy services for which the run has paused itself, one sentence; None if it has not."""
     started_at: datetime | None = Field(default=None, exclude=True)
     """When the first execution of the continue-as-new chain started."""
 
     @property
     def status(self) -> str:
-        """The same as `workflow_status`."""
+        """Return `workflow_status`."""
         return self.workflow_status
 
 
 async def find_execution(client: Client, workflow_id: str) -> WorkflowExecution | None:
-    """What Temporal knows of the latest run of this workflow id; None if nothing."""
+    """Return the latest execution of a workflow id; None if Temporal knows none."""
     try:
         return await client.get_workflow_handle(workflow_id).describe()
     except RPCError as error:
@@ -67,12 +67,12 @@ async def find_execution(client: Client, workflow_id: str) -> WorkflowExecution 
         raise
 
 
-async def report(settings: Settings, client: Client, stores: Stores, workflow_id: str) -> RunReport:
-    """How this run stands now.
+async def read_report(settings: Settings, client: Client, stores: Stores, workflow_id: str) -> RunReport:
+    """Return the present state of a run.
 
     Raises:
-        UnknownWorkflow: neither Temporal nor a store has heard of it.
-        DependencyUnavailable: who can be asked has not heard of it, and a store cannot be asked.
+        UnknownWorkflow: neither Temporal nor a store knows the run.
+        DependencyUnavailable: a store cannot be reached, and Temporal and the others do not know the run.
     """
     execution = await find_execution(client, workflow_id)
     totals, checkpoint, failure = await _stored(stores, workflow_id)
@@ -108,8 +108,17 @@ def combine(
     checkpoint: WorkflowCheckpoint | None,
     started_at: datetime | None = None,
 ) -> RunReport:
-    """One report out of the three sources: Postgres counts best, then the checkpoint, then the search attributes."""
-    shown = execution.typed_search_attributes if execution else None
+    """Return the report; counts come from Postgres, else from the checkpoint, else from the search attributes.
+
+    Args:
+        settings: name the Web UI.
+        workflow_id: of the run.
+        execution: the latest of the run; None if Temporal knows none.
+        totals: counts in Postgres; None if Postgres does not know the run or is away.
+        checkpoint: the newest stored one; None if there is none.
+        started_at: start of the first execution.
+    """
+    attributes = execution.typed_search_attributes if execution else None
     if totals:
         documents = DocumentCounts(
             total=totals.total,
@@ -128,14 +137,14 @@ def combine(
         )
         quality = data.current_quality_score
     else:
-        total = (shown.get(DOCUMENTS_TOTAL) if shown else None) or 0
-        processed = (shown.get(DOCUMENTS_PROCESSED) if shown else None) or 0
-        failed = (shown.get(DOCUMENTS_FAILED) if shown else None) or 0
+        total = (attributes.get(DOCUMENTS_TOTAL) if attributes else None) or 0
+        processed = (attributes.get(DOCUMENTS_PROCESSED) if attributes else None) or 0
+        failed = (attributes.get(DOCUMENTS_FAILED) if attributes else None) or 0
         documents = DocumentCounts(
             total=total, processed=processed, quarantined=failed, remaining=total - processed - failed
         )
-        quality = (shown.get(QUALITY_SCORE) if shown else None) or 0.0
-    announced = shown.get(PIPELINE_STATUS) if shown else None
+        quality = (attributes.get(QUALITY_SCORE) if attributes else None) or 0.0
+    announced = attributes.get(PIPELINE_STATUS) if attributes else None
     return RunReport(
         workflow_id=workflow_id,
         run_id=execution.run_id if execution else (checkpoint.metadata.get("run_id") if checkpoint else None),
@@ -153,14 +162,14 @@ def combine(
 
 
 def _status(execution: WorkflowExecution | None, announced: str | None, checkpoint: WorkflowCheckpoint | None) -> str:
-    mirrored = checkpoint.workflow_status if checkpoint else None
+    recorded = checkpoint.workflow_status if checkpoint else None
     if execution is None:
-        return mirrored or "in_progress"
+        return recorded or "in_progress"
     if execution.status == WorkflowExecutionStatus.RUNNING:
         return "paused" if announced == "paused" else "in_progress"
     if execution.status in ENDED_IN_TEMPORAL:
         return ENDED_IN_TEMPORAL[execution.status]
-    ended = mirrored if mirrored in TERMINAL_STATUSES else announced
+    ended = recorded if recorded in TERMINAL_STATUSES else announced
     return ended if ended in TERMINAL_STATUSES else "completed"
 
 
@@ -173,7 +182,7 @@ def _held_back_by(checkpoint: WorkflowCheckpoint) -> str | None:
         + (f" ({service.why})" if service.why else "")
         for name, service in breaker.services.items()
     ]
-    return f"{' and '.join(services)}; the run goes on by itself when that is over."
+    return f"{' and '.join(services)}; the run continues by itself when all services are healthy."
 
 
 def _mark(checkpoint: WorkflowCheckpoint | None) -> CheckpointMark | None:

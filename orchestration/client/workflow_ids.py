@@ -1,4 +1,4 @@
-"""Which workflow ids are accepted: they name files, links and rows, and people type them."""
+"""The rules for workflow ids, which name files, links and rows, and which users type."""
 
 import unicodedata
 
@@ -8,10 +8,10 @@ MAX_BYTES = 200
 
 
 def checked_workflow_id(workflow_id: str) -> str:
-    """The id itself.
+    """Return the id itself if it is accepted.
 
     Raises:
-        InvalidWorkflowId: it is empty, longer than 200 bytes, or holds control characters or outer spaces.
+        InvalidWorkflowId: the id is empty, longer than 200 bytes, or has control characters or outer spaces.
     """
     if not workflow_id.strip():
         raise InvalidWorkflowId("A workflow id cannot be empty.")

@@ -1,4 +1,4 @@
-"""The namespace of the embedded Temporal server: that it exists, and how long it keeps closed runs."""
+"""The namespace of the embedded Temporal server: its creation, and how long it keeps closed runs."""
 
 import asyncio
 from datetime import timedelta
@@ -15,13 +15,13 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 RETENTION = timedelta(days=30)
-"""The development server's own default is a day, after which only our mirror would remember a run."""
+"""The development server's own default is one day. After that only the mirror would know a run."""
 _APPEAR_SECONDS = 15.0
 _POLL_SECONDS = 0.05
 
 
 async def ensure_namespace(client: Client, namespace: str) -> None:
-    """Create the namespace if it is missing, and set its retention if that is another.
+    """Create the namespace if it is missing, and correct its retention.
 
     Raises:
         RPCError: the server refuses.
@@ -30,22 +30,22 @@ async def ensure_namespace(client: Client, namespace: str) -> None:
     retention = Duration()
     retention.FromTimedelta(RETENTION)
     try:
-        found = await service.describe_namespace(DescribeNamespaceRequest(namespace=namespace))
+        described = await service.describe_namespace(DescribeNamespaceRequest(namespace=namespace))
     except RPCError as error:
         if error.status != RPCStatusCode.NOT_FOUND:
             raise
         await service.register_namespace(
             RegisterNamespaceRequest(namespace=namespace, workflow_execution_retention_period=retention)
         )
-        await _appeared(client, namespace)
+        await _wait_until_visible(client, namespace)
         return
-    if found.config.workflow_execution_retention_ttl != retention:
+    if described.config.workflow_execution_retention_ttl != retention:
         config = NamespaceConfig(workflow_execution_retention_ttl=retention)
         await service.update_namespace(UpdateNamespaceRequest(namespace=namespace, config=config))
 
 
-async def _appeared(client: Client, namespace: str) -> None:
-    """The parts of a server learn of a new namespace one after the other; visibility is among the last."""
+async def _wait_until_visible(client: Client, namespace: str) -> None:
+    """Wait until the server lists the namespace's runs; its visibility service learns of a namespace last."""
     async with asyncio.timeout(_APPEAR_SECONDS):
         while True:
             try:

@@ -1,4 +1,4 @@
-"""Which TCP ports the embedded servers take."""
+"""The TCP ports of the embedded servers."""
 
 import hashlib
 import os
@@ -10,15 +10,15 @@ from perdure.errors import InvalidConfiguration, PortInUse
 
 HOST = "127.0.0.1"
 _FIRST, _COUNT = 20_000, 12_000
-"""Below the ports that systems give to outgoing connections: a server that comes back finds its port free."""
+"""Below the ports that systems give to outgoing connections, so that a restarted server finds its port free."""
 _LAST = 65_535
 _TRIES = 200
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on the port now."""
+    """Return whether a server could listen on the port now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do; old connections do not count
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: closed connections do not count
         try:
             probe.bind((HOST, port))
             probe.listen(1)
@@ -28,11 +28,15 @@ def is_free(port: int) -> bool:
 
 
 def require_free(port: int, purpose: str) -> int:
-    """The port itself.
+    """Return the port itself if a server could listen on it.
+
+    Args:
+        port: number.
+        purpose: named in a refusal.
 
     Raises:
-        PortInUse: it is taken.
-        InvalidConfiguration: it is no port, or one that this user may not use.
+        PortInUse: another process has the port.
+        InvalidConfiguration: the number is no port, or this user may not use the port.
     """
     if not 0 < port <= _LAST:
         raise InvalidConfiguration(f"{port}, asked for {purpose}, is no port; ports go from 1 to {_LAST}.")
@@ -50,17 +54,24 @@ def _is_permitted(port: int) -> bool:
         except PermissionError:
             return False
         except OSError:
-            pass  # taken, which is another matter
+            pass  # the port is taken, which `is_free` reports
     return True
 
 
 def choose(
     preferred: list[int | None], purpose: str, data_dir: Path, *, taken: set[int], say: Callable[[str], None]
 ) -> int:
-    """The first free port of those preferred, else one that follows from the data folder; adds it to `taken`.
+    """Return the first free port of those preferred, else one derived from the data folder, and add it to `taken`.
+
+    Args:
+        preferred: ports to try first; None is passed over.
+        purpose: named in messages, and part of the derivation.
+        data_dir: of the server.
+        taken: ports that other servers of the folder get.
+        say: called with a sentence if a preferred port is taken.
 
     Raises:
-        PortInUse: none of many is free.
+        PortInUse: none of many ports is free.
     """
     known = [port for port in preferred if port is not None]
     for port in (*known, *_of_folder(data_dir, purpose)):

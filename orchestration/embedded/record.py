@@ -1,4 +1,4 @@
-"""`servers.json` in a data folder: where its embedded servers are, for every command that uses the folder."""
+"""`servers.json` in a data folder: the addresses of its embedded servers, for every command that uses the folder."""
 
 import json
 import os
@@ -16,7 +16,7 @@ FILE_NAME = "servers.json"
 
 @dataclass(frozen=True)
 class PostgresRecord:
-    """`process` is None when it was stopped; the port is kept for its return."""
+    """A Postgres server. `process` is None after a stop; the server gets the same port at its next start."""
 
     process: ProcessId | None
     port: int
@@ -24,12 +24,13 @@ class PostgresRecord:
 
     @property
     def running(self) -> bool:
+        """Whether this very process still runs."""
         return self.process is not None and is_alive(self.process)
 
 
 @dataclass(frozen=True)
 class TemporalRecord:
-    """`process` is None when it was stopped; the ports are kept for its return."""
+    """A Temporal server. `process` is None after a stop; the server gets the same ports at its next start."""
 
     process: ProcessId | None
     port: int
@@ -37,27 +38,30 @@ class TemporalRecord:
 
     @property
     def running(self) -> bool:
+        """Whether this very process still runs."""
         return self.process is not None and is_alive(self.process)
 
     @property
     def address(self) -> str:
+        """`host:port` of the gRPC interface."""
         return f"{HOST}:{self.port}"
 
     @property
     def web_ui(self) -> str:
+        """URL of the Web UI."""
         return f"http://{HOST}:{self.ui_port}"
 
 
 @dataclass(frozen=True)
 class ServersRecord:
-    """What is known of a data folder's servers; None for one that was never started."""
+    """The servers of a data folder; None for a server that was never started."""
 
     postgres: PostgresRecord | None = None
     temporal: TemporalRecord | None = None
 
 
 def read_record(data_dir: Path) -> ServersRecord:
-    """The record as it stands; an absent or damaged one says that nothing was ever started."""
+    """Return the stored record; an absent or damaged file counts as one without servers."""
     try:
         stored = json.loads((data_dir / FILE_NAME).read_bytes())
         postgres, temporal = stored["postgres"], stored["temporal"]
@@ -70,7 +74,7 @@ def read_record(data_dir: Path) -> ServersRecord:
 
 
 def write_record(data_dir: Path, record: ServersRecord) -> None:
-    """Replace the record in one step; only the owner may read it, for it holds the database's password."""
+    """Replace the record in one step. Only the owner may read the file, because it holds the database's password."""
     path = data_dir / FILE_NAME
     unfinished = path.with_suffix(".unfinished")
     with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
@@ -81,31 +85,31 @@ def write_record(data_dir: Path, record: ServersRecord) -> None:
 
 
 def running_postgres(data_dir: Path) -> PostgresRecord:
-    """The folder's running Postgres.
+    """Return the folder's running Postgres.
 
     Raises:
-        EmbeddedServersNotRunning: it does not run.
+        EmbeddedServersNotRunning: the server does not run.
     """
-    found = read_record(data_dir).postgres
-    if not found or not found.running:
+    server = read_record(data_dir).postgres
+    if not server or not server.running:
         raise not_running(data_dir)
-    return found
+    return server
 
 
 def running_temporal(data_dir: Path) -> TemporalRecord:
-    """The folder's running Temporal server.
+    """Return the folder's running Temporal server.
 
     Raises:
-        EmbeddedServersNotRunning: it does not run.
+        EmbeddedServersNotRunning: the server does not run.
     """
-    found = read_record(data_dir).temporal
-    if not found or not found.running:
+    server = read_record(data_dir).temporal
+    if not server or not server.running:
         raise not_running(data_dir)
-    return found
+    return server
 
 
 def not_running(data_dir: Path) -> EmbeddedServersNotRunning:
-    """The error, with the way out of it."""
+    """Return the error on servers that do not run; its message names the command that starts them."""
     shown = data_dir.relative_to(Path.cwd()) if data_dir.is_relative_to(Path.cwd()) else data_dir
     return EmbeddedServersNotRunning(
         f"The embedded servers of {shown}/ are not running; start them with: {command_line('up')}"

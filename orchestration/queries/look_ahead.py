@@ -21,7 +21,11 @@ PACE_DOCUMENTS = 10
 UNMEASURED_PACE = 7.0
 """Documents a second and core: docs/performance.md measured 14.4 on two cores, over office documents."""
 
-NEW, CHANGED, OUTDATED, UNFINISHED, UNCHANGED = "new", "changed", "outdated", "unfinished", "unchanged"
+NEW = "new"
+CHANGED = "changed"
+OUTDATED = "outdated"
+UNFINISHED = "unfinished"
+UNCHANGED = "unchanged"
 _TO_PROCESS = (NEW, CHANGED, OUTDATED, UNFINISHED)
 
 

@@ -1,4 +1,4 @@
-"""Where Temporal is: by its own environment variables and profile file, which all its tools share."""
+"""The address of Temporal, from the environment variables and the profile file that all Temporal tools share."""
 
 import os
 from collections.abc import Mapping
@@ -15,23 +15,24 @@ CLOUD_UI = "https://cloud.temporal.io"
 
 @dataclass(frozen=True)
 class TemporalSettings:
-    """What a client needs to connect, and people to look."""
+    """What a client needs to connect, and the address of the Web UI."""
 
     address: str
     namespace: str = "default"
     web_ui: str | None = None
-    """Address of the Web UI, None if it is not known."""
+    """URL of the Web UI; None if it is unknown."""
     api_key: str | None = field(default=None, repr=False)
     tls: bool | TLSConfig = field(default=False, repr=False)
     rpc_metadata: Mapping[str, str] = field(default_factory=dict, repr=False)
     embedded: bool = False
+    """Whether the server is the data folder's own."""
 
 
 def configured_temporal(environment: Mapping[str, str]) -> TemporalSettings | None:
-    """What the environment or the profile that it names says; None if neither names an address.
+    """Return the settings of the environment and of the profile that it names; None if neither names an address.
 
     Raises:
-        InvalidConfiguration: the profile or a certificate cannot be read, or the address is none.
+        InvalidConfiguration: the profile or a certificate cannot be read, or the address has another form.
     """
     _check_variables(environment)
     try:
@@ -58,7 +59,7 @@ def configured_temporal(environment: Mapping[str, str]) -> TemporalSettings | No
 
 
 def _check_variables(environment: Mapping[str, str]) -> None:
-    """What the SDK passes over in silence, or refuses without naming the variable."""
+    """Refuse values that the SDK ignores, or refuses without naming the variable."""
     for name, value in environment.items():
         names_file = name == "TEMPORAL_CONFIG_FILE" or (name.startswith("TEMPORAL_TLS_") and name.endswith("_PATH"))
         if names_file and value and not os.access(value, os.R_OK):

@@ -98,9 +98,9 @@ def read_ocr(environment: Mapping[str, str]) -> "Ocr | None":
     """
     if not environment.get("PERDURE_OCR"):
         return None
-    from perdure.documents.extraction.ocr import asked_for  # noqa: PLC0415 - heavy, and seldom asked for
+    from perdure.documents.extraction.ocr import read_ocr_setting  # noqa: PLC0415 - heavy, and seldom asked for
 
-    return asked_for(environment)
+    return read_ocr_setting(environment)
 
 
 def data_dir_from(environment: Mapping[str, str] | None = None) -> Path:

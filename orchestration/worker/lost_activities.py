@@ -1,10 +1,10 @@
-"""Take back from ourselves what the server believes that we are doing, and we are not.
+"""Fail the activities that the server shows as started by this worker and that this worker is not executing.
 
-While the server is away the SDK tries for some seconds to deliver a completion, and then drops it; and a task that was
-handed to a connection just breaking never arrives. To the server both look like work in progress, until the heartbeat
-timeout. Each worker knows better for its own identity: what the server shows twice in a row as started by it, and what
-it does not have in hand, is tried again at once. Should that be wrong, the fences of every write refuse the attempt
-that was given up.
+While the server is away, the SDK tries for some seconds to deliver a completion, and then drops it. A task that the
+server sent over a connection that was breaking never arrives. The server counts both as work in progress until the
+heartbeat timeout. The worker compares the server's list for its own identity with its own list. An activity that is
+missing twice in a row is failed, so that the server retries it at once. If the worker were wrong, the fences of every
+write would refuse the earlier attempt.
 """
 
 import asyncio
@@ -22,8 +22,9 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 from orchestration.worker.reclaim import GONE, fail_activity
 
 LOOK_EVERY_SECONDS = 2.5
+LOST = "The worker does not have this activity in hand; it is retried at once."
 REMEMBER_SECONDS = 90.0
-"""How long a run is looked at after this worker last did something for it; longer than the heartbeat timeout."""
+"""How long a run is watched after this worker's last activity for it; longer than the heartbeat timeout."""
 RUNS_AT_MOST = 64
 
 Task = tuple[str, str, str, int]
@@ -33,34 +34,38 @@ log = logging.getLogger("perdure.lost_activities")
 
 
 class InHand(Interceptor):
-    """What this worker is executing, and the runs that it has lately worked for."""
+    """The activities that this worker executes, and the runs that it has lately worked for."""
 
     def __init__(self) -> None:
         self.tasks: set[Task] = set()
         self._last_worked: dict[tuple[str, str], float] = {}
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002 - the SDK's
-        return _Note(next, self)
+        """Return an interceptor that records each activity of this worker."""
+        return _Recorder(next, self)
 
     def runs(self) -> list[tuple[str, str]]:
-        """Workflow id and run id of those worked for lately, the latest first."""
+        """Return workflow id and run id of the runs worked for lately, the latest first."""
         since = time.monotonic() - REMEMBER_SECONDS
         self._last_worked = {run: moment for run, moment in self._last_worked.items() if moment > since}
         return sorted(self._last_worked, key=lambda run: -self._last_worked[run])[:RUNS_AT_MOST]
 
     def begin(self, task: Task) -> None:
+        """Record that this worker has started to execute a task."""
         self.tasks.add(task)
         self.touch(task)
 
     def end(self, task: Task) -> None:
+        """Record that this worker no longer executes a task."""
         self.tasks.discard(task)
         self.touch(task)
 
     def touch(self, task: Task) -> None:
+        """Record that this worker has just worked for the task's run."""
         self._last_worked[task[0], task[1]] = time.monotonic()
 
 
-class _Note(ActivityInboundInterceptor):
+class _Recorder(ActivityInboundInterceptor):
     def __init__(self, next: ActivityInboundInterceptor, in_hand: InHand) -> None:  # noqa: A002 - the SDK's
         super().__init__(next)
         self._in_hand = in_hand
@@ -76,33 +81,39 @@ class _Note(ActivityInboundInterceptor):
 
 
 async def rescue_lost_activities(client: Client, identity: str, in_hand: InHand) -> None:
-    """Look again and again for tasks that are lost; never returns.
+    """Look for lost tasks again and again; never returns.
 
     Args:
         client: of any identity.
-        identity: under which this worker polls; nobody else has it.
-        in_hand: what the worker is doing.
+        identity: of this worker alone, under which it polls.
+        in_hand: the activities that the worker executes.
     """
     missing: set[Task] = set()
     while True:
         await asyncio.sleep(LOOK_EVERY_SECONDS)
         try:
-            found = await _missing(client, identity, in_hand)
+            not_in_hand = await _find_missing(client, identity, in_hand)
         except RPCError:
-            continue  # it is away; what is missing will still be when it is back
-        lost = missing & found
+            continue  # the server is away; a task that is lost stays lost until the server is back
+        lost = missing & not_in_hand
         for workflow_id, run_id, activity_id, _ in lost:
-            with suppress(RPCError):  # it has timed out or ended in this instant
-                await fail_activity(client, workflow_id, run_id, activity_id, "It got lost; it is tried again at once.")
+            with suppress(RPCError):  # the activity has just timed out or ended
+                await fail_activity(
+                    client,
+                    workflow_id,
+                    run_id,
+                    activity_id,
+                    LOST,
+                )
         if lost:
-            log.info("took back %d activities that had got lost on their way from or to the server", len(lost))
-        missing = found - lost
+            log.info("failed %d activities that were lost on their way from or to the server", len(lost))
+        missing = not_in_hand - lost
 
 
-async def _missing(client: Client, identity: str, in_hand: InHand) -> set[Task]:
-    """What the server shows as started by us, and is not in hand."""
+async def _find_missing(client: Client, identity: str, in_hand: InHand) -> set[Task]:
+    """Return the tasks that the server shows as started by this worker, and that it does not execute."""
     started = PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
-    found: set[Task] = set()
+    shown: set[Task] = set()
     for workflow_id, run_id in in_hand.runs():
         try:
             description = await client.get_workflow_handle(workflow_id, run_id=run_id).describe()
@@ -110,9 +121,9 @@ async def _missing(client: Client, identity: str, in_hand: InHand) -> set[Task]:
             if error.status in GONE:
                 continue
             raise
-        found |= {
+        shown |= {
             (workflow_id, run_id, pending.activity_id, pending.attempt)
             for pending in description.raw_description.pending_activities
             if pending.state == started and pending.last_worker_identity == identity
         }
-    return found - in_hand.tasks
+    return shown - in_hand.tasks

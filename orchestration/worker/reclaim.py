@@ -1,8 +1,8 @@
-"""Take back what dead workers still seem to hold, instead of waiting for timeouts.
+"""Fail the activities that dead workers had started, so that the server retries them without waiting for timeouts.
 
-A worker that starts does so for the earlier lives of its own slot, and every worker looks every moment whether a
-neighbour in its data folder has died. Proof of death is a file lock that the kernel has released (`worker_slot`), and
-activities are taken back only from the very identity that is dead, so never from a worker that is alive or stopped.
+A worker that starts does so for the earlier lives of its own slot. Every worker also checks, twice a second, whether
+another worker of its data folder has died. The proof of death is a file lock that the kernel has released (`slot`).
+Only activities of the dead identity are failed, so a worker that is alive or stopped keeps its own.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from workflows.messages import WORKFLOW_TYPE
 RUNS_AT_ONCE = 16
 LOOK_EVERY_SECONDS = 0.5
 LOOK_AGAIN_SECONDS = (0.5, 1.5, 4.0, 10.0)
-"""The server may hand a task to a connection that is just breaking: it shows as started only a moment later."""
+"""Later looks after the first: a task that the server sent over a breaking connection shows as started with a delay."""
 AT_ONCE = timedelta(milliseconds=1)
 TOO_LATE = timedelta(seconds=1)
 GONE = (RPCStatusCode.NOT_FOUND, RPCStatusCode.FAILED_PRECONDITION)
@@ -37,14 +37,14 @@ log = logging.getLogger("perdure.reclaim")
 
 @dataclass
 class Reclaimed:
-    """How much was taken back."""
+    """Numbers of the activities that were failed, and of the runs that were looked at."""
 
     activities: int = 0
     runs: int = 0
 
 
 async def keep_reclaiming(client: Client, slot: WorkerSlot, data_dir: Path, task_queue: str) -> None:
-    """Clear up after this slot's earlier lives, then after every worker of the folder that dies; never returns."""
+    """Reclaim the work of this slot's earlier lives, then of every worker of the folder that dies; never returns."""
     async with asyncio.TaskGroup() as clearing:
         if slot.dead:
             clearing.create_task(_clear_own(client, slot, task_queue))
@@ -53,8 +53,8 @@ async def keep_reclaiming(client: Client, slot: WorkerSlot, data_dir: Path, task
                 with dead_lives(data_dir) as dead:
                     if dead:
                         log.info("%d worker(s) of this data folder have died: %s", len(dead), ", ".join(dead))
-                        # Their slots are held until the first look is done; the later ones need no lock, for a life
-                        # that has ended has ended for good.
+                        # The slots of the dead are held until the first look is done, so that no other worker does
+                        # the same. The later looks need no lock: a dead life stays dead.
                         await _look(client, dead, task_queue)
                         clearing.create_task(_look_again(client, dead, task_queue))
             except OSError as error:
@@ -75,41 +75,43 @@ async def _look_again(client: Client, dead: Collection[str], task_queue: str) ->
 
 
 async def _look(client: Client, dead: Collection[str], task_queue: str) -> None:
-    """Reclaim; a server that is away is asked again until it answers."""
-    told = False
+    """Reclaim; ask a server that is away again until it answers."""
+    warned = False
     while True:
         try:
-            taken = await reclaim(client, frozenset(dead), task_queue)
+            reclaimed = await reclaim(client, frozenset(dead), task_queue)
         except RPCError as error:
-            if not told:
+            if not warned:
                 log.warning("could not look for the work of dead workers: %s", error)
-            told = True
+            warned = True
             await asyncio.sleep(LOOK_EVERY_SECONDS)
         else:
-            if taken.activities:
-                log.info("took back %d activities that a dead worker had started", taken.activities)
+            if reclaimed.activities:
+                log.info(
+                    "failed %d activities that a dead worker had started; the server retries them", reclaimed.activities
+                )
             return
 
 
 async def reclaim(client: Client, dead: Collection[str], task_queue: str) -> Reclaimed:
-    """Fail the activities that these identities had started, so that they retry at once, and unstick their runs.
+    """Fail the activities that these identities had started, and free their runs from the workers' sticky queues.
 
     Args:
         client: of any identity.
-        dead: identities of lives that have ended; whoever calls must be sure of it.
-        task_queue: only its runs are looked at.
+        dead: identities of lives that have ended; the caller has proof of each death.
+        task_queue: only runs of this queue are looked at.
 
     Raises:
-        RPCError: the server could not be asked; nothing is lost, timeouts will do the same later.
+        RPCError: the server cannot be asked. The timeouts then do the same later.
     """
     reclaimed, gate = Reclaimed(), asyncio.Semaphore(RUNS_AT_ONCE)
 
-    async def one(workflow_id: str, run_id: str) -> None:
+    async def reclaim_one(workflow_id: str, run_id: str) -> None:
         async with gate:
             await _reclaim_run(client, dead, workflow_id, run_id, reclaimed)
 
     query = f'WorkflowType="{WORKFLOW_TYPE}" AND ExecutionStatus="Running" AND TaskQueue="{task_queue}"'
-    await asyncio.gather(*[one(found.id, found.run_id) async for found in client.list_workflows(query)])
+    await asyncio.gather(*[reclaim_one(run.id, run.run_id) async for run in client.list_workflows(query)])
     return reclaimed
 
 
@@ -126,7 +128,7 @@ async def _reclaim_run(
         held = _held_by(description, dead)
         await asyncio.gather(
             *[
-                fail_activity(client, workflow_id, run_id, activity_id, "Its worker died; it is tried again at once.")
+                fail_activity(client, workflow_id, run_id, activity_id, "Its worker died; it is retried at once.")
                 for activity_id in held
             ]
         )
@@ -148,20 +150,20 @@ def _held_by(description: WorkflowExecutionDescription, dead: Collection[str]) -
 
 
 def _times_out_soon(pending: PendingActivityInfo) -> bool:
-    """Whether the server may hand it to somebody else this very moment: it is failed by id, whoever has it then."""
+    """Whether the server may give the activity to another worker this moment: failing by id would hit that worker."""
     timeout = pending.activity_options.heartbeat_timeout.ToTimedelta()
     if not timeout:
         return False
-    last_sign = max(moment.ToDatetime(UTC) for moment in (pending.last_started_time, pending.last_heartbeat_time))
-    return last_sign + timeout - datetime.now(UTC) < TOO_LATE
+    last_heard = max(moment.ToDatetime(UTC) for moment in (pending.last_started_time, pending.last_heartbeat_time))
+    return last_heard + timeout - datetime.now(UTC) < TOO_LATE
 
 
 async def fail_activity(client: Client, workflow_id: str, run_id: str, activity_id: str, why: str) -> None:
-    """Have a started activity tried again at once.
+    """Fail a started activity, so that the server retries it at once.
 
     Raises:
-        RPCError: the server is away, or nobody has it in hand any more.
+        RPCError: the server is away, or the activity is not started any more.
     """
     handle = client.get_async_activity_handle(workflow_id=workflow_id, run_id=run_id, activity_id=activity_id)
-    # The retry policy's interval is there for what is away, and grows; nothing is away here.
+    # The retry policy's interval grows, for a dependency that is away. Here no dependency is away.
     await handle.fail(ApplicationError(why, type=WORKER_DIED, next_retry_delay=AT_ONCE))

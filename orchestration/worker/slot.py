@@ -1,12 +1,12 @@
-"""A worker's place in its data folder, held by a file lock: who holds it is alive, whoever held it before is dead.
+"""A worker's slot in its data folder: a file whose lock proves that its holder is alive and earlier holders are dead.
 
-The kernel releases the lock when its process ends, however it ends, and not before: a worker that is only stopped
-keeps its slot. Each life of a worker has an identity of its own, which stands in the slot's file until everything that
-the server still counts as started under it has been taken back.
+The kernel releases the lock when the process ends, in whatever way, and not before. A worker that is only stopped
+keeps its slot. Each life of a worker has an identity of its own. The identity stays in the slot's file until the
+activities that the server counts as started under it have been reclaimed.
 
-A lock proves something only about this kernel and this very file. So each line also says under which boot of the
-machine and into which file it was written, and counts for nothing anywhere else: in a copy of the folder, on a clone of
-the machine, on another host that shares it, after a reboot. There, timeouts do what they do everywhere.
+A lock proves something only for this kernel and this very file. So each line of the file names the boot of the machine
+and the file that it was written into. The line is ignored in a copy of the folder, on a clone of the machine, on
+another host that shares the folder, and after a reboot. The server's timeouts cover those cases.
 """
 
 import fcntl
@@ -33,7 +33,7 @@ def _boot_id() -> str:
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
-        return secrets.token_hex(8)  # of no boot that anybody could know again
+        return secrets.token_hex(8)  # matches no boot
 
 
 _BOOT = _boot_id()
@@ -41,28 +41,29 @@ _BOOT = _boot_id()
 
 @dataclass(frozen=True)
 class WorkerSlot:
-    """One of the data folder's numbered places for a worker; keep it for as long as the worker lives."""
+    """One of the data folder's numbered places for a worker; the worker keeps it for its whole life."""
 
     number: int
     identity: str
-    """What the Temporal server knows this life of the worker by."""
+    """The name under which this life of the worker polls the Temporal server."""
     dead: tuple[str, ...]
-    """Identities of earlier lives in this slot that nobody has cleared up after yet."""
+    """Identities of earlier lives in this slot whose activities no worker has reclaimed yet."""
     lock_file: Path
+    """The slot's file."""
     _lock: IO[bytes]
 
     def forget_dead(self) -> None:
-        """The earlier lives have been cleared up after."""
+        """Remove the earlier lives from the file, after their activities have been reclaimed."""
         _write(self._lock, [_line(self._lock, self.identity)])
 
     def release(self) -> None:
-        """Give the slot back after a worker that leaves nothing behind; lives not cleared up after stay noted."""
+        """Give the slot back when the worker stops in order; lives that are not reclaimed yet stay in the file."""
         _write(self._lock, [line for line in _lines(self._lock) if line.split()[1] != self.identity])
         self._lock.close()
 
 
 def take_slot(data_dir: Path) -> WorkerSlot:
-    """Take the lowest free slot of this data folder.
+    """Take the lowest free slot of this data folder and return it.
 
     Raises:
         OSError: the folder cannot be written.
@@ -106,15 +107,15 @@ def find_live_workers(data_dir: Path) -> list[LiveWorker]:
 
 
 def live_workers(data_dir: Path) -> dict[int, int]:
-    """Slot number to process id of the workers of this data folder that are alive on this host."""
+    """Return slot number to process id of the workers of this data folder that are alive on this host."""
     return {worker.slot: worker.pid for worker in find_live_workers(data_dir)}
 
 
 @contextmanager
 def dead_lives(data_dir: Path) -> Iterator[list[str]]:
-    """Identities of the folder's workers that died and whose slot nobody has taken since.
+    """Yield the identities of the folder's dead workers whose slots no worker has taken since.
 
-    Their slots are held meanwhile; when the block ends without an exception they count as cleared up after.
+    The slots are locked during the block. If the block ends without an exception, the identities count as reclaimed.
     """
     held: list[IO[bytes]] = []
     try:
@@ -138,7 +139,7 @@ def _open(path: Path) -> IO[bytes]:
 
 
 def _lock(file: IO[bytes], *, tries: int) -> bool:
-    """Take the lock; whoever only looks whether a worker is alive holds it for an instant, and is waited for."""
+    """Return whether the lock was taken. A process that checks for live workers holds the lock for an instant only."""
     for left in reversed(range(tries)):
         with suppress(BlockingIOError):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -153,13 +154,13 @@ def _line(file: IO[bytes], identity: str) -> str:
 
 
 def _place(file: IO[bytes]) -> str:
-    """The boot of the machine, and the very file, that its lock says something about."""
+    """Return the boot of the machine and the very file for which a lock of the file is proof."""
     status = os.fstat(file.fileno())
     return f"{_BOOT}/{status.st_dev}:{status.st_ino}"
 
 
 def _proven(file: IO[bytes]) -> list[str]:
-    """The lines that the file's lock says something about."""
+    """Return the lines for which the file's lock is proof."""
     return [line for line in _lines(file) if line.split()[2] == _place(file)]
 
 
@@ -169,7 +170,7 @@ def _lines(file: IO[bytes]) -> list[str]:
 
 
 def _write(file: IO[bytes], lines: list[str]) -> None:
-    """Replace the content in place; a process that dies between the two steps leaves more lines, never fewer."""
+    """Replace the content in place. A process that dies between the two steps leaves more lines, never fewer."""
     content = "".join(f"{line}\n" for line in lines).encode()
     os.pwrite(file.fileno(), content, 0)
     file.truncate(len(content))

@@ -1,7 +1,7 @@
-"""Bring a worker back whenever it dies: `worker.py --supervise`.
+"""Start a new worker whenever the worker dies: `perdure worker --supervise`.
 
-The supervisor has everything loaded that a worker needs, and the parsers' fork server running, but opens nothing: no
-connection, no thread. A worker is a fork of it, so the next one is there within milliseconds of the last one's death.
+The supervisor has loaded everything that a worker needs, and has the zygote running. It opens no connection and starts
+no thread. A worker is a fork of the supervisor, so a new worker starts within milliseconds of the death of the last.
 """
 
 import gc
@@ -18,11 +18,11 @@ from typing import NoReturn
 from perdure.sandbox.fork_server import ForkServer, Zygote
 
 HEALTHY_SECONDS = 1.0
-"""Who lived for less died of its own start; who lived longer is brought back at once, however often."""
+"""A worker that exits sooner failed at startup: it is restarted with backoff. Any other is restarted at once."""
 FIRST_DELAY_SECONDS = 0.25
 LONGEST_DELAY_SECONDS = 30.0
 LOOK_EVERY_SECONDS = 0.2
-LAST_WORDS_BYTES = 4096
+LAST_ERROR_BYTES = 4096
 _SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT)
 
 Tell = Callable[[str], None]
@@ -35,10 +35,10 @@ class Supervisor:
     """Runs one worker at a time in a child process; make it in the main thread of a process without other threads.
 
     Args:
-        run_worker: what the child does: gets the fork server lent to it, and whom to tell why it fails; it leaves the
-            process by itself.
-        zygote: the parsers' fork server, lent to one worker after the other.
-        parent: stop when this process is gone; None for never.
+        run_worker: what the child process does. It gets the fork server that is lent to it, and a function to call with
+            the sentence on its failure. It ends the process itself.
+        zygote: forks the parsers; lent to one worker after the other.
+        parent: process id; the supervisor stops when that process is gone. None for never.
     """
 
     def __init__(self, run_worker: RunWorker, zygote: Zygote, parent: int | None = None) -> None:
@@ -46,13 +46,13 @@ class Supervisor:
         self._zygote = zygote
         self._parent = parent
         self._stopping = False
-        self._last_words = mmap.mmap(-1, LAST_WORDS_BYTES)  # shared with the children
+        self._last_error = mmap.mmap(-1, LAST_ERROR_BYTES)  # shared with the children
 
     def run(self) -> int:
-        """Keep a worker alive until SIGTERM, Ctrl-C, or until one ends because it was asked to; returns 0."""
+        """Keep a worker alive until SIGTERM, Ctrl-C, or the end of a worker that was asked to stop; return 0."""
         gc.collect()
-        gc.freeze()  # the collector would write to, and so copy, every page that parent and child share
-        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # they are waited for instead
+        gc.freeze()  # the collector would write to every page that parent and child share, and so copy it
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # `sigtimedwait` takes them
         short_lives = 0
         while True:
             began = time.monotonic()
@@ -60,27 +60,27 @@ class Supervisor:
             code = self._wait_for(pid)
             if code == 0 or self._stopping:
                 return 0
-            lived = time.monotonic() - began
-            short_lives = short_lives + 1 if lived < HEALTHY_SECONDS else 0
+            lifetime = time.monotonic() - began
+            short_lives = short_lives + 1 if lifetime < HEALTHY_SECONDS else 0
             delay = backoff(short_lives)
-            log.warning("%s", describe_exit(pid, code, lived, short_lives, delay, self._said()))
+            log.warning("%s", describe_exit(pid, code, lifetime, short_lives, delay, self._read_error()))
             self._pause(delay)
             if self._stopping:
                 return 0
 
     def _start(self) -> int:
-        """Process id of a new worker."""
-        self._last_words[:] = bytes(LAST_WORDS_BYTES)
+        """Start a worker and return its process id."""
+        self._last_error[:] = bytes(LAST_ERROR_BYTES)
         if not self._zygote.is_alive():
             self._zygote = Zygote(self._zygote.warm_up)
         lent = None
-        with suppress(OSError):  # without it the worker starts one of its own
+        with suppress(OSError):  # the worker then starts a fork server of its own
             lent = self._zygote.lend()
         pid = os.fork()
         if pid == 0:
             self._become_worker(lent)
         if lent:
-            lent.close()  # the worker's copy is then the only one, and its end is the end of the loan
+            lent.close()  # the worker's copy is then the only one: the loan ends when the worker does
         return pid
 
     def _become_worker(self, lent: socket.socket | None) -> NoReturn:
@@ -88,16 +88,16 @@ class Supervisor:
         self._zygote.control.close()
 
         def tell(sentence: str) -> None:
-            said = sentence.encode()[:LAST_WORDS_BYTES]
-            self._last_words[: len(said)] = said
+            content = sentence.encode()[:LAST_ERROR_BYTES]
+            self._last_error[: len(content)] = content
 
         self._run_worker(ForkServer(lent=lent) if lent else None, tell)
 
     def _wait_for(self, pid: int) -> int:
-        """The exit code of the worker, a negative number if a signal killed it; asks it to stop when we are."""
+        """Return the worker's exit code, negative for a signal; pass a request to stop on to the worker."""
         while True:
-            found, status = os.waitpid(pid, os.WNOHANG)
-            if found:
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
                 return os.waitstatus_to_exitcode(status)
             if self._asked_to_stop():
                 with suppress(ProcessLookupError):
@@ -109,28 +109,41 @@ class Supervisor:
             self._asked_to_stop()
 
     def _asked_to_stop(self) -> bool:
-        """Sleep until something happens, for a moment at most; whether it is that we shall stop."""
-        happened = signal.sigtimedwait(_SIGNALS, LOOK_EVERY_SECONDS)
+        """Sleep until a signal arrives, for a moment at most; return whether the supervisor shall stop."""
+        received = signal.sigtimedwait(_SIGNALS, LOOK_EVERY_SECONDS)
         orphaned = self._parent is not None and os.getppid() != self._parent and not self._stopping
-        asked = orphaned or (happened is not None and happened.si_signo != signal.SIGCHLD)
+        asked = orphaned or (received is not None and received.si_signo != signal.SIGCHLD)
         self._stopping = self._stopping or asked
         return asked
 
-    def _said(self) -> str:
-        return bytes(self._last_words).rstrip(b"\0").decode(errors="replace")
+    def _read_error(self) -> str:
+        return bytes(self._last_error).rstrip(b"\0").decode(errors="replace")
 
 
 def backoff(short_lives: int) -> float:
-    """Seconds to wait before the next start, after so many lives in a row that ended at once."""
+    """Return the seconds to wait before the next start.
+
+    Args:
+        short_lives: number of workers in a row that failed at startup.
+    """
     if short_lives == 0:
         return 0.0
     return min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2.0 ** min(short_lives - 1, 16))
 
 
-def describe_exit(pid: int, code: int, lived: float, short_lives: int, delay: float, said: str) -> str:
-    """One sentence for people: how a worker ended, why, and what happens next."""
+def describe_exit(pid: int, code: int, lifetime: float, short_lives: int, delay: float, reason: str) -> str:
+    """Return a sentence for the log: how a worker ended, why, and when the next one starts.
+
+    Args:
+        pid: of the worker.
+        code: its exit code; the negative number of the signal that killed it.
+        lifetime: in seconds.
+        short_lives: number of workers in a row that failed at startup, this one included.
+        delay: seconds until the next start.
+        reason: what the worker reported; empty if it reported nothing.
+    """
     how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-    why = f": {said.rstrip('.')}" if said else ""
+    why = f": {reason.rstrip('.')}" if reason else ""
     row = f", {short_lives} times in a row" if short_lives > 1 else ""
     then = f"in {delay:g} s" if delay else "now"
-    return f"The worker {pid} {how} after {lived:.1f} s{row}{why}. The next one starts {then}."
+    return f"The worker {pid} {how} after {lifetime:.1f} s{row}{why}. The next one starts {then}."

@@ -5,8 +5,7 @@ the reason for a missing text, the names in reports and the warm-up of the parse
 `docs/how-to/add-a-format.md` works through an example.
 """
 
-from dataclasses import dataclass
-
+from perdure.documents.format import Format
 from perdure.documents.lazy_import import load
 from perdure.documents.recognition.encryption import (
     is_presentation_encrypted,
@@ -14,7 +13,6 @@ from perdure.documents.recognition.encryption import (
     is_workbook_encrypted,
 )
 from perdure.documents.recognition.recognisers import (
-    Recogniser,
     compound_stream,
     is_book,
     magic,
@@ -33,36 +31,6 @@ _EMPTY = f"{_EXTRACTION}.missing_text:explain_empty"
 _CONTAINER = f"{_EXTRACTION}.missing_text:explain_container"
 _OOXML = "application/vnd.openxmlformats-officedocument"
 _OASIS = "application/vnd.oasis.opendocument"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Format:
-    """One document format.
-
-    A function is named by a text `module:function`, and imported when it is first needed.
-    """
-
-    label: str
-    """The format's name in reports."""
-    media_types: tuple[str, ...]
-    """The first one is stored with each document of the format; the others are synonyms in older results."""
-    extensions: tuple[str, ...]
-    """Lower case, without the dot. They matter to recognition only where `claims_extensions` is set."""
-    recognise: Recogniser
-    """Returns whether a document is of the format. The first row that recognises a document reads it."""
-    extractor: str
-    """`module:function`, called with an `ExtractionInput`; returns an `Extracted`."""
-    why_no_text: str
-    """`module:function`, called with the file's bytes and the `Extracted` that has no text; returns the reason."""
-    claims_extensions: bool = False
-    """Whether the extension decides: true for formats of plain text, which their content does not tell apart."""
-    warm_up: str | None = None
-    """`module:function`, called once in the process from which all parsers are forked."""
-
-    @property
-    def media_type(self) -> str:
-        """The media type that is stored with each document of the format."""
-        return self.media_types[0]
 
 
 # Order matters. The first row that recognises a document reads it, so the last row, plain text, takes what is left.

@@ -29,14 +29,14 @@ class OpenedDocument:
         os.close(self.descriptor)
 
 
-def too_large(size: int, max_bytes: int) -> DocumentTooLarge:
+def size_refusal(size: int, max_bytes: int) -> DocumentTooLarge:
     """Return the refusal of a document of `size` bytes."""
     return DocumentTooLarge(
         f"The file has {-(-size // MEGABYTE)} MB, more than the limit of {max_bytes // MEGABYTE} MB."
     )
 
 
-def spooled(pieces: Iterable[bytes], version: Callable[[], str], max_bytes: int) -> OpenedDocument:
+def spool(pieces: Iterable[bytes], version: Callable[[], str], max_bytes: int) -> OpenedDocument:
     """Write a document to a temporary file without a name, and return it open.
 
     The file ends with its descriptor.
@@ -55,7 +55,7 @@ def spooled(pieces: Iterable[bytes], version: Callable[[], str], max_bytes: int)
         for piece in pieces:
             size += len(piece)
             if size > max_bytes:
-                raise too_large(size, max_bytes)
+                raise size_refusal(size, max_bytes)
             file.write(piece)
         file.flush()
         return OpenedDocument(_for_reading(file.fileno()), size, version())
@@ -86,7 +86,7 @@ def content_of(descriptor: int, max_bytes: int) -> bytes:
     while len(content) <= max_bytes and (block := os.pread(descriptor, _BLOCK_BYTES, len(content))):
         content += block
     if len(content) > max_bytes:
-        raise too_large(max(len(content), os.fstat(descriptor).st_size), max_bytes)
+        raise size_refusal(max(len(content), os.fstat(descriptor).st_size), max_bytes)
     if not content:
         raise EmptyDocument("The file is empty.")
     return bytes(content)

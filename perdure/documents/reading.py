@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from perdure.documents.addresses import path_of, shown
-from perdure.documents.opened import OpenedDocument, too_large
+from perdure.documents.opened import OpenedDocument, size_refusal
 from perdure.errors import (
     DependencyUnavailable,
     DocumentError,
@@ -42,7 +42,7 @@ def open_file(uri: str, root: Callable[[], Path], max_bytes: int) -> OpenedDocum
         with open_regular(path) as file:
             status = os.fstat(file.fileno())
             if status.st_size > max_bytes:
-                raise too_large(status.st_size, max_bytes)
+                raise size_refusal(status.st_size, max_bytes)
             # A disk that fails shows it here and not in the confined parser, whose error would quarantine the document.
             if not os.pread(file.fileno(), 1, 0):
                 raise EmptyDocument("The file is empty.")

@@ -5,14 +5,14 @@ import signal
 from typing import Any
 
 from commands.resumption import main
-from orchestration.client.run_client import RunClient
+from orchestration.client import resume
 
 
 async def kill_this_process(*_: Any) -> None:
-    """Kill this process by SIGKILL; stands in the place of `RunClient.start_workflow`."""
+    """Kill this process by SIGKILL; stands in the place of `resume.start_workflow`."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":
-    RunClient.start_workflow = kill_this_process  # type: ignore[method-assign,assignment]  # the fail-point
+    resume.start_workflow = kill_this_process  # type: ignore[assignment,attr-defined]  # the fail-point
     main()

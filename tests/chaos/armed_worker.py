@@ -132,7 +132,7 @@ def before_the_transaction(strike: Strike) -> None:
         strike()
         await commit(*args, **named)
 
-    manifest.PostgresManifestStore.commit = armed  # type: ignore[method-assign]  # the fail-point
+    manifest.PostgresManifestStore.commit = armed  # the fail-point
 
 
 def inside_the_transaction(strike: Strike) -> None:
@@ -143,7 +143,7 @@ def inside_the_transaction(strike: Strike) -> None:
         await write_outputs(*args)
         strike()
 
-    manifest.write_outputs = armed  # type: ignore[attr-defined]  # the fail-point
+    manifest.write_outputs = armed  # the fail-point
 
 
 def inside_the_quarantine(strike: Strike) -> None:
@@ -164,7 +164,7 @@ def inside_the_quarantine(strike: Strike) -> None:
         if inside.get():
             strike()
 
-    manifest.PostgresManifestStore.quarantine = armed  # type: ignore[method-assign]  # the fail-point
+    manifest.PostgresManifestStore.quarantine = armed  # the fail-point
     manifest._raise_if_lost = armed_inside
 
 
@@ -176,7 +176,7 @@ def after_the_quarantine(strike: Strike) -> None:
         await quarantine(*args, **named)
         strike()
 
-    manifest.PostgresManifestStore.quarantine = armed  # type: ignore[method-assign]  # the fail-point
+    manifest.PostgresManifestStore.quarantine = armed  # the fail-point
 
 
 def inside_the_resolution(strike: Strike) -> None:

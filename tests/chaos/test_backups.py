@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.client.run_reader import RunReader
+from orchestration.client.orchestrator import PipelineOrchestrator
 from orchestration.embedded.configured import read_settings
 from orchestration.embedded.stack import EmbeddedStack
 from tests.chaos.disturbed_run import Outputs, Place, disturbed_run
@@ -58,7 +58,7 @@ async def follow(commands: str, home: Path, workflow_id: str = "", **variables: 
     return " ".join(output.decode().split())
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(400)
 async def test_dump_of_a_running_run_is_restored_and_resumed_elsewhere(
     place: Place, documents: Path, undisturbed: Outputs, tmp_path: Path
 ) -> None:
@@ -76,11 +76,11 @@ async def test_dump_of_a_running_run_is_restored_and_resumed_elsewhere(
             await elsewhere.up()
             await follow(restore_commands, tmp_path)
             output = await follow(resume_commands, tmp_path, run.id, PERDURE_DATA_DIR=str(elsewhere.data_dir))
-            assert f"Temporal says of '{run.id}': unknown. A new run goes on under the same id." in output
+            assert f"Temporal reports '{run.id}' as unknown. A new run continues under the same id." in output
             assert f"Resuming from document {len(kept) + 1} of 10." in output
             assert "Nothing differs." in output
             restored = read_settings({"PERDURE_DATA_DIR": str(elsewhere.data_dir)})
-            async with RunReader(restored) as reader:
+            async with PipelineOrchestrator(restored, own_worker=False) as reader:
                 assert await outputs(reader.stores.pool, run.id) == undisturbed
                 rows = await document_rows(reader.stores.pool, run.id)
         finally:

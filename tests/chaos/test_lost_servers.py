@@ -58,7 +58,7 @@ async def test_run_resumes_from_the_mirror_after_temporal_loses_its_data(
         assert 4 <= len(before) < len(list(documents.iterdir()))
         resumed = await run.resume()
         assert resumed.code == 0, resumed.output
-        assert f"Temporal says of '{run.id}': unknown. A new run goes on under the same id." in resumed.output
+        assert f"Temporal reports '{run.id}' as unknown. A new run continues under the same id." in resumed.output
         assert "Checkpoint loaded" in resumed.output
         chain = await run.check(undisturbed, kept=before)
     assert sorted({checkpoint.epoch for checkpoint in chain}) == [1, 2]

@@ -38,7 +38,7 @@ async def wait_for_batches(
     orchestrator: PipelineOrchestrator, workflow_id: str, count: int
 ) -> list[PendingActivityInfo]:
     """Wait until at least `count` batch activities have started, and return them."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while len(batches := await list_started_batches(orchestrator, workflow_id)) < count:
             await asyncio.sleep(0.02)
     return batches

@@ -29,7 +29,7 @@ async def start_and_terminate(
 ) -> None:
     """Start a run, and terminate it when at least 3 documents are committed."""
     await orchestrator.start([str(documents)], workflow_id=workflow_id, options=options)
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(90):
         while len(await committed(orchestrator, workflow_id)) < 3:
             await asyncio.sleep(0.05)
     await orchestrator.client.get_workflow_handle(workflow_id).terminate("in the middle")

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ARMED = Path(__file__).with_name("armed_worker.py")
 # The sandbox passes few environment variables on to its children. Names with LC_ are among them.
 MARK = "LC_PERDURE_TEST_WORKER"
-KILL_SECONDS = 40.0
+KILL_SECONDS = 120.0
 ORPHAN_SECONDS = 10.0
 
 

@@ -149,7 +149,7 @@ async def test_retry_finds_a_commit_whose_answer_was_lost(
 async def test_silent_server_blocks_no_caller(proxy: Proxy, proxied_pool: PostgresPool) -> None:
     assert await fetch_value(proxied_pool) == 1
     proxy.fall_silent()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(40):
         with pytest.raises(DependencyUnavailable, match="did not answer in time"):
             await fetch_value(proxied_pool)
         with pytest.raises(DependencyUnavailable):

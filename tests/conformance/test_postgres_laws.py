@@ -199,7 +199,7 @@ async def test_concurrent_writers_never_interleave(
 
 async def wait_until_blocked(conn: asyncpg.Connection, *, by: asyncpg.Connection) -> None:
     """Wait until another connection waits for a lock that `by` holds."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while not await conn.fetchval(
             "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid)))", by.get_server_pid()
         ):

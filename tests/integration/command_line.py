@@ -1,4 +1,4 @@
-"""The real scripts, run as people run them, against servers of a data folder of their own."""
+"""Run the real scripts against the servers of a data folder of the test's own."""
 
 import asyncio
 import json
@@ -27,34 +27,42 @@ NAMES = ["Ada Lovelace", "Grace Hopper", "Harbour Trust", "London", "Acme Ltd", 
 
 @dataclass
 class Ended:
+    """A command that has ended."""
+
     code: int
     stdout: str
     stderr: str
 
     @property
     def json(self) -> Any:
+        """Return the value that stdout holds."""
         return json.loads(self.stdout)
 
 
 class CommandLine:
-    """Runs `starter.py` and `resume_workflow.py` with one data folder."""
+    """Runs `starter.py` and `resume_workflow.py` with one data folder.
+
+    Args:
+        data_dir: absolute.
+    """
 
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
         self.environment = os.environ | {"PERDURE_DATA_DIR": str(data_dir), "PERDURE_POOL_WORKERS": "1"}
 
     def __call__(self, *arguments: str, script: str = "starter.py", **variables: str) -> Ended:
-        """Run to the end."""
+        """Run a command of a script to its end."""
         process = self.begin(*arguments, script=script, **variables)
         stdout, stderr = process.communicate(timeout=PATIENCE_SECONDS)
         assert "Traceback" not in stderr, stderr
         return Ended(process.returncode, stdout, stderr)
 
     def resume(self, *arguments: str) -> Ended:
+        """Run `resume_workflow.py` to its end."""
         return self(*arguments, script="resume_workflow.py")
 
     def begin(self, *arguments: str, script: str = "starter.py", **variables: str) -> subprocess.Popen[str]:
-        """Run in the background, in a session of its own as a terminal would give it."""
+        """Start a command of a script in a session of its own, as a terminal does."""
         return subprocess.Popen(
             [sys.executable, str(ROOT / script), *arguments],
             cwd=ROOT,
@@ -67,6 +75,7 @@ class CommandLine:
         )
 
     def report(self, workflow_id: str) -> Any:
+        """Return what `status --json` prints about a run."""
         return self("status", "--workflow-id", workflow_id, "--json").json
 
     def until(self, workflow_id: str, holds: Callable[[Any], bool]) -> Any:
@@ -88,7 +97,7 @@ class CommandLine:
 
     @contextmanager
     def worker(self) -> Iterator[subprocess.Popen[bytes]]:
-        """A worker of this data folder, as `python worker.py`."""
+        """Run `python worker.py` with this data folder during the block."""
         log = (self.data_dir / "worker-of-test.log").open("ab")
         process = subprocess.Popen(
             [sys.executable, "worker.py"], cwd=ROOT, env=self.environment, stdout=log, stderr=log
@@ -107,7 +116,7 @@ class CommandLine:
 
 @contextmanager
 def command_line(folder: Path) -> Iterator[CommandLine]:
-    """With running servers, which are gone afterwards, as are all workers."""
+    """Run servers during the block, and stop them and all workers afterwards."""
     stack = EmbeddedStack(folder, default_ports=False)
     asyncio.run(stack.up())
     line = CommandLine(folder)
@@ -117,7 +126,14 @@ def command_line(folder: Path) -> Iterator[CommandLine]:
 
 
 def write_documents(folder: Path, *, number: int, words: int = 60, seed: int = 1) -> Path:
-    """Text files that name people and places; their length decides how long they take."""
+    """Write text files that name people and places; returns their folder.
+
+    Args:
+        folder: made if it is missing.
+        number: of files.
+        words: of each file; a worker needs about a second for 4,000.
+        seed: of the random choice.
+    """
     print(f"seed {seed}")
     chooser = random.Random(seed)
     folder.mkdir(parents=True, exist_ok=True)

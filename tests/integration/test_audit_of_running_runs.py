@@ -99,7 +99,7 @@ async def empty_temporal(settings: Settings) -> AsyncIterator[Settings]:
             RegisterNamespaceRequest(namespace=name, workflow_execution_retention_period=retention)
         )
     empty = replace(settings, temporal=replace(settings.temporal, namespace=name))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while True:
             try:
                 async with PipelineOrchestrator(empty, own_worker=False):

@@ -114,7 +114,7 @@ async def lose_everything_else(settings: Settings, server: EmbeddedPostgres, tem
         checkpoint_dir=folder / "checkpoints",
         temporal=replace(settings.temporal, namespace=name),
     )
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while True:
             try:
                 async with PipelineOrchestrator(anew, own_worker=False):

@@ -1,4 +1,4 @@
-"""The demo's proof can fail: a fingerprint sees every change of what a run produced, and nothing else."""
+"""Fingerprints of outputs, on which the demo's proof rests, change with every output and with nothing else."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ async def pool(database_url: str) -> AsyncIterator[PostgresPool]:
 
 
 async def produce(pool: PostgresPool, workflow_id: str, uris: list[str], *, attempt: int, committed: datetime) -> None:
-    """Outputs of every kind that depend on the URIs alone, not on their order."""
+    """Store outputs of every kind, which depend on the URIs and not on their order."""
     async with pool.transaction() as conn:
         await conn.execute("INSERT INTO runs (workflow_id, epoch) VALUES ($1, 1)", workflow_id)
         for name in ("a", "b"):
@@ -67,16 +67,14 @@ CHANGES = {
 }
 
 
-async def test_equal_outputs_have_equal_fingerprints_whatever_the_order_the_time_and_the_tries(
-    pool: PostgresPool,
-) -> None:
+async def test_fingerprints_ignore_order_times_and_attempts(pool: PostgresPool) -> None:
     uris = ["file:///a", "file:///b", "file:///c"]
     await produce(pool, "one", uris, attempt=1, committed=datetime(2024, 1, 1, tzinfo=UTC))
     await produce(pool, "other", uris[::-1], attempt=3, committed=datetime(2025, 1, 1, tzinfo=UTC))
     assert await read_fingerprints(pool, "one") == await read_fingerprints(pool, "other")
 
 
-async def test_every_kind_of_change_shows_in_its_own_fingerprint_alone(pool: PostgresPool) -> None:
+async def test_each_change_shows_in_the_fingerprint_of_its_kind_only(pool: PostgresPool) -> None:
     await produce(pool, "other", ["file:///a", "file:///b"], attempt=1, committed=datetime(2024, 1, 1, tzinfo=UTC))
     before = await read_fingerprints(pool, "other")
     assert before.keys() == CHANGES.keys()
@@ -84,11 +82,11 @@ async def test_every_kind_of_change_shows_in_its_own_fingerprint_alone(pool: Pos
         async with pool.connection() as conn:
             await conn.execute(change)
         after = await read_fingerprints(pool, "other")
-        assert [one for one in after if after[one] != before[one]] == [kind]
+        assert [name for name in after if after[name] != before[name]] == [kind]
         before = after
 
 
-async def test_run_without_outputs_differs_from_one_with(pool: PostgresPool) -> None:
+async def test_run_without_outputs_has_other_fingerprints(pool: PostgresPool) -> None:
     await produce(pool, "one", ["file:///a"], attempt=1, committed=datetime(2024, 1, 1, tzinfo=UTC))
-    one, nothing = await read_fingerprints(pool, "one"), await read_fingerprints(pool, "nobody")
+    one, nothing = await read_fingerprints(pool, "one"), await read_fingerprints(pool, "unknown-run")
     assert all(one[kind] != nothing[kind] for kind in one)

@@ -1,4 +1,4 @@
-"""Whatever happens to the command that follows a run, the run is safe and `resume_workflow.py` brings it to its end."""
+"""A run survives each interruption of the command that follows it, and `resume` brings the run to its end."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ from tests.integration.command_line import PATIENCE_SECONDS, CommandLine, comman
 
 DOCUMENTS = 8
 AWAY_SECONDS = 7.0
-"""The SDK's client says on its own account that it tries again after a few seconds."""
+"""Long enough for the SDK's client to log its retries, which must not reach the terminal."""
 
 
 @pytest.fixture(scope="module")
@@ -31,37 +31,42 @@ def line(session_dir: Path) -> Iterator[CommandLine]:
 
 @pytest.fixture(scope="module")
 def slow_documents(session_dir: Path) -> str:
-    """Each takes about a second."""
+    """Eight documents, each of which takes about a second."""
     return str(write_documents(session_dir / "slow-documents", number=DOCUMENTS, words=4000))
 
 
-def in_the_middle(line: CommandLine, documents: str, workflow_id: str) -> tuple[subprocess.Popen[str], Any]:
-    """A `run` of which at least one document is done and several are not, and the report that says so."""
+def start_and_wait_for_first(line: CommandLine, documents: str, workflow_id: str) -> tuple[subprocess.Popen[str], Any]:
+    """Start a run and wait for its first document; returns the process, and the report of that moment."""
     run = line.begin("run", documents, "--workflow-id", workflow_id, "--concurrency", "1")
-    report = line.until(workflow_id, lambda found: found["documents"]["processed"] >= 1)
+    report = line.until(workflow_id, lambda report: report["documents"]["processed"] >= 1)
     assert report["documents"]["remaining"] >= 1, "it was too quick to be interrupted"
     assert run.poll() is None
     return run, report
 
 
 def assert_whole(line: CommandLine, workflow_id: str) -> None:
+    """Check that the run is completed, and that its checkpoints have no gap and count each document once."""
     report = line.report(workflow_id)
     assert report["workflow_status"] == "completed"
     assert report["documents"] == {"total": DOCUMENTS, "processed": DOCUMENTS, "quarantined": 0, "remaining": 0}
     checkpoints = line("checkpoints", "--workflow-id", workflow_id, "--json").json
-    assert [one["metadata"]["sequence"] for one in checkpoints] == list(range(1, len(checkpoints) + 1))
+    assert [checkpoint["metadata"]["sequence"] for checkpoint in checkpoints] == list(range(1, len(checkpoints) + 1))
     assert checkpoints[-1]["processed_documents"] == DOCUMENTS
-    if len({one["metadata"]["epoch"] for one in checkpoints}) == 1:  # a new epoch numbers only what it has to do
-        finished = sum(end - first for one in checkpoints for first, end in one["state_data"]["finished_since_last"])
+    if (
+        len({checkpoint["metadata"]["epoch"] for checkpoint in checkpoints}) == 1
+    ):  # a later epoch numbers its own work only
+        finished = sum(
+            end - first for checkpoint in checkpoints for first, end in checkpoint["state_data"]["finished_since_last"]
+        )
         assert finished == DOCUMENTS
 
 
-def test_run_survives_ctrl_c(line: CommandLine, slow_documents: str) -> None:
-    run, _ = in_the_middle(line, slow_documents, "ctrl-c")
+def test_ctrl_c_leaves_run_resumable(line: CommandLine, slow_documents: str) -> None:
+    run, _ = start_and_wait_for_first(line, slow_documents, "ctrl-c")
     run.send_signal(signal.SIGINT)
     stdout, stderr = run.communicate(timeout=PATIENCE_SECONDS)
     assert (run.returncode, stdout) == (130, "")
-    assert "resume_workflow.py --workflow-id ctrl-c" in stderr
+    assert "starter.py resume --workflow-id ctrl-c" in stderr
     assert "Traceback" not in stderr
     assert live_workers(line.data_dir) == {}
     assert line.report("ctrl-c")["workflow_status"] == "in_progress"
@@ -71,11 +76,11 @@ def test_run_survives_ctrl_c(line: CommandLine, slow_documents: str) -> None:
     assert_whole(line, "ctrl-c")
 
 
-def test_run_survives_kill_9_of_its_command(line: CommandLine, slow_documents: str) -> None:
-    run, _ = in_the_middle(line, slow_documents, "kill-9")
+def test_kill_9_of_command_leaves_run_resumable(line: CommandLine, slow_documents: str) -> None:
+    run, _ = start_and_wait_for_first(line, slow_documents, "kill-9")
     run.kill()
     run.communicate()
-    assert wait_until(lambda: not live_workers(line.data_dir), PATIENCE_SECONDS), "its worker outlived it"
+    assert wait_until(lambda: not live_workers(line.data_dir), PATIENCE_SECONDS), "the worker outlived its command"
     before = line.report("kill-9")
     assert before["documents"]["remaining"] >= 1
     resumed = line.resume("--workflow-id", "kill-9")
@@ -83,22 +88,24 @@ def test_run_survives_kill_9_of_its_command(line: CommandLine, slow_documents: s
     done = before["documents"]["processed"]
     assert before["latest_checkpoint"]["checkpoint_id"] in resumed.stderr
     assert f"Resuming from document {done + 1} of {DOCUMENTS}" in resumed.stderr
-    assert "IdentityService was healthy, and is." in resumed.stderr
-    assert all(re.match(r"\d\d:\d\d:\d\d ", said) for said in resumed.stderr.splitlines())
+    assert "IdentityService was healthy, and still is." in resumed.stderr
+    assert all(re.match(r"\d\d:\d\d:\d\d ", sentence) for sentence in resumed.stderr.splitlines())
     assert_whole(line, "kill-9")
 
 
-def test_worker_that_is_killed_is_replaced_by_whoever_follows(line: CommandLine, slow_documents: str) -> None:
-    run, _ = in_the_middle(line, slow_documents, "worker-killed")
+def test_following_command_replaces_a_killed_worker(line: CommandLine, slow_documents: str) -> None:
+    run, _ = start_and_wait_for_first(line, slow_documents, "worker-killed")
     [pid] = live_workers(line.data_dir).values()
-    os.kill(pid, signal.SIGKILL)
+    killed = line("kill-worker", "--json")
+    assert (killed.code, killed.json) == (0, {"pid": pid}), killed
     run.communicate(timeout=PATIENCE_SECONDS)
     assert run.returncode == 0
     assert_whole(line, "worker-killed")
 
 
-def test_paused_run_goes_on_when_it_is_resumed(line: CommandLine, slow_documents: str) -> None:
-    run, _ = in_the_middle(line, slow_documents, "paused")
+@pytest.mark.slow
+def test_resume_continues_a_paused_run(line: CommandLine, slow_documents: str) -> None:
+    run, _ = start_and_wait_for_first(line, slow_documents, "paused")
     assert line("pause", "--workflow-id", "paused").code == 0
     run.send_signal(signal.SIGTERM)
     run.communicate(timeout=PATIENCE_SECONDS)
@@ -109,9 +116,10 @@ def test_paused_run_goes_on_when_it_is_resumed(line: CommandLine, slow_documents
     assert_whole(line, "paused")
 
 
-def test_restart_of_temporal_is_waited_out_and_stdout_stays_json(line: CommandLine, slow_documents: str) -> None:
+@pytest.mark.slow
+def test_run_waits_for_restart_of_temporal_and_prints_json_only(line: CommandLine, slow_documents: str) -> None:
     run = line.begin("run", slow_documents, "--workflow-id", "restarted", "--concurrency", "1", "--json")
-    line.until("restarted", lambda found: found["documents"]["processed"] >= 1)
+    line.until("restarted", lambda report: report["documents"]["processed"] >= 1)
     stack = EmbeddedStack(line.data_dir)
     temporal = stack.status().temporal
     assert temporal
@@ -126,8 +134,9 @@ def test_restart_of_temporal_is_waited_out_and_stdout_stays_json(line: CommandLi
     assert_whole(line, "restarted")
 
 
-def test_run_that_temporal_has_forgotten_is_resumed_from_its_checkpoint(line: CommandLine, slow_documents: str) -> None:
-    run, _ = in_the_middle(line, slow_documents, "forgotten")
+@pytest.mark.slow
+def test_resume_without_temporal_data_starts_from_checkpoint(line: CommandLine, slow_documents: str) -> None:
+    run, _ = start_and_wait_for_first(line, slow_documents, "forgotten")
     run.kill()
     run.communicate()
     assert wait_until(lambda: not live_workers(line.data_dir), PATIENCE_SECONDS)
@@ -145,7 +154,7 @@ def test_run_that_temporal_has_forgotten_is_resumed_from_its_checkpoint(line: Co
     assert_whole(line, "forgotten")
 
 
-def test_demo_proves_itself(line: CommandLine, slow_documents: str) -> None:
+def test_demo_passes_all_of_its_checks(line: CommandLine, slow_documents: str) -> None:
     ended = line("demo", slow_documents, "--workflow-id", "demonstrated")
     assert ended.code == 0, ended
     assert ended.stdout.count("✓") == 6

@@ -1,4 +1,4 @@
-"""What scripts rely on: exit codes, JSON forms and what is on which stream, for runs from their start to their end."""
+"""Exit codes, JSON and streams of the commands that start, read and steer runs: what scripts rely on."""
 
 import os
 import signal
@@ -47,15 +47,17 @@ def failed_run(line: CommandLine, documents: Path) -> Ended:
 
 
 def shape(value: Any) -> Any:
-    return {key: shape(one) for key, one in value.items()} if isinstance(value, dict) else type(value)
+    """Return the value with each leaf replaced by its type."""
+    return {key: shape(inner) for key, inner in value.items()} if isinstance(value, dict) else type(value)
 
 
 def counts(report: Any) -> tuple[int, int, int, int]:
+    """Return the documents of a report: total, processed, quarantined, remaining."""
     documents = report["documents"]
     return documents["total"], documents["processed"], documents["quarantined"], documents["remaining"]
 
 
-def test_run_says_by_code_and_json_that_a_document_failed(failed_run: Ended) -> None:
+def test_run_with_a_failed_document_ends_with_code_1(failed_run: Ended) -> None:
     assert failed_run.code == 1
     assert shape(failed_run.json) == REPORT
     assert failed_run.json["workflow_status"] == "completed_with_failures"
@@ -63,7 +65,7 @@ def test_run_says_by_code_and_json_that_a_document_failed(failed_run: Ended) -> 
     assert "4 of 4 documents" in failed_run.stderr
 
 
-def test_status_list_and_watch_give_the_same_report(line: CommandLine, failed_run: Ended) -> None:
+def test_status_list_and_watch_print_the_same_report(line: CommandLine, failed_run: Ended) -> None:
     status = line("status", "--workflow-id", FAILED, "--json")
     assert (status.code, status.json) == (0, failed_run.json)
     watched = line("watch", "--workflow-id", FAILED, "--json")
@@ -73,16 +75,16 @@ def test_status_list_and_watch_give_the_same_report(line: CommandLine, failed_ru
     assert failed_run.json in listed.json
 
 
-def test_checkpoints_are_whole_and_oldest_first(line: CommandLine, failed_run: Ended) -> None:
+def test_checkpoints_are_listed_oldest_first(line: CommandLine, failed_run: Ended) -> None:
     listed = line("checkpoints", "--workflow-id", FAILED, "--json")
     assert listed.code == 0
-    found = [upgrade(one) for one in listed.json]
-    assert [one.sequence for one in found] == list(range(1, len(found) + 1))
-    assert found[-1].checkpoint_id == failed_run.json["latest_checkpoint"]["checkpoint_id"]
-    assert set(found[-1].service_states) >= {"IdentityService", "AnalyticsService"}
+    stored = [upgrade(checkpoint) for checkpoint in listed.json]
+    assert [checkpoint.sequence for checkpoint in stored] == list(range(1, len(stored) + 1))
+    assert stored[-1].checkpoint_id == failed_run.json["latest_checkpoint"]["checkpoint_id"]
+    assert set(stored[-1].service_states) >= {"IdentityService", "AnalyticsService"}
 
 
-def test_failures_carry_their_reasons(line: CommandLine, failed_run: Ended) -> None:
+def test_failures_are_listed_with_their_reasons(line: CommandLine, failed_run: Ended) -> None:
     assert failed_run.code == 1
     [failure] = line("failures", "--workflow-id", FAILED, "--json").json
     assert shape(failure) == FAILURE
@@ -90,7 +92,9 @@ def test_failures_carry_their_reasons(line: CommandLine, failed_run: Ended) -> N
     assert failure["error_type"] == "EmptyDocument"
 
 
-def test_report_is_a_page_for_people_about_that_run(line: CommandLine, failed_run: Ended, tmp_path: Path) -> None:
+def test_report_is_written_to_the_named_file_and_to_stdout(
+    line: CommandLine, failed_run: Ended, tmp_path: Path
+) -> None:
     assert failed_run.code == 1
     path = tmp_path / "report.html"
     written = line("report", "--workflow-id", FAILED, "--output", str(path), "--json")
@@ -109,10 +113,10 @@ def test_report_is_a_page_for_people_about_that_run(line: CommandLine, failed_ru
     assert "Ada Lovelace" in page
     assert "Every checkpoint found every service healthy." in page
     printed = line("report", "--workflow-id", FAILED, "--output", "-")
-    assert (printed.code, printed.stdout) == (0, page)  # the same run, the same page
+    assert (printed.code, printed.stdout) == (0, page)  # the same run gives the same page
 
 
-def test_report_is_made_from_postgres_alone_while_temporal_is_away(
+def test_report_without_temporal_comes_from_postgres(
     line: CommandLine, failed_run: Ended, unused_tcp_port: int
 ) -> None:
     assert failed_run.code == 1
@@ -123,10 +127,12 @@ def test_report_is_made_from_postgres_alone_while_temporal_is_away(
     assert "from Postgres alone" in away.stderr
 
 
-def test_report_refuses_what_it_cannot_do_in_one_sentence(line: CommandLine, failed_run: Ended, tmp_path: Path) -> None:
+def test_report_refuses_unknown_run_foreign_file_and_mixed_stdout(
+    line: CommandLine, failed_run: Ended, tmp_path: Path
+) -> None:
     assert failed_run.code == 1
     notes = tmp_path / "notes.html"
-    notes.write_text("my own")
+    notes.write_text("notes of the user")
     for arguments in (
         ["--workflow-id", "unheard-of", "--output", str(tmp_path / "none.html")],
         ["--workflow-id", FAILED, "--output", str(notes)],
@@ -134,11 +140,11 @@ def test_report_refuses_what_it_cannot_do_in_one_sentence(line: CommandLine, fai
     ):
         refused = line("report", *arguments)
         assert (refused.code, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
-    assert [one.name for one in tmp_path.iterdir()] == ["notes.html"]
-    assert notes.read_text() == "my own"
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.html"]
+    assert notes.read_text() == "notes of the user"
 
 
-def test_people_get_tables(line: CommandLine, failed_run: Ended) -> None:
+def test_commands_without_json_print_tables(line: CommandLine, failed_run: Ended) -> None:
     assert failed_run.code == 1
     assert FAILED in line("list").stdout
     assert "EmptyDocument" in line("failures", "--workflow-id", FAILED).stdout
@@ -146,48 +152,87 @@ def test_people_get_tables(line: CommandLine, failed_run: Ended) -> None:
     assert "completed with failures" in line("status", "--workflow-id", FAILED).stdout
 
 
-def test_resuming_what_has_ended_says_so_and_changes_nothing(line: CommandLine, failed_run: Ended) -> None:
+def test_reading_commands_take_the_latest_run_and_name_it(line: CommandLine, failed_run: Ended) -> None:
+    assert failed_run.code == 1
+    latest = line("list", "--json").json[0]["workflow_id"]
+    for command in ("status", "checkpoints", "failures", "watch"):
+        ended = line(command, "--json")
+        assert ended.json == line(command, "--json", "-w", latest).json
+        assert f"Run: {latest} (the latest" in ended.stderr
+    exported = line("export", "--format", "json", "--json")
+    assert exported.json["path"].startswith(str(line.data_dir / "exports"))
+
+
+def test_unknown_run_is_refused_with_the_known_runs(line: CommandLine, failed_run: Ended) -> None:
+    assert failed_run.code == 1
+    refused = line("status", "-w", "no-such-run")
+    assert refused.code == 2
+    assert f"'{FAILED}'" in refused.stderr.partition("The known runs are:")[2]
+
+
+def test_dry_run_counts_changes_and_starts_nothing(line: CommandLine, tmp_path: Path) -> None:
+    folder = write_documents(tmp_path / "letters", number=4)
+    source = ("run", str(folder), "--workflow-id", "looked-at")
+    new = line(*source, "--dry-run", "--json")
+    assert (new.code, new.json["new"], new.json["to_process"]) == (0, 4, 4)
+    assert new.json["bytes"] == sum(path.stat().st_size for path in folder.iterdir())
+    assert line("status", "-w", "looked-at").code == 2
+    assert line(*source).code == 0
+    first, second, third, _ = sorted(folder.iterdir())
+    first.write_text("The Harbour Trust sold every lamp.")
+    second.touch()
+    third.unlink()
+    ahead = line(*source, "--dry-run", "--json").json
+    kinds = ("new", "changed", "outdated", "unfinished", "unchanged", "gone", "to_process")
+    assert {kind: ahead[kind] for kind in kinds} == dict(zip(kinds, (0, 1, 0, 0, 2, 1, 1), strict=True))
+
+
+def test_web_ui_link_names_no_execution(failed_run: Ended) -> None:
+    assert failed_run.json["web_ui"].endswith(f"/workflows/{FAILED}")
+
+
+def test_resume_of_an_ended_run_changes_nothing(line: CommandLine, failed_run: Ended) -> None:
     resumed = line.resume("--workflow-id", FAILED, "--json")
     assert (resumed.code, resumed.json) == (1, failed_run.json)
     assert "Nothing is left to do" in resumed.stderr
 
 
-def test_unknown_checkpoint_is_refused(line: CommandLine, failed_run: Ended) -> None:
+def test_resume_from_unknown_checkpoint_is_refused(line: CommandLine, failed_run: Ended) -> None:
     assert failed_run.code == 1
     refused = line.resume("--workflow-id", FAILED, "--checkpoint-id", "chk_unheard_of")
     assert (refused.code, refused.stdout) == (2, "")
     assert "no checkpoint 'chk_unheard_of'" in refused.stderr
 
 
-def test_retrying_takes_up_only_what_failed(line: CommandLine, documents: Path) -> None:
+def test_retry_failed_processes_quarantined_documents_only(line: CommandLine, documents: Path) -> None:
     assert line("run", str(documents), "--workflow-id", "retried").code == 1
     before = line.report("retried")
     (documents / "nothing.txt").write_text("Grace Hopper wrote to the Harbour Trust after all.")
-    (documents / "letter-0.txt").write_text("Changed, but it did not fail, so a retry leaves it alone.")
+    (documents / "letter-0.txt").write_text("This document changed and had not failed, so a retry leaves it alone.")
     retried = line("retry-failed", "--workflow-id", "retried", "--json")
     assert retried.code == 0, retried
     assert counts(retried.json) == (4, 4, 0, 0)
     new = line("checkpoints", "--workflow-id", "retried", "--json").json[before["latest_checkpoint"]["sequence"] :]
-    finished = sum(end - first for one in new for first, end in one["state_data"]["finished_since_last"])
+    finished = sum(end - first for later in new for first, end in later["state_data"]["finished_since_last"])
     assert finished == 1
     again = line("retry-failed", "--workflow-id", "retried")
     assert again.code == 2
     assert "no quarantined documents" in again.stderr
 
 
-def test_summary_shows_where_to_look_and_its_commands_work(line: CommandLine, tmp_path: Path) -> None:
+def test_summary_prints_an_sql_command_that_works(line: CommandLine, tmp_path: Path) -> None:
     folder = write_documents(tmp_path / "letters", number=2)
     ended = line("run", str(folder), "--workflow-id", "it's $mine")
     assert ended.code == 0, ended
     assert "2 processed, 0 quarantined, of 2" in ended.stdout
-    found = dict(one.strip().split(":", 1) for one in ended.stdout.splitlines() if ": " in one)
-    assert Path(found["File"].strip()).read_text().startswith("[")
-    shell = os.popen(found["SQL"].strip())
+    facts = dict(row.strip().split(":", 1) for row in ended.stdout.splitlines() if ": " in row)
+    assert Path(facts["File"].strip()).read_text().startswith("[")
+    shell = os.popen(facts["SQL"].strip())
     assert "completed" in shell.read()
     assert shell.close() is None
 
 
-def test_steering_an_open_run(line: CommandLine, tmp_path: Path) -> None:
+def test_open_run_is_steered_until_it_is_closed(line: CommandLine, tmp_path: Path) -> None:
     folder = write_documents(tmp_path / "letters", number=3)
     first, second, third = sorted(str(path) for path in folder.iterdir())
     run = ("--workflow-id", "open")
@@ -223,7 +268,7 @@ def test_steering_an_open_run(line: CommandLine, tmp_path: Path) -> None:
     assert "is not running" in late.stderr
 
 
-def test_cancelling_writes_a_last_checkpoint(line: CommandLine, tmp_path: Path) -> None:
+def test_cancel_writes_a_last_checkpoint(line: CommandLine, tmp_path: Path) -> None:
     folder = write_documents(tmp_path / "letters", number=1)
     run = ("--workflow-id", "cancelled")
     assert line("start", str(folder), "--open", *run).code == 0
@@ -241,7 +286,7 @@ def test_cancelling_writes_a_last_checkpoint(line: CommandLine, tmp_path: Path) 
     assert resumed.json["run_id"] != cancelled.json["run_id"]
 
 
-def test_detached_run_has_a_worker_that_stays_until_down(tmp_path: Path, session_dir: Path) -> None:
+def test_worker_of_a_detached_run_stays_until_down(tmp_path: Path, session_dir: Path) -> None:
     folder = write_documents(tmp_path / "letters", number=1)
     with command_line(session_dir / "detached") as line:
         started = line("run", str(folder), "--detach", "--workflow-id", "left-alone", "--json")
@@ -254,7 +299,7 @@ def test_detached_run_has_a_worker_that_stays_until_down(tmp_path: Path, session
         assert live_workers(line.data_dir) == {}
 
 
-def test_up_stays_in_the_foreground_until_sigterm(tmp_path: Path) -> None:
+def test_up_runs_in_the_foreground_until_sigterm(tmp_path: Path) -> None:
     line = CommandLine(tmp_path / "data")
     up = line.begin("up")
     assert up.stderr

@@ -1,4 +1,4 @@
-"""The scripts of the Docker set-up, run for real where the real thing is here: the namespace script on a server."""
+"""The scripts of the Docker set-up; the namespace script runs against a real Temporal server."""
 
 import json
 import os
@@ -27,6 +27,7 @@ ATTRIBUTES = {
 
 
 def run(script: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run a script of ops/temporal with these variables and no others."""
     return subprocess.run(
         ["sh", str(ROOT / "ops/temporal" / script)],
         env={"PATH": f"{TEMPORAL.parent}:/usr/bin:/bin", "HOME": environment.get("HOME", "/nonexistent")} | environment,
@@ -39,7 +40,7 @@ def run(script: str, environment: dict[str, str]) -> subprocess.CompletedProcess
 
 def until(holds: Callable[[], bool]) -> None:
     """Wait until the condition holds."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 90
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -52,6 +53,7 @@ def status(process: subprocess.Popen[bytes]) -> str:
 
 @contextmanager
 def process(*command: str | Path, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a command during the block, and kill it afterwards; the folder gets its output."""
     with (folder / "output").open("wb") as output:
         started = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, cwd=folder)
         try:
@@ -61,14 +63,14 @@ def process(*command: str | Path, folder: Path) -> Iterator[subprocess.Popen[byt
             started.wait()
 
 
-def test_the_scripts_are_sound_shell() -> None:
+def test_scripts_parse_and_stop_at_the_first_error() -> None:
     assert len(SCRIPTS) == 2
     for script in SCRIPTS:
         subprocess.run(["bash", "-n", script], check=True)
         assert "\nset -eu\n" in script.read_text(encoding="utf-8")
 
 
-def test_the_namespace_script_sets_a_real_server_up_and_may_run_again(tmp_path: Path) -> None:
+def test_namespace_script_sets_server_up_and_runs_twice(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     address = f"127.0.0.1:{port}"
@@ -76,9 +78,9 @@ def test_the_namespace_script_sets_a_real_server_up_and_may_run_again(tmp_path: 
     server = (TEMPORAL, "server", "start-dev", "--headless", "--ip", "127.0.0.1", "--port", str(port))
 
     def temporal(*command: str) -> str:
-        told = ["--address", address, "--namespace", "saltmere", "--output", "json"]
+        options = ["--address", address, "--namespace", "saltmere", "--output", "json"]
         return subprocess.run(
-            [TEMPORAL, *command, *told], env={"HOME": str(tmp_path)}, capture_output=True, text=True, check=True
+            [TEMPORAL, *command, *options], env={"HOME": str(tmp_path)}, capture_output=True, text=True, check=True
         ).stdout
 
     with process(*server, folder=tmp_path):
@@ -91,7 +93,7 @@ def test_the_namespace_script_sets_a_real_server_up_and_may_run_again(tmp_path: 
         assert listed["customAttributes"] == ATTRIBUTES
 
 
-def test_the_namespace_script_gives_up_on_a_server_that_is_not_there(tmp_path: Path) -> None:
+def test_namespace_script_gives_up_without_a_server(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = f"127.0.0.1:{free.getsockname()[1]}"
     environment = {"TEMPORAL_ADDRESS": address, "TEMPORAL_NAMESPACE": "x", "RETENTION": "72h", "WAIT_SECONDS": "1"}
@@ -100,8 +102,8 @@ def test_the_namespace_script_gives_up_on_a_server_that_is_not_there(tmp_path: P
     assert f"Gave up waiting for the Temporal server at {address}." in result.stderr
 
 
-def test_the_schema_script_creates_and_updates_both_databases_in_order(tmp_path: Path) -> None:
-    """The tool itself is only in Temporal's image; a stand-in notes how it was called."""
+def test_schema_script_creates_and_updates_both_databases_in_order(tmp_path: Path) -> None:
+    """Only Temporal's image has the tool, so a stand-in records how it was called."""
     tool = tmp_path / "temporal-sql-tool"
     tool.write_text(f'#!/bin/sh\nset -u\necho "$SQL_USER@$SQL_HOST:$SQL_PORT $*" >> {tmp_path}/calls\n')
     tool.chmod(0o755)
@@ -134,7 +136,7 @@ HOLDER = (
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="the health check is for Linux containers")
-def test_the_health_check_tells_a_live_worker_from_a_stopped_and_a_dead_one(tmp_path: Path) -> None:
+def test_health_check_distinguishes_live_stopped_and_dead_worker(tmp_path: Path) -> None:
     slots = tmp_path / "workers"
     slots.mkdir()
 

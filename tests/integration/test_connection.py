@@ -59,18 +59,18 @@ async def test_missing_namespace_is_named(temporal_server: TemporalSettings) -> 
 
 
 async def test_server_without_tls_is_named(temporal_server: TemporalSettings) -> None:
-    assert "TLS is asked for" in await refuse(TemporalSettings(temporal_server.address, tls=True))
+    assert "TLS is on" in await refuse(TemporalSettings(temporal_server.address, tls=True))
 
 
 async def test_server_other_than_temporal_is_named(temporal_server: TemporalSettings) -> None:
     assert temporal_server.web_ui
     sentence = await refuse(TemporalSettings(temporal_server.web_ui.removeprefix("http://")))
-    assert "no Temporal server, or wants TLS" in sentence
+    assert "no Temporal server, or requires TLS" in sentence
 
 
 async def test_missing_key_and_wrong_key_differ(denying: str) -> None:
     assert "TEMPORAL_API_KEY is not set" in await refuse(TemporalSettings(denying))
-    assert "refuses our API key" in await refuse(TemporalSettings(denying, api_key="wrong"))
+    assert "refuses the API key" in await refuse(TemporalSettings(denying, api_key="wrong"))
 
 
 def test_link_escapes_the_workflow_id(settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""The embedded servers belong to their data folder: found again, never doubled, never mixed up, never left behind."""
+"""The embedded servers of a data folder: one set, found by every command, and none left after `down`."""
 
 import asyncio
 import json
@@ -44,20 +44,20 @@ def alive(record: ServersRecord) -> list[bool]:
 
 
 def processes_of(folder: Path) -> list[str]:
-    """Everything on this machine that works in the folder or names it."""
-    found = []
+    """Return the processes of this machine that work in the folder or name it in their arguments."""
+    processes = []
     for process in psutil.process_iter():
         try:
             where = [process.cwd(), *process.cmdline()]
         except psutil.Error:
             continue
         if process.pid != os.getpid() and any(str(folder) in text for text in where):
-            found.append(" ".join(process.cmdline()))
-    return found
+            processes.append(" ".join(process.cmdline()))
+    return processes
 
 
 async def works(record: ServersRecord) -> Client:
-    """Both servers do what they are for."""
+    """Assert that both servers answer."""
     postgres, temporal = both(record)
     connection = await asyncpg.connect(postgres.dsn)
     assert await connection.fetchval("SELECT '[1,2]'::vector <-> '[1,2]'::vector") == 0
@@ -66,14 +66,14 @@ async def works(record: ServersRecord) -> Client:
     return await connect_to(TemporalSettings(temporal.address))
 
 
-async def test_up_brings_both_servers_and_down_leaves_no_process(stack: EmbeddedStack) -> None:
+async def test_up_starts_both_servers_and_down_leaves_no_process(stack: EmbeddedStack) -> None:
     record = await stack.up()
     client = await works(record)
     described = await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace="default"))
     assert described.config.workflow_execution_retention_ttl.ToTimedelta() == RETENTION
-    said: list[str] = []
-    assert await ensure_search_attributes(client, say=said.append)
-    assert not said
+    sentences: list[str] = []
+    assert await ensure_search_attributes(client, say=sentences.append)
+    assert not sentences
     assert len(SEARCH_ATTRIBUTES) == 5
     assert processes_of(stack.data_dir)
 
@@ -83,11 +83,11 @@ async def test_up_brings_both_servers_and_down_leaves_no_process(stack: Embedded
     assert not await stack.down()
 
 
-async def test_up_again_finds_what_runs_and_starts_nothing(stack: EmbeddedStack) -> None:
+async def test_second_up_starts_no_server(stack: EmbeddedStack) -> None:
     assert await stack.up() == await stack.up()
 
 
-async def test_servers_come_back_on_their_ports_with_their_data(stack: EmbeddedStack) -> None:
+async def test_restarted_servers_keep_ports_and_data(stack: EmbeddedStack) -> None:
     before = await stack.up()
     postgres, temporal = both(before)
     connection = await asyncpg.connect(postgres.dsn)
@@ -107,7 +107,7 @@ async def test_servers_come_back_on_their_ports_with_their_data(stack: EmbeddedS
 
 
 @pytest.mark.parametrize("victim", ["postgres", "temporal"])
-async def test_a_killed_server_comes_back_and_the_other_goes_on(stack: EmbeddedStack, victim: str) -> None:
+async def test_up_restarts_only_the_killed_server(stack: EmbeddedStack, victim: str) -> None:
     before = await stack.up()
     killed = getattr(before, victim).process
     os.kill(killed.pid, signal.SIGKILL)
@@ -122,7 +122,7 @@ async def test_a_killed_server_comes_back_and_the_other_goes_on(stack: EmbeddedS
         assert getattr(before, name).port == getattr(after, name).port
 
 
-async def test_two_folders_never_meet(stack: EmbeddedStack, tmp_path: Path) -> None:
+async def test_two_data_folders_have_separate_servers(stack: EmbeddedStack, tmp_path: Path) -> None:
     other = EmbeddedStack(tmp_path / "other", default_ports=False)
     try:
         first, second = await asyncio.gather(stack.up(), other.up())
@@ -158,17 +158,17 @@ async def up_elsewhere(data_dir: Path) -> asyncio.subprocess.Process:
     )
 
 
-async def test_commands_at_once_start_one_set_of_servers_that_outlives_them(stack: EmbeddedStack) -> None:
+async def test_concurrent_commands_start_one_set_of_servers(stack: EmbeddedStack) -> None:
     commands = [await up_elsewhere(stack.data_dir) for _ in range(2)]
-    said = [(await command.communicate())[0].split() for command in commands]
+    sentences = [(await command.communicate())[0].split() for command in commands]
     assert [command.returncode for command in commands] == [0, 0]
     record = stack.status()
     pids = [str(server.process.pid).encode() for server in both(record) if server.process]
-    assert said == [pids, pids]
+    assert sentences == [pids, pids]
     await works(record)
 
 
-async def test_a_command_killed_while_it_starts_them_leaves_nothing_in_the_way(stack: EmbeddedStack) -> None:
+async def test_command_killed_during_start_does_not_block_the_next(stack: EmbeddedStack) -> None:
     for delay in (0.6, 0.9, 1.2, 1.5):
         command = await up_elsewhere(stack.data_dir)
         await asyncio.sleep(delay)
@@ -180,7 +180,7 @@ async def test_a_command_killed_while_it_starts_them_leaves_nothing_in_the_way(s
     assert not processes_of(stack.data_dir)
 
 
-async def test_a_failure_to_start_one_stops_the_other(data_dir: Path) -> None:
+async def test_failed_start_of_one_server_stops_the_other(data_dir: Path) -> None:
     with socket.create_server((HOST, 0)) as taken:
         stack = EmbeddedStack(data_dir, temporal_port=taken.getsockname()[1], default_ports=False)
         with pytest.raises(PortInUse, match=str(taken.getsockname()[1])):
@@ -189,35 +189,35 @@ async def test_a_failure_to_start_one_stops_the_other(data_dir: Path) -> None:
 
 
 @pytest.mark.parametrize("port", [-1, 0, 65536])
-async def test_what_is_no_port_is_refused(data_dir: Path, port: int) -> None:
+async def test_invalid_port_is_refused(data_dir: Path, port: int) -> None:
     with pytest.raises(InvalidConfiguration, match=str(port)):
         await EmbeddedStack(data_dir, postgres=False, temporal_port=port).up()
 
 
-async def test_one_port_for_two_purposes_is_refused(data_dir: Path) -> None:
+async def test_same_port_for_both_interfaces_is_refused(data_dir: Path) -> None:
     with pytest.raises(PortInUse, match="20000"):
         await EmbeddedStack(data_dir, temporal_port=20000, ui_port=20000).up()
     assert not processes_of(data_dir)
 
 
-async def test_a_taken_port_is_left_with_a_word(stack: EmbeddedStack) -> None:
+async def test_taken_default_port_is_replaced_and_reported(stack: EmbeddedStack) -> None:
     temporal = both(await stack.up())[1]
     await stack.down()
     with socket.create_server((HOST, temporal.port)):
-        said: list[str] = []
-        speaking = EmbeddedStack(stack.data_dir, default_ports=False, say=said.append)
+        sentences: list[str] = []
+        speaking = EmbeddedStack(stack.data_dir, default_ports=False, say=sentences.append)
         moved = both(await speaking.up())[1]
     assert moved.port != temporal.port
-    assert any(str(temporal.port) in sentence and str(moved.port) in sentence for sentence in said)
+    assert any(str(temporal.port) in sentence and str(moved.port) in sentence for sentence in sentences)
 
 
-async def test_asking_for_another_port_than_the_running_one_is_refused(stack: EmbeddedStack) -> None:
+async def test_other_port_than_that_of_running_server_is_refused(stack: EmbeddedStack) -> None:
     await stack.up()
     with pytest.raises(PortInUse, match="running already"):
         await EmbeddedStack(stack.data_dir, temporal_port=1, default_ports=False).up()
 
 
-async def test_a_record_of_dead_or_foreign_processes_deceives_nobody(stack: EmbeddedStack) -> None:
+async def test_record_of_dead_or_foreign_process_counts_as_stopped(stack: EmbeddedStack) -> None:
     await stack.up()
     await stack.down()
     path = stack.data_dir / "servers.json"
@@ -228,19 +228,19 @@ async def test_a_record_of_dead_or_foreign_processes_deceives_nobody(stack: Embe
 
     with pytest.raises(EmbeddedServersNotRunning, match=r"start them with: .* up"):
         read_settings({"PERDURE_DATA_DIR": str(stack.data_dir)})
-    await stack.down()  # this very process is named in it, and lives on
+    await stack.down()  # the record names the test's own process, which must survive
     path.write_text(json.dumps(record))
     await works(await stack.up())
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"postgres": 1, "temporal": 2}'])
-async def test_a_damaged_record_is_no_obstacle(stack: EmbeddedStack, content: str) -> None:
+async def test_damaged_record_does_not_block_start(stack: EmbeddedStack, content: str) -> None:
     (stack.data_dir / "servers.json").write_text(content)
     assert stack.status() == ServersRecord()
     assert not await stack.down()
 
 
-async def test_a_pid_file_that_names_another_program_is_no_obstacle(stack: EmbeddedStack) -> None:
+async def test_pid_file_of_another_program_does_not_block_start(stack: EmbeddedStack) -> None:
     postgres = both(await stack.up())[0]
     assert postgres.process
     os.kill(postgres.process.pid, signal.SIGKILL)
@@ -251,16 +251,16 @@ async def test_a_pid_file_that_names_another_program_is_no_obstacle(stack: Embed
     await works(await stack.up())
 
 
-async def test_a_record_that_was_lost_is_written_anew(stack: EmbeddedStack) -> None:
+async def test_lost_record_is_written_again(stack: EmbeddedStack) -> None:
     before = await stack.up()
     (stack.data_dir / "servers.json").unlink()
     after = await stack.up()
     await works(after)
     assert both(before)[0] == both(after)[0]
-    assert alive(before) == [True, False]  # a server whose ports nobody knows is replaced
+    assert alive(before) == [True, False]  # a server that no record names is replaced
 
 
-async def test_servers_work_in_a_folder_of_any_name(tmp_path: Path) -> None:
+async def test_data_folder_may_have_any_name(tmp_path: Path) -> None:
     stack = EmbeddedStack(tmp_path / "Déjà vu?#%20 & co" / ("long " * 20), default_ports=False)
     try:
         await works(await stack.up())
@@ -271,7 +271,7 @@ async def test_servers_work_in_a_folder_of_any_name(tmp_path: Path) -> None:
     assert not processes_of(stack.data_dir)
 
 
-async def test_a_folder_that_cannot_be_used_is_refused_in_one_sentence(tmp_path: Path) -> None:
+async def test_unusable_folder_is_refused_in_one_sentence(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
     for unusable in (file, file / "below"):
@@ -279,7 +279,7 @@ async def test_a_folder_that_cannot_be_used_is_refused_in_one_sentence(tmp_path:
             await EmbeddedStack(unusable, default_ports=False).up()
 
 
-async def test_a_cluster_of_another_version_is_left_alone(data_dir: Path) -> None:
+async def test_cluster_of_another_version_is_not_touched(data_dir: Path) -> None:
     (data_dir / "postgres").mkdir()
     (data_dir / "postgres" / "PG_VERSION").write_text("16\n")
     with pytest.raises(RefusedCommand, match="Postgres 16"):
@@ -287,7 +287,7 @@ async def test_a_cluster_of_another_version_is_left_alone(data_dir: Path) -> Non
     assert not processes_of(data_dir)
 
 
-async def test_settings_find_the_servers_of_their_folder(stack: EmbeddedStack) -> None:
+async def test_settings_name_the_servers_of_their_folder(stack: EmbeddedStack) -> None:
     postgres, temporal = both(await stack.up())
     settings = read_settings({"PERDURE_DATA_DIR": str(stack.data_dir)})
     assert settings.database_url == postgres.dsn

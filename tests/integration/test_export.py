@@ -1,4 +1,4 @@
-"""An export is what the database says, whole, the same each time, and never in place of something else."""
+"""Exports: complete, equal to the database, the same bytes each time, and never over another file."""
 
 import json
 from collections.abc import AsyncIterator
@@ -12,13 +12,12 @@ import pyarrow.parquet
 import pytest
 import rustworkx
 
-from orchestration.queries.export import Exporting
+from orchestration.queries.export import export_run
 from orchestration.settings import Settings
 from orchestration.settings.temporal import TemporalSettings
 from perdure.services.analytics.export import ExportFormat, tables
 from perdure.stores.postgres.connection import PostgresPool
 from perdure.stores.postgres.exports import PostgresExportStore
-from perdure.stores.postgres.search import PostgresPassageStore
 from tests.integration.command_line import Ended
 from tests.integration.finished_run import finished
 from tests.integration.shared_run import script
@@ -56,7 +55,7 @@ async def export(settings: Settings, run: str, form: str, path: Path, *more: str
 
 
 async def said_by_sql(pool: PostgresPool, name: str) -> list[dict[str, Any]]:
-    columns = ["real_score AS score" if (name, one) == ("aliases", "score") else one for one in columns_of(name)]
+    columns = ["real_score AS score" if (name, entry) == ("aliases", "score") else entry for entry in columns_of(name)]
     ordered = ", ".join(
         part if "count" in part or "ordinal" in part or "rank" in part else f'{part} COLLATE "C"'
         for part in ORDER[name].split(", ")
@@ -69,11 +68,11 @@ async def said_by_sql(pool: PostgresPool, name: str) -> list[dict[str, Any]]:
 
 
 def columns_of(name: str) -> list[str]:
-    [table] = [one for one in tables.CSV_TABLES if one.name == name]
+    [table] = [entry for entry in tables.CSV_TABLES if entry.name == name]
     return list(table.schema.names)
 
 
-async def test_parquet_and_csv_say_what_the_views_say(pool: PostgresPool, settings: Settings, tmp_path: Path) -> None:
+async def test_parquet_and_csv_hold_the_views_rows(pool: PostgresPool, settings: Settings, tmp_path: Path) -> None:
     await finished(pool, "run")
     parquet, csv = tmp_path / "parquet", tmp_path / "csv"
     counts = (await export(settings, "run", "parquet", parquet, "--json")).json["rows"]
@@ -98,7 +97,7 @@ async def test_parquet_and_csv_say_what_the_views_say(pool: PostgresPool, settin
 
 
 def read_csv(path: Path, table: tables.Table) -> Any:
-    """With the types of the table, as anyone who knows them would."""
+    """Return the rows of a CSV file, converted to the types of the table."""
     lists = {field.name for field in table.schema if pyarrow.types.is_list(field.type)}
     types = {field.name: pyarrow.string() if field.name in lists else field.type for field in table.schema}
     read = pyarrow.csv.read_csv(
@@ -109,54 +108,51 @@ def read_csv(path: Path, table: tables.Table) -> Any:
         ),
     )
     for name in lists:
-        parsed = pyarrow.array([json.loads(one) for one in read[name].to_pylist()], table.schema.field(name).type)
+        parsed = pyarrow.array([json.loads(entry) for entry in read[name].to_pylist()], table.schema.field(name).type)
         read = read.set_column(read.schema.get_field_index(name), name, parsed)
     return read
 
 
-async def test_graphml_and_json_say_what_the_graph_is(pool: PostgresPool, settings: Settings, tmp_path: Path) -> None:
+async def test_graphml_and_json_hold_the_same_graph(pool: PostgresPool, settings: Settings, tmp_path: Path) -> None:
     await finished(pool, "run")
     graphml, plain = tmp_path / "graph.graphml", tmp_path / "graph.json"
     for form, path in (("graphml", graphml), ("json", plain)):
         assert (await export(settings, "run", form, path)).code == 0
     identities, edges = await said_by_sql(pool, "identities"), await said_by_sql(pool, "edges")
     renamed = {"identity_id": "id", "mention_count": "mentions", "document_count": "documents"}
-    expected = [{renamed.get(key, key): value for key, value in one.items()} for one in identities]
-    for one in expected:
-        del one["normalised"]
+    expected = [{renamed.get(key, key): value for key, value in entry.items()} for entry in identities]
+    for entry in expected:
+        del entry["normalised"]
 
     read = json.loads(plain.read_text("utf-8"))
     assert (read["nodes"], read["edges"]) == (expected, edges)
 
     [graph] = rustworkx.read_graphml(str(graphml))
-    for one in expected:
-        one["name"] = one["name"].replace("\x02", "\ufffd").replace("\ufffe", "\ufffd")
+    for entry in expected:
+        entry["name"] = entry["name"].replace("\x02", "\ufffd").replace("\ufffe", "\ufffd")
     assert [{key: node[key] for key in expected[0]} for node in graph.nodes()] == expected
-    found = {
+    linked = {
         (graph[source]["id"], graph[target]["id"], edge["weight"])
         for source, target, edge in graph.weighted_edge_list()
     }
-    assert found == {(one["source"], one["target"], one["weight"]) for one in edges}
+    assert linked == {(entry["source"], entry["target"], entry["weight"]) for entry in edges}
 
 
-async def test_two_exports_and_two_runs_give_the_same_bytes_whatever_the_order(
-    pool: PostgresPool, tmp_path: Path
-) -> None:
+async def test_equal_results_export_to_equal_bytes(pool: PostgresPool, tmp_path: Path) -> None:
     await finished(pool, "run")
     await finished(pool, "other", [2, 3, 1, 0])
-    exporting = Exporting(PostgresExportStore(pool), PostgresPassageStore(pool))
     for form in ExportFormat:
         made = []
         for name, run in (("first", "run"), ("second", "run"), ("third", "other")):
             path = tmp_path / f"{name}-{form}"
             if not form.is_graph:
                 path.mkdir()
-            await exporting.write(run, form, path, lambda *_: None)
-            made.append([one.read_bytes() for one in (sorted(path.iterdir()) if path.is_dir() else [path])])
+            await export_run(PostgresExportStore(pool), run, form, path, lambda *_: None)
+            made.append([entry.read_bytes() for entry in (sorted(path.iterdir()) if path.is_dir() else [path])])
         assert made[0] == made[1] == made[2]
 
 
-async def test_the_size_of_a_block_changes_no_row(pool: PostgresPool) -> None:
+async def test_block_size_changes_no_row(pool: PostgresPool) -> None:
     await finished(pool, "run")
     async with PostgresExportStore(pool).snapshot("run") as run:
         for table in (*tables.PARQUET_TABLES, tables.NODES):
@@ -167,3 +163,18 @@ async def test_the_size_of_a_block_changes_no_row(pool: PostgresPool) -> None:
             batches = [table.batch(rows) for rows in read]
             assert batches[0] == batches[1] == batches[2]
             assert len(read[0]) == await run.count(table) > 0
+
+
+async def test_kind_leaves_entities_of_other_kinds_out(pool: PostgresPool, settings: Settings, tmp_path: Path) -> None:
+    await finished(pool, "run")
+    identities = await said_by_sql(pool, "identities")
+    kind = identities[0]["kind"]
+    wanted = {row["identity_id"] for row in identities if row["kind"] == kind}
+    ended = await export(settings, "run", "json", tmp_path / "graph.json", "--kind", kind)
+    assert ended.code == 0, ended
+    graph = json.loads((tmp_path / "graph.json").read_text("utf-8"))
+    assert {node["id"] for node in graph["nodes"]} == wanted
+    assert all({edge["source"], edge["target"]} <= wanted for edge in graph["edges"])
+    refused = await export(settings, "run", "csv", tmp_path / "tables", "--kind", "planet")
+    assert (refused.code, "its kinds are" in refused.stderr) == (2, True)
+    assert not (tmp_path / "tables").exists()

@@ -1,4 +1,4 @@
-"""An export that cannot be made says so in one sentence, and leaves what was there."""
+"""Failed exports: one sentence for the user, and the earlier files stay."""
 
 import asyncio
 import signal
@@ -10,14 +10,13 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 
-from orchestration.queries.export import Exporting
+from orchestration.queries.export import export_run
 from orchestration.settings import Settings
 from orchestration.settings.temporal import TemporalSettings
 from perdure.errors import RefusedCommand
 from perdure.services.analytics.export import ExportFormat
 from perdure.stores.postgres.connection import PostgresPool
 from perdure.stores.postgres.exports import PostgresExportStore
-from perdure.stores.postgres.search import PostgresPassageStore
 from tests.integration.command_line import ROOT
 from tests.integration.committed_run import committed
 from tests.integration.finished_run import documents, finished
@@ -36,36 +35,33 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
     return Settings(tmp_path, database_url, TemporalSettings("127.0.0.1:1"))
 
 
-async def test_the_present_of_a_run_is_exported_and_its_graph_is_not_until_there_is_one(
-    pool: PostgresPool, tmp_path: Path
-) -> None:
+async def test_running_run_is_exported_without_its_graph(pool: PostgresPool, tmp_path: Path) -> None:
     await committed(pool, "run", documents())
-    exporting = Exporting(PostgresExportStore(pool), PostgresPassageStore(pool))
     with pytest.raises(RefusedCommand, match="has no graph yet"):
-        await exporting.write("run", ExportFormat.JSON, tmp_path / "graph.json", lambda *_: None)
-    rows = await exporting.write("run", ExportFormat.PARQUET, tmp_path, lambda *_: None)
+        await export_run(PostgresExportStore(pool), "run", ExportFormat.JSON, tmp_path / "graph.json", lambda *_: None)
+    rows = await export_run(PostgresExportStore(pool), "run", ExportFormat.PARQUET, tmp_path, lambda *_: None)
     assert rows == {"documents": 4, "mentions": 8, "identities": 0, "aliases": 0, "edges": 0, "chunks": 4}
     assert pyarrow.parquet.read_table(tmp_path / "mentions.parquet")["identity_id"].null_count == 8
 
 
-async def test_nonsense_is_refused_in_one_sentence(settings: Settings, tmp_path: Path) -> None:
+async def test_unusable_arguments_are_refused_in_one_sentence(settings: Settings, tmp_path: Path) -> None:
     there = tmp_path / "there.json"
     there.write_text("mine")
     for arguments, sentence in (
         (["-f", "xml"], "'xml' is not one of 'graphml', 'json', 'parquet', 'csv'"),
         (["-f", "json", "-w", "ghost", "-o", str(tmp_path / "x")], "No run with the workflow id 'ghost'"),
-        (["-f", "json", "-o", str(there)], "is there already"),
+        (["-f", "json", "-o", str(there)], "exists already"),
     ):
         refused = await script(settings, "export", *arguments)
         assert (refused.code, refused.stdout) == (2, ""), refused
         assert sentence in refused.stderr
         assert len(refused.stderr.splitlines()) == 1
-    assert {one.name for one in tmp_path.iterdir()} == {"there.json"}
+    assert {file.name for file in tmp_path.iterdir()} == {"there.json"}
     assert there.read_text() == "mine"
 
 
 @pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGKILL])
-async def test_an_export_that_is_killed_in_its_middle_leaves_what_was_there(
+async def test_killed_export_leaves_the_earlier_file(
     kill: signal.Signals, pool: PostgresPool, settings: Settings, tmp_path: Path
 ) -> None:
     await finished(pool, "run")
@@ -73,7 +69,7 @@ async def test_an_export_that_is_killed_in_its_middle_leaves_what_was_there(
     target.write_text("before")
     command = [sys.executable, "starter.py", "export", "-w", "run", "-f", "json", "-o", str(target), "--force"]
     async with pool.transaction() as conn:
-        await conn.execute("LOCK TABLE graph_edges")  # the nodes are written, the edges cannot be read
+        await conn.execute("LOCK TABLE graph_edges")  # the export writes the nodes, and then waits for the edges
         process = subprocess.Popen(command, cwd=ROOT, env=environment_of(settings), stderr=subprocess.PIPE)
         while not await conn.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
             await asyncio.sleep(0.05)
@@ -83,12 +79,10 @@ async def test_an_export_that_is_killed_in_its_middle_leaves_what_was_there(
     assert target.read_text() == "before"
     if kill is signal.SIGINT:
         assert process.returncode == 130
-        assert {one.name for one in tmp_path.iterdir()} == {"out.json"}
+        assert {file.name for file in tmp_path.iterdir()} == {"out.json"}
 
 
-async def test_a_full_disk_is_told_as_such_and_leaves_nothing(
-    pool: PostgresPool, settings: Settings, tmp_path: Path
-) -> None:
+async def test_full_disk_is_reported_and_leaves_no_file(pool: PostgresPool, settings: Settings, tmp_path: Path) -> None:
     await finished(pool, "run")
     for form in ("graphml", "parquet"):
         command = f"ulimit -f 0; exec {sys.executable} starter.py export -w run -f {form} -o {tmp_path}/out"

@@ -1,4 +1,4 @@
-"""Time travel: a fork begins with the outputs of its checkpoint, ends like any run, and leaves its origin alone."""
+"""Forks: a fork starts with the outputs of its checkpoint, ends as any run, and does not change its origin."""
 
 import asyncio
 import uuid
@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from orchestration.audit import verify
-from orchestration.client.fork import fork
 from orchestration.client.orchestrator import PipelineOrchestrator
 from orchestration.client.run_status import RunReport
 from orchestration.embedded.postgres import EmbeddedPostgres
@@ -58,9 +57,9 @@ def new_id() -> str:
 
 
 async def middle(orchestrator: PipelineOrchestrator, workflow_id: str = ORIGIN) -> WorkflowCheckpoint:
-    """A checkpoint with some documents done and some not."""
+    """Return a checkpoint with some documents finished and some not."""
     chain = await orchestrator.list_checkpoints(workflow_id)
-    return next(one for one in chain if 3 <= one.processed_documents < DOCUMENTS - 2)
+    return next(entry for entry in chain if 3 <= entry.processed_documents < DOCUMENTS - 2)
 
 
 async def ended(orchestrator: PipelineOrchestrator, workflow_id: str) -> RunReport:
@@ -75,11 +74,11 @@ async def times(orchestrator: PipelineOrchestrator, workflow_id: str) -> dict[in
     return {row.position: row.committed_at for row in rows if row.committed_at}
 
 
-async def test_a_fork_keeps_what_was_done_at_its_checkpoint_and_does_the_rest(
+async def test_fork_keeps_finished_documents_and_processes_the_rest(
     orchestrator: PipelineOrchestrator, new_id: str
 ) -> None:
     checkpoint, before = await middle(orchestrator), await outputs(orchestrator.stores.pool, ORIGIN)
-    forked = await fork(orchestrator, checkpoint.checkpoint_id, new_id)
+    forked = await orchestrator.fork(checkpoint.checkpoint_id, new_id)
     done = checkpoint.processed_documents + checkpoint.state_data.documents_quarantined
     assert forked.copied.processed + forked.copied.quarantined == done
     assert forked.copied.pending == DOCUMENTS - done
@@ -87,30 +86,30 @@ async def test_a_fork_keeps_what_was_done_at_its_checkpoint_and_does_the_rest(
     assert await outputs(orchestrator.stores.pool, new_id) == before
     assert await compare_runs(orchestrator.stores.pool, ORIGIN, new_id, 5) == []
     origin, copy = await times(orchestrator, ORIGIN), await times(orchestrator, new_id)
-    assert sum(copy[position] == time for position, time in origin.items()) == done, "each of the others has its own"
+    assert sum(copy[position] == time for position, time in origin.items()) == done, "the fork has its own"
     chain = await orchestrator.list_checkpoints(new_id)
     assert chain[0].metadata["sequence"] == 1
     assert chain[0].metadata["forked_from"]["checkpoint_id"] == checkpoint.checkpoint_id
 
 
-async def test_the_origin_is_left_alone(orchestrator: PipelineOrchestrator, new_id: str) -> None:
+async def test_fork_does_not_change_its_origin(orchestrator: PipelineOrchestrator, new_id: str) -> None:
     pool = orchestrator.stores.pool
     before = await outputs(pool, ORIGIN), await document_rows(pool, ORIGIN), await orchestrator.list_checkpoints(ORIGIN)
-    await fork(orchestrator, (await middle(orchestrator)).checkpoint_id, new_id)
+    await orchestrator.fork((await middle(orchestrator)).checkpoint_id, new_id)
     await ended(orchestrator, new_id)
     after = await outputs(pool, ORIGIN), await document_rows(pool, ORIGIN), await orchestrator.list_checkpoints(ORIGIN)
     assert after == before
     assert (await verify(orchestrator.client, orchestrator.stores, ORIGIN)).ok
 
 
-async def test_a_fork_of_a_fork_and_of_the_last_checkpoint_end_alike(
+async def test_fork_of_fork_and_fork_of_last_checkpoint_end_equal(
     orchestrator: PipelineOrchestrator, new_id: str
 ) -> None:
-    await fork(orchestrator, (await middle(orchestrator)).checkpoint_id, new_id)
+    await orchestrator.fork((await middle(orchestrator)).checkpoint_id, new_id)
     await ended(orchestrator, new_id)
-    again = await fork(orchestrator, (await orchestrator.list_checkpoints(new_id))[0].checkpoint_id, f"{new_id}-again")
+    again = await orchestrator.fork((await orchestrator.list_checkpoints(new_id))[0].checkpoint_id, f"{new_id}-again")
     await ended(orchestrator, again.workflow_id)
-    last = await fork(orchestrator, (await orchestrator.list_checkpoints(ORIGIN))[-1].checkpoint_id, f"{new_id}-last")
+    last = await orchestrator.fork((await orchestrator.list_checkpoints(ORIGIN))[-1].checkpoint_id, f"{new_id}-last")
     assert last.copied.pending == 0
     await ended(orchestrator, last.workflow_id)
     expected = await outputs(orchestrator.stores.pool, ORIGIN)
@@ -118,31 +117,31 @@ async def test_a_fork_of_a_fork_and_of_the_last_checkpoint_end_alike(
         assert await outputs(orchestrator.stores.pool, workflow_id) == expected
 
 
-async def test_a_fork_that_was_killed_between_copying_and_starting_goes_on_when_asked_again(
+async def test_fork_killed_before_its_start_continues_when_repeated(
     orchestrator: PipelineOrchestrator, new_id: str
 ) -> None:
     checkpoint = await middle(orchestrator)
-    await copy_run(orchestrator.stores.pool, checkpoint, new_id)  # here it was killed
-    forked = await fork(orchestrator, checkpoint.checkpoint_id, new_id)
+    await copy_run(orchestrator.stores.pool, checkpoint, new_id)  # the first request was killed here
+    forked = await orchestrator.fork(checkpoint.checkpoint_id, new_id)
     assert forked.copied.pending > 0
     await ended(orchestrator, new_id)
     with pytest.raises(RefusedCommand, match="has ended already"):
-        await fork(orchestrator, checkpoint.checkpoint_id, new_id)
+        await orchestrator.fork(checkpoint.checkpoint_id, new_id)
     with pytest.raises(RefusedCommand, match="not a fork of this checkpoint"):
-        await fork(orchestrator, (await orchestrator.list_checkpoints(ORIGIN))[0].checkpoint_id, new_id)
+        await orchestrator.fork((await orchestrator.list_checkpoints(ORIGIN))[0].checkpoint_id, new_id)
     with pytest.raises(RefusedCommand, match="not a fork of this checkpoint"):
-        await fork(orchestrator, checkpoint.checkpoint_id, ORIGIN)
+        await orchestrator.fork(checkpoint.checkpoint_id, ORIGIN)
 
 
-async def test_two_who_fork_under_one_id_at_once_make_one_run(orchestrator: PipelineOrchestrator, new_id: str) -> None:
+async def test_concurrent_forks_under_one_id_start_one_run(orchestrator: PipelineOrchestrator, new_id: str) -> None:
     checkpoint = await middle(orchestrator)
-    found = await asyncio.gather(*[fork(orchestrator, checkpoint.checkpoint_id, new_id) for _ in range(3)])
-    assert {one.workflow_id for one in found} == {new_id}
+    forks = await asyncio.gather(*[orchestrator.fork(checkpoint.checkpoint_id, new_id) for _ in range(3)])
+    assert {entry.workflow_id for entry in forks} == {new_id}
     await ended(orchestrator, new_id)
     assert await outputs(orchestrator.stores.pool, new_id) == await outputs(orchestrator.stores.pool, ORIGIN)
 
 
-async def test_what_was_quarantined_then_and_has_been_retried_since_is_done_anew(
+async def test_fork_processes_documents_retried_since_its_checkpoint(
     orchestrator: PipelineOrchestrator, settings: Settings, new_id: str
 ) -> None:
     papers = write_documents(settings.data_dir / new_id, 4)
@@ -153,24 +152,26 @@ async def test_what_was_quarantined_then_and_has_been_retried_since_is_done_anew
     (papers / "late.txt").write_text("Mary Somerville wrote to Ada Lovelace from London.")
     assert (await script(settings, "retry-failed", "--workflow-id", new_id, "--detach")).code == 0
     assert (await orchestrator.wait(new_id)).workflow_status == "completed"
-    said: list[str] = []
-    forked = await fork(orchestrator, then.checkpoint_id, f"{new_id}-back", say=said.append)
+    sentences: list[str] = []
+    forked = await orchestrator.fork(then.checkpoint_id, f"{new_id}-back", say=sentences.append)
     assert (forked.copied.processed, forked.copied.quarantined, forked.copied.pending) == (4, 0, 1)
-    assert any("1 documents that were done at that checkpoint have been processed again since" in one for one in said)
+    assert any(
+        "1 documents that were done at that checkpoint have been processed again since" in entry for entry in sentences
+    )
     assert (await orchestrator.wait(forked.workflow_id)).workflow_status == "completed"
     assert await outputs(orchestrator.stores.pool, forked.workflow_id) == await outputs(
         orchestrator.stores.pool, new_id
     )
 
 
-async def test_a_checkpoint_that_nobody_has_is_refused(orchestrator: PipelineOrchestrator, settings: Settings) -> None:
+async def test_fork_from_unknown_checkpoint_is_refused(orchestrator: PipelineOrchestrator, settings: Settings) -> None:
     with pytest.raises(UnknownCheckpoint, match="no checkpoint 'chk_nonsense'"):
-        await fork(orchestrator, "chk_nonsense")
+        await orchestrator.fork("chk_nonsense")
     done = await script(settings, "fork", "--checkpoint-id", "chk_nonsense")
     assert (done.code, done.stderr.count("\n")) == (2, 1)
 
 
-async def test_resuming_at_an_older_checkpoint_forks_from_it(
+async def test_resume_from_older_checkpoint_starts_a_fork(
     orchestrator: PipelineOrchestrator, settings: Settings
 ) -> None:
     checkpoint = await middle(orchestrator)
@@ -179,7 +180,7 @@ async def test_resuming_at_an_older_checkpoint_forks_from_it(
         *("--workflow-id", ORIGIN, "--checkpoint-id", checkpoint.checkpoint_id, "--json"),
         name="resume_workflow.py",
     )
-    assert done.code == 1, "it completed with failures"
+    assert done.code == 1, "the fork completed with failures"
     assert done.json["workflow_id"].startswith(f"{ORIGIN}-fork-")
     assert await outputs(orchestrator.stores.pool, done.json["workflow_id"]) == await outputs(
         orchestrator.stores.pool, ORIGIN

@@ -172,8 +172,8 @@ asyncio.run(identities.PostgresIdentityStore(PostgresPool({database_url!r})).res
     began = time.monotonic()
     assert await stored(pool) == [[], [], [], []]
     assert (await service(pool).resolve("run", epoch)).identities == 3
-    assert time.monotonic() - began < 10
-    psutil.wait_procs([child], timeout=5)
+    assert time.monotonic() - began < 50, "it waited for the query of the killed worker"
+    psutil.wait_procs([child], timeout=60)
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
 
 
@@ -231,6 +231,6 @@ async def test_signals_to_the_group_are_left_to_the_worker(pool: PostgresPool) -
 
 
 async def _until_it_sleeps(pool: PostgresPool) -> None:
-    async with pool.connection() as conn, asyncio.timeout(20):
+    async with pool.connection() as conn, asyncio.timeout(90):
         while not await conn.fetchval("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"):
             await asyncio.sleep(0.05)

@@ -1,4 +1,4 @@
-"""The main job as a user meets it: real servers, real workers, real documents."""
+"""The main job from start to end: real servers, real workers, real documents."""
 
 import asyncio
 import os
@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import uuid
+import zipfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -54,7 +55,7 @@ def start_worker() -> Iterator[Callable[[Settings], ChaosWorker]]:
         worker.close()
 
 
-async def test_an_open_run_survives_the_loss_of_its_client_and_its_worker(
+async def test_open_run_survives_death_of_its_client_and_worker(
     settings: Settings, papers: Path, workflow_id: str
 ) -> None:
     first, second = sorted(papers.iterdir())[:2]
@@ -72,7 +73,7 @@ async def test_an_open_run_survives_the_loss_of_its_client_and_its_worker(
     worker = psutil.Process(int(seen[2][1]))
     worker.kill()
     assert client.wait() == -signal.SIGKILL
-    assert [line[1] for line in seen[:2]] == ["1", "2"], "a checkpoint after each"
+    assert [line[1] for line in seen[:2]] == ["1", "2"], "one checkpoint for each document"
     assert int(seen[0][0]) < int(seen[1][0])
 
     async with PipelineOrchestrator(settings) as orchestrator:
@@ -86,7 +87,7 @@ async def test_an_open_run_survives_the_loss_of_its_client_and_its_worker(
         await check(orchestrator, workflow_id, before=before)
 
 
-async def test_a_run_over_a_folder_ends_with_everything_stored(
+async def test_run_over_a_folder_stores_all_results(
     settings: Settings,
     orchestrator: PipelineOrchestrator,
     papers: Path,
@@ -96,14 +97,14 @@ async def test_a_run_over_a_folder_ends_with_everything_stored(
     start_worker(settings)
     await orchestrator.start([str(papers)], workflow_id=workflow_id)
     ended = await orchestrator.wait(workflow_id)
-    found = await check(orchestrator, workflow_id)
+    result = await check(orchestrator, workflow_id)
     assert (ended.documents.total, ended.documents.processed, ended.documents.remaining) == (5, 5, 0)
     assert 0 < ended.quality_score <= 1
-    assert found.outputs["documents"][0] == found.outputs["texts"][0] == found.outputs["vectors"][0] == 5
-    assert found.outputs["identities"][0] > 0
+    assert result.outputs["documents"][0] == result.outputs["texts"][0] == result.outputs["vectors"][0] == 5
+    assert result.outputs["identities"][0] > 0
 
 
-async def test_one_document_at_a_time_gives_one_checkpoint_a_document(
+async def test_documents_added_singly_get_one_checkpoint_each(
     settings: Settings,
     orchestrator: PipelineOrchestrator,
     papers: Path,
@@ -117,18 +118,47 @@ async def test_one_document_at_a_time_gives_one_checkpoint_a_document(
         assert (checkpoint.sequence, checkpoint.processed_documents) == (number, number)
     await orchestrator.close_intake(workflow_id)
     await orchestrator.wait(workflow_id)
-    found = await check(orchestrator, workflow_id)
-    assert len(found.checkpoints) == 6
+    result = await check(orchestrator, workflow_id)
+    assert len(result.checkpoints) == 6
 
 
-async def test_a_bad_document_is_quarantined_with_its_reason_and_retried_alone(
+async def test_process_document_returns_how_each_document_ended(
+    settings: Settings,
+    orchestrator: PipelineOrchestrator,
+    papers: Path,
+    workflow_id: str,
+    tmp_path: Path,
+    start_worker: Callable[[Settings], ChaosWorker],
+) -> None:
+    start_worker(settings)
+    await orchestrator.start([], workflow_id=workflow_id, options=PipelineOptions(open=True))
+    good = min(papers.iterdir())
+    broken = tmp_path / "broken.pdf"
+    broken.write_bytes(b"%PDF-1.7 and nothing else")
+    archive = tmp_path / "archive.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("a.txt", "Ada Lovelace wrote to London.")
+        file.write(broken, "broken.pdf")
+    result = {}
+    for source in (good, broken, archive, good):
+        checkpoint = await orchestrator.process_document(workflow_id, str(source))
+        assert checkpoint == await orchestrator.get_latest_checkpoint(workflow_id)
+        assert "outcomes" not in checkpoint.model_dump()
+        result[source] = [outcome.status for outcome in checkpoint.outcomes]
+        assert all(bool(outcome.reason) == (outcome.status == "quarantined") for outcome in checkpoint.outcomes)
+    assert result == {good: ["processed"], broken: ["quarantined"], archive: ["processed", "quarantined"]}
+    await orchestrator.close_intake(workflow_id)
+    await orchestrator.wait(workflow_id)
+
+
+async def test_broken_document_is_quarantined_and_retried_alone(
     settings: Settings,
     orchestrator: PipelineOrchestrator,
     papers: Path,
     workflow_id: str,
     start_worker: Callable[[Settings], ChaosWorker],
 ) -> None:
-    """P8, P7: it never stops the run; once mended, retrying it costs exactly one document."""
+    """P8, P7: the document does not stop the run, and its retry processes no other document."""
     bad = papers / "bad.txt"
     bad.write_bytes(b"")
     start_worker(settings)
@@ -149,11 +179,11 @@ async def test_a_bad_document_is_quarantined_with_its_reason_and_retried_alone(
     await check(orchestrator, workflow_id, before=before)
 
 
-async def test_a_service_that_is_down_is_captured_as_unhealthy_and_the_run_goes_on(
+async def test_stopped_service_is_recorded_and_the_run_continues(
     settings: Settings, papers: Path, workflow_id: str, start_worker: Callable[[Settings], ChaosWorker]
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening, socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))  # nobody listens there
+        closed.bind(("127.0.0.1", 0))  # no server listens on this port
         ports = (listening.getsockname()[1], closed.getsockname()[1])
         services = {"Archive": f"tcp://127.0.0.1:{ports[0]}", "Courier": f"tcp://127.0.0.1:{ports[1]}"}
         settings = replace(settings, external_services=services)
@@ -161,22 +191,22 @@ async def test_a_service_that_is_down_is_captured_as_unhealthy_and_the_run_goes_
         async with PipelineOrchestrator(settings, own_worker=False) as orchestrator:
             await orchestrator.start([str(papers)], workflow_id=workflow_id)
             await orchestrator.wait(workflow_id)
-            found = await check(orchestrator, workflow_id)
-    for checkpoint in found.checkpoints:
+            result = await check(orchestrator, workflow_id)
+    for checkpoint in result.checkpoints:
         states = checkpoint.service_states
         assert set(states) == {"IdentityService", "AnalyticsService", "Archive", "Courier"}
         assert states["Courier"].status == "unhealthy"
         assert str(ports[1]) in states["Courier"].metadata["why"]
         assert {states[name].status for name in ("IdentityService", "AnalyticsService", "Archive")} == {"healthy"}
         assert all(state.metadata["round_trip_ms"] >= 0 for state in states.values())
-    last = found.checkpoints[-1].service_states
-    assert last["IdentityService"].metadata["processed_entities"] == found.outputs["mentions"][0]
+    last = result.checkpoints[-1].service_states
+    assert last["IdentityService"].metadata["processed_entities"] == result.outputs["mentions"][0]
     assert last["IdentityService"].metadata["resolution_rate"] == 1.0
     assert last["AnalyticsService"].metadata["graphs_generated"] == 1
     assert last["AnalyticsService"].metadata["analysis_modes"] == ["graph", "table", "vector"]
 
 
-async def test_progress_can_be_read_and_searched_while_no_worker_is_alive(
+async def test_progress_is_readable_without_a_living_worker(
     settings: Settings,
     orchestrator: PipelineOrchestrator,
     papers: Path,
@@ -194,9 +224,9 @@ async def test_progress_can_be_read_and_searched_while_no_worker_is_alive(
     assert {name: shown.get(name) for name in expected} == expected
     assert shown["QualityScore"] > 0
     query = f"WorkflowId='{workflow_id}' AND PipelineStatus='in_progress' AND DocumentsProcessed=2"
-    for _ in range(50):  # visibility follows a moment later
-        if found := [run.id async for run in orchestrator.client.list_workflows(query)]:
+    for _ in range(50):  # the list of runs lags behind
+        if result := [run.id async for run in orchestrator.client.list_workflows(query)]:
             break
         await asyncio.sleep(0.1)
-    assert found == [workflow_id]
+    assert result == [workflow_id]
     await orchestrator.client.get_workflow_handle(workflow_id).terminate("the test is over")

@@ -1,4 +1,4 @@
-"""P10: what Temporal ended while nobody was there to record it stands in the mirror after the next look, once."""
+"""P10: the end of a run that Temporal ended without a worker is recorded once, by the next command or worker."""
 
 import asyncio
 import uuid
@@ -66,15 +66,15 @@ async def terminate(orchestrator: PipelineOrchestrator, workflow_id: str) -> Non
 
 
 async def mirrors(orchestrator: PipelineOrchestrator, workflow_id: str) -> list[WorkflowCheckpoint]:
-    """The chain, which is the same in every store."""
+    """Return the chain, after a check that every store has the same."""
     first, second = [list(await store.list(workflow_id)) for store in orchestrator.stores.checkpoints]
     assert first == second
     return first
 
 
 async def differences(orchestrator: PipelineOrchestrator, workflow_id: str) -> list[str]:
-    found = await verify(orchestrator.client, orchestrator.stores, workflow_id)
-    return [one.sentence for one in found.differences]
+    result = await verify(orchestrator.client, orchestrator.stores, workflow_id)
+    return [entry.sentence for entry in result.differences]
 
 
 async def until_acknowledged(orchestrator: PipelineOrchestrator, workflow_id: str, documents: int) -> None:
@@ -88,14 +88,14 @@ async def until_acknowledged(orchestrator: PipelineOrchestrator, workflow_id: st
             await asyncio.sleep(0.05)
 
 
-async def test_a_terminated_run_shows_as_failed_in_sql_after_the_next_look_and_goes_on_from_there(
+async def test_terminated_run_is_recorded_as_failed_and_can_be_resumed(
     orchestrator: PipelineOrchestrator, papers: Path, workflow_id: str, start_worker: Callable[[], ChaosWorker]
 ) -> None:
     documents = sorted(str(path) for path in papers.iterdir())
     worker = start_worker()
     await orchestrator.start(documents[:2], workflow_id=workflow_id, options=PipelineOptions(open=True))
     await until_acknowledged(orchestrator, workflow_id, 2)
-    assert await reconcile_run(orchestrator.client, orchestrator.stores, workflow_id) is None, "it is running"
+    assert await reconcile_run(orchestrator.client, orchestrator.stores, workflow_id) is None, "the run is running"
     worker.kill()
     await terminate(orchestrator, workflow_id)
 
@@ -111,25 +111,25 @@ async def test_a_terminated_run_shows_as_failed_in_sql_after_the_next_look_and_g
     assert await differences(orchestrator, workflow_id) == []
 
     await harm(orchestrator, f"DELETE FROM workflow_checkpoints WHERE sequence = {chain[-1].sequence}")
-    assert await differences(orchestrator, workflow_id) != [], "an audit does not cover up what is gone"
+    assert await differences(orchestrator, workflow_id) != [], "an audit hides no lost checkpoint"
     assert orchestrator.settings.checkpoint_dir
     for path in orchestrator.settings.checkpoint_dir.iterdir():
         path.unlink()
     await orchestrator.align_stores(workflow_id)
     await orchestrator.status(workflow_id)
-    assert await mirrors(orchestrator, workflow_id) == chain, "made again it is the same to the byte"
+    assert await mirrors(orchestrator, workflow_id) == chain, "a second recording gives the same bytes"
 
     start_worker()
     resumed = await orchestrator.resume_workflow_from_checkpoint(workflow_id)
     assert resumed.workflow_status == "completed"
     after = await mirrors(orchestrator, workflow_id)
     assert after[: len(chain)] == chain
-    assert [one.workflow_status for one in after][-1] == "completed"
+    assert [entry.workflow_status for entry in after][-1] == "completed"
     assert await differences(orchestrator, workflow_id) == []
 
 
 @pytest.mark.parametrize("how", ["terminated", "timed out"])
-async def test_a_run_that_no_worker_ever_saw_is_recorded_too(
+async def test_run_without_any_worker_is_recorded(
     orchestrator: PipelineOrchestrator,
     papers: Path,
     workflow_id: str,
@@ -145,28 +145,28 @@ async def test_a_run_that_no_worker_ever_saw_is_recorded_too(
     )
     if how == "terminated":
         await terminate(orchestrator, workflow_id)
-    while (found := await find_execution(orchestrator.client, workflow_id)) and not found.close_time:
+    while (result := await find_execution(orchestrator.client, workflow_id)) and not result.close_time:
         await asyncio.sleep(0.1)
-    assert found
-    assert found.status != WorkflowExecutionStatus.RUNNING
-    assert await differences(orchestrator, workflow_id) == [], "an audit of a whole mirror records what is only late"
+    assert result
+    assert result.status != WorkflowExecutionStatus.RUNNING
+    assert await differences(orchestrator, workflow_id) == [], "an audit of a complete mirror records a late end"
     (only,) = await mirrors(orchestrator, workflow_id)
-    assert (only.sequence, only.workflow_status, only.timestamp) == (1, "failed", found.close_time)
+    assert (only.sequence, only.workflow_status, only.timestamp) == (1, "failed", result.close_time)
     assert how in only.metadata["why"]
     start_worker()
     assert (await orchestrator.resume_workflow_from_checkpoint(workflow_id)).workflow_status == "completed"
     assert await differences(orchestrator, workflow_id) == []
 
 
-async def test_the_end_of_a_run_takes_its_leases_away(
+async def test_recorded_end_revokes_the_leases_of_the_run(
     orchestrator: PipelineOrchestrator, papers: Path, workflow_id: str
 ) -> None:
     """A worker that is stopped in the middle of a document cannot add to what has been recorded."""
     await orchestrator.start([str(papers)], workflow_id=workflow_id)
-    found = await find_execution(orchestrator.client, workflow_id)
-    assert found
+    result = await find_execution(orchestrator.client, workflow_id)
+    assert result
     manifest = orchestrator.stores.manifest
-    assert await manifest.claim(workflow_id, found.run_id, at_least=1) == 1
+    assert await manifest.claim(workflow_id, result.run_id, at_least=1) == 1
     await manifest.record(workflow_id, 1, [discovered("one.txt"), discovered("two.txt")])
     await manifest.enqueue_unfinished(workflow_id, 1, quarantined=False)
     lease = Lease(1, 1, 1)
@@ -184,14 +184,12 @@ async def test_the_end_of_a_run_takes_its_leases_away(
     assert await differences(orchestrator, workflow_id) == []
 
 
-async def test_a_run_that_another_one_has_replaced_is_left_alone(
-    orchestrator: PipelineOrchestrator, papers: Path, workflow_id: str
-) -> None:
+async def test_replaced_run_is_not_recorded(orchestrator: PipelineOrchestrator, papers: Path, workflow_id: str) -> None:
     await orchestrator.start([str(papers)], workflow_id=workflow_id)
-    found = await find_execution(orchestrator.client, workflow_id)
-    assert found
+    result = await find_execution(orchestrator.client, workflow_id)
+    assert result
     manifest = orchestrator.stores.manifest
-    await manifest.claim(workflow_id, found.run_id, at_least=1)
+    await manifest.claim(workflow_id, result.run_id, at_least=1)
     await manifest.claim(workflow_id, "a run on another server", at_least=1)
     await terminate(orchestrator, workflow_id)
     before = await rows(orchestrator, "SELECT * FROM runs")
@@ -200,7 +198,7 @@ async def test_a_run_that_another_one_has_replaced_is_left_alone(
     assert await rows(orchestrator, "SELECT * FROM runs") == before
 
 
-async def test_everything_that_ended_unrecorded_is_recorded_once(
+async def test_each_unrecorded_end_is_recorded_once(
     orchestrator: PipelineOrchestrator, papers: Path, workflow_id: str
 ) -> None:
     for number in range(3):
@@ -208,12 +206,12 @@ async def test_everything_that_ended_unrecorded_is_recorded_once(
         await terminate(orchestrator, f"{workflow_id}-{number}")
     queue = orchestrator.settings.task_queue
     recorded: set[str] = set()
-    async with asyncio.timeout(20):
-        while len(recorded) < 3:  # the server lists them a moment later
-            found = await asyncio.gather(
+    async with asyncio.timeout(90):
+        while len(recorded) < 3:  # the server lists ended runs with a delay
+            result = await asyncio.gather(
                 *[reconcile(orchestrator.client, orchestrator.stores, queue) for _ in range(2)]
             )
-            new = [one.workflow_id for each in found for one in each]
+            new = [entry.workflow_id for each in result for entry in each]
             assert recorded.isdisjoint(new)
             assert len(set(new)) == len(new)
             recorded |= set(new)
@@ -221,4 +219,4 @@ async def test_everything_that_ended_unrecorded_is_recorded_once(
     for number in range(3):
         assert len(await mirrors(orchestrator, f"{workflow_id}-{number}")) == 1
     assert await reconcile(orchestrator.client, orchestrator.stores, queue) == []
-    assert await rows(orchestrator, "SELECT count(*) FROM runs") == [(3,)], "a neighbour's runs are the neighbour's"
+    assert await rows(orchestrator, "SELECT count(*) FROM runs") == [(3,)], "runs of another queue are left alone"

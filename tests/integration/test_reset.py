@@ -1,4 +1,4 @@
-"""Temporal's own reset: a run set back to one of its checkpoints goes on, and redoes nothing that was committed."""
+"""Temporal's reset: a run that is reset to one of its checkpoints continues and keeps committed documents."""
 
 import asyncio
 import uuid
@@ -19,7 +19,7 @@ COUNT = 8
 
 
 @pytest.mark.parametrize("ended", [False, True], ids=["while it runs", "after its end"])
-async def test_a_run_reset_to_a_checkpoint_goes_on_and_redoes_nothing_that_was_committed(
+async def test_run_reset_to_a_checkpoint_keeps_committed_documents(
     settings: Settings, tmp_path: Path, ended: bool
 ) -> None:
     workflow_id = f"reset-{uuid.uuid4().hex[:8]}"
@@ -44,10 +44,10 @@ async def test_a_run_reset_to_a_checkpoint_goes_on_and_redoes_nothing_that_was_c
             assert report.recovered.startswith("The run was reset to checkpoint ")
             assert await committed(orchestrator, workflow_id) == before
             after = await orchestrator.list_checkpoints(workflow_id)
-            assert list(after[: len(chain)]) == list(chain), "what was mirrored stays"
-            assert [one.sequence for one in after] == list(range(1, len(after) + 1))
+            assert list(after[: len(chain)]) == list(chain), "checkpoints in the stores stay"
+            assert [checkpoint.sequence for checkpoint in after] == list(range(1, len(after) + 1))
             assert after[-1].workflow_status == "completed"
-            assert after[-1].epoch > middle.epoch, "the reset run has an epoch of its own"
+            assert after[-1].epoch > middle.epoch, "the reset run has a new epoch"
     finally:
         worker.close()
 
@@ -70,7 +70,7 @@ async def committed(orchestrator: PipelineOrchestrator, workflow_id: str) -> lis
 
 
 async def reset(orchestrator: PipelineOrchestrator, workflow_id: str, run_id: str, event_id: int) -> None:
-    """To the end of the workflow task before this event, as people do from a checkpoint's metadata."""
+    """Reset to the end of the workflow task before this event, which a checkpoint's metadata names."""
     client, last = orchestrator.client, 0
     handle = client.get_workflow_handle(workflow_id, run_id=run_id)
     async for event in handle.fetch_history_events():

@@ -1,4 +1,4 @@
-"""P6: a run that Temporal has forgotten, its retention being over, resumes from the mirror alone."""
+"""P6: a run whose history Temporal has deleted after its retention resumes from the mirror alone."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -27,7 +27,7 @@ from workflows.messages import PipelineOptions
 
 NAMESPACE = "forgetful"
 SHORTEST = timedelta(seconds=1)
-FORGET_SECONDS = 60.0
+FORGET_SECONDS = 150.0
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ async def forgetful(settings: Settings, tmp_path: Path, monkeypatch: pytest.Monk
 
 async def until_known(temporal: TemporalSettings) -> None:
     """Wait until the server's cache has the new namespace."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while True:
             try:
                 await connect_to(temporal)
@@ -75,8 +75,9 @@ async def until_forgotten(orchestrator: PipelineOrchestrator, workflow_id: str) 
             await asyncio.sleep(0.2)
 
 
-@pytest.mark.timeout(180)
-async def test_a_run_whose_history_has_expired_goes_on_from_the_mirror(forgetful: Settings, tmp_path: Path) -> None:
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+async def test_run_with_expired_history_resumes_from_the_mirror(forgetful: Settings, tmp_path: Path) -> None:
     papers = write_documents(tmp_path / "papers", 20)
     worker = ChaosWorker(forgetful)
     try:
@@ -91,18 +92,20 @@ async def test_a_run_whose_history_has_expired_goes_on_from_the_mirror(forgetful
             chain = await orchestrator.list_checkpoints("expired")
             done = await script(forgetful, "--workflow-id", "expired", name="resume_workflow.py")
             assert done.code == 0, done.stderr
-            assert "Temporal says of 'expired': unknown. A new run goes on under the same id." in done.stderr
+            assert "Temporal reports 'expired' as unknown. A new run continues under the same id." in done.stderr
             after = {row.position: row.committed_at for row in await document_rows(pool, "expired")}
             assert len(after) == 20
             assert all(after[position] == time for position, time in before.items() if time)
             grown = await orchestrator.list_checkpoints("expired")
-            assert [one.digest for one in grown[: len(chain)]] == [one.digest for one in chain]
-            found = await verify(orchestrator.client, orchestrator.stores, "expired")
-            assert found.differences == []
+            assert [checkpoint.digest for checkpoint in grown[: len(chain)]] == [
+                checkpoint.digest for checkpoint in chain
+            ]
+            verification = await verify(orchestrator.client, orchestrator.stores, "expired")
+            assert verification.differences == []
             await until_forgotten(orchestrator, "expired")
-            found = await verify(orchestrator.client, orchestrator.stores, "expired")
-            assert found.differences == []
-            assert any("Temporal does not know the run" in note for note in found.notes)
+            verification = await verify(orchestrator.client, orchestrator.stores, "expired")
+            assert verification.differences == []
+            assert any("Temporal does not know the run" in note for note in verification.notes)
             again = await script(forgetful, "--workflow-id", "expired", name="resume_workflow.py")
             assert (again.code, "Nothing is left to do" in again.stderr) == (0, True)
     finally:

@@ -252,7 +252,7 @@ asyncio.run(PostgresAnalyticsStore(PostgresPool({database_url!r})).build("run", 
 """
     worker = subprocess.Popen([sys.executable, "-c", program], cwd=Path(__file__).parents[2])
     try:
-        async with pool.connection() as conn, asyncio.timeout(20):
+        async with pool.connection() as conn, asyncio.timeout(90):
             while not await conn.fetchval("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"):
                 assert worker.poll() is None
                 await asyncio.sleep(0.05)
@@ -261,7 +261,7 @@ asyncio.run(PostgresAnalyticsStore(PostgresPool({database_url!r})).build("run", 
         worker.wait()
     began = time.monotonic()
     assert (await IdentityService(PostgresIdentityStore(pool)).resolve("run", epoch)).identities == 3
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 50, "it waited for the statement of the killed worker"
 
 
 async def make_slow(pool: PostgresPool, table: str, seconds: float) -> None:
@@ -299,7 +299,7 @@ async def test_services_are_unhealthy_while_their_database_is_stopped_and_health
     finally:
         await asyncio.to_thread(postgres_server.start, preferred_port=port)
     after = await capture(services, "run", 3.0)
-    assert took < 3.5
+    assert took < 20
     for name in ("IdentityService", "AnalyticsService"):
         assert [states[name].status for states in (before, during, after)] == ["healthy", "unhealthy", "healthy"]
         assert during[name].metadata["why"].startswith("Postgres is unavailable: ")

@@ -5,7 +5,6 @@ import random
 import subprocess
 from pathlib import Path
 
-from orchestration.client.fork import fork
 from orchestration.client.orchestrator import PipelineOrchestrator
 from orchestration.embedded.postgres import installation
 from tests.replay.scenarios import ONE_AT_A_TIME, Scenario, papers, some_are_done
@@ -46,7 +45,7 @@ async def forked(client: PipelineOrchestrator, folder: Path) -> str:
     run = await client.start([str(papers(folder, 12, empty=1))], workflow_id="forked-from", options=ONE_AT_A_TIME)
     await client.wait(run.workflow_id)
     checkpoints = await client.list_checkpoints(run.workflow_id)
-    made = await fork(client, checkpoints[len(checkpoints) // 2].checkpoint_id, "forked")
+    made = await client.fork(checkpoints[len(checkpoints) // 2].checkpoint_id, "forked")
     await client.wait(made.workflow_id)
     return made.workflow_id
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from temporalio.client import WorkflowFailureError
 
+from orchestration.client.following import read_original_input
 from orchestration.client.orchestrator import PipelineOrchestrator
 from orchestration.embedded.postgres import EmbeddedPostgres
 from orchestration.embedded.stack import EmbeddedStack
@@ -53,7 +54,7 @@ async def refreshed(client: PipelineOrchestrator, folder: Path) -> str:
 async def failure(client: PipelineOrchestrator, folder: Path) -> str:
     """Start a run whose source no activity can read, so that it fails at its first step."""
     run = await client.start([str(papers(folder, 1))], workflow_id="failure-template")
-    pipeline = await client.original_input(run.workflow_id, run.run_id or "")
+    pipeline = await read_original_input(client.connected, run.workflow_id, run.run_id or "")
     await client.start_workflow("failure", pipeline.model_copy(update={"sources": ["gopher://nowhere"]}))
     try:
         await client.client.get_workflow_handle("failure").result()

@@ -1,9 +1,8 @@
 """docker-compose.yml is valid by the Compose specification, and keeps the promises of docs/deployment.md.
 
-None of this needs Docker. The specification's schema comes with the package check-jsonschema.
+The tests need no Docker. The package check-jsonschema carries the schema of the specification.
 """
 
-import ast
 import json
 import re
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import pytest
 import yaml
 
 from orchestration.embedded.temporal import DYNAMIC_CONFIG
+from orchestration.program.wiring import GRACE
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
@@ -27,20 +27,22 @@ VARIABLE = re.compile(r"\$\{(\w+)(?::([-?])([^}]*))?\}")
 
 
 def schema() -> dict[str, Any]:
+    """Return the schema of the Compose specification."""
     package = find_spec("check_jsonschema")
     assert package is not None
     assert package.origin is not None
     vendored = Path(package.origin).parent / "builtin_schemas/vendor/compose-spec.json"
-    found: dict[str, Any] = json.loads(vendored.read_text(encoding="utf-8"))
-    return found
+    specification: dict[str, Any] = json.loads(vendored.read_text(encoding="utf-8"))
+    return specification
 
 
 def interpolated(text: str) -> str:
-    """As Compose does it, each required variable being "given"."""
+    """Return the text with its variables replaced as Compose does, each required one by "given"."""
     return VARIABLE.sub(lambda match: match[3] if match[2] == "-" else "given", text)
 
 
 def strings(value: Any) -> Iterator[str]:
+    """Yield every string inside a value."""
     if isinstance(value, dict):
         for child in value.values():
             yield from strings(child)
@@ -51,36 +53,36 @@ def strings(value: Any) -> Iterator[str]:
         yield value
 
 
-def test_the_file_is_valid_by_the_compose_specification() -> None:
+def test_file_is_valid_by_compose_specification() -> None:
     validator = jsonschema.Draft202012Validator(schema())
     for text in (TEXT, interpolated(TEXT)):
         assert [error.message for error in validator.iter_errors(yaml.safe_load(text))] == []
 
 
-def test_the_check_of_the_specification_finds_a_mistake() -> None:
+def test_specification_check_finds_a_mistake() -> None:
     broken = yaml.safe_load(TEXT)
     broken["services"]["worker"]["restrat"] = "always"
     assert not jsonschema.Draft202012Validator(schema()).is_valid(broken)
 
 
-def test_every_port_is_published_on_loopback_only() -> None:
+def test_ports_are_published_on_loopback_only() -> None:
     published = [port for service in SERVICES.values() for port in service.get("ports", [])]
     assert len(published) >= 3
     assert [port for port in published if not port.startswith("127.0.0.1:")] == []
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_every_image_is_pinned_to_a_version(name: str) -> None:
+def test_image_is_pinned_to_a_version(name: str) -> None:
     assert re.fullmatch(r"[\w./-]+:v?\d+\.\d+[\w.-]*", SERVICES[name]["image"])
 
 
-def test_the_base_images_of_the_dockerfile_are_pinned_to_a_version() -> None:
+def test_base_images_of_dockerfile_are_pinned_to_a_version() -> None:
     images = re.findall(r"^FROM (\S+)", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
     assert images
     assert [image for image in images if not re.fullmatch(r"[\w./-]+:\d+\.\d+\.\d+[\w.-]*", image)] == []
 
 
-def test_server_and_admin_tools_are_of_one_version() -> None:
+def test_temporal_server_and_admin_tools_have_one_version() -> None:
     versions = {
         image.rpartition(":")[2]
         for image in (service["image"] for service in SERVICES.values())
@@ -90,7 +92,7 @@ def test_server_and_admin_tools_are_of_one_version() -> None:
 
 
 @pytest.mark.parametrize("name", LONG_RUNNING)
-def test_every_long_running_service_has_a_health_check_a_restart_policy_and_a_memory_limit(name: str) -> None:
+def test_long_running_service_has_health_check_restart_policy_and_memory_limit(name: str) -> None:
     service = SERVICES[name]
     assert service["healthcheck"]["test"][0] == "CMD"
     assert service["restart"] == "unless-stopped"
@@ -98,18 +100,18 @@ def test_every_long_running_service_has_a_health_check_a_restart_policy_and_a_me
 
 
 @pytest.mark.parametrize("name", sorted(ONE_SHOT))
-def test_what_ends_by_itself_is_not_started_again(name: str) -> None:
+def test_one_shot_service_is_not_restarted(name: str) -> None:
     assert SERVICES[name]["restart"] == "no"
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_a_service_waits_until_what_it_needs_is_really_there(name: str) -> None:
+def test_service_waits_for_health_or_end_of_what_it_depends_on(name: str) -> None:
     for needed, how in SERVICES[name].get("depends_on", {}).items():
         expected = "service_completed_successfully" if needed in ONE_SHOT else "service_healthy"
         assert how == {"condition": expected}
 
 
-def test_no_secret_has_a_value_in_the_file() -> None:
+def test_file_holds_no_value_of_a_secret() -> None:
     secrets = [
         value
         for service in SERVICES.values()
@@ -122,7 +124,7 @@ def test_no_secret_has_a_value_in_the_file() -> None:
     assert "://" not in "".join(VARIABLE.sub("", value).replace("postgresql://perdure:@db", "") for value in secrets)
 
 
-def test_the_example_environment_names_every_variable_and_gives_no_password() -> None:
+def test_example_environment_names_every_variable_and_no_password() -> None:
     lines = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
     example = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
     used = {match[1]: match for match in VARIABLE.finditer(TEXT)}
@@ -131,7 +133,7 @@ def test_the_example_environment_names_every_variable_and_gives_no_password() ->
         assert example[name] == (match[3] if match[2] == "-" else ""), name
 
 
-def test_data_lives_in_named_volumes_and_every_mounted_file_exists() -> None:
+def test_data_is_in_named_volumes_and_mounted_folders_exist() -> None:
     named = set()
     for service in SERVICES.values():
         for mount in service.get("volumes", []):
@@ -145,7 +147,7 @@ def test_data_lives_in_named_volumes_and_every_mounted_file_exists() -> None:
     assert named == set(COMPOSE["volumes"])
 
 
-def test_every_script_and_setting_that_a_service_names_is_in_what_it_mounts() -> None:
+def test_scripts_and_settings_of_a_service_are_in_its_mounts() -> None:
     for service, variable in (("temporal-schema", None), ("temporal-namespace", None), ("temporal", "DYNAMIC_CONFIG")):
         mounted = dict(mount.split(":")[1::-1] for mount in SERVICES[service]["volumes"] if mount.startswith("./"))
         named = [text for text in strings(SERVICES[service]) if any(text.startswith(f"{at}/") for at in mounted)]
@@ -155,28 +157,22 @@ def test_every_script_and_setting_that_a_service_names_is_in_what_it_mounts() ->
             assert (ROOT / mounted[at] / text.removeprefix(f"{at}/")).is_file(), text
 
 
-def test_workers_can_be_scaled() -> None:
+def test_worker_service_can_be_scaled() -> None:
     worker = SERVICES["worker"]
     assert {"container_name", "ports", "deploy"}.isdisjoint(worker)
 
 
-def test_a_worker_is_given_longer_to_stop_than_it_takes() -> None:
-    tree = ast.parse((ROOT / "orchestration" / "program" / "wiring.py").read_text(encoding="utf-8"))
-    grace = next(
-        node.value.keywords[0].value
-        for node in tree.body
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "GRACE" and isinstance(node.value, ast.Call)
-    )
+def test_grace_period_of_worker_service_exceeds_that_of_worker() -> None:
     given = SERVICES["worker"]["stop_grace_period"]
-    assert int(given.removesuffix("s")) > ast.literal_eval(grace)
+    assert int(given.removesuffix("s")) > GRACE.total_seconds()
 
 
-def test_the_server_is_tuned_as_the_embedded_one_is() -> None:
+def test_server_has_the_settings_of_the_embedded_one() -> None:
     settings = yaml.safe_load((ROOT / "ops/dynamicconfig/perdure.yaml").read_text(encoding="utf-8"))
     assert {key: constraints[0]["value"] for key, constraints in settings.items()} == DYNAMIC_CONFIG
 
 
-def test_the_build_gets_everything_that_the_dockerfile_copies() -> None:
+def test_dockerignore_lets_through_what_dockerfile_copies() -> None:
     allowed = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     copies = re.findall(r"^COPY (?!--from)(.+)$", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
     copied = [source for line in copies for source in line.split()[:-1]]

@@ -1,4 +1,4 @@
-"""However a program ends, its exit code is true, its output is whole, and people read one sentence."""
+"""The end of a program: the right exit code, complete output, and one sentence on stderr."""
 
 import asyncio
 import os
@@ -60,16 +60,16 @@ def run(how: str, tmp_path: Path, **variables: str) -> subprocess.CompletedProce
         ("unreachable", 2, "The Temporal server went away: connection lost twice.\n"),
     ],
 )
-def test_each_end_has_its_code_and_at_most_one_sentence(how: str, code: int, sentence: str, tmp_path: Path) -> None:
+def test_each_way_to_end_has_its_exit_code_and_one_sentence(how: str, code: int, sentence: str, tmp_path: Path) -> None:
     ended = run(how, tmp_path)
     assert (ended.returncode, ended.stderr) == (code, sentence)
 
 
-def test_output_is_whole(tmp_path: Path) -> None:
+def test_output_is_complete_at_exit(tmp_path: Path) -> None:
     assert run("done", tmp_path).stdout == "whole " * 20000 + "\n"
 
 
-def test_the_unforeseen_is_written_down_and_shown_only_when_asked_for(tmp_path: Path) -> None:
+def test_unexpected_error_is_logged_and_shown_only_on_request(tmp_path: Path) -> None:
     ended = run("unforeseen", tmp_path)
     log = tmp_path / "data" / "logs" / "errors.log"
     assert ended.returncode == 1
@@ -80,7 +80,7 @@ def test_the_unforeseen_is_written_down_and_shown_only_when_asked_for(tmp_path: 
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-async def test_an_interruption_closes_first(number: signal.Signals, code: int, tmp_path: Path) -> None:
+async def test_interrupted_program_closes_before_it_exits(number: signal.Signals, code: int, tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
@@ -97,7 +97,7 @@ async def test_an_interruption_closes_first(number: signal.Signals, code: int, t
     assert await process.wait() == code
 
 
-def test_a_reader_that_goes_away_is_no_failure_of_ours(tmp_path: Path) -> None:
+def test_closed_output_pipe_gives_exit_code_141(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "wb") as gone:

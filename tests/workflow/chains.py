@@ -1,4 +1,4 @@
-"""The laws that every chain of checkpoints obeys."""
+"""The laws of every chain of checkpoints."""
 
 import itertools
 
@@ -22,7 +22,7 @@ def check_chain(world: World, workflow_id: str, *, status: str, first: int = 1) 
     assert world.closed_as == [status]
     finished = [tuple(span) for checkpoint in chain for span in checkpoint.state_data.finished_since_last]
     ordinals = [ordinal for start, end in finished for ordinal in range(start, end)]
-    assert len(ordinals) == len(set(ordinals)), "a document belongs to one checkpoint"
+    assert len(ordinals) == len(set(ordinals)), "each document belongs to one checkpoint"
     assert {world.queue[ordinal] for ordinal in ordinals} == set(world.queue) & set(world.done)
     assert chain[-1].processed_documents == sum(status == "processed" for status in world.done.values())
     return chain

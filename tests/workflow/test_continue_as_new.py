@@ -32,7 +32,7 @@ async def client(server: ShortHistories) -> AsyncIterator[Client]:
 async def start(client: Client, queue: str, **options: float) -> Handle:
     return await client.start_workflow(
         DocumentPipeline.run,
-        PipelineInput(sources=["file:///papers"], options=PipelineOptions(search_attributes=False, **options)),  # type: ignore[arg-type]  # each option has its own type
+        PipelineInput(sources=["file:///papers"], options=PipelineOptions(search_attributes=False, **options)),
         id=f"run-{queue}",
         task_queue=queue,
     )
@@ -51,7 +51,7 @@ async def carried(client: Client, workflow_id: str, world: World) -> list[tuple[
     return inputs
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 async def test_state_at_continue_as_new_does_not_grow_with_documents(client: Client) -> None:
     largest = []
     for documents, batch_size in ((100, 1), (5000, 50)):
@@ -128,7 +128,7 @@ async def test_pause_survives_continue_as_new(client: Client) -> None:
     assert len(await carried(client, run.id, world)) >= 1, "the history changed at least once"
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 async def test_long_outage_of_a_service_does_not_lengthen_the_history(client: Client) -> None:
     """The breaker stays tripped over several executions; each captures the services and stays short."""
     world, queue = World(30), uuid.uuid4().hex[:8]

@@ -97,7 +97,7 @@ async def test_run_fails_with_the_reason_after_three_recoveries_in_vain(begin: B
     world = World(2)
     world.refuse = {"process_batch": "Something is wrong for good."}
     run = await begin(world)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         with pytest.raises(Exception, match="Workflow execution failed") as failed:
             await run.result()
     assert str(failed.value.__cause__).endswith("Something is wrong for good.")

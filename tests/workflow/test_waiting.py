@@ -11,7 +11,7 @@ from workflows.document_pipeline import DocumentPipeline
 
 
 async def until_waiting(run: Handle, *, waiting: bool = True) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while ((await run.query(DocumentPipeline.progress)).waiting_for is not None) != waiting:
             await asyncio.sleep(0.05)
 

@@ -1,6 +1,6 @@
 """Extracts text, pages and structure from the bytes of a document: one module a family.
 
-Imports `perdure.documents.document`, `perdure.analysis.language` and `perdure.sandbox.parts`; never `sources`.
+Imports `perdure.documents` (document, formats, recognition), `perdure.analysis.language` and `perdure.sandbox.parts`.
 Start reading in `extracted.py`, then `text.py`, the shortest extractor; `perdure/documents/formats.py` names them all.
 """
 

@@ -17,7 +17,7 @@ MAX_CONTROL_SHARE = 0.01
 MIN_UTF16_NUL_SHARE = 0.25
 
 
-def decoded(content: bytes, declared: str | None = None) -> str:
+def decode_text(content: bytes, declared: str | None = None) -> str:
     """Decode by the byte order mark, else as UTF-8, else as declared, else by a guess.
 
     Args:

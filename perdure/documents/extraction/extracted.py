@@ -41,7 +41,7 @@ class Extracted:
     tables: tuple[Table, ...] = ()
 
 
-def joined_pages(pages: Sequence[str]) -> tuple[str, tuple[int, ...]]:
+def join_pages(pages: Sequence[str]) -> tuple[str, tuple[int, ...]]:
     """Return the pages as one text, and the offset of each page in characters."""
     offsets = []
     position = 0

@@ -6,7 +6,7 @@ import re
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from perdure.documents.document import Section, Table
-from perdure.documents.extraction.charset import decoded
+from perdure.documents.extraction.charset import decode_text
 from perdure.documents.extraction.extracted import Extracted, ExtractionInput
 from perdure.documents.extraction.flow import Flow
 from perdure.documents.extraction.open_table import OpenTable
@@ -55,10 +55,10 @@ def extract_html(document: ExtractionInput) -> Extracted:
         UnsupportedFormat: the file is no text.
     """
     declared = _DECLARED.search(document.content[:_DECLARED_WITHIN])
-    return html_text(decoded(document.content, declared.group(1).decode("ascii") if declared else None))
+    return read_markup(decode_text(document.content, declared.group(1).decode("ascii") if declared else None))
 
 
-def html_text(markup: str) -> Extracted:
+def read_markup(markup: str) -> Extracted:
     """Return the same as `extract_html` for markup that is decoded already.
 
     Where the tags are nested more than `MAX_DEPTH` deep, the result is the text between them, with a warning.

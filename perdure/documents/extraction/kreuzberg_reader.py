@@ -7,7 +7,7 @@ from typing import Any
 import kreuzberg
 
 from perdure.documents.extraction.extracted import Extracted
-from perdure.documents.extraction.nodes import structured
+from perdure.documents.extraction.nodes import find_structure
 from perdure.documents.recognition.compound import CompoundFile
 from perdure.errors import DamagedDocument, EncryptedDocument
 
@@ -63,7 +63,7 @@ def structured_text(result: Any, text: str, title: str | None, properties: dict[
         title: of the document.
         properties: of the document.
     """
-    text, sections, tables = structured(text, (result.document or {}).get("nodes") or (), UNSHIELD)
+    text, sections, tables = find_structure(text, (result.document or {}).get("nodes") or (), UNSHIELD)
     return Extracted(text, title, properties=properties, sections=sections, tables=tables)
 
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from email.message import EmailMessage, Message
 
 from perdure.documents.document import Section, Table
-from perdure.documents.extraction.charset import decoded
+from perdure.documents.extraction.charset import decode_text
 from perdure.documents.extraction.extracted import PAGE_BREAK, Extracted, ExtractionInput
-from perdure.documents.extraction.html import html_text
-from perdure.documents.extraction.structure import shifted
+from perdure.documents.extraction.html import read_markup
+from perdure.documents.extraction.structure import shift_structure
 from perdure.errors import DamagedDocument, UnsupportedFormat
 
 MAX_PARTS = 1_000
@@ -62,7 +62,7 @@ class _Reading:
     def _add(self, piece: str, sections: Sequence[Section] = (), tables: Sequence[Table] = ()) -> None:
         if not piece:
             return
-        moved = shifted(sections, tables, self._length)
+        moved = shift_structure(sections, tables, self._length)
         self.sections += moved[0]
         self.tables += moved[1]
         self._pieces.append(piece)
@@ -101,12 +101,12 @@ class _Reading:
             return
         payload = part.get_payload(decode=True)
         try:
-            text = decoded(payload if isinstance(payload, bytes) else b"", part.get_content_charset())
+            text = decode_text(payload if isinstance(payload, bytes) else b"", part.get_content_charset())
         except UnsupportedFormat:
             self.warnings["A part of the mail that calls itself text is none."] = None
             return
         if kind == "text/html":
-            body = html_text(text)
+            body = read_markup(text)
             self._add(body.text, body.sections, body.tables)
             self.warnings.update(dict.fromkeys(body.warnings))
         else:

@@ -34,7 +34,7 @@ def extract_markdown(document: ExtractionInput) -> Extracted:
         UnsupportedFormat: the file is no text.
     """
     text = read_text(document.content)
-    structure = markdown_structure(text)
+    structure = read_structure(text)
     main = next((section.heading for section in structure.sections if section.level == 1), None)
     title = structure.properties.pop("title", None) or main
     return Extracted(
@@ -46,7 +46,7 @@ def extract_markdown(document: ExtractionInput) -> Extracted:
     )
 
 
-def markdown_structure(text: str) -> MarkdownStructure:
+def read_structure(text: str) -> MarkdownStructure:
     """Return the headings and tables outside of code, and the front matter."""
     structure = MarkdownStructure()
     lines = text.split("\n")

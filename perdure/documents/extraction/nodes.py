@@ -14,7 +14,7 @@ _WINDOW_CHARACTERS = 20_000
 _SOUGHT_CHARACTERS = 120
 
 
-def structured(
+def find_structure(
     text: str, nodes: Sequence[Mapping[str, Any]], translation: Mapping[int, int]
 ) -> tuple[str, tuple[Section, ...], tuple[Table, ...]]:
     """Return the text with tabs between the cells of its tables, its headings, and its tables.

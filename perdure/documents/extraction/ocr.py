@@ -71,7 +71,7 @@ def prepare() -> None:
     kreuzberg.list_ocr_backends()
 
 
-def asked_for(environment: Mapping[str, str]) -> Ocr | None:
+def read_ocr_setting(environment: Mapping[str, str]) -> Ocr | None:
     """Return the OCR that `PERDURE_OCR` asks for, or None if it is unset or 0.
 
     The variable holds languages, or 1 for English.

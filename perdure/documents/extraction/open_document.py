@@ -11,10 +11,10 @@ from xml.etree import ElementTree as ET
 
 from perdure.documents.document import Section, Table
 from perdure.documents.extraction.container_metadata import open_document_properties
-from perdure.documents.extraction.extracted import Extracted, ExtractionInput, joined_pages
+from perdure.documents.extraction.extracted import Extracted, ExtractionInput, join_pages
 from perdure.documents.extraction.flow import Flow
 from perdure.documents.extraction.open_table import OpenTable
-from perdure.documents.extraction.structure import shifted
+from perdure.documents.extraction.structure import shift_structure
 from perdure.documents.extraction.zip_container import check_container
 from perdure.errors import DamagedDocument
 
@@ -68,11 +68,11 @@ def _presentation(slides: list[ET.Element], title: str | None, properties: dict[
     readings = [_Reading() for _ in slides]
     for slide, reading in zip(slides, readings, strict=True):
         reading.walk(slide)
-    text, offsets = joined_pages([reading.flow.text() for reading in readings])
+    text, offsets = join_pages([reading.flow.text() for reading in readings])
     sections: list[Section] = []
     tables: list[Table] = []
     for page, (offset, reading) in enumerate(zip(offsets, readings, strict=True), start=1):
-        moved = shifted(reading.sections, reading.tables, offset)
+        moved = shift_structure(reading.sections, reading.tables, offset)
         sections += moved[0]
         tables += [replace(table, page=page) for table in moved[1]]
     properties = {**properties, "slides": len(slides)}

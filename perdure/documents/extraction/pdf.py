@@ -10,7 +10,7 @@ import pypdfium2
 from pypdfium2 import raw
 
 from perdure.documents.document import Section
-from perdure.documents.extraction.extracted import Extracted, ExtractionInput, ReadPicture, joined_pages
+from perdure.documents.extraction.extracted import Extracted, ExtractionInput, ReadPicture, join_pages
 from perdure.documents.extraction.pdf_pictures import shows_picture
 from perdure.documents.extraction.structure import MAX_LEVEL, MAX_SECTIONS, one_line
 from perdure.errors import DamagedDocument, EncryptedDocument
@@ -39,7 +39,7 @@ def extract_pdf(document: ExtractionInput) -> Extracted:
         pages, unreadable, pictures = _read_pages(file, document.read_picture, document.parts or Parts())
         if pages and unreadable == len(pages):
             raise DamagedDocument("None of the PDF's pages can be read.")
-        text, offsets = joined_pages(pages)
+        text, offsets = join_pages(pages)
         info: dict[str, Any] = file.get_metadata_dict(skip_empty=True)
         sections = _outline(file, pages, offsets)
     finally:

@@ -11,8 +11,8 @@ from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 from perdure.documents.document import Section, Table
-from perdure.documents.extraction.extracted import Extracted, ExtractionInput, joined_pages
-from perdure.documents.extraction.structure import shifted
+from perdure.documents.extraction.extracted import Extracted, ExtractionInput, join_pages
+from perdure.documents.extraction.structure import shift_structure
 from perdure.documents.extraction.zip_container import check_container
 from perdure.errors import DamagedDocument
 
@@ -41,12 +41,12 @@ def extract_slides(document: ExtractionInput) -> Extracted:
             properties = _core_properties(archive) if "docProps/core.xml" in names else {}
     except (zipfile.BadZipFile, ET.ParseError, ValueError, RuntimeError, EOFError, OSError) as error:
         raise DamagedDocument("The presentation is damaged: its content breaks the rules of its format.") from error
-    text, offsets = joined_pages([slide.text() for slide in slides])
+    text, offsets = join_pages([slide.text() for slide in slides])
     title = properties.pop("title", None)
     sections: list[Section] = []
     tables: list[Table] = []
     for page, (offset, slide) in enumerate(zip(offsets, slides, strict=True), start=1):
-        moved = shifted(slide.sections, slide.tables, offset)
+        moved = shift_structure(slide.sections, slide.tables, offset)
         sections += moved[0]
         tables += [replace(table, page=page) for table in moved[1]]
     return Extracted(

@@ -74,7 +74,7 @@ def bounded_tables(tables: Iterable[Table], storable: Callable[[str], str]) -> t
     return tuple(kept)
 
 
-def shifted(sections: Sequence[Section], tables: Sequence[Table], by: int) -> tuple[list[Section], list[Table]]:
+def shift_structure(sections: Sequence[Section], tables: Sequence[Table], by: int) -> tuple[list[Section], list[Table]]:
     """Return the headings and tables with their offsets moved by `by` characters."""
     return (
         [Section(section.offset + by, section.level, section.heading) for section in sections],

@@ -4,7 +4,7 @@ import csv
 import io
 
 from perdure.documents.document import Table
-from perdure.documents.extraction.charset import decoded
+from perdure.documents.extraction.charset import decode_text
 from perdure.documents.extraction.extracted import Extracted, ExtractionInput
 
 _SNIFF_CHARACTERS = 8192
@@ -18,7 +18,7 @@ def read_text(content: bytes) -> str:
     Raises:
         UnsupportedFormat: the bytes are no text.
     """
-    return decoded(content).replace("\r\n", "\n").replace("\r", "\n")
+    return decode_text(content).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def extract_text(document: ExtractionInput) -> Extracted:

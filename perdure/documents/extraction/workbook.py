@@ -7,7 +7,7 @@ from typing import Any
 
 from perdure.documents.document import Section, Table
 from perdure.documents.extraction.container_metadata import open_document_properties
-from perdure.documents.extraction.extracted import Extracted, ExtractionInput, joined_pages
+from perdure.documents.extraction.extracted import Extracted, ExtractionInput, join_pages
 from perdure.documents.extraction.kreuzberg_reader import parse, structured_text, title_and_properties
 from perdure.documents.extraction.structure import one_line
 from perdure.documents.extraction.zip_container import check_container
@@ -71,7 +71,7 @@ def _joined_sheets(
     numbers = sorted(rows)
     lines = {number: ["\t".join(row).rstrip("\t") for row in rows[number]] for number in numbers}
     sheets = ["\n".join([*([names[number]] if number in names else []), *lines[number]]) for number in numbers]
-    text, offsets = joined_pages(sheets)
+    text, offsets = join_pages(sheets)
     sections = []
     tables = []
     for page, (number, offset, sheet) in enumerate(zip(numbers, offsets, sheets, strict=True), start=1):

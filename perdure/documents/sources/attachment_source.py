@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from perdure.documents.opened import OpenedDocument, content_of, spooled
+from perdure.documents.opened import OpenedDocument, content_of, spool
 from perdure.documents.sources import attachments
 from perdure.documents.sources.container import ContainerSource
 from perdure.documents.sources.file import FileSource
@@ -31,10 +31,10 @@ class AttachmentSource(FileSource):
     def open(self, uri: str, root: Callable[[], Path], max_bytes: int) -> OpenedDocument:
         """Write the attachment to a temporary file without a name, and open that; see `Source.open`."""
         mail, key = _split(uri)
-        content = attachments.attachment(self._read_mail(mail, root), key)
+        content = attachments.read_attachment(self._read_mail(mail, root), key)
         if not content:
             raise EmptyDocument("The file is empty.")
-        return spooled([content], lambda: attachments.version(content), max_bytes)
+        return spool([content], lambda: attachments.version(content), max_bytes)
 
     def version(self, uri: str) -> str | None:
         """Return the attachment's SHA-256; see `Source.version`."""
@@ -42,7 +42,7 @@ class AttachmentSource(FileSource):
 
     def _pieces(self, uri: str) -> Iterator[bytes]:
         mail, key = _split(uri)
-        yield attachments.attachment(self._read_mail(mail, lambda: self._find_source(mail).root(mail)), key)
+        yield attachments.read_attachment(self._read_mail(mail, lambda: self._find_source(mail).root(mail)), key)
 
     def _read_mail(self, mail: str, root: Callable[[], Path]) -> bytes:
         opened = self._find_source(mail).open(mail, root, attachments.MAX_MAIL_BYTES)

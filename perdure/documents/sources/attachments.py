@@ -27,7 +27,7 @@ def is_mail(name: str) -> bool:
     return name.lower().endswith(".eml")
 
 
-def bounded(pieces: Iterable[bytes]) -> bytes:
+def read_within_limit(pieces: Iterable[bytes]) -> bytes:
     """Return the bytes of a mail; none of a mail that is too large to be taken apart."""
     mail = bytearray()
     for piece in pieces:
@@ -37,7 +37,7 @@ def bounded(pieces: Iterable[bytes]) -> bytes:
     return bytes(mail)
 
 
-def attachments(mail: bytes) -> Iterator[Member]:
+def list_attachments(mail: bytes) -> Iterator[Member]:
     """Yield the attachments in the order of the mail; none of a mail that cannot be taken apart."""
     try:
         for number, part in enumerate(_attached(mail), start=1):
@@ -47,7 +47,7 @@ def attachments(mail: bytes) -> Iterator[Member]:
         return
 
 
-def attachment(mail: bytes, key: str) -> bytes:
+def read_attachment(mail: bytes, key: str) -> bytes:
     """Return the content of the attachment with this key.
 
     Raises:

@@ -8,10 +8,10 @@ from urllib.parse import unquote
 
 from perdure.documents.addresses import path_of, shown, uri_of
 from perdure.documents.document import DiscoveredDocument
-from perdure.documents.opened import OpenedDocument, spooled
+from perdure.documents.opened import OpenedDocument, spool
 from perdure.documents.reading import fault, open_regular, reason_of
 from perdure.documents.sources.hashing import hash_pieces
-from perdure.documents.sources.index_cache import indexed
+from perdure.documents.sources.index_cache import get_index
 from perdure.documents.sources.listing import absent_document
 from perdure.documents.sources.manifest_file import InvalidLine
 from perdure.documents.sources.member import Content, Index, Member
@@ -77,7 +77,7 @@ class ContainerSource:
             OSError: the file cannot be read.
         """
         with open_regular(path) as file:
-            yield indexed(self.build_index, path, file).content(file, key)
+            yield get_index(self.build_index, path, file).content(file, key)
 
     def matches(self, address: str) -> bool:
         """Return whether an address names a document inside such a file."""
@@ -127,7 +127,7 @@ class ContainerSource:
         path, key = self._split(uri)
         try:
             with self.content(path, key) as content:
-                opened = spooled(content.pieces, content.version, max_bytes)
+                opened = spool(content.pieces, content.version, max_bytes)
         except OSError as error:
             raise fault(error, path, root) from error
         if not opened.size_bytes:

@@ -28,7 +28,7 @@ _slots: "OrderedDict[_Identity, _Slot]" = OrderedDict()
 _lock = threading.Lock()
 
 
-def indexed(build: Callable[[Path, BinaryIO], Index], path: Path, file: BinaryIO) -> Index:
+def get_index(build: Callable[[Path, BinaryIO], Index], path: Path, file: BinaryIO) -> Index:
     """Return the index of an open container, built once while the file stays unchanged.
 
     Any thread may call the function.

@@ -9,7 +9,7 @@ from pathlib import Path
 from perdure.documents.addresses import shown, uri_of
 from perdure.documents.document import DiscoveredDocument
 from perdure.documents.reading import fault, open_regular, version_of
-from perdure.documents.sources.attachments import MAX_MAIL_BYTES, SCHEME, attachments, bounded, is_mail
+from perdure.documents.sources.attachments import MAX_MAIL_BYTES, SCHEME, is_mail, list_attachments, read_within_limit
 from perdure.documents.sources.member import BLOCK_BYTES, Container
 from perdure.errors import DependencyUnavailable, DocumentError
 
@@ -37,7 +37,7 @@ def file_documents(
     yield document
     if is_regular and is_mail(path.name):
         with suppress(DocumentError, FileNotFoundError), open_regular(path) as file:
-            yield from _attached(document, bounded(iter(lambda: file.read(BLOCK_BYTES), b"")))
+            yield from _attached(document, read_within_limit(iter(lambda: file.read(BLOCK_BYTES), b"")))
 
 
 def file_document(root: Path, path: Path, status: os.stat_result) -> DiscoveredDocument:
@@ -83,7 +83,7 @@ def _members(container: Container, path: Path, document: DiscoveredDocument) -> 
             yield inside
             if is_mail(member.name) and member.size_bytes <= MAX_MAIL_BYTES:
                 with suppress(DocumentError), container.content(path, member.key) as content:
-                    yield from _attached(inside, bounded(content.pieces))
+                    yield from _attached(inside, read_within_limit(content.pieces))
     except DocumentError:
         yield document
         return
@@ -94,7 +94,7 @@ def _members(container: Container, path: Path, document: DiscoveredDocument) -> 
 
 
 def _attached(mail: DiscoveredDocument, content: bytes) -> Iterator[DiscoveredDocument]:
-    for attachment in attachments(content):
+    for attachment in list_attachments(content):
         yield DiscoveredDocument(
             uri=f"{SCHEME}{mail.uri}!/{attachment.key}",
             name=shown(f"{mail.name}/{attachment.name}"),

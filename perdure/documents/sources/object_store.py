@@ -18,6 +18,7 @@ class ObjectStoreSource(RemoteSource):
     """A bucket, a prefix or one object; implements `Source`."""
 
     schemes = ("s3",)
+    needs_key = False
 
     def open_store(self, address: RemoteAddress) -> "S3Store":
         """Return obstore's client for the bucket, with the credentials of the environment."""

@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from perdure.documents.addresses import path_of, shown
 from perdure.documents.document import DiscoveredDocument
-from perdure.documents.opened import OpenedDocument, spooled, too_large
+from perdure.documents.opened import OpenedDocument, size_refusal, spool
 from perdure.documents.sources.hashing import hash_pieces
 from perdure.documents.sources.manifest_file import InvalidLine
 from perdure.errors import (
@@ -61,8 +61,12 @@ class RemoteAddress:
         return f"{self.scheme}://{self.host}"
 
 
-def parse_address(source: str) -> RemoteAddress:
+def parse_address(source: str, *, needs_key: bool) -> RemoteAddress:
     """Return the parts of an address.
+
+    Args:
+        source: the address.
+        needs_key: whether an address without a path is refused.
 
     Raises:
         InvalidSource: it names no host, or has more parts than a host and a path.
@@ -80,7 +84,7 @@ def parse_address(source: str) -> RemoteAddress:
         raise InvalidSource(f"'{shown(source)}' has a query: an address is a host and a path.")
     scheme = parts.scheme.lower()
     key = unquote(parts.path).lstrip("/")
-    if "\0" in key or (scheme != "s3" and not key):
+    if "\0" in key or (needs_key and not key):
         raise InvalidSource(f"'{shown(source)}' names no document.")
     return RemoteAddress(scheme, f"{parts.hostname}{port}", key)
 
@@ -120,6 +124,8 @@ class RemoteSource:
 
     schemes: tuple[str, ...] = ()
     """The schemes of the addresses, in lower case."""
+    needs_key = True
+    """Whether a host alone names no document."""
 
     def open_store(self, address: RemoteAddress) -> "HTTPStore | S3Store":
         """Return obstore's client for the server of an address."""
@@ -144,7 +150,7 @@ class RemoteSource:
 
     def normalise(self, address: str) -> str:
         """Return the address in one form; see `Source.normalise`."""
-        return parse_address(address).uri
+        return self._parse(address).uri
 
     def root(self, address: str) -> Path:
         """Raise `InvalidSource`: a server is no place on a disk."""
@@ -152,7 +158,7 @@ class RemoteSource:
 
     def check(self, address: str) -> None:
         """Check that the server has a document at the address; see `Source.check`."""
-        parsed = parse_address(address)
+        parsed = self._parse(address)
         try:
             if next(self.list_documents(parsed), None) is None:
                 raise SourceNotFound(f"There are no documents at '{shown(address)}'.")
@@ -163,7 +169,7 @@ class RemoteSource:
 
     def discover(self, address: str) -> Iterator[DiscoveredDocument]:
         """Yield the documents at the address; see `Source.discover`."""
-        parsed = parse_address(address)
+        parsed = self._parse(address)
         try:
             yield from self.list_documents(parsed)
         except VanishedDocument:
@@ -173,7 +179,7 @@ class RemoteSource:
     def discover_line(self, line: str, manifest: Path) -> Iterator[DiscoveredDocument]:  # noqa: ARG002 - no relative paths
         """Yield the one document that a line names; see `Source.discover_line`."""
         try:
-            yield self._single_document(parse_address(line))
+            yield self._single_document(self._parse(line))
         except (InvalidSource, ValueError) as error:  # ValueError: a lone surrogate
             raise InvalidLine("no-address") from error
 
@@ -182,12 +188,12 @@ class RemoteSource:
 
         The version is that of the answer that held the document.
         """
-        address = parse_address(uri)
+        address = self._parse(uri)
         with self.faults_of(address):
             meta, pieces = self._request(address)
             if meta["size"] > max_bytes:
-                raise too_large(meta["size"], max_bytes)
-            opened = spooled(pieces, lambda: _version(meta), max_bytes)
+                raise size_refusal(meta["size"], max_bytes)
+            opened = spool(pieces, lambda: _version(meta), max_bytes)
         if not opened.size_bytes:
             opened.close()
             raise EmptyDocument("The file is empty.")
@@ -238,6 +244,9 @@ class RemoteSource:
                 raise UnreadableDocument("The server does not say how large it is.") from error
             raise DependencyUnavailable(address.server, reason[:_MAX_REASON_CHARACTERS]) from error
 
+    def _parse(self, address: str) -> RemoteAddress:
+        return parse_address(address, needs_key=self.needs_key)
+
     def _single_document(self, address: RemoteAddress) -> DiscoveredDocument:
         if not address.key or address.key.endswith("/"):
             raise InvalidSource(f"'{shown(address.uri)}' names no single document.")
@@ -254,7 +263,7 @@ class RemoteSource:
         return dict(answer.meta), (bytes(piece) for piece in answer.stream(min_chunk_size=_PIECE_BYTES))
 
     def _pieces(self, uri: str) -> Iterator[bytes]:
-        address = parse_address(uri)
+        address = self._parse(uri)
         with self.faults_of(address):
             yield from self._request(address)[1]
 

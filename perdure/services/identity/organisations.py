@@ -106,50 +106,50 @@ class Organisations:
             self._join(rare, right, "typing_error")
         self._acronyms = self._find_acronyms()
         self.cooccurrence = Cooccurrence()
-        for one, candidates in self._acronyms.items():
-            self.cooccurrence.request(self._number(one), map(self._number, candidates))
+        for index, candidates in self._acronyms.items():
+            self.cooccurrence.request(self._number(index), map(self._number, candidates))
         self._shorts = self._find_short_forms()
-        for one, candidates in self._shorts.items():
+        for index, candidates in self._shorts.items():
             if len(candidates) > 1:
-                self.cooccurrence.request(self._number(one), map(self._number, candidates))
+                self.cooccurrence.request(self._number(index), map(self._number, candidates))
 
     def joins(self) -> Iterator[Joined]:
         """Yield every name that joins another name's identity, and every ambiguous name."""
-        for one, candidates in self._shorts.items():
-            self._settle(one, candidates, "short_form", "same_documents", alone=True)
-        for one, candidates in self._acronyms.items():
-            if self._rules[one] == "same_name":
-                self._settle(one, candidates, "acronym", "acronym_in_document", alone=self._is_long(one))
+        for index, candidates in self._shorts.items():
+            self._settle(index, candidates, "short_form", "same_documents", alone=True)
+        for index, candidates in self._acronyms.items():
+            if self._rules[index] == "same_name":
+                self._settle(index, candidates, "acronym", "acronym_in_document", alone=self._is_long(index))
         for members in self._clusters.sets():
             yield from join_names(self._head(members), members, self._names, self._rules)
 
-    def _settle(self, one: int, candidates: list[int], rule: str, together: str, *, alone: bool) -> None:
+    def _settle(self, index: int, candidates: list[int], rule: str, shared_rule: str, *, alone: bool) -> None:
         """Join a name to its only candidate, or to the candidate that its documents support.
 
         With `alone` a single candidate is enough, even if no document contains both names.
         """
         roots = dict.fromkeys(map(self._clusters.find, candidates))
-        chosen = self.cooccurrence.choose(self._number(one), [(root, self._numbers(root)) for root in roots])
+        chosen = self.cooccurrence.choose(self._number(index), [(root, self._numbers(root)) for root in roots])
         if chosen is not None:
-            self._join(one, chosen, together)
+            self._join(index, chosen, shared_rule)
         elif len(roots) == 1 and alone:
-            self._join(one, next(iter(roots)), rule)
+            self._join(index, next(iter(roots)), rule)
         elif len(roots) > 1:
-            self._rules[one] = AMBIGUOUS
+            self._rules[index] = AMBIGUOUS
 
-    def _join(self, one: int, other: int, rule: str) -> None:
-        self._heads[one] = self._heads.get(other, other)
-        if self._clusters.join(one, other):
-            self._rules[one] = rule
+    def _join(self, index: int, other: int, rule: str) -> None:
+        self._heads[index] = self._heads.get(other, other)
+        if self._clusters.join(index, other):
+            self._rules[index] = rule
 
-    def _compatible(self, one: int, other: int) -> bool:
+    def _compatible(self, index: int, other: int) -> bool:
         """Return whether one name is a lesser form of the other; two full names never join through a third."""
-        mine = self._heads.get(one, one)
-        theirs = self._heads.get(other, other)
-        return self._heads.get(mine, mine) == self._heads.get(theirs, theirs)
+        head = self._heads.get(index, index)
+        other_head = self._heads.get(other, other)
+        return self._heads.get(head, head) == self._heads.get(other_head, other_head)
 
     def _head(self, members: Sequence[int]) -> int:
-        return min(members, key=lambda one: (one in self._heads, one))
+        return min(members, key=lambda index: (index in self._heads, index))
 
     def _find_misspellings(self) -> list[tuple[int, int]]:
         uses: dict[str, int] = defaultdict(int)
@@ -157,55 +157,55 @@ class Organisations:
             for word in words:
                 uses[word] += 1
 
-        def blocks(one: int) -> Sequence[Hashable]:
-            words = self._words[one]
+        def make_blocks(index: int) -> Sequence[Hashable]:
+            words = self._words[index]
             return [
                 hash((words[:at], end, words[at + 1 :])) for at in range(len(words)) for end in end_blocks(words[at])
             ]
 
-        def distance(rare: int, frequent: int) -> int:
-            one, other = self._words[rare], self._words[frequent]
-            differing = [(mine, theirs) for mine, theirs in zip(one, other, strict=False) if mine != theirs]
-            if len(one) != len(other) or len(differing) != 1:
+        def measure_distance(rare: int, frequent: int) -> int:
+            rare_words, frequent_words = self._words[rare], self._words[frequent]
+            differing = [pair for pair in zip(rare_words, frequent_words, strict=False) if pair[0] != pair[1]]
+            if len(rare_words) != len(frequent_words) or len(differing) != 1:
                 return 0
             return count_edits(*differing[0]) if uses[differing[0][0]] < _ESTABLISHED else 0
 
-        return find_misspellings(range(len(self._words)), blocks, self._mentions.__getitem__, distance)
+        return find_misspellings(range(len(self._words)), make_blocks, self._mentions.__getitem__, measure_distance)
 
     def _find_short_forms(self) -> dict[int, list[int]]:
         """Return each name with the names that add generic words after it."""
-        stems = {words: one for one, words in enumerate(self._words) if one not in self._heads}
+        stems = {words: index for index, words in enumerate(self._words) if index not in self._heads}
         longer: dict[int, list[int]] = defaultdict(list)
-        for one, words in enumerate(self._words):
+        for index, words in enumerate(self._words):
             cut = len(words)
             while cut > 1 and words[cut - 1] in _GENERIC:
                 cut -= 1
                 short = stems.get(words[:cut])
-                if short is not None and one not in self._heads and len("".join(words[:cut])) >= _SHORTEST_STEM:
-                    longer[short].append(one)
-        ordered = sorted(longer, key=lambda one: (-len(self._words[one]), one))
-        return {one: longer[one][:MAX_CANDIDATES] for one in ordered}
+                if short is not None and index not in self._heads and len("".join(words[:cut])) >= _SHORTEST_STEM:
+                    longer[short].append(index)
+        ordered = sorted(longer, key=lambda index: (-len(self._words[index]), index))
+        return {index: longer[index][:MAX_CANDIDATES] for index in ordered}
 
     def _find_acronyms(self) -> dict[int, list[int]]:
-        wanted = {
-            "".join(words): one
-            for one, words in enumerate(self._words)
-            if len(words) == 1 and one not in self._heads and _ACRONYM.fullmatch(self._names[one][0].surface)
+        short_names = {
+            "".join(words): index
+            for index, words in enumerate(self._words)
+            if len(words) == 1 and index not in self._heads and _ACRONYM.fullmatch(self._names[index][0].surface)
         }
         meant: dict[int, list[int]] = defaultdict(list)
-        for one, words in enumerate(self._words):
-            if len(words) > 1 and one not in self._heads:
+        for index, words in enumerate(self._words):
+            if len(words) > 1 and index not in self._heads:
                 for acronym in acronyms(words):
-                    short = wanted.get(acronym)
+                    short = short_names.get(acronym)
                     if short is not None and len(meant[short]) <= MAX_CANDIDATES:
-                        meant[short].append(one)
-        return {one: candidates for one, candidates in sorted(meant.items()) if len(candidates) <= MAX_CANDIDATES}
+                        meant[short].append(index)
+        return {index: candidates for index, candidates in sorted(meant.items()) if len(candidates) <= MAX_CANDIDATES}
 
-    def _is_long(self, one: int) -> bool:
-        return len("".join(self._words[one])) >= _LONG_ACRONYM
+    def _is_long(self, index: int) -> bool:
+        return len("".join(self._words[index])) >= _LONG_ACRONYM
 
-    def _number(self, one: int) -> int:
-        return self._names[one][0].number
+    def _number(self, index: int) -> int:
+        return self._names[index][0].number
 
     def _numbers(self, root: int) -> list[int]:
         return [self._number(member) for member in self._clusters.members(root)]

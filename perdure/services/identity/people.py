@@ -40,19 +40,21 @@ class People:
         self._names = [sorted(groups[person], key=lambda name: name.weight) for person in self._people]
         self._rules = ["same_name"] * len(self._people)
         self._meant = list(self._people)
-        self._clusters = Clusters(len(ranked), lambda one, other: compatible(self._meant[one], self._meant[other]))
+        self._clusters = Clusters(
+            len(ranked), lambda first, second: compatible(self._meant[first], self._meant[second])
+        )
         mentions = [-mentions for mentions, _, _ in ranked]
         self._last_names = find_misspelt_last_names(self._people, mentions)
-        for one, person in enumerate(self._people):
-            if right_last := self._last_names.get(person.last):
-                self._meant[one] = replace(person, last=right_last)
-        for rare, right in find_misspelt_people(self._people, mentions):
-            self._meant[rare] = self._people[right]
-            if self._clusters.join(right, rare, alike=True):
+        for index, person in enumerate(self._people):
+            if correct_last := self._last_names.get(person.last):
+                self._meant[index] = replace(person, last=correct_last)
+        for rare, correct in find_misspelt_people(self._people, mentions):
+            self._meant[rare] = self._people[correct]
+            if self._clusters.join(correct, rare, alike=True):
                 self._rules[rare] = "typing_error"
         self._order = sorted(
-            (one for one, rule in enumerate(self._rules) if rule == "same_name"),
-            key=lambda one: (*(-part for part in self._people[one].fullness), one),
+            (index for index, rule in enumerate(self._rules) if rule == "same_name"),
+            key=lambda index: (*(-part for part in self._people[index].fullness), index),
         )
         self._bearers: dict[str, list[int]] = defaultdict(list)
         """First name to the fullest names of the people with it; at most one more than `MAX_CANDIDATES`."""
@@ -62,68 +64,73 @@ class People:
     def joins(self) -> Iterator[Joined]:
         """Yield every name that joins another name's identity, and every ambiguous name."""
         placed: dict[tuple[str, ...], list[int]] = defaultdict(list)
-        for one in self._order:
-            self._place(one, placed)
+        for index in self._order:
+            self._place(index, placed)
         for members in self._clusters.sets():
             head = min(
-                members, key=lambda one: (self._rules[one] == "typing_error", *_least_full(self._people[one]), one)
+                members,
+                key=lambda index: (self._rules[index] == "typing_error", *_least_full(self._people[index]), index),
             )
             yield from join_names(head, members, self._names, self._rules)
 
     def _request_counts(self) -> None:
         """Request the counts for names that may mean several people; a cheaper and wider test than that of `_place`."""
         placed: dict[tuple[str, ...], list[int]] = defaultdict(list)
-        for one in self._order:
-            person = self._meant[one]
-            candidates = [other for other in self._fuller(one, placed) if compatible(person, self._meant[other])]
+        for index in self._order:
+            person = self._meant[index]
+            candidates = [
+                other_index
+                for other_index in self._fuller(index, placed)
+                if compatible(person, self._meant[other_index])
+            ]
             if not person.first and not candidates:
                 candidates = self._bearers.get(person.last, [])
                 candidates = candidates if len(candidates) <= MAX_CANDIDATES else []
             elif len(candidates) == 1:
                 candidates = []
-            self.cooccurrence.request(self._number(one), map(self._number, candidates))
-            self._record(one, placed)
+            self.cooccurrence.request(self._number(index), map(self._number, candidates))
+            self._record(index, placed)
             if len(person.first) > 1 and len(bearers := self._bearers[person.first]) <= MAX_CANDIDATES:
-                bearers.append(one)
+                bearers.append(index)
 
-    def _place(self, one: int, placed: dict[tuple[str, ...], list[int]]) -> None:
-        person = self._meant[one]
-        fuller = dict.fromkeys(map(self._clusters.find, self._fuller(one, placed)))
-        candidates = [root for root in fuller if self._clusters.admits(one, root)]
+    def _place(self, index: int, placed: dict[tuple[str, ...], list[int]]) -> None:
+        person = self._meant[index]
+        fuller = dict.fromkeys(map(self._clusters.find, self._fuller(index, placed)))
+        candidates = [root for root in fuller if self._clusters.admits(index, root)]
         if len(candidates) == 1:
-            self._join(one, candidates[0], "typing_error" if self._people[one] != person else _rule(person))
+            self._join(index, candidates[0], "typing_error" if self._people[index] != person else _rule(person))
         elif candidates:
-            chosen = self.cooccurrence.choose(self._number(one), [(root, self._numbers(root)) for root in candidates])
+            chosen = self.cooccurrence.choose(self._number(index), [(root, self._numbers(root)) for root in candidates])
             if chosen is None:
-                self._rules[one] = AMBIGUOUS
+                self._rules[index] = AMBIGUOUS
             else:
-                self._join(one, chosen, "same_documents")
+                self._join(index, chosen, "same_documents")
         elif not person.first and 0 < len(bearers := self._bearers.get(person.last, [])) <= MAX_CANDIDATES:
             roots = dict.fromkeys(map(self._clusters.find, bearers))
-            chosen = self.cooccurrence.choose(self._number(one), [(root, self._numbers(root)) for root in roots])
+            chosen = self.cooccurrence.choose(self._number(index), [(root, self._numbers(root)) for root in roots])
             if chosen is not None:
-                self._meant[one] = self._people[chosen]
-                self._join(one, chosen, "first_name")
-        self._record(one, placed)
+                self._meant[index] = self._people[chosen]
+                self._join(index, chosen, "first_name")
+        self._record(index, placed)
 
-    def _join(self, one: int, other: int, rule: str) -> None:
-        if self._clusters.join(one, other):
-            self._rules[one] = rule
+    def _join(self, index: int, other_index: int, rule: str) -> None:
+        if self._clusters.join(index, other_index):
+            self._rules[index] = rule
 
-    def _fuller(self, one: int, placed: dict[tuple[str, ...], list[int]]) -> list[int]:
+    def _fuller(self, index: int, placed: dict[tuple[str, ...], list[int]]) -> list[int]:
         """Return the placed, and therefore fuller, names with the same last name and the known part of the first."""
-        return placed.get(_block(self._meant[one]), [])
+        return placed.get(_block(self._meant[index]), [])
 
-    def _record(self, one: int, placed: dict[tuple[str, ...], list[int]]) -> None:
-        person = self._meant[one]
+    def _record(self, index: int, placed: dict[tuple[str, ...], list[int]]) -> None:
+        person = self._meant[index]
         for block in {(person.last,), (person.last, person.first[:1]), (person.last, person.first)}:
             if len(block) == 1 or block[1]:
                 names = placed[block]
                 if len(names) < _MAX_PLACED:
-                    names.append(one)
+                    names.append(index)
 
-    def _number(self, one: int) -> int:
-        return self._names[one][0].number
+    def _number(self, index: int) -> int:
+        return self._names[index][0].number
 
     def _numbers(self, root: int) -> list[int]:
         return [self._number(member) for member in self._clusters.members(root)]

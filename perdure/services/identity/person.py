@@ -76,18 +76,20 @@ def _split_initials(first: str, middles: list[str], last: str, generation: str) 
     return Person(first, tuple(middles), last, generation)
 
 
-def compatible(one: Person, other: Person) -> bool:
+def compatible(person: Person, other: Person) -> bool:
     """Return whether two names can belong to one person: equal last names and no contradicting part."""
-    if one.last != other.last or (one.generation and other.generation and one.generation != other.generation):
+    if person.last != other.last:
         return False
-    if not _agree(one.first, other.first):
+    if person.generation and other.generation and person.generation != other.generation:
         return False
-    if not one.middles or not other.middles:
+    if not _agree(person.first, other.first):
+        return False
+    if not person.middles or not other.middles:
         return True
-    return all(_agree(mine, theirs) for mine, theirs in zip(one.middles, other.middles, strict=False))
+    return all(map(_agree, person.middles, other.middles))
 
 
-def _agree(one: str, other: str) -> bool:
-    if not one or not other:
+def _agree(part: str, other: str) -> bool:
+    if not part or not other:
         return True
-    return one[0] == other[0] if len(one) == 1 or len(other) == 1 else one == other
+    return part[0] == other[0] if len(part) == 1 or len(other) == 1 else part == other

@@ -33,24 +33,32 @@ def find_misspelt_people(people: Sequence[Person], mentions: Sequence[int]) -> l
     given = {first for first, lasts in lasts_of.items() if len(lasts) > 1}
     family = {last for last, firsts in firsts_of.items() if len(firsts) > 1}
 
-    def first_slip(rare: int, frequent: int) -> int:
-        one, other = people[rare], people[frequent]
-        if one.first in given or one.first in GIVEN_NAMES or not _rest_agrees(one, other):
+    def count_first_name_edits(rare: int, frequent: int) -> int:
+        suspect, known = people[rare], people[frequent]
+        if suspect.first in given or suspect.first in GIVEN_NAMES or not _rest_agrees(suspect, known):
             return 0
-        return 0 if _other_ending(one.first, other.first) else count_edits(one.first, other.first, _SHORTEST_FIRST)
+        if _differ_in_last_vowel(suspect.first, known.first):
+            return 0
+        return count_edits(suspect.first, known.first, _SHORTEST_FIRST)
 
-    def last_slip(rare: int, frequent: int) -> int:
-        one, other = people[rare], people[frequent]
-        return 0 if one.last in family or not _rest_agrees(one, other) else count_edits(one.last, other.last)
+    def count_last_name_edits(rare: int, frequent: int) -> int:
+        suspect, known = people[rare], people[frequent]
+        if suspect.last in family or not _rest_agrees(suspect, known):
+            return 0
+        return count_edits(suspect.last, known.last)
 
-    whole = [one for one, person in enumerate(people) if len(person.first) > 1]
-    wrong: dict[int, int] = {}
-    for group in _grouped(whole, lambda one: people[one].last):
-        wrong |= find_misspellings(group, lambda one: end_blocks(people[one].first), mentions.__getitem__, first_slip)
-    rest = (one for one in whole if one not in wrong)
-    for group in _grouped(rest, lambda one: people[one].first):
-        wrong |= find_misspellings(group, lambda one: end_blocks(people[one].last), mentions.__getitem__, last_slip)
-    return [(one, wrong.get(right, right)) for one, right in sorted(wrong.items())]
+    with_first_name = [index for index, person in enumerate(people) if len(person.first) > 1]
+    misspelt: dict[int, int] = {}
+    for group in _group(with_first_name, lambda index: people[index].last):
+        misspelt |= find_misspellings(
+            group, lambda index: end_blocks(people[index].first), mentions.__getitem__, count_first_name_edits
+        )
+    rest = (index for index in with_first_name if index not in misspelt)
+    for group in _group(rest, lambda index: people[index].first):
+        misspelt |= find_misspellings(
+            group, lambda index: end_blocks(people[index].last), mentions.__getitem__, count_last_name_edits
+        )
+    return [(index, misspelt.get(correct, correct)) for index, correct in sorted(misspelt.items())]
 
 
 def find_misspelt_last_names(people: Sequence[Person], mentions: Sequence[int]) -> dict[str, str]:
@@ -75,7 +83,7 @@ def find_misspelt_last_names(people: Sequence[Person], mentions: Sequence[int]) 
     for last in dict.fromkeys(person.last for person in people if person.last not in known):
         near: dict[int, set[str]] = defaultdict(set)
         for other in (other for end in end_blocks(last) for other in blocks.get(end, ())):
-            if weights[other] >= RARER * weights[last] and not _other_ending(last, other):
+            if weights[other] >= RARER * weights[last] and not _differ_in_last_vowel(last, other):
                 near[count_edits(last, other, _SHORTEST_LONE)].add(other)
         near.pop(0, None)
         nearest = near[min(near)] if near else set()
@@ -84,17 +92,19 @@ def find_misspelt_last_names(people: Sequence[Person], mentions: Sequence[int]) 
     return corrections
 
 
-def _grouped(numbers: Iterable[int], key: Callable[[int], str]) -> Iterable[list[int]]:
+def _group(numbers: Iterable[int], key: Callable[[int], str]) -> Iterable[list[int]]:
     groups: dict[str, list[int]] = defaultdict(list)
-    for one in numbers:
-        groups[key(one)].append(one)
+    for index in numbers:
+        groups[key(index)].append(index)
     return (group for group in groups.values() if len(group) > 1)
 
 
-def _rest_agrees(one: Person, other: Person) -> bool:
-    return compatible(Person("", one.middles, "", one.generation), Person("", other.middles, "", other.generation))
+def _rest_agrees(person: Person, other: Person) -> bool:
+    return compatible(
+        Person("", person.middles, "", person.generation), Person("", other.middles, "", other.generation)
+    )
 
 
-def _other_ending(one: str, other: str) -> bool:
+def _differ_in_last_vowel(name: str, other: str) -> bool:
     """Return whether two names differ in a last vowel only: "mario" and "maria" are two names."""
-    return one[:-1] == other[:-1] and one[-1] in _ENDINGS and other[-1] in _ENDINGS
+    return name[:-1] == other[:-1] and name[-1] in _ENDINGS and other[-1] in _ENDINGS

@@ -1,4 +1,4 @@
-"""Resolves places: spellings and misspellings of one place."""
+"""Resolves places: joins the spellings and misspellings of the same place."""
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
@@ -16,6 +16,7 @@ _SAME_PLACES = {
     "u s": "united states", "u s a": "united states", "u k": "united kingdom",
 }  # fmt: skip
 _SHORTEST = 5
+"""Least length of a word that can be a misspelling."""
 _DIRECTIONS = frozenset(
     ["north", "south", "east", "west", "northern", "southern", "eastern", "western", "new", "upper", "lower"]
 )
@@ -45,25 +46,27 @@ class Places:
     def joins(self) -> Iterator[Joined]:
         """Yield every name that joins another name's identity."""
         rules = ["same_name"] * len(self._words)
-        right = dict(
-            find_misspellings(range(len(self._words)), self._blocks, self._mentions.__getitem__, self._distance)
+        correct = dict(
+            find_misspellings(
+                range(len(self._words)), self._make_blocks, self._mentions.__getitem__, self._measure_distance
+            )
         )
-        clusters = Clusters(len(rules), lambda one, other: right.get(one, one) == right.get(other, other))
-        for rare, frequent in right.items():
+        clusters = Clusters(len(rules), lambda first, second: correct.get(first, first) == correct.get(second, second))
+        for rare, frequent in correct.items():
             if clusters.join(frequent, rare):
                 rules[rare] = "typing_error"
         for members in clusters.sets():
-            head = min(members, key=lambda one: (one in right, one))
+            head = min(members, key=lambda index: (index in correct, index))
             yield from join_names(head, members, self._names, rules)
 
-    def _blocks(self, one: int) -> Sequence[Hashable]:
-        words = self._words[one]
+    def _make_blocks(self, index: int) -> Sequence[Hashable]:
+        words = self._words[index]
         return [hash((words[:at], end, words[at + 1 :])) for at in range(len(words)) for end in end_blocks(words[at])]
 
-    def _distance(self, rare: int, frequent: int) -> int:
-        one, other = self._words[rare], self._words[frequent]
-        differing = [(mine, theirs) for mine, theirs in zip(one, other, strict=False) if mine != theirs]
-        if len(one) != len(other) or len(differing) != 1 or _DIRECTIONS & set(differing[0]):
+    def _measure_distance(self, rare: int, frequent: int) -> int:
+        rare_words, frequent_words = self._words[rare], self._words[frequent]
+        differing = [pair for pair in zip(rare_words, frequent_words, strict=False) if pair[0] != pair[1]]
+        if len(rare_words) != len(frequent_words) or len(differing) != 1 or _DIRECTIONS & set(differing[0]):
             return 0
         return count_edits(*differing[0], _SHORTEST)
 

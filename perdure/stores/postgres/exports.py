@@ -37,25 +37,49 @@ _COUNTED = {
     "aliases": "identity_aliases",
     "edges": "graph_edges",
 }
+_OF_KINDS = "(SELECT identity_id FROM identities WHERE workflow_id = $1 AND kind = ANY($2::text[]))"
+_KIND_FILTERS = {
+    "mentions": "kind = ANY($2::text[])",
+    "identities": "kind = ANY($2::text[])",
+    "nodes": "kind = ANY($2::text[])",
+    "aliases": f"identity_id IN {_OF_KINDS}",
+    "edges": f"source IN {_OF_KINDS} AND target IN {_OF_KINDS}",
+}
+"""Conditions on the tables that hold entities. An edge counts if both of its ends are of the kinds."""
 _OF_TEXTS = {"page": "page_offsets", "text": "text"}
 """Columns computed here from columns of `document_texts`, which is read once for each block instead of each row."""
 
 
 class ExportedRun:
-    """One run at the moment of the snapshot."""
+    """One run at the moment of the snapshot.
 
-    def __init__(self, conn: Connection, workflow_id: str) -> None:
+    Args:
+        conn: in the transaction of the snapshot.
+        workflow_id: the run.
+        kinds: only entities of these kinds, in the tables that hold entities; all if empty.
+    """
+
+    def __init__(self, conn: Connection, workflow_id: str, kinds: Sequence[str] = ()) -> None:
         self._conn = conn
         self._run = workflow_id
+        self._kinds = list(kinds)
 
     async def has_graph(self) -> bool:
         """Return whether the run has a graph."""
         return bool(await self._conn.fetchval("SELECT count(*) FROM graphs WHERE workflow_id = $1", self._run))
 
+    async def kinds(self) -> list[str]:
+        """Return the kinds of entities that the run has, sorted."""
+        rows = await self._conn.fetch(
+            "SELECT DISTINCT kind FROM identities WHERE workflow_id = $1 ORDER BY kind", self._run
+        )
+        return [row["kind"] for row in rows]
+
     async def count(self, table: Table) -> int:
         """Return how many rows a table has."""
-        statement = f"SELECT count(*) FROM {_COUNTED.get(table.name, table.name)} WHERE workflow_id = $1"  # noqa: S608 - constants
-        return int(await self._conn.fetchval(statement, self._run, timeout=WHOLE_RUN_SECONDS))
+        condition, arguments = self._select(table)
+        statement = f"SELECT count(*) FROM {_COUNTED.get(table.name, table.name)} WHERE {condition}"  # noqa: S608 - constants
+        return int(await self._conn.fetchval(statement, *arguments, timeout=WHOLE_RUN_SECONDS))
 
     async def blocks(self, table: Table) -> AsyncIterator[Rows]:
         """Yield rows in the order of the table's columns, `table.block` of them at a time."""
@@ -64,10 +88,17 @@ class ExportedRun:
         source, order = _FROM[table.name]
         columns = ", ".join(name for name in names if name not in _OF_TEXTS)
         place = ", position, start_offset, end_offset" if computed else ""
-        statement = f"SELECT {columns}{place} FROM {source} AS t WHERE workflow_id = $1 {order}"  # noqa: S608 - constants
-        cursor = await self._conn.cursor(statement, self._run, timeout=WHOLE_RUN_SECONDS)
+        condition, arguments = self._select(table)
+        statement = f"SELECT {columns}{place} FROM {source} AS t WHERE {condition} {order}"  # noqa: S608 - constants
+        cursor = await self._conn.cursor(statement, *arguments, timeout=WHOLE_RUN_SECONDS)
         while rows := await cursor.fetch(table.block, timeout=WHOLE_RUN_SECONDS):
             yield await self._compute(names, rows, computed) if computed else [tuple(row) for row in rows]
+
+    def _select(self, table: Table) -> tuple[str, list[Any]]:
+        """Return the condition on the rows of a table, and its arguments."""
+        if self._kinds and table.name in _KIND_FILTERS:
+            return f"workflow_id = $1 AND {_KIND_FILTERS[table.name]}", [self._run, self._kinds]
+        return "workflow_id = $1", [self._run]
 
     async def _compute(self, names: Sequence[str], rows: Sequence[Any], computed: Sequence[str]) -> Rows:
         """Return the rows with the columns that are computed from the texts of their documents."""
@@ -95,7 +126,7 @@ class PostgresExportStore:
         self._pool = pool
 
     @asynccontextmanager
-    async def snapshot(self, workflow_id: str) -> AsyncIterator[ExportedRun]:
+    async def snapshot(self, workflow_id: str, kinds: Sequence[str] = ()) -> AsyncIterator[ExportedRun]:
         """Yield the run as it is now; later writes of other transactions do not show.
 
         The pool reads an `OSError` raised in the block as a failure of the database.
@@ -106,7 +137,7 @@ class PostgresExportStore:
         async with self._pool.transaction() as conn:
             await conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             await conn.execute(f"SET LOCAL idle_in_transaction_session_timeout = '{_SLOW_DISK_SECONDS:.0f}s'")
-            yield ExportedRun(conn, workflow_id)
+            yield ExportedRun(conn, workflow_id, kinds)
 
 
 def _find_page(row: Any, text: Any) -> int | None:

@@ -37,7 +37,7 @@ class PostgresPassageStore:
             return bool(await conn.fetchval("SELECT EXISTS (SELECT FROM runs WHERE workflow_id = $1)", workflow_id))
 
     async def latest_run(self) -> str | None:
-        """Return the run with chunks that was updated last, None if there is none."""
+        """Return the run with chunks that was started or resumed last, None if there is none."""
         async with self._pool.connection() as conn:
             workflow_id: str | None = await conn.fetchval(*_SQL["find_latest_run"].bind())
         return workflow_id

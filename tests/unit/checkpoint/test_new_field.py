@@ -26,7 +26,7 @@ def make(release):
         state=state, finished=[(0, 2)], services={}, pipeline=PipelineInput(sources=[], release=release),
     )
 
-new, old = make("0.4.0"), make("0.3.0")
+new, old = make("0.5.0"), make("0.4.0")
 stored = [upgrade(one) for one in json.load(sys.stdin)]
 print(json.dumps({
     "attribute": new.state_data.batches_finished,

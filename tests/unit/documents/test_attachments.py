@@ -82,9 +82,9 @@ def test_mail_is_taken_apart_within_bounds(tmp_path: Path) -> None:
     nested = b"".join(b'Content-Type: multipart/mixed; boundary="%d"\n\n--%d\n' % (n, n) for n in range(3000))
     for mail in (deep.as_bytes(), nested + b"\n".join([b"x"] * 500_000), bytes(attachments.MAX_MAIL_BYTES + 1)):
         path.write_bytes(mail)
-        began = time.monotonic()
+        began = time.process_time()
         assert len(list(discover([str(path)]))) == 1
-        assert time.monotonic() - began < 20
+        assert time.process_time() - began < 20
 
 
 def test_damaged_mail_gives_only_document_errors(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from dataclasses import replace
 import pytest
 
 from perdure.documents.extraction import Extracted, extract
-from perdure.documents.formats import FORMATS, Format, claimed_type, label_of
+from perdure.documents.format import Format
+from perdure.documents.formats import FORMATS, claimed_type, label_of
 from perdure.documents.lazy_import import load
 from perdure.documents.sniffing import sniff
 from perdure.errors import DocumentError, UnsupportedFormat

@@ -8,7 +8,7 @@ import pytest
 from perdure.documents.discovery import discover
 from perdure.documents.document import ProcessedDocument
 from perdure.documents.extraction import extract
-from perdure.documents.extraction.ocr import Ocr, asked_for
+from perdure.documents.extraction.ocr import Ocr, read_ocr_setting
 from perdure.documents.limits import Limits
 from perdure.documents.pool import open_document_pool
 from perdure.documents.processing import process_document
@@ -22,7 +22,7 @@ PDF = "application/pdf"
 def ocr() -> Ocr:
     """Return OCR for English; skip the test on a machine without its data."""
     try:
-        found = asked_for({"PERDURE_OCR": "eng"})
+        found = read_ocr_setting({"PERDURE_OCR": "eng"})
     except InvalidConfiguration as reason:
         pytest.skip(str(reason))
     assert found
@@ -30,20 +30,20 @@ def ocr() -> Ocr:
 
 
 def test_ocr_is_off_by_default() -> None:
-    assert asked_for({}) is None
-    assert asked_for({"PERDURE_OCR": "0"}) is None
+    assert read_ocr_setting({}) is None
+    assert read_ocr_setting({"PERDURE_OCR": "0"}) is None
 
 
 def test_missing_ocr_data_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(InvalidConfiguration, match=r"no eng\.traineddata and deu\.traineddata in .*install Tesseract"):
-        asked_for({"PERDURE_OCR": "eng+deu", "TESSDATA_PREFIX": str(tmp_path)})
+        read_ocr_setting({"PERDURE_OCR": "eng+deu", "TESSDATA_PREFIX": str(tmp_path)})
     (tmp_path / "eng.traineddata").touch()
-    found = asked_for({"PERDURE_OCR": "1", "TESSDATA_PREFIX": str(tmp_path)})
+    found = read_ocr_setting({"PERDURE_OCR": "1", "TESSDATA_PREFIX": str(tmp_path)})
     assert found
     assert (found.languages, found.data_folder) == ("eng", str(tmp_path))
     for nonsense in ("eng+", "../eng", "en", "eng deu"):
         with pytest.raises(InvalidConfiguration, match="PERDURE_OCR must be"):
-            asked_for({"PERDURE_OCR": nonsense})
+            read_ocr_setting({"PERDURE_OCR": nonsense})
 
 
 def test_only_picture_pages_without_text_are_read_by_ocr() -> None:

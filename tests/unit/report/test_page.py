@@ -135,8 +135,8 @@ def test_first_sentence_summarises_the_run() -> None:
         "it survived 1 crash and 1 loss of stored data and was resumed once." in page
     )
     assert "Still in progress: 0 of 0 documents processed, so far in" in rendered("empty")
-    assert "The run has not ended" in rendered("empty")
-    assert "The run has not ended" not in page
+    assert "The run is still in progress" in rendered("empty")
+    assert "The run is still in progress" not in page
 
 
 def test_page_counts_the_omitted_items() -> None:

@@ -222,7 +222,7 @@ async def test_pool_that_cannot_start_raises_and_starts_later(monkeypatch: pytes
 
 async def _wait_for_busy_child(pool: IsolatedPool[str]) -> Child:
     """Wait until a child reads a document, and return the child."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while not pool._busy:
             await asyncio.sleep(0.01)
     return next(iter(pool._busy))
@@ -230,7 +230,7 @@ async def _wait_for_busy_child(pool: IsolatedPool[str]) -> Child:
 
 async def _wait_until_gone(pid: int) -> None:
     """Wait until the process has ended."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 90
     while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < deadline, f"process {pid} still runs"
         await asyncio.sleep(0.02)

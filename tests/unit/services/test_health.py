@@ -164,10 +164,10 @@ def test_sentence_of_an_error_is_short_for_any_length() -> None:
     assert sentence(RuntimeError(traceback)) == "ValueError: it is too old."
     assert sentence(ConnectionRefusedError(111, "Connect call failed ('127.0.0.1', 1)")) == "Connection refused."
     assert sentence(TimeoutError()) == "It did not answer in time."
-    began = time.monotonic()
+    began = time.process_time()
     for long in ("x" * 299, "x" * 300, "x" * 10**6, "pwd-" * 10**5, "://" * 10**5, "basic " * 10**5):
         assert len(sentence(RuntimeError(long))) <= MAX_CHARACTERS
-    assert time.monotonic() - began < 1.0
+    assert time.process_time() - began < 1.0
 
 
 async def test_cancelled_probe_cancels_the_call_of_the_service() -> None:
@@ -191,12 +191,12 @@ async def test_cancelled_probe_cancels_the_call_of_the_service() -> None:
     probing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await probing
-    await asyncio.wait_for(stopped.wait(), 1.0)
+    await asyncio.wait_for(stopped.wait(), 20)
 
 
 async def test_capture_ends_at_its_limit_if_a_service_ignores_cancellation() -> None:
     stubborn = Stubborn()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         states = await capture([Answering(), stubborn], "run", 0.3)
     assert states["answering"].status == "healthy"
     assert "0.3 s" in states["stubborn"].metadata["why"]

@@ -18,10 +18,10 @@ WITH among AS MATERIALIZED (
 )
 
 -- name: find_latest_run
--- Finds the run that was updated last, of those that have chunks to search.
-SELECT workflow_id FROM runs r
+-- Finds the run that was started or resumed last, of those that have chunks to search.
+SELECT workflow_id FROM runs r LEFT JOIN run_epochs e USING (workflow_id, epoch)
 WHERE EXISTS (SELECT FROM chunks c WHERE c.workflow_id = r.workflow_id)
-ORDER BY updated_at DESC, workflow_id LIMIT 1
+ORDER BY e.claimed_at DESC NULLS LAST, workflow_id LIMIT 1
 
 -- name: use_indexes
 -- Keeps the planner from reading all chunks. With a LIMIT the planner expects to meet matches early and reads the
