@@ -59,7 +59,7 @@ def undisturbed(documents: Path, undisturbed_settings: Settings) -> dict[str, tu
         finally:
             worker.close()
         empty = [kind for kind, (rows, _) in finished.outputs.items() if not rows]
-        assert not empty, "the undisturbed run lacks outputs of these kinds, so a comparison would prove nothing"
+        assert not empty, f"the undisturbed run has no {', '.join(empty)}, so a comparison would prove nothing"
         return finished.outputs
 
     return asyncio.run(run())
