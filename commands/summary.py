@@ -94,7 +94,7 @@ def _print_where_to_look(settings: Settings, ended: RunReport) -> None:
         _print_fact("Web UI", ended.web_ui)
     query = f'WorkflowType="{WORKFLOW_TYPE}" AND {PIPELINE_STATUS.name}="{ended.workflow_status}"'
     if alike := ui_list_link(settings, query):
-        _print_fact("Runs alike", alike)
+        _print_fact("Same status", alike)
     quoted = ended.workflow_id.replace("'", "''")
     _print_fact("SQL", f"{_psql(settings)} -c {_quoted_for_shell(CHECKPOINTS_SQL.format(quoted))}")
     if settings.checkpoint_dir:

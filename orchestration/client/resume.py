@@ -14,18 +14,21 @@
 An open run is closed unless the caller keeps it open, because an open run has no end.
 """
 
+import asyncio
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 from temporalio.client import WorkflowExecution
 
 from orchestration.client.connected import Connected
-from orchestration.client.following import read_original_input, read_status, wait
+from orchestration.client.following import FOLLOW_EVERY_SECONDS, read_original_input, read_status, wait
 from orchestration.client.fork import fork
 from orchestration.client.lost_results import Losses, find_losses
 from orchestration.client.run_status import RunReport, find_execution
 from orchestration.client.starting import align_stores, resume_point, start_workflow
-from orchestration.client.updates import send_update
+from orchestration.client.updates import NoWorkerAnswered, send_update
 from orchestration.services import build_services
 from orchestration.worker.slot import live_workers
 from perdure.checkpoint import WorkflowCheckpoint
@@ -34,6 +37,8 @@ from workflows.document_pipeline import DocumentPipeline
 from workflows.messages import ForkOrigin, PipelineInput, PipelineOptions, Progress
 
 Say = Callable[[str], None]
+ANSWERED_WITHIN_SECONDS = 120.0
+"""Longer than a stopping worker's grace period and the start of the next worker together."""
 
 
 async def resume(
@@ -121,10 +126,33 @@ async def _let_it_end(connected: Connected, before: RunReport, *, keep_open: boo
     """Continue a paused run and close an open one; a run that has ended in the meantime needs neither."""
     with suppress(WorkflowNotRunning):
         if before.workflow_status == "paused":
-            await send_update(connected, before.workflow_id, Progress, DocumentPipeline.unpause)
+            await _send_until_answered(connected, before.workflow_id, DocumentPipeline.unpause)
             say("The run was paused, and continues.")
         if not keep_open:
-            await send_update(connected, before.workflow_id, Progress, DocumentPipeline.close)
+            await _send_until_answered(connected, before.workflow_id, DocumentPipeline.close)
+
+
+async def _send_until_answered(connected: Connected, workflow_id: str, update: Any) -> None:
+    """Send an update again until a worker answers it.
+
+    The worker that was alive a moment ago may be stopping: it holds its slot for the rest of its grace period and
+    answers no more. A new worker starts as soon as the slot is free.
+
+    Raises:
+        NoWorkerAnswered: no worker answered for `ANSWERED_WITHIN_SECONDS`.
+        WorkflowNotRunning: the run has ended.
+    """
+    deadline = time.monotonic() + ANSWERED_WITHIN_SECONDS
+    while True:
+        try:
+            await send_update(connected, workflow_id, Progress, update)
+        except NoWorkerAnswered:
+            if time.monotonic() > deadline:
+                raise
+            await connected.worker.ensure()
+            await asyncio.sleep(FOLLOW_EVERY_SECONDS)
+        else:
+            return
 
 
 async def _start_again(

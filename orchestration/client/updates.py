@@ -30,6 +30,11 @@ from workflows.messages import AddDocuments, AddedDocuments
 
 Answer = TypeVar("Answer")
 
+
+class NoWorkerAnswered(RefusedCommand):
+    """An update needs a living worker, and no worker answered it."""
+
+
 ANSWER_SECONDS = 10.0
 """How long an update waits for a worker to accept it."""
 
@@ -101,7 +106,8 @@ async def send_update(
         arguments: of the update.
 
     Raises:
-        RefusedCommand: no worker answers, or the run refuses.
+        NoWorkerAnswered: no worker is alive, or none answers in time.
+        RefusedCommand: the run refuses.
         WorkflowNotRunning: the run has ended.
     """
     handle = await find_running(connected, workflow_id)
@@ -116,7 +122,7 @@ async def send_update(
         task = asyncio.current_task()
         if task and task.cancelling():
             raise asyncio.CancelledError from error
-        raise RefusedCommand(
+        raise NoWorkerAnswered(
             f"No worker answered within {ANSWER_SECONDS:.0f} seconds; the run '{workflow_id}' may still do as "
             "asked when one does."
         ) from error
@@ -144,4 +150,4 @@ async def _require_worker(connected: Connected) -> None:
         )
     )
     if settings.temporal.embedded or not queue.pollers:
-        raise RefusedCommand(f"No worker is alive to answer; start one with: {command_line('worker')}")
+        raise NoWorkerAnswered(f"No worker is alive to answer; start one with: {command_line('worker')}")

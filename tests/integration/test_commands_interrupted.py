@@ -93,6 +93,15 @@ def test_kill_9_of_command_leaves_run_resumable(line: CommandLine, slow_document
     assert_whole(line, "kill-9")
 
 
+def test_resume_replaces_a_worker_that_is_stopping(line: CommandLine, slow_documents: str) -> None:
+    run, _ = start_and_wait_for_first(line, slow_documents, "worker-stops")
+    run.kill()
+    run.communicate()
+    resumed = line.resume("--workflow-id", "worker-stops")  # while the worker of the killed command still has its slot
+    assert resumed.code == 0, resumed
+    assert_whole(line, "worker-stops")
+
+
 def test_following_command_replaces_a_killed_worker(line: CommandLine, slow_documents: str) -> None:
     run, _ = start_and_wait_for_first(line, slow_documents, "worker-killed")
     [pid] = live_workers(line.data_dir).values()
