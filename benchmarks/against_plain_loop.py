@@ -1,13 +1,14 @@
-"""The whole durable pipeline against plain loops of two processes, which store nothing.
+"""Compare the durable pipeline with plain loops of two processes that store nothing.
 
-One loop runs the same processing function, the other the same with spaCy's own recognition of names: what somebody has
-who writes a loop in an afternoon.
+The first loop runs the same processing function. The second loop runs it with spaCy's own entity recognition, as a
+simple script would.
 
     python benchmarks/against_plain_loop.py FOLDER [--rounds 3] [--json FILE]
 
-They run in turn on the same machine, servers included, so the ratios hold although absolute times wobble. Each side's
-time is from the first document handed out to the last result, libraries loaded before: for the pipeline from the first
-to the last batch in its history, with every result in Postgres and every checkpoint in both stores by then.
+The sides run in turn on the same machine, servers included, so the ratios are stable although absolute times vary. The
+time of a side is from its first document to its last result, after all libraries are loaded. For the pipeline that is
+from the first batch in its history until identity resolution is scheduled; by then every result is in Postgres and
+every checkpoint is in both stores.
 """
 
 import argparse
@@ -41,18 +42,18 @@ from workflows.messages import PipelineOptions
 PROCESSES = 2
 
 
-async def plain_loop(folder: Path, process: ProcessFunction) -> tuple[int, float]:
-    """Documents, and seconds for them: two processes, nothing stored, nothing durable."""
+async def run_plain_loop(folder: Path, process: ProcessFunction) -> tuple[int, float]:
+    """Process all documents without storing results; return documents and seconds."""
     documents = list(discover([str(folder)]))
     pool = open_document_pool(PROCESSES, Limits(), process)
     pool.start()
-    await asyncio.gather(*(_one(pool, documents[0]) for _ in range(2 * PROCESSES)))
+    await asyncio.gather(*(_process(pool, documents[0]) for _ in range(2 * PROCESSES)))
     began = time.perf_counter()
     waiting = iter(documents)
 
     async def worker() -> None:
         for document in waiting:
-            await _one(pool, document)
+            await _process(pool, document)
 
     await asyncio.gather(*(worker() for _ in range(PROCESSES)))
     seconds = time.perf_counter() - began
@@ -60,21 +61,25 @@ async def plain_loop(folder: Path, process: ProcessFunction) -> tuple[int, float
     return len(documents), seconds
 
 
-async def _one(pool: IsolatedPool[ProcessedDocument], document: DiscoveredDocument) -> None:
+async def _process(pool: IsolatedPool[ProcessedDocument], document: DiscoveredDocument) -> None:
     with suppress(DocumentError):
         await pool.process(document.uri, document.name, document.source)
 
 
-async def pipeline(folder: Path, warm: Path) -> tuple[int, float]:
-    """Documents, and seconds from the first batch to the last checkpoint of the work."""
+async def run_pipeline(folder: Path, warm: Path) -> tuple[int, float]:
+    """Run the pipeline over a folder; return documents and seconds.
+
+    The time is from the first scheduled batch until identity resolution is scheduled.
+    """
     async with PipelineOrchestrator() as orchestrator:
         await orchestrator.ensure_worker()
         await orchestrator.wait((await orchestrator.start([str(warm)])).workflow_id)
         run = await orchestrator.start([str(folder)], options=PipelineOptions(concurrency=2 * PROCESSES))
         ended = await orchestrator.wait(run.workflow_id)
-        scheduled, done = [], []
+        scheduled = []
+        done = []
         run_id: str | None = None
-        while run_id != "":  # back through all runs of the chain, for each continued as new
+        while run_id != "":  # from the last execution back to the first; each continued the one before as new
             handle = orchestrator.client.get_workflow_handle(run.workflow_id, run_id=run_id)
             run_id = ""
             async for event in handle.fetch_history_events():
@@ -90,7 +95,7 @@ async def pipeline(folder: Path, warm: Path) -> tuple[int, float]:
 
 
 async def main() -> None:
-    """Measure, print the table, write the JSON."""
+    """Measure, print the table, and write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
@@ -100,7 +105,7 @@ async def main() -> None:
     documents = 0
     with tempfile.TemporaryDirectory(prefix="perdure-benchmark-") as data:
         os.environ |= {"PERDURE_DATA_DIR": f"{data}/data", "PERDURE_POOL_WORKERS": str(PROCESSES)}
-        os.chmod(data, 0o711)  # noqa: PTH101, S103 - Postgres runs as another user where we are root
+        os.chmod(data, 0o711)  # noqa: PTH101, S103 - started by root, Postgres runs as another user
         warm = Path(data) / "warm.txt"
         warm.write_text("Ada Lovelace met Charles Babbage in London.")
         stack = replace(EmbeddedStack.from_environment(os.environ), default_ports=False)
@@ -108,9 +113,9 @@ async def main() -> None:
         try:
             read_settings()
             for number in range(arguments.rounds):
-                documents, spacy = await plain_loop(arguments.folder, process_with_spacy_itself)
-                _, plain = await plain_loop(arguments.folder, process_document)
-                _, durable = await pipeline(arguments.folder, warm)
+                documents, spacy = await run_plain_loop(arguments.folder, process_with_spacy_itself)
+                _, plain = await run_plain_loop(arguments.folder, process_document)
+                _, durable = await run_pipeline(arguments.folder, warm)
                 rows.append({"plain with spaCy itself": spacy, "plain": plain, "pipeline": durable})
                 print(f"round {number + 1} of {arguments.rounds}: {rows[-1]}", file=sys.stderr)
         finally:

@@ -1,11 +1,11 @@
-"""How fast a run's graph is built and exported, and in how much memory: generated runs, a real Postgres.
+"""Measure the time and memory of building and exporting the graph of a run.
 
     python benchmarks/analytics.py [--mentions 100000 1000000] [--seed 1] [--json FILE]
 
-Each step runs twice, in processes that do nothing else: as Perdure does it, and as a plain program would, which reads
-all rows into one process and hands them to the same libraries. The plain graph is rustworkx and Leiden over pairs that
-Python counts; plain files are those of the `csv` and `json` modules, of `rustworkx.write_graphml` and of one Parquet
-table. Memory is the peak of the process, and for the graph that of the ranking process as well.
+Each step runs twice, each time in a new process: as Perdure does it, and as a plain program does it, which reads all
+rows into memory and uses the same libraries. The plain graph uses rustworkx and Leiden over pairs that Python counts.
+The plain files come from the `csv` and `json` modules, from `rustworkx.graph_write_graphml` and from a single Parquet
+table. Memory is the peak of the process; for the graph the peak of the ranking process is added.
 """
 
 import argparse
@@ -61,7 +61,7 @@ FROM documents WHERE workflow_id = $1
 
 
 async def build(pool: PostgresPool) -> dict[str, Any]:
-    """The graph as a finished run gets it."""
+    """Build the graph by the service of the product; return sizes and peak memory in MiB."""
     peak = 0
 
     async def watch() -> None:
@@ -73,13 +73,13 @@ async def build(pool: PostgresPool) -> dict[str, Any]:
             await asyncio.sleep(0.02)
 
     watching = asyncio.create_task(watch())
-    made = await AnalyticsService(PostgresAnalyticsStore(pool)).build(RUN, 1)
+    graph = await AnalyticsService(PostgresAnalyticsStore(pool)).build(RUN, 1)
     watching.cancel()
-    return {"nodes": made.nodes, "edges": made.edges, "ranking_mb": round(peak / MEGABYTE)}
+    return {"nodes": graph.nodes, "edges": graph.edges, "ranking_mb": round(peak / MEGABYTE)}
 
 
 async def build_plainly(pool: PostgresPool) -> dict[str, Any]:
-    """The same numbers, with everything in one process."""
+    """Build the same graph with all rows in the memory of this process."""
     async with pool.connection() as conn:
         identities = [row[0] for row in await conn.fetch("SELECT identity_id FROM identities", timeout=600)]
         statement = ANALYTICS_SQL["list_chosen_identities"].bind(
@@ -94,37 +94,40 @@ async def build_plainly(pool: PostgresPool) -> dict[str, Any]:
 
 
 async def export(pool: PostgresPool, form: ExportFormat, path: Path) -> dict[str, Any]:
-    """As the command `export`."""
+    """Export the run by the code of the command `export`."""
     return {"rows": await export_run(PostgresExportStore(pool), RUN, form, path, lambda *_: None)}
 
 
 async def export_plainly(pool: PostgresPool, form: ExportFormat, path: Path) -> dict[str, Any]:
-    """All rows in lists, then the files."""
-    graph, wanted = (NODES, EDGES), PARQUET_TABLES if form is ExportFormat.PARQUET else CSV_TABLES
-    found = {}
+    """Read all rows into lists, then write the files."""
+    graph_tables = (NODES, EDGES)
+    file_tables = PARQUET_TABLES if form is ExportFormat.PARQUET else CSV_TABLES
+    rows: dict[str, list[Any]] = {}
     async with PostgresExportStore(pool).snapshot(RUN) as run:
-        for table in graph if form.is_graph else wanted:
-            found[table.name] = [row for block in [block async for block in run.blocks(table)] for row in block]
+        for table in graph_tables if form.is_graph else file_tables:
+            rows[table.name] = [row for block in [block async for block in run.blocks(table)] for row in block]
     if form.is_graph:
-        nodes, edges = ([dict(zip(of.schema.names, row, strict=True)) for row in found[of.name]] for of in graph)
-        write = _graphml if form is ExportFormat.GRAPHML else _json
+        nodes, edges = (
+            [dict(zip(table.schema.names, row, strict=True)) for row in rows[table.name]] for table in graph_tables
+        )
+        write = _write_graphml if form is ExportFormat.GRAPHML else _write_json
         write(path, nodes, edges)
-    for table in () if form.is_graph else wanted:
+    for table in () if form.is_graph else file_tables:
         file = path / f"{table.name}.{form}"
         if form is ExportFormat.PARQUET:
-            whole = pa.Table.from_batches([table.batch(found[table.name])])
+            whole = pa.Table.from_batches([table.batch(rows[table.name])])
             pyarrow.parquet.write_table(whole, file, compression="zstd")
         else:
             with file.open("w", newline="") as stream:
-                csv.writer(stream).writerows([table.schema.names, *found[table.name]])
-    return {"rows": {name: len(rows) for name, rows in found.items()}}
+                csv.writer(stream).writerows([table.schema.names, *rows[table.name]])
+    return {"rows": {name: len(blocks) for name, blocks in rows.items()}}
 
 
-def _json(path: Path, nodes: list[dict[str, Any]], edges: list[dict[str, Any]]) -> None:
+def _write_json(path: Path, nodes: list[dict[str, Any]], edges: list[dict[str, Any]]) -> None:
     path.write_text(json.dumps({"nodes": nodes, "edges": edges}))
 
 
-def _graphml(path: Path, nodes: list[dict[str, Any]], edges: list[dict[str, Any]]) -> None:
+def _write_graphml(path: Path, nodes: list[dict[str, Any]], edges: list[dict[str, Any]]) -> None:
     graph = rustworkx.PyGraph()
     place = dict(zip((node["identity_id"] for node in nodes), graph.add_nodes_from(nodes), strict=True))
     graph.add_edges_from([(place[edge["source"]], place[edge["target"]], edge) for edge in edges])
@@ -132,17 +135,24 @@ def _graphml(path: Path, nodes: list[dict[str, Any]], edges: list[dict[str, Any]
 
 
 async def step(dsn: str, name: str, way: str, folder: str) -> dict[str, Any]:
-    """One step, in this process."""
+    """Run a step in this process, and return its measurements.
+
+    Args:
+        dsn: the database of the run.
+        name: `graph`, or an export format.
+        way: one of `WAYS`.
+        folder: for the exported files.
+    """
     pool = PostgresPool(dsn)
     began = time.perf_counter()
     path = Path(folder) / f"{name}-{way}"
     if name == "graph":
-        found = await (build if way == "perdure" else build_plainly)(pool)
+        result = await (build if way == "perdure" else build_plainly)(pool)
     else:
         form = ExportFormat(name)
         if not form.is_graph:
             path.mkdir()
-        found = await (export if way == "perdure" else export_plainly)(pool, form, path)
+        result = await (export if way == "perdure" else export_plainly)(pool, form, path)
     seconds = time.perf_counter() - began
     await pool.close()
     files = list(path.iterdir()) if path.is_dir() else [path] if path.exists() else []
@@ -152,23 +162,26 @@ async def step(dsn: str, name: str, way: str, folder: str) -> dict[str, Any]:
         "seconds": round(seconds, 2),
         "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         "file_mb": round(sum(file.stat().st_size for file in files) / MEGABYTE, 1),
-        **found,
+        **result,
     }
 
 
 async def prepare(dsn: str, mentions: int, seed: int) -> dict[str, Any]:
-    """A resolved run of about that many mentions."""
+    """Store and resolve a generated run of about `mentions` mentions; return its real size."""
     pool = PostgresPool(dsn)
     await load(pool, RUN, iter(GeneratedRun(seed, OPEN, mentions)))
     async with pool.connection() as conn:
         await conn.execute("UPDATE documents SET characters = 0, chunk_count = 0", timeout=600)
-    found = await IdentityService(PostgresIdentityStore(pool)).resolve(RUN, 1)
+    summary = await IdentityService(PostgresIdentityStore(pool)).resolve(RUN, 1)
     await pool.close()
-    return {"mentions": found.mentions, "identities": found.identities}
+    return {"mentions": summary.mentions, "identities": summary.identities}
 
 
 async def add_chunks(dsn: str) -> None:
-    """One a document: added after the graph, which would index them for search."""
+    """Store a chunk for each document.
+
+    Called after the graph step, because that step would index the chunks for search.
+    """
     pool = PostgresPool(dsn)
     async with pool.connection() as conn:
         await conn.execute(_CHUNKS, RUN, timeout=600)
@@ -176,7 +189,7 @@ async def add_chunks(dsn: str) -> None:
 
 
 async def measure(dsn: str, folder: str, mentions: int, seed: int) -> list[dict[str, Any]]:
-    """All steps over one run, each way."""
+    """Measure all steps over a run, each in both ways."""
     run = await prepare(dsn, mentions, seed)
     rows = []
     for name in ("graph", *ExportFormat):
@@ -190,8 +203,8 @@ async def measure(dsn: str, folder: str, mentions: int, seed: int) -> list[dict[
     return rows
 
 
-def table(rows: list[dict[str, Any]]) -> str:
-    """The measurements as Markdown, both ways in one line."""
+def format_table(rows: list[dict[str, Any]]) -> str:
+    """Return the measurements as a Markdown table, both ways of a step in the same line."""
     lines = [
         "| mentions | step | seconds | peak memory | plain: seconds | plain: peak memory | file |",
         "| --- | --- | --- | --- | --- | --- | --- |",
@@ -207,7 +220,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 async def main() -> None:
-    """Measure, print the table, write the JSON."""
+    """Measure, print the table, and write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mentions", type=int, nargs="+", default=[100_000, 1_000_000])
     parser.add_argument("--seed", type=int, default=1)
@@ -219,7 +232,7 @@ async def main() -> None:
         return
     rows = []
     with tempfile.TemporaryDirectory(prefix="perdure-benchmark-") as folder:
-        os.chmod(folder, 0o711)  # noqa: PTH101, S103 - Postgres runs as another user where we are root
+        os.chmod(folder, 0o711)  # noqa: PTH101, S103 - started by root, Postgres runs as another user
         server = EmbeddedPostgres(Path(folder) / "servers")
         server.start()
         try:
@@ -234,7 +247,7 @@ async def main() -> None:
                 server.drop_database(name)
         finally:
             server.stop()
-    print(table(rows))
+    print(format_table(rows))
     if arguments.json:
         arguments.json.write_text(json.dumps({"steps": rows}, indent=2))
 

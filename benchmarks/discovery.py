@@ -1,9 +1,10 @@
-"""Discovery of very many documents: how fast they are listed, and that memory does not grow with their number.
+"""Measure the speed and peak memory of discovery over very many documents.
 
     python benchmarks/discovery.py [--entries 1000000] [--files 100000] [--messages 100000] [--json FILE]
 
-Each kind of source is listed twice, once with a hundredth of the documents, in a process of its own each time. Of the
-files that a manifest names only a thousand are there.
+Each kind of source is listed twice, with a hundredth of the documents and with all, each time in a new process. Equal
+peaks show that memory does not grow with the number of documents. A manifest list names files of which only the first
+1,000 exist.
 """
 
 import argparse
@@ -20,20 +21,21 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from perdure.documents.discovery import discover, normalise_source
 
-FILES_A_FOLDER, EXISTING = 1000, 1000
+FILES_A_FOLDER = 1000
+EXISTING_FILES = 1000
 
 
-def manifest(folder: Path, count: int) -> str:
-    """A list of so many paths."""
-    for number in range(min(count, EXISTING)):
+def write_manifest(folder: Path, count: int) -> str:
+    """Write a list of `count` paths, and return its source."""
+    for number in range(min(count, EXISTING_FILES)):
         (folder / f"{number}.txt").write_text("x")
     with (folder / "list.jsonl").open("w") as file:
         file.writelines(f'{{"uri": "{number}.txt"}}\n' for number in range(count))
     return f"manifest:{folder / 'list.jsonl'}"
 
 
-def files(folder: Path, count: int) -> str:
-    """So many files, a thousand a folder."""
+def write_files(folder: Path, count: int) -> str:
+    """Write `count` empty files, 1,000 to a folder, and return their source."""
     for number in range(count):
         below = folder / str(number // FILES_A_FOLDER)
         if number % FILES_A_FOLDER == 0:
@@ -42,19 +44,24 @@ def files(folder: Path, count: int) -> str:
     return str(folder)
 
 
-def mailbox(folder: Path, count: int) -> str:
-    """So many messages in one file."""
+def write_mailbox(folder: Path, count: int) -> str:
+    """Write a mailbox with `count` messages, and return its source."""
     with (folder / "all.mbox").open("wb") as file:
         file.writelines(b"From a\nSubject: %d\n\nText.\n\n" % number for number in range(count))
     return str(folder / "all.mbox")
 
 
-KINDS: dict[str, Callable[[Path, int], str]] = {"manifest": manifest, "files": files, "mailbox": mailbox}
+KINDS: dict[str, Callable[[Path, int], str]] = {
+    "manifest": write_manifest,
+    "files": write_files,
+    "mailbox": write_mailbox,
+}
 
 
 def measure(source: str) -> dict[str, float]:
-    """In this process: documents, seconds, and megabytes of memory at the peak."""
-    began, count = time.monotonic(), 0
+    """Discover a source in this process; return documents, seconds and peak memory in MiB."""
+    began = time.monotonic()
+    count = 0
     for _ in discover([source]):
         count += 1
     seconds = time.monotonic() - began
@@ -66,7 +73,7 @@ def measure(source: str) -> dict[str, float]:
 
 
 def main() -> int:
-    """Print a table."""
+    """Measure every kind, print a line for each, and write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--entries", type=int, default=1_000_000)
     parser.add_argument("--files", type=int, default=100_000)
@@ -86,11 +93,11 @@ def main() -> int:
                 done = subprocess.run(
                     [sys.executable, __file__, "--measure", source], check=True, capture_output=True, text=True
                 )
-            found = {"kind": kind, **json.loads(done.stdout)}
-            results.append(found)
+            result = {"kind": kind, **json.loads(done.stdout)}
+            results.append(result)
             sys.stdout.write(
-                f"{kind:10} {found['documents']:>9,} documents  {found['seconds']:7.2f} s  "
-                f"{found['documents'] / found['seconds']:9,.0f} a second  {found['peak_mb']:6.1f} MB\n"
+                f"{kind:10} {result['documents']:>9,} documents  {result['seconds']:7.2f} s  "
+                f"{result['documents'] / result['seconds']:9,.0f} a second  {result['peak_mb']:6.1f} MB\n"
             )
             sys.stdout.flush()
     if arguments.json:

@@ -1,12 +1,12 @@
-"""How well and how fast the mentions of a run are resolved: generated runs with known truth, a real Postgres.
+"""Measure the quality, time and memory of identity resolution on generated runs.
 
     python benchmarks/identities.py [--mentions 100000 1000000] [--seed 1] [--json FILE]
 
-Mentions are loaded by COPY, then resolved as the activity of a finished run does it. Two runs of each size: one of the
-names that the rules were looked at with, one of names kept apart from that, under another seed. Precision and recall
-are pairwise and B-cubed over mentions. The oracle knows what every name means most often in the run, and gives it to
-that in all documents: what is missing to 1 there is what one identity a name costs. Memory is the peak of a worker that
-has done nothing else, and of its resolver.
+The benchmark loads the mentions by COPY, then resolves them by the service of the product. Each size has two runs with
+different seeds: `open` has the names with which the rules were developed, `apart` has disjoint names. Precision and
+recall are pairwise and B-cubed over mentions. The oracle gives each name its most frequent true identity in all
+documents, so its distance from 1 is the cost of the rule that a name has a single identity in a run. Memory is the peak
+of a new worker process and of its resolver process.
 """
 
 import argparse
@@ -40,16 +40,16 @@ KINDS = ("person", "organisation", "place")
 LISTS = {"open": OPEN, "apart": APART}
 
 
-async def load(pool: PostgresPool, run: str, made: Iterator[MadeMention]) -> None:
-    """Documents and their mentions as the pipeline leaves them, a few thousand rows at a time."""
+async def load(pool: PostgresPool, run: str, mentions: Iterator[MadeMention]) -> None:
+    """Store a run with its documents and mentions, 500 documents at a time."""
     async with pool.connection() as conn:
         await conn.execute("INSERT INTO runs (workflow_id, epoch) VALUES ($1, 1)", run)
-        for _, piece in groupby(made, key=lambda one: one.position // 500):
+        for _, piece in groupby(mentions, key=lambda mention: mention.position // 500):
             rows: list[tuple[Any, ...]] = []
-            for position, document in groupby(piece, key=lambda one: one.position):
+            for position, document in groupby(piece, key=lambda mention: mention.position):
                 rows += [
-                    (run, position, ordinal, 0, 1, one.kind, one.surface, one.normalised, 0.9)
-                    for ordinal, one in enumerate(document)
+                    (run, position, ordinal, 0, 1, mention.kind, mention.surface, mention.normalised, 0.9)
+                    for ordinal, mention in enumerate(document)
                 ]
             counts = Counter(row[1] for row in rows)
             await conn.executemany(
@@ -66,11 +66,13 @@ async def load(pool: PostgresPool, run: str, made: Iterator[MadeMention]) -> Non
 
 
 class PeakMemory:
-    """Peak resident bytes of this process and of its children while the block runs, beyond what was there before."""
+    """Watches the peak resident bytes of this process and of its resolver while the block runs."""
 
     async def __aenter__(self) -> Self:
-        self._me = psutil.Process()
-        self.before = self.worker = self._me.memory_info().rss
+        """Start to watch."""
+        self._process = psutil.Process()
+        self.before = self._process.memory_info().rss
+        self.worker = self.before
         self.child = 0
         self.late = 0.0
         self._watch = asyncio.create_task(self._watching())
@@ -78,8 +80,8 @@ class PeakMemory:
 
     async def _watching(self) -> None:
         while True:
-            self.worker = max(self.worker, self._me.memory_info().rss)
-            for child in self._me.children():
+            self.worker = max(self.worker, self._process.memory_info().rss)
+            for child in self._process.children():
                 try:
                     if "perdure.services.identity.child" in child.cmdline():
                         self.child = max(self.child, child.memory_info().rss)
@@ -90,19 +92,27 @@ class PeakMemory:
             self.late = max(self.late, time.perf_counter() - began - 0.02)
 
     async def __aexit__(self, *_: object) -> None:
+        """Stop to watch."""
         self._watch.cancel()
 
 
-def quality(made: Iterator[MadeMention], found: dict[tuple[str, str], str]) -> dict[str, dict[str, float]]:
-    """Precision and recall by kind, and over all."""
-    cells = Counter((one.kind, one.truth, one.normalised) for one in made)
+def measure_quality(
+    mentions: Iterator[MadeMention], resolved: dict[tuple[str, str], str]
+) -> dict[str, dict[str, float]]:
+    """Return precision, recall and F1 for each kind, and for all kinds together.
+
+    Args:
+        mentions: the generated mentions with their true identities.
+        resolved: kind and normalised form to the resolved identity.
+    """
+    cells = Counter((mention.kind, mention.truth, mention.normalised) for mention in mentions)
     best: dict[tuple[str, str], int] = {}
     for (kind, truth, name), _ in sorted(cells.items(), key=lambda cell: cell[1]):
         best[kind, name] = truth
     report = {}
     for wanted in (*KINDS, "all"):
         chosen = [cell for cell in cells if wanted in (cell[0], "all")]
-        pairs = [(truth, found[kind, name]) for kind, truth, name in chosen for _ in range(cells[kind, truth, name])]
+        pairs = [(truth, resolved[kind, name]) for kind, truth, name in chosen for _ in range(cells[kind, truth, name])]
         oracle = [(truth, best[kind, name]) for kind, truth, name in chosen for _ in range(cells[kind, truth, name])]
         report[wanted] = {
             f"{measure}_{part}": round(getattr(score, part), 4)
@@ -118,7 +128,7 @@ def quality(made: Iterator[MadeMention], found: dict[tuple[str, str], str]) -> d
 
 
 async def resolve(dsn: str, run: str) -> dict[str, Any]:
-    """What a worker does, in a process that has done nothing else."""
+    """Resolve a stored run as a worker does; return counts, seconds and memory in MiB."""
     pool = PostgresPool(dsn)
     began = time.perf_counter()
     async with PeakMemory() as peak:
@@ -140,30 +150,30 @@ async def resolve(dsn: str, run: str) -> dict[str, Any]:
 async def measure(
     pool: PostgresPool, dsn: str, label: str, words: WordLists, seed: int, mentions: int
 ) -> dict[str, Any]:
-    """Load one generated run, resolve it, and say how that went."""
+    """Load a generated run, resolve it in a new process, and return the measurements."""
     run = f"{label}-{mentions}"
     await load(pool, run, iter(GeneratedRun(seed, words, mentions)))
     worker = await asyncio.create_subprocess_exec(
         sys.executable, __file__, "--resolve", dsn, run, stdout=asyncio.subprocess.PIPE
     )
-    said, _ = await worker.communicate()
-    measured = json.loads(said)
+    output, _ = await worker.communicate()
+    measured = json.loads(output)
     async with pool.connection() as conn:
         rows = await conn.fetch(
             "SELECT kind, normalised, identity_id FROM identity_members WHERE workflow_id = $1", run
         )
-    found = {(row["kind"], row["normalised"]): row["identity_id"] for row in rows}
+    resolved = {(row["kind"], row["normalised"]): row["identity_id"] for row in rows}
     return {
         "names": label,
         "seed": seed,
-        "distinct_names": len(found),
+        "distinct_names": len(resolved),
         **measured,
-        "quality": quality(iter(GeneratedRun(seed, words, mentions)), found),
+        "quality": measure_quality(iter(GeneratedRun(seed, words, mentions)), resolved),
     }
 
 
-def table(rows: list[dict[str, Any]]) -> str:
-    """The measurements as Markdown."""
+def format_table(rows: list[dict[str, Any]]) -> str:
+    """Return the measurements as a Markdown table."""
     lines = [
         "| names | mentions | distinct | seconds | worker | resolver | kind | pairwise | B-cubed | oracle, B-cubed |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
@@ -182,7 +192,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 async def main() -> None:
-    """Measure, print the table, write the JSON."""
+    """Measure, print the table, and write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mentions", type=int, nargs="+", default=[100_000, 1_000_000])
     parser.add_argument("--seed", type=int, default=1)
@@ -195,7 +205,7 @@ async def main() -> None:
         return
     rows = []
     with tempfile.TemporaryDirectory(prefix="perdure-benchmark-") as folder:
-        os.chmod(folder, 0o711)  # noqa: PTH101, S103 - Postgres runs as another user where we are root
+        os.chmod(folder, 0o711)  # noqa: PTH101, S103 - started by root, Postgres runs as another user
         server = EmbeddedPostgres(Path(folder) / "servers")
         server.start()
         try:
@@ -213,7 +223,7 @@ async def main() -> None:
             await pool.close()
         finally:
             server.stop()
-    print(table(rows))
+    print(format_table(rows))
     if arguments.json:
         arguments.json.write_text(json.dumps({"rounds": rows}, indent=2))
 

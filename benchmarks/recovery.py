@@ -1,11 +1,12 @@
-"""From SIGKILL of a worker to the next document that is committed, process start included.
+"""Measure the time from SIGKILL of a worker to the next committed document.
 
     python benchmarks/recovery.py [--kills 50] [--seed N] [--json FILE]
 
-Three ways to come back, measured in turn over the same documents with the default settings (heartbeat timeout 30 s):
-`supervised`, where `worker.py --supervise` brings its worker back; `restarted`, where somebody starts `worker.py` anew
-at once; and `neighbour`, where nobody does, but a second worker of the same data folder is alive. A kill comes at a
-random moment while documents are processed. Times are Postgres's own `committed_at` against the kill, on one host.
+The benchmark measures three ways of recovery in turn, over the same documents, with the default settings (heartbeat
+timeout 30 s). `supervised`: `worker.py --supervise` restarts its worker. `restarted`: the benchmark starts a new
+`worker.py` at once. `neighbour`: no worker is started, but a second worker of the same data folder is alive. Each kill
+comes at a random moment while documents are processed. A time is the difference between the column `committed_at` of
+Postgres and the kill, on the same host. It includes the start of the new process.
 """
 
 import argparse
@@ -19,9 +20,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -36,13 +37,14 @@ from workflows.messages import PipelineOptions
 
 ROOT = Path(__file__).resolve().parents[1]
 SETTLE_SECONDS = (0.5, 2.0)
-"""Between a recovery and the next kill."""
+"""Shortest and longest time between a recovery and the next kill."""
 GIVE_UP_SECONDS = 90.0
 WAYS = ("supervised", "restarted", "neighbour")
 TEXT = "Ada Lovelace met Charles Babbage in London on {} June 1833 about looms, numbers and engines. "
 
 
 def write_documents(folder: Path, count: int) -> None:
+    """Write `count` text documents of different lengths."""
     folder.mkdir()
     for number in range(count):
         (folder / f"{number:05}.txt").write_text(TEXT.format(number % 30 + 1) * (20 + number % 60))
@@ -57,6 +59,7 @@ class Workers:
         self._log = (settings.data_dir / "workers.log").open("ab")
 
     def start(self, *arguments: str) -> None:
+        """Start a worker with these command line arguments."""
         self._started.append(
             subprocess.Popen(
                 [sys.executable, str(ROOT / "worker.py"), "--exit-with-parent", str(os.getpid()), *arguments],
@@ -67,10 +70,12 @@ class Workers:
             )
         )
 
-    def alive(self) -> list[int]:
+    def list_alive(self) -> list[int]:
+        """Return the process ids of the live workers."""
         return list(live_workers(self._settings.data_dir).values())
 
     def stop(self) -> None:
+        """Stop all started processes, and wait for their end."""
         for process in self._started:
             if process.poll() is None:
                 process.terminate()
@@ -79,54 +84,68 @@ class Workers:
         self._log.close()
 
 
-async def commits_after(orchestrator: PipelineOrchestrator, workflow_id: str, moment: datetime) -> datetime | None:
-    """When the first document after `moment` was committed; None if none was."""
+async def first_commit_after(orchestrator: PipelineOrchestrator, workflow_id: str, moment: datetime) -> datetime | None:
+    """Return the time of the first commit after `moment`; None if there is no commit yet."""
     async with orchestrator.stores.pool.connection() as conn:
-        found: datetime | None = await conn.fetchval(
+        committed_at: datetime | None = await conn.fetchval(
             "SELECT min(committed_at) FROM documents WHERE workflow_id = $1 AND committed_at > $2", workflow_id, moment
         )
-    return found
+    return committed_at
 
 
-async def first_commit(orchestrator: PipelineOrchestrator, workflow_id: str, moment: datetime) -> datetime:
+async def wait_for_commit(orchestrator: PipelineOrchestrator, workflow_id: str, moment: datetime) -> datetime:
+    """Wait for the first commit after `moment`, and return its time.
+
+    Raises:
+        TimeoutError: no document was committed within `GIVE_UP_SECONDS`.
+    """
     deadline = time.monotonic() + GIVE_UP_SECONDS
     while time.monotonic() < deadline:
-        if found := await commits_after(orchestrator, workflow_id, moment):
-            return found
+        if committed_at := await first_commit_after(orchestrator, workflow_id, moment):
+            return committed_at
         await asyncio.sleep(0.02)
-    raise TimeoutError(f"nothing was committed within {GIVE_UP_SECONDS:.0f} s after {moment}")
+    raise TimeoutError(f"no document was committed within {GIVE_UP_SECONDS:.0f} s after {moment}")
 
 
 async def measure(
     orchestrator: PipelineOrchestrator, way: str, folder: Path, kills: int, chance: random.Random
 ) -> list[float]:
-    """Seconds of each recovery; the run is cancelled afterwards."""
+    """Return the seconds of each recovery; the run is terminated afterwards.
+
+    Args:
+        orchestrator: an open orchestrator without a worker of its own.
+        way: one of `WAYS`.
+        folder: the documents.
+        kills: number of kills.
+        chance: the source of randomness.
+    """
     workflow_id = f"recovery-{way}-{chance.randrange(10**6)}"
     options = PipelineOptions(batch_size=1, concurrency=4)
     await orchestrator.start([str(folder)], workflow_id=workflow_id, options=options)
-    workers, seconds = Workers(orchestrator.settings), []
-    start: Callable[[], None] = lambda: workers.start(*(["--supervise"] if way == "supervised" else []))  # noqa: E731
+    workers = Workers(orchestrator.settings)
+    seconds: list[float] = []
+    start = partial(workers.start, "--supervise") if way == "supervised" else workers.start
     try:
         start()
         if way == "neighbour":
             start()
-        await first_commit(orchestrator, workflow_id, datetime.now(UTC))
+        await wait_for_commit(orchestrator, workflow_id, datetime.now(UTC))
         for number in range(kills):
             await asyncio.sleep(chance.uniform(*SETTLE_SECONDS))
-            while len(workers.alive()) < (2 if way == "neighbour" else 1):  # noqa: ASYNC110
+            while len(workers.list_alive()) < (2 if way == "neighbour" else 1):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
             if way == "neighbour":
-                await asyncio.sleep(2.0)  # both are at work
-            victim = chance.choice(workers.alive())
+                await asyncio.sleep(2.0)  # so that both workers process documents
+            victim = chance.choice(workers.list_alive())
             os.kill(victim, signal.SIGKILL)
             killed = datetime.now(UTC)
             if way != "supervised":
                 if way == "neighbour":
-                    seconds.append(await neighbours_recovery(orchestrator, workflow_id, killed))
+                    seconds.append(await measure_neighbour(orchestrator, workflow_id, killed))
                     start()
                     continue
                 start()
-            seconds.append((await first_commit(orchestrator, workflow_id, killed) - killed).total_seconds())
+            seconds.append((await wait_for_commit(orchestrator, workflow_id, killed) - killed).total_seconds())
             sys.stderr.write(f"\r{way}: {number + 1} of {kills}, last {seconds[-1]:.2f} s ")
         sys.stderr.write("\n")
     finally:
@@ -136,13 +155,16 @@ async def measure(
     return seconds
 
 
-async def neighbours_recovery(orchestrator: PipelineOrchestrator, workflow_id: str, killed: datetime) -> float:
-    """Until the last of the documents that were in hand at the kill is done: the others go on anyway."""
+async def measure_neighbour(orchestrator: PipelineOrchestrator, workflow_id: str, killed: datetime) -> float:
+    """Return the seconds until the last document in flight at the kill is committed.
+
+    The first commit after the kill would not show a recovery, because the second worker commits its own documents.
+    """
     async with orchestrator.stores.pool.connection() as conn:
-        held = await conn.fetch(
+        in_flight = await conn.fetch(
             "SELECT position FROM documents WHERE workflow_id = $1 AND status = 'pending' AND dispatch > 0", workflow_id
         )
-        positions = [row["position"] for row in held]
+        positions = [row["position"] for row in in_flight]
         deadline = time.monotonic() + GIVE_UP_SECONDS
         while time.monotonic() < deadline:
             row = await conn.fetchrow(
@@ -155,12 +177,13 @@ async def neighbours_recovery(orchestrator: PipelineOrchestrator, workflow_id: s
             if not row["left"]:
                 return max(0.0, (row["last"] - killed).total_seconds()) if row["last"] else 0.0
             await asyncio.sleep(0.02)
-    raise TimeoutError("the documents in hand were not finished")
+    raise TimeoutError(f"the documents in flight were not committed within {GIVE_UP_SECONDS:.0f} s after the kill")
 
 
-def table(found: dict[str, list[float]]) -> str:
+def format_table(measured: dict[str, list[float]]) -> str:
+    """Return the percentiles of the seconds of each way as a table."""
     lines = [f"{'':12}{'kills':>6}{'p50 s':>8}{'p90 s':>8}{'p99 s':>8}{'max s':>8}"]
-    for way, seconds in found.items():
+    for way, seconds in measured.items():
         ordered = sorted(seconds)
         at = {q: ordered[min(len(ordered) - 1, int(q * len(ordered)))] for q in (0.9, 0.99)}
         lines.append(
@@ -171,10 +194,11 @@ def table(found: dict[str, list[float]]) -> str:
 
 
 async def main(arguments: argparse.Namespace) -> int:
+    """Measure every way, print the table, and write the JSON."""
     chance = random.Random(arguments.seed)  # noqa: S311 - no secret
     sys.stderr.write(f"seed {arguments.seed}\n")
     with tempfile.TemporaryDirectory(prefix="perdure-recovery-") as folder:
-        os.chmod(folder, 0o711)  # noqa: PTH101, S103 - Postgres runs as another user
+        os.chmod(folder, 0o711)  # noqa: PTH101, S103 - started by root, Postgres runs as another user
         data = Path(folder) / "data"
         stack = EmbeddedStack(data, default_ports=False)
         record = await stack.up()
@@ -185,27 +209,27 @@ async def main(arguments: argparse.Namespace) -> int:
             write_documents(documents, 10_000)
             environment = {**os.environ, "PERDURE_DATA_DIR": str(data)}
             settings = read_settings(environment)
-            found: dict[str, list[float]] = {}
+            measured: dict[str, list[float]] = {}
             async with PipelineOrchestrator(settings, own_worker=False) as orchestrator:
                 for way in arguments.ways:
-                    found[way] = await measure(orchestrator, way, documents, arguments.kills, chance)
+                    measured[way] = await measure(orchestrator, way, documents, arguments.kills, chance)
                     if arguments.log:
                         sys.stderr.write((data / "workers.log").read_text())
         finally:
             await stack.down()
-    print(table(found))
+    print(format_table(measured))
     if arguments.json:
-        report = {"seed": arguments.seed, "load": os.getloadavg(), "seconds": found}
+        report = {"seed": arguments.seed, "load": os.getloadavg(), "seconds": measured}
         arguments.json.write_text(json.dumps(report, indent=2))
     return 0
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--kills", type=int, default=50, help="for each way")
+    parser.add_argument("--kills", type=int, default=50, help="number of kills for each way")
     parser.add_argument("--seed", type=int, default=random.randrange(10**9))  # noqa: S311 - no secret
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS)
-    parser.add_argument("--json", type=Path, help="write every measured time there")
-    parser.add_argument("--log", action="store_true", help="show the workers' log")
+    parser.add_argument("--json", type=Path, help="write all measured times to this file")
+    parser.add_argument("--log", action="store_true", help="print the log of the workers")
     given = parser.parse_args()
     run_main(lambda: main(given))

@@ -1,11 +1,11 @@
-"""Search over a run of many chunks: how long a query takes, and how much of the exact answer it finds.
+"""Measure the time and the recall of search over a run of many chunks.
 
     python benchmarks/search.py [--chunks 100000] [--queries 200] [--seed 1] [--corpus FOLDER ...] [--json FILE]
 
-Passages are made of sentences and words of the samples in random order. With --corpus they are the chunks of the real
-documents in these folders, and after them chunks of their sentences in random order; queries are then words of the real
-ones. Each query is asked three times and, in a round of its own, without signatures, which is exact. Everything is in a
-Postgres of its own.
+Without --corpus, passages are sentences and words of the samples in random order. With --corpus, passages are first the
+chunks of the real documents in these folders, then their sentences in random order; the queries are words of the real
+chunks. Each query runs 3 times. An exact search without signatures, in a separate round, gives the reference for the
+recall. The benchmark starts a Postgres server for itself.
 """
 
 import argparse
@@ -41,68 +41,80 @@ from perdure.stores.postgres.search import PostgresPassageStore
 from perdure.stores.postgres.signatures import make_signatures
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
-RUN, PASSAGE_CHARACTERS, CHUNKS_A_DOCUMENT, PAGE = "benchmark", 600, 50, 5_000
-WORDS_A_QUERY, ROUNDS = (1, 8), 3
+RUN = "benchmark"
+PASSAGE_CHARACTERS = 600
+MIN_SENTENCE_CHARACTERS = 20
+CHUNKS_A_DOCUMENT = 50
+WORDS_A_QUERY = (1, 8)
+ROUNDS = 3
 
 
-def texts(folders: list[Path]) -> list[str]:
-    """Of every document in them that can be read."""
-    found = []
+def read_texts(folders: list[Path]) -> list[str]:
+    """Return the text of every document in the folders that can be extracted."""
+    texts = []
     for file in sorted(path for folder in folders for path in folder.rglob("*") if path.is_file()):
         content = file.read_bytes()
         with suppress(DocumentError):
-            found.append(extract(content, sniff(content, file.name)).text.replace("\0", " "))
-    return found
+            texts.append(extract(content, sniff(content, file.name)).text.replace("\0", " "))
+    return texts
 
 
-def sentences(read: list[str]) -> list[str]:
-    """All different ones that are more than a few words."""
-    parts = {" ".join(one.split()) for text in read for one in re.split(r"(?<=[.!?;])\s+|\n+", text)}
-    return sorted(one for one in parts if len(one) > len("a few words at least"))
+def split_sentences(texts: list[str]) -> list[str]:
+    """Return the distinct sentences of more than 20 characters, sorted."""
+    parts = {" ".join(part.split()) for text in texts for part in re.split(r"(?<=[.!?;])\s+|\n+", text)}
+    return sorted(part for part in parts if len(part) > MIN_SENTENCE_CHARACTERS)
 
 
-def shuffled(chance: random.Random, stock: list[str], words: list[str], count: int) -> list[str]:
-    """Passages of about 600 characters; half of the parts of each are jumbled words, if there are any."""
-    made = []
+def compose_passages(chance: random.Random, sentences: list[str], words: list[str], count: int) -> list[str]:
+    """Return passages of about 600 characters from random sentences and words.
+
+    Args:
+        chance: the source of randomness.
+        sentences: the sentences to choose from.
+        words: half of the parts of a passage are 8 random words; without words, all parts are sentences.
+        count: number of passages.
+    """
+    passages = []
     for _ in range(count):
         parts: list[str] = []
         while sum(map(len, parts)) < PASSAGE_CHARACTERS:
             jumble = words and chance.random() < 1 / 2
-            parts.append(" ".join(chance.choices(words, k=8)) if jumble else chance.choice(stock))
-        made.append(" ".join(parts))
-    return made
+            parts.append(" ".join(chance.choices(words, k=8)) if jumble else chance.choice(sentences))
+        passages.append(" ".join(parts))
+    return passages
 
 
-def passages(chance: random.Random, folders: list[Path], count: int) -> tuple[list[str], list[str]]:
-    """All passages, and those that queries come from."""
-    read = texts(folders or [SAMPLES])
-    stock = sentences(read)
+def make_passages(chance: random.Random, folders: list[Path], count: int) -> tuple[list[str], list[str]]:
+    """Return `count` passages, and those of them from which the queries are taken."""
+    texts = read_texts(folders or [SAMPLES])
+    sentences = split_sentences(texts)
     if not folders:
-        made = shuffled(chance, stock, sorted({word for one in stock for word in one.split()}), count)
-        return made, made
-    real = [text[one.start : one.end] for text in read for one in chunk(text)][:count]
-    return real + shuffled(chance, stock, [], count - len(real)), real
+        words = sorted({word for sentence in sentences for word in sentence.split()})
+        passages = compose_passages(chance, sentences, words, count)
+        return passages, passages
+    real = [text[passage.start : passage.end] for text in texts for passage in chunk(text)][:count]
+    return real + compose_passages(chance, sentences, [], count - len(real)), real
 
 
-def query(chance: random.Random, made: list[str]) -> str:
-    """Some words of a passage, as they stand there."""
+def make_query(chance: random.Random, passages: list[str]) -> str:
+    """Return some consecutive words of a random passage."""
     while True:
-        words = chance.choice(made).split()
+        words = chance.choice(passages).split()
         count = chance.randint(*WORDS_A_QUERY)
         first = chance.randrange(max(1, len(words) - count))
-        asked = " ".join(word.strip("-\"'") for word in words[first : first + count])[: MAX_QUERY_CHARACTERS - 4]
-        if any(character.isalnum() for character in asked):
-            return f"{asked} and"
+        text = " ".join(word.strip("-\"'") for word in words[first : first + count])[: MAX_QUERY_CHARACTERS - 4]
+        if any(character.isalnum() for character in text):
+            return f"{text} and"
 
 
-async def fill(pool: PostgresPool, made: list[str]) -> float:
-    """A run with these passages; returns the seconds that its index took."""
+async def store(pool: PostgresPool, passages: list[str]) -> float:
+    """Store a run with these passages, and return the seconds that its search index took."""
     embedder = WordLlamaEmbedder()
     async with pool.transaction() as conn:
         await conn.execute("INSERT INTO runs (workflow_id, epoch) VALUES ($1, 1)", RUN)
-        for position, start in enumerate(range(0, len(made), CHUNKS_A_DOCUMENT)):
-            own = made[start : start + CHUNKS_A_DOCUMENT]
-            starts = [0, *np.cumsum([len(one) + 1 for one in own]).tolist()]
+        for position, start in enumerate(range(0, len(passages), CHUNKS_A_DOCUMENT)):
+            own = passages[start : start + CHUNKS_A_DOCUMENT]
+            starts = [0, *np.cumsum([len(passage) + 1 for passage in own]).tolist()]
             await conn.execute(
                 """INSERT INTO documents (workflow_id, position, uri, name, source, size_bytes, version, status, epoch,
                                           ordinal, sha256, quality_score, chunk_count)
@@ -121,7 +133,7 @@ async def fill(pool: PostgresPool, made: list[str]) -> float:
                     position=position,
                     first_ordinal=0,
                     starts=starts[:-1],
-                    ends=[first + len(one) for first, one in zip(starts, own, strict=False)],
+                    ends=[first + len(passage) for first, passage in zip(starts, own, strict=False)],
                     embeddings=embedder.embed(own).ravel().tolist(),
                     passages=own,
                     dimensions=EMBEDDING_DIMENSIONS,
@@ -130,32 +142,34 @@ async def fill(pool: PostgresPool, made: list[str]) -> float:
     async with pool.transaction() as conn:
         began = time.perf_counter()
         await make_signatures(conn, RUN)
-        took = time.perf_counter() - began
+        seconds = time.perf_counter() - began
     async with pool.connection() as conn:
         await conn.execute("VACUUM ANALYZE")
-    return took
+    return seconds
 
 
-async def ask(pool: PostgresPool, queries: list[str]) -> dict[str, Any]:
-    """Milliseconds of whole searches, and how many of the ten and hundred nearest are found."""
-    store, embedder = PostgresPassageStore(pool), WordLlamaEmbedder()
-    service = SearchService(store, embedder)
-    took: list[float] = []
+async def measure_searches(pool: PostgresPool, queries: list[str]) -> dict[str, Any]:
+    """Run all queries; return times in milliseconds, and the recall of nearness search."""
+    passage_store = PostgresPassageStore(pool)
+    embedder = WordLlamaEmbedder()
+    service = SearchService(passage_store, embedder)
+    milliseconds: list[float] = []
     fastest: list[float] = []
-    await service.search(RUN, queries[0], 10)  # loads the model
-    for one in queries:
+    await service.search(RUN, queries[0], 10)  # the first search loads the model
+    for query in queries:
         rounds = []
         for _ in range(ROUNDS):
             began = time.perf_counter()
-            found = await service.search(RUN, one, 10)
+            hits = await service.search(RUN, query, 10)
             rounds.append((time.perf_counter() - began) * 1e3)
-            assert found, one
-        took += rounds
+            assert hits, query
+        milliseconds += rounds
         fastest.append(min(rounds))
-    exact_took, recalls = [], {10: [], CANDIDATES: []}  # type: ignore[var-annotated]
-    for one in queries:
-        (vector,) = embedder.embed([one])
-        near = await store.by_nearness(RUN, vector, CANDIDATES)
+    exact_milliseconds: list[float] = []
+    recalls: dict[int, list[float]] = {10: [], CANDIDATES: []}
+    for query in queries:
+        (vector,) = embedder.embed([query])
+        near = await passage_store.by_nearness(RUN, vector, CANDIDATES)
         began = time.perf_counter()
         async with pool.connection() as conn:
             rows = await conn.fetch(
@@ -165,15 +179,15 @@ async def ask(pool: PostgresPool, queries: list[str]) -> dict[str, Any]:
                 vector.tolist(),
                 CANDIDATES,
             )
-        exact_took.append((time.perf_counter() - began) * 1e3)
+        exact_milliseconds.append((time.perf_counter() - began) * 1e3)
         exact = [tuple(row) for row in rows]
-        for count, seen in recalls.items():
-            seen.append(len(set(exact[:count]) & set(near[:count])) / count)
+        for count, shares in recalls.items():
+            shares.append(len(set(exact[:count]) & set(near[:count])) / count)
     return {
-        "search_ms": _percentiles(took),
+        "search_ms": _percentiles(milliseconds),
         "fastest_of_rounds_ms": _percentiles(fastest),
-        "exact_nearness_ms": {"p50": statistics.median(exact_took)},
-        "recall": {str(count): statistics.mean(seen) for count, seen in recalls.items()},
+        "exact_nearness_ms": {"p50": statistics.median(exact_milliseconds)},
+        "recall": {str(count): statistics.mean(shares) for count, shares in recalls.items()},
     }
 
 
@@ -183,7 +197,7 @@ def _percentiles(numbers: list[float]) -> dict[str, float]:
 
 
 async def main() -> None:
-    """Measure, print the table, write the JSON."""
+    """Measure, print the table, and write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--chunks", type=int, default=100_000)
     parser.add_argument("--queries", type=int, default=200)
@@ -199,28 +213,30 @@ async def main() -> None:
         pool = PostgresPool(server.dsn(), command_timeout_seconds=3600)
         try:
             await apply_migrations(server.dsn())
-            made, asked_of = passages(chance, given.corpus, given.chunks)
-            indexing = await fill(pool, made)
-            queries = [query(chance, asked_of) for _ in range(given.queries)]
-            found = await ask(pool, queries)
+            passages, query_sources = make_passages(chance, given.corpus, given.chunks)
+            indexing = await store(pool, passages)
+            queries = [make_query(chance, query_sources) for _ in range(given.queries)]
+            results = await measure_searches(pool, queries)
         finally:
             await pool.close()
             server.stop()
-    found |= {"chunks": len(made), "queries": given.queries, "seed": given.seed, "indexing_seconds": indexing}
-    found |= {"passages": "real" if given.corpus else "made", "real_chunks": len(asked_of) if given.corpus else 0}
-    found["load"] = os.getloadavg()
-    times, fastest = found["search_ms"], found["fastest_of_rounds_ms"]
-    print(f"{given.queries} queries, {ROUNDS} times each, seed {given.seed}, load {found['load'][0]:.1f}\n")
+    results |= {"chunks": len(passages), "queries": given.queries, "seed": given.seed, "indexing_seconds": indexing}
+    results["passages"] = "real" if given.corpus else "made"
+    results["real_chunks"] = len(query_sources) if given.corpus else 0
+    results["load"] = os.getloadavg()
+    times = results["search_ms"]
+    fastest = results["fastest_of_rounds_ms"]
+    print(f"{given.queries} queries, {ROUNDS} times each, seed {given.seed}, load {results['load'][0]:.1f}\n")
     print("| passages | chunks | search, p50 ms | p95 ms | p99 ms | p95 of the fastest of each query, ms ", end="")
     print("| exact nearness alone, p50 ms | recall@10 | recall@100 | indexing, s |")
     print("| --- |" + " ---: |" * 9)
     print(
-        f"| {found['passages']} | {len(made):,} | {times['p50']:.1f} | {times['p95']:.1f} | {times['p99']:.1f} "
-        f"| {fastest['p95']:.1f} | {found['exact_nearness_ms']['p50']:.1f} "
-        f"| {found['recall']['10']:.3f} | {found['recall'][str(CANDIDATES)]:.3f} | {indexing:.1f} |"
+        f"| {results['passages']} | {len(passages):,} | {times['p50']:.1f} | {times['p95']:.1f} | {times['p99']:.1f} "
+        f"| {fastest['p95']:.1f} | {results['exact_nearness_ms']['p50']:.1f} "
+        f"| {results['recall']['10']:.3f} | {results['recall'][str(CANDIDATES)]:.3f} | {indexing:.1f} |"
     )
     if given.json:
-        given.json.write_text(json.dumps(found, indent=1))
+        given.json.write_text(json.dumps(results, indent=1))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Processing with the names as spaCy's pipeline finds them, on the same pieces of text: what a plain loop would do."""
+"""Document processing with spaCy's own entity recognition, for the plain loop."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -26,6 +26,9 @@ def _find_entities(pieces: Iterator[str]) -> Iterator[tuple[Any, list[tuple[int,
 def process_with_spacy_itself(
     uri: str, name: str, descriptor: int, limits: Limits, allow_cpu: AllowCpu
 ) -> ProcessedDocument:
-    """`process_document`, in a process that does nothing else from then on."""
-    mentions._find_entities = _find_entities  # noqa: SLF001 - the one step that differs
+    """Run `process_document` with spaCy's entity recognition.
+
+    The call replaces the recognition of the whole process.
+    """
+    mentions._find_entities = _find_entities  # noqa: SLF001 - the only step that differs
     return process_document(uri, name, descriptor, limits, allow_cpu)

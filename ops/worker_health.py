@@ -1,5 +1,7 @@
 # ruff: noqa: INP001 -- a script that the container runs by its path; `ops` is configuration, not a package
-"""Check the worker of this container: exit code 0 if it is alive, else 1 and a sentence that names the fault.
+"""Check whether the worker of this container is alive.
+
+Exit code 0: the worker is alive. Exit code 1: it is not, and a sentence on standard error names the fault.
 
 A live worker holds a lock file of the data folder open. The workers of all containers share the folder, and each
 container has its own table of processes: the process of this table that has a lock file open is the worker of this

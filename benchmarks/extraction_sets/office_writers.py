@@ -1,7 +1,8 @@
-"""The same truth as DOCX, PPTX, XLSX, ODT and ODS."""
+"""Writes a generated document as DOCX, PPTX, XLSX, ODT and ODS."""
 
 import datetime as dt
 import io
+from typing import Any
 
 import docx
 import pptx
@@ -17,15 +18,15 @@ from benchmarks.extraction_sets.truth import Heading, Table, Truth, words_of
 
 
 def _naive(created: str) -> dt.datetime:
-    """As the libraries take it; they write it as UTC."""
+    """Return a time without a time zone; the libraries write such a time as UTC."""
     return dt.datetime.fromisoformat(created).replace(tzinfo=None)
 
 
-def docx_bytes(truth: Truth) -> bytes:
-    document, out = docx.Document(), io.BytesIO()
-    properties = document.core_properties
-    properties.title, properties.author, properties.language = truth.title, "; ".join(truth.authors), "en-GB"
-    properties.created = _naive(truth.created)
+def make_docx(truth: Truth) -> bytes:
+    """Return the document as DOCX."""
+    document = docx.Document()
+    out = io.BytesIO()
+    _set_properties(document.core_properties, truth)
     for block in truth.blocks:
         if isinstance(block, Heading):
             document.add_heading(block.text, block.level)
@@ -40,12 +41,19 @@ def docx_bytes(truth: Truth) -> bytes:
     return out.getvalue()
 
 
-def pptx_bytes(truth: Truth) -> bytes:
-    """A slide a page; headings of the second level are only text there."""
-    deck, out = pptx.Presentation(), io.BytesIO()
-    properties = deck.core_properties
-    properties.title, properties.author, properties.language = truth.title, "; ".join(truth.authors), "en-GB"
+def _set_properties(properties: Any, truth: Truth) -> None:
+    """Set the core properties of a python-docx or python-pptx document."""
+    properties.title = truth.title
+    properties.author = "; ".join(truth.authors)
+    properties.language = "en-GB"
     properties.created = _naive(truth.created)
+
+
+def make_pptx(truth: Truth) -> bytes:
+    """Return the document as PPTX, a slide for each page; headings of level 2 become plain text."""
+    deck = pptx.Presentation()
+    out = io.BytesIO()
+    _set_properties(deck.core_properties, truth)
     for page in truth.pages:
         slide = deck.slides.add_slide(deck.slide_layouts[5])
         for number, block in enumerate(page):
@@ -63,8 +71,8 @@ def pptx_bytes(truth: Truth) -> bytes:
     return out.getvalue()
 
 
-def xlsx_bytes(truth: Truth) -> bytes:
-    """A sheet a page, named after its heading, with the page's table alone."""
+def make_xlsx(truth: Truth) -> bytes:
+    """Return the tables of the document as XLSX, with a sheet for each page."""
     out = io.BytesIO()
     with xlsxwriter.Workbook(out) as book:
         created = _naive(truth.created)
@@ -78,7 +86,8 @@ def xlsx_bytes(truth: Truth) -> bytes:
     return out.getvalue()
 
 
-def odt_bytes(truth: Truth) -> bytes:
+def make_odt(truth: Truth) -> bytes:
+    """Return the document as ODT."""
     document = OpenDocumentText()
     for block in truth.blocks:
         if isinstance(block, Heading):
@@ -87,17 +96,17 @@ def odt_bytes(truth: Truth) -> bytes:
             document.text.addElement(_odf_table("Table", block))
         else:
             document.text.addElement(P(text=block))
-    return _odf_bytes(document, truth)
+    return _make_odf(document, truth)
 
 
-def ods_bytes(truth: Truth) -> bytes:
-    """As the XLSX."""
+def make_ods(truth: Truth) -> bytes:
+    """Return the tables of the document as ODS, with the sheets of `make_xlsx`."""
     document = OpenDocumentSpreadsheet()
     for name, page in zip(truth.names, truth.pages, strict=True):
         for block in page:
             if isinstance(block, Table):
                 document.spreadsheet.addElement(_odf_table(name, block))
-    return _odf_bytes(document, truth)
+    return _make_odf(document, truth)
 
 
 def _odf_table(name: str, block: Table) -> OdfTable:
@@ -112,7 +121,7 @@ def _odf_table(name: str, block: Table) -> OdfTable:
     return table
 
 
-def _odf_bytes(document: OpenDocument, truth: Truth) -> bytes:
+def _make_odf(document: OpenDocument, truth: Truth) -> bytes:
     out = io.BytesIO()
     document.meta.addElement(dc.Title(text=truth.title))
     document.meta.addElement(meta.InitialCreator(text="; ".join(truth.authors)))

@@ -1,4 +1,4 @@
-"""The same truth as PDF in one and two columns, HTML, EPUB, RTF, mail, Markdown, CSV and plain text."""
+"""Writes a generated document as PDF, HTML, EPUB, RTF, mail, Markdown, CSV and plain text."""
 
 import csv
 import datetime as dt
@@ -21,11 +21,17 @@ from reportlab.platypus import Table as PdfTable
 from benchmarks.extraction_sets.truth import Block, Heading, Table, Truth
 
 _FONT = "DejaVuSans"
-_MARGIN, _GAP = 50, 20
+_MARGIN = 50
+_GAP = 20
 
 
-def pdf_bytes(truth: Truth, columns: int = 1) -> bytes:
-    """A PDF page a page, bookmarked, in a font that has every letter."""
+def make_pdf(truth: Truth, columns: int = 1) -> bytes:
+    """Return the document as PDF with bookmarks, in a font that has all its letters.
+
+    Args:
+        truth: the document; each of its pages becomes a PDF page.
+        columns: number of columns, 1 or 2.
+    """
     if _FONT not in pdfmetrics.getRegisteredFontNames():
         pdfmetrics.registerFont(TTFont(_FONT, Path(mpl.get_data_path()) / "fonts" / "ttf" / f"{_FONT}.ttf"))
     out = io.BytesIO()
@@ -41,7 +47,8 @@ def pdf_bytes(truth: Truth, columns: int = 1) -> bytes:
 
 def _draw(canvas: Canvas, page: tuple[Block, ...], columns: int) -> None:
     width = (A4[0] - 2 * _MARGIN - (columns - 1) * _GAP) / columns
-    column, top = 0, A4[1] - _MARGIN
+    column = 0
+    top = A4[1] - _MARGIN
     for block in page:
         size = 9 if columns > 1 else 11
         style = ParagraphStyle("s", fontName=_FONT, fontSize=size + 4 * isinstance(block, Heading), leading=size + 6)
@@ -51,7 +58,8 @@ def _draw(canvas: Canvas, page: tuple[Block, ...], columns: int) -> None:
             flowable = Paragraph(escape(block.text if isinstance(block, Heading) else block), style)
         height = flowable.wrapOn(canvas, width, A4[1])[1]
         if top - height < _MARGIN and column + 1 < columns:
-            column, top = column + 1, A4[1] - _MARGIN
+            column += 1
+            top = A4[1] - _MARGIN
         left = _MARGIN + column * (width + _GAP)
         flowable.drawOn(canvas, left, top - height)
         if isinstance(block, Heading):
@@ -61,8 +69,9 @@ def _draw(canvas: Canvas, page: tuple[Block, ...], columns: int) -> None:
         top -= height + 8
 
 
-def two_column_pdf_bytes(truth: Truth) -> bytes:
-    return pdf_bytes(truth, columns=2)
+def make_two_column_pdf(truth: Truth) -> bytes:
+    """Return the document as PDF with 2 columns."""
+    return make_pdf(truth, columns=2)
 
 
 def _element(block: Block) -> str:
@@ -74,7 +83,8 @@ def _element(block: Block) -> str:
     return f"<p>{escape(block)}</p>\n"
 
 
-def html_bytes(truth: Truth) -> bytes:
+def make_html(truth: Truth) -> bytes:
+    """Return the document as HTML, with a style and a script that an extractor must skip."""
     metas = "".join(f'<meta name="author" content="{escape("; ".join(truth.authors))}">')
     metas += f'<meta property="article:published_time" content="{truth.created}">'
     return (
@@ -84,9 +94,10 @@ def html_bytes(truth: Truth) -> bytes:
     ).encode()
 
 
-def epub_bytes(truth: Truth) -> bytes:
-    """A chapter a page."""
-    book, out = epub.EpubBook(), io.BytesIO()
+def make_epub(truth: Truth) -> bytes:
+    """Return the document as EPUB, a chapter for each page."""
+    book = epub.EpubBook()
+    out = io.BytesIO()
     book.set_identifier(truth.title)
     book.set_title(truth.title)
     book.set_language("en-GB")
@@ -106,11 +117,12 @@ def epub_bytes(truth: Truth) -> bytes:
     return out.getvalue()
 
 
-def rtf_bytes(truth: Truth) -> bytes:
+def make_rtf(truth: Truth) -> bytes:
+    """Return the document as RTF."""
     moment = dt.datetime.fromisoformat(truth.created)
     time = rf"\yr{moment.year}\mo{moment.month}\dy{moment.day}\hr{moment.hour}\min{moment.minute}"
-    said = rf"{{\title {_rtf(truth.title)}}}{{\author {_rtf('; '.join(truth.authors))}}}{{\creatim{time}}}"
-    parts = [rf"{{\rtf1\ansi\ansicpg1252\deff0{{\info{said}}}"]
+    info = rf"{{\title {_rtf(truth.title)}}}{{\author {_rtf('; '.join(truth.authors))}}}{{\creatim{time}}}"
+    parts = [rf"{{\rtf1\ansi\ansicpg1252\deff0{{\info{info}}}"]
     for block in truth.blocks:
         if isinstance(block, Heading):
             parts.append(rf"\pard\outlinelevel{block.level - 1}\b {_rtf(block.text)}\b0\par")
@@ -125,20 +137,22 @@ def rtf_bytes(truth: Truth) -> bytes:
 
 def _rtf(text: str) -> str:
     escaped = text.replace("\\", r"\\").replace("{", r"\{").replace("}", r"\}")
-    return "".join(one if one.isascii() else rf"\u{ord(one)}?" for one in escaped)
+    return "".join(char if char.isascii() else rf"\u{ord(char)}?" for char in escaped)
 
 
-def mail_bytes(truth: Truth) -> bytes:
-    """A mail that has its words in HTML only."""
+def make_mail(truth: Truth) -> bytes:
+    """Return the document as a mail that has an HTML part only."""
     message = EmailMessage()
     message["From"] = ", ".join(f'"{author}" <a{number}@x.example>' for number, author in enumerate(truth.authors))
-    message["To"], message["Subject"] = "bo@acme.example", truth.title
+    message["To"] = "bo@acme.example"
+    message["Subject"] = truth.title
     message["Date"] = format_datetime(dt.datetime.fromisoformat(truth.created))
-    message.set_content(html_bytes(truth).decode(), subtype="html", cte="quoted-printable")
+    message.set_content(make_html(truth).decode(), subtype="html", cte="quoted-printable")
     return bytes(message)
 
 
-def markdown_bytes(truth: Truth) -> bytes:
+def make_markdown(truth: Truth) -> bytes:
+    """Return the document as Markdown with YAML front matter."""
     matter = f"---\ntitle: {truth.title}\nauthor: {'; '.join(truth.authors)}\ndate: {truth.created}\nlang: en\n---\n"
     parts = []
     for block in truth.blocks:
@@ -152,12 +166,16 @@ def markdown_bytes(truth: Truth) -> bytes:
     return (matter + "\n\n".join(parts)).encode()
 
 
-def csv_bytes(truth: Truth) -> bytes:
-    """The first table, as spreadsheets in half of Europe write it."""
+def make_csv(truth: Truth) -> bytes:
+    """Return the first table as CSV in UTF-16 with semicolons.
+
+    Many European spreadsheets export this form.
+    """
     out = io.StringIO()
     csv.writer(out, delimiter=";").writerows(truth.tables[0].rows)
     return out.getvalue().encode("utf-16")
 
 
-def text_bytes(truth: Truth) -> bytes:
+def make_text(truth: Truth) -> bytes:
+    """Return the text in UTF-8 with a byte order mark and CRLF line ends."""
     return truth.text.replace("\n", "\r\n").encode("utf-8-sig")

@@ -1,4 +1,4 @@
-"""Second tools: other people's readers of the same formats, to agree or to disagree with."""
+"""Independent readers of the same formats, whose text is compared with Perdure's."""
 
 import io
 import re
@@ -21,14 +21,16 @@ _SHEET = re.compile(r"xl/worksheets/sheet\d+\.xml")
 
 
 def pdftotext(content: bytes) -> str:
+    """Return the text of a PDF by poppler's pdftotext."""
     done = subprocess.run(
-        ["pdftotext", "-enc", "UTF-8", "-", "-"],  # noqa: S607 - wherever it is installed
+        ["pdftotext", "-enc", "UTF-8", "-", "-"],  # noqa: S607 - found on PATH, because its folder differs between systems
         input=content, capture_output=True, check=True, timeout=_READ_SECONDS,
     )  # fmt: skip
     return done.stdout.decode(errors="replace")
 
 
 def python_docx(content: bytes) -> str:
+    """Return the text of a DOCX by python-docx."""
     return "\n".join(_docx_lines(docx.Document(io.BytesIO(content))))
 
 
@@ -42,6 +44,7 @@ def _docx_lines(document: "docx.document.Document") -> Iterator[str]:
 
 
 def python_pptx(content: bytes) -> str:
+    """Return the text of a PPTX by python-pptx, speaker's notes included."""
     lines = []
     for slide in pptx.Presentation(io.BytesIO(content)).slides:
         for shape in slide.shapes:
@@ -55,13 +58,13 @@ def python_pptx(content: bytes) -> str:
 
 
 def sheet_cells(content: bytes) -> str:
-    """The cells of a workbook's XML, row by row; numbers as they are stored."""
+    """Return the cells of an XLSX from its XML, row by row; numbers are as stored."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         names = archive.namelist()
         strings = []
         if "xl/sharedStrings.xml" in names:
-            shared = ET.fromstring(archive.read("xl/sharedStrings.xml"))  # noqa: S314 - of files chosen by hand
-            strings = ["".join(_texts(one)) for one in shared.iterfind("{*}si")]
+            shared = ET.fromstring(archive.read("xl/sharedStrings.xml"))  # noqa: S314 - the corpus is trusted
+            strings = ["".join(_texts(item)) for item in shared.iterfind("{*}si")]
         sheets = [ET.fromstring(archive.read(name)) for name in names if _SHEET.fullmatch(name)]  # noqa: S314
     return "\n".join(
         "\t".join(_cell(cell, strings) for cell in row.iterfind("{*}c"))
@@ -82,12 +85,14 @@ def _texts(element: ET.Element) -> list[str]:
 
 
 def odfpy(content: bytes) -> str:
+    """Return the text of an ODT by odfpy: first the headings, then the paragraphs."""
     document = load(io.BytesIO(content))
-    found = [*document.getElementsByType(text.H), *document.getElementsByType(text.P)]
-    return "\n".join(teletype.extractText(one) for one in found)
+    elements = [*document.getElementsByType(text.H), *document.getElementsByType(text.P)]
+    return "\n".join(teletype.extractText(element) for element in elements)
 
 
 def ebooklib(content: bytes) -> str:
+    """Return the text of an EPUB by ebooklib and lxml."""
     with tempfile.NamedTemporaryFile(suffix=".epub") as file:
         file.write(content)
         file.flush()
@@ -96,6 +101,7 @@ def ebooklib(content: bytes) -> str:
 
 
 def lxml_html(content: bytes) -> str:
+    """Return the visible text of an HTML page by lxml."""
     root = lxml.html.document_fromstring(content)
     hidden = " or ".join(f"ancestor::{tag}" for tag in ("script", "style", "head", "noscript", "template"))
     return "\n".join(root.xpath(f"//text()[not({hidden})]"))
@@ -110,9 +116,9 @@ SECOND_TOOLS: dict[str, tuple[str, Callable[[bytes], str]]] = {
     "epub": ("ebooklib, lxml", ebooklib),
     "html": ("lxml", lxml_html),
 }
-"""Type to the name of a tool and what it reads."""
+"""Type to the name of a second tool and its reader."""
 
 
-def missing() -> set[str]:
-    """Types whose second tool is not installed here."""
+def list_missing_types() -> set[str]:
+    """Return the types whose second tool is not installed."""
     return set() if shutil.which("pdftotext") else {"pdf"}

@@ -1,4 +1,4 @@
-"""How much of what was there came out, and how much of what came out was there."""
+"""Precision and recall of extracted words, headings and table cells."""
 
 import re
 from collections import Counter
@@ -6,25 +6,27 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
 _TOKEN = re.compile(r"\w+")
-_RUN = 3
+_TRIGRAM = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Precision, recall and F1 of one multiset against another."""
+    """Precision and recall of a multiset against another, each from 0 to 1."""
 
     precision: float
     recall: float
 
     @property
     def f1(self) -> float:
-        both = self.precision + self.recall
-        return 2 * self.precision * self.recall / both if both else 0.0
+        """The harmonic mean of precision and recall."""
+        total = self.precision + self.recall
+        return 2 * self.precision * self.recall / total if total else 0.0
 
 
-def compared(found: Iterable[Hashable], wanted: Iterable[Hashable]) -> Score:
-    """1.0 throughout if both are empty."""
-    left, right = Counter(found), Counter(wanted)
+def compare(extracted: Iterable[Hashable], expected: Iterable[Hashable]) -> Score:
+    """Return the score of the extracted items against the expected items; 1.0 if both are empty."""
+    left = Counter(extracted)
+    right = Counter(expected)
     common = (left & right).total()
     return Score(
         common / left.total() if left else float(not right), common / right.total() if right else float(not left)
@@ -32,17 +34,18 @@ def compared(found: Iterable[Hashable], wanted: Iterable[Hashable]) -> Score:
 
 
 def tokens(text: str) -> list[str]:
+    """Return the words of a text, case folded."""
     return _TOKEN.findall(text.casefold())
 
 
-def runs(text: str) -> list[tuple[str, ...]]:
-    """Every three tokens that follow each other: their order."""
+def trigrams(text: str) -> list[tuple[str, ...]]:
+    """Return every 3 consecutive tokens; their comparison measures the order of the words."""
     words = tokens(text)
-    return [tuple(words[start : start + _RUN]) for start in range(len(words) - _RUN + 1)]
+    return [tuple(words[start : start + _TRIGRAM]) for start in range(len(words) - _TRIGRAM + 1)]
 
 
 def cells(tables: Iterable[Iterable[Iterable[str]]]) -> list[tuple[int, int, int, str]]:
-    """Each cell with its table, row and column."""
+    """Return each non-empty cell as number of its table, row, column and text."""
     return [
         (number, y, x, " ".join(cell.split()))
         for number, rows in enumerate(tables)

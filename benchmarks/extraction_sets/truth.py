@@ -1,4 +1,4 @@
-"""Documents whose every word, heading, table and property is known, because they are made here."""
+"""Generated documents, whose words, headings, tables and properties are therefore known."""
 
 import random
 from dataclasses import dataclass, field
@@ -15,22 +15,26 @@ _AUTHORS = ("Clara Nowak", "Bo Lind", "Zoë Müller")
 
 @dataclass(frozen=True, slots=True)
 class Heading:
+    """A heading of level 1 or 2."""
+
     level: int
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
+    """A table: the text of each cell, row by row."""
+
     rows: tuple[tuple[str, ...], ...]
 
 
 Block = Heading | Table | str
-"""A text by itself is a paragraph."""
+"""A plain string is a paragraph."""
 
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What a document says; each page begins with a heading of the first level."""
+    """The content and properties of a document; each page begins with a heading of level 1."""
 
     title: str
     authors: tuple[str, ...]
@@ -39,34 +43,39 @@ class Truth:
     language: str
     pages: tuple[tuple[Block, ...], ...]
     names: tuple[str, ...] = field(default=())
-    """Of the pages, each unique."""
+    """The unique name of each page."""
 
     @property
     def blocks(self) -> tuple[Block, ...]:
+        """The blocks of all pages."""
         return tuple(block for page in self.pages for block in page)
 
     @property
     def headings(self) -> list[Heading]:
+        """The headings of all pages."""
         return [block for block in self.blocks if isinstance(block, Heading)]
 
     @property
     def tables(self) -> list[Table]:
+        """The tables of all pages."""
         return [block for block in self.blocks if isinstance(block, Table)]
 
     @property
     def text(self) -> str:
+        """The text of all blocks, a line for each paragraph, heading and table row."""
         return "\n".join(words_of(block) for block in self.blocks)
 
 
 def words_of(block: Block) -> str:
+    """Return the text of a block."""
     if isinstance(block, Table):
         return "\n".join(" ".join(row) for row in block.rows)
     return block.text if isinstance(block, Heading) else block
 
 
-def made_up(seed: int, *, pages: int = 4) -> Truth:
-    """A document from a seed: the same every time."""
-    chance = random.Random(seed)  # noqa: S311 - repeatable on purpose
+def generate(seed: int, *, pages: int = 4) -> Truth:
+    """Return a document; the same seed always gives the same document."""
+    chance = random.Random(seed)  # noqa: S311 - the documents must be repeatable
     names = tuple(f"{number}. {chance.choice(_NOUNS)}" for number in range(1, pages + 1))
     return Truth(
         title=f"Report {seed} on {chance.choice(_NOUNS)}",

@@ -32,7 +32,10 @@ class Armed:
 
 
 def warm_up_unconfined() -> None:
-    """Warm up the zygote without confinement, so that children may send signals and write the marker."""
+    """Warm up the zygote, and leave its children unconfined.
+
+    A confined child may neither send signals nor write the marker.
+    """
     child.confine = lambda: None  # type: ignore[attr-defined]  # `child` imports the name without exporting it
     warm_up()
 
@@ -53,13 +56,16 @@ def kill_this_child(armed: Armed, uri: str, *args: Any) -> ProcessedDocument:
 
 
 def parse_slowly(_: Armed, uri: str, *args: Any) -> ProcessedDocument:
-    """Process a document after a pause, so that a test can kill the worker in the middle of a document."""
+    """Process a document after a pause.
+
+    The pause gives a test the time to kill the worker in the middle of a document.
+    """
     time.sleep(SLOW_SECONDS)
     return process_document(uri, *args)
 
 
 def _reach_nth(armed: Armed, uri: str, victim: int) -> bool:
-    """Return whether this is the nth document of all children together, and write the marker if so."""
+    """Return whether this document is the nth of all children, and write the marker if so."""
     with armed.marker.with_suffix(".read").open("a+") as file:  # a short append is atomic
         file.write(f"{uri}\n")
         file.flush()

@@ -1,4 +1,4 @@
-"""`resume_workflow.py` that kills itself between reading the state of a run and starting the new run."""
+"""`resume_workflow.py` that kills itself after it read the state and before it starts a run."""
 
 import os
 import signal

@@ -1,4 +1,6 @@
-"""A worker that kills itself by SIGKILL at a fail-point: `armed_worker.py POINT MARKER [--nth N]`.
+"""A worker that kills itself at a fail-point: `armed_worker.py POINT MARKER [--nth N]`.
+
+The worker sends SIGKILL to itself at the Nth call of the fail-point.
 
 With `--stop` the worker stops itself by SIGSTOP instead, and continues from that point after SIGCONT.
 
@@ -67,18 +69,19 @@ class FailPoint:
 
 
 class ArmedActivities(Interceptor):
-    """Strikes before an activity of one name starts, or after it returns and before the worker reports it."""
+    """Strikes before an activity starts, or after it returns and before the worker reports it."""
 
     def __init__(self, name: str, strike: Strike, *, before: bool) -> None:
         self.name = name
         self.strike = strike
         self.before = before
 
-    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002 - SDK's
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002 - the SDK's name
+        """Return an interceptor that strikes around the armed activity."""
         armed = self
 
         class Inbound(ActivityInboundInterceptor):
-            async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002 - SDK's
+            async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002 - the SDK's name
                 is_armed = input.fn.__name__ == armed.name
                 if is_armed and armed.before:
                     armed.strike()
@@ -97,20 +100,21 @@ class ArmedWorkflow(Interceptor):
         self.strike = strike
         self.at_continue_as_new = at_continue_as_new
 
-    def workflow_interceptor_class(self, input: WorkflowInterceptorClassInput) -> type[WorkflowInboundInterceptor]:  # noqa: A002 - SDK's
+    def workflow_interceptor_class(self, input: WorkflowInterceptorClassInput) -> type[WorkflowInboundInterceptor]:  # noqa: A002 - the SDK's name
+        """Return an interceptor class that strikes between commands or at continue-as-new."""
         armed = self
 
         class Outbound(WorkflowOutboundInterceptor):
             last_task = -1
 
-            def start_activity(self, input: StartActivityInput) -> workflow.ActivityHandle[Any]:  # noqa: A002 - SDK's
+            def start_activity(self, input: StartActivityInput) -> workflow.ActivityHandle[Any]:  # noqa: A002 - the SDK's name
                 task = workflow.info().get_current_history_length()
                 if not armed.at_continue_as_new and task == self.last_task and not workflow.unsafe.is_replaying():
                     armed.strike()
                 Outbound.last_task = task
                 return super().start_activity(input)
 
-            def continue_as_new(self, input: ContinueAsNewInput) -> NoReturn:  # noqa: A002 - SDK's
+            def continue_as_new(self, input: ContinueAsNewInput) -> NoReturn:  # noqa: A002 - the SDK's name
                 if armed.at_continue_as_new:
                     armed.strike()
                 return super().continue_as_new(input)
@@ -122,7 +126,7 @@ class ArmedWorkflow(Interceptor):
         return Inbound
 
 
-def before_the_transaction(strike: Strike) -> None:
+def arm_before_transaction(strike: Strike) -> None:
     """K3: strike when the outputs are computed and before the transaction begins."""
     commit = manifest.PostgresManifestStore.commit
 
@@ -133,7 +137,7 @@ def before_the_transaction(strike: Strike) -> None:
     manifest.PostgresManifestStore.commit = armed  # the fail-point
 
 
-def inside_the_transaction(strike: Strike) -> None:
+def arm_in_transaction(strike: Strike) -> None:
     """K4: strike when every row is written and before COMMIT is sent."""
     write_outputs = manifest.write_outputs
 
@@ -144,7 +148,7 @@ def inside_the_transaction(strike: Strike) -> None:
     manifest.write_outputs = armed  # the fail-point
 
 
-def inside_the_quarantine(strike: Strike) -> None:
+def arm_in_quarantine(strike: Strike) -> None:
     """K11: strike when the row is quarantined and before COMMIT is sent."""
     quarantine = manifest.PostgresManifestStore.quarantine
     raise_if_lost = manifest._raise_if_lost
@@ -166,7 +170,7 @@ def inside_the_quarantine(strike: Strike) -> None:
     manifest._raise_if_lost = armed_inside
 
 
-def after_the_quarantine(strike: Strike) -> None:
+def arm_after_quarantine(strike: Strike) -> None:
     """K11: strike when the quarantine is committed and before the workflow learns it."""
     quarantine = manifest.PostgresManifestStore.quarantine
 
@@ -177,7 +181,7 @@ def after_the_quarantine(strike: Strike) -> None:
     manifest.PostgresManifestStore.quarantine = armed  # the fail-point
 
 
-def inside_the_resolution(strike: Strike) -> None:
+def arm_in_resolution(strike: Strike) -> None:
     """Strike while the transaction that resolves identities holds the lock on the run."""
     lock_whole_run = identities.lock_whole_run
 
@@ -188,7 +192,7 @@ def inside_the_resolution(strike: Strike) -> None:
     identities.lock_whole_run = armed
 
 
-def inside_the_mirror_transaction(strike: Strike) -> None:
+def arm_in_mirror_transaction(strike: Strike) -> None:
     """K6: strike inside the transaction that appends a checkpoint.
 
     The product appends in a single statement, which this function wraps in a transaction to strike before COMMIT.
@@ -204,7 +208,7 @@ def inside_the_mirror_transaction(strike: Strike) -> None:
     checkpoints.append_checkpoint = armed
 
 
-def inside_the_file_append(strike: Strike) -> None:
+def arm_in_file_append(strike: Strike) -> None:
     """K8: strike when half of the bytes to append are in the checkpoint file."""
     pwrite = os.pwrite
 
@@ -216,7 +220,7 @@ def inside_the_file_append(strike: Strike) -> None:
     os.pwrite = armed
 
 
-def inside_the_parser(process: Any) -> Callable[[FailPoint], None]:
+def make_arming_of_parser(process: Any) -> Callable[[FailPoint], None]:
     """K2: give the children a function that strikes while it parses."""
 
     def arm(strike: FailPoint) -> None:
@@ -231,19 +235,19 @@ def inside_the_parser(process: Any) -> Callable[[FailPoint], None]:
     return arm
 
 
-AROUND: dict[str, Callable[[FailPoint], None]] = {
-    "K2": inside_the_parser(armed_parsing.kill_the_worker),
-    "K2-child": inside_the_parser(armed_parsing.kill_this_child),
-    "K2-slow": inside_the_parser(armed_parsing.parse_slowly),
-    "K3": before_the_transaction,
-    "K4": inside_the_transaction,
-    "K6": inside_the_mirror_transaction,
-    "K8": inside_the_file_append,
-    "K11": inside_the_quarantine,
-    "K11-after": after_the_quarantine,
-    "resolving": inside_the_resolution,
+ARMINGS: dict[str, Callable[[FailPoint], None]] = {
+    "K2": make_arming_of_parser(armed_parsing.kill_the_worker),
+    "K2-child": make_arming_of_parser(armed_parsing.kill_this_child),
+    "K2-slow": make_arming_of_parser(armed_parsing.parse_slowly),
+    "K3": arm_before_transaction,
+    "K4": arm_in_transaction,
+    "K6": arm_in_mirror_transaction,
+    "K8": arm_in_file_append,
+    "K11": arm_in_quarantine,
+    "K11-after": arm_after_quarantine,
+    "resolving": arm_in_resolution,
 }
-INTERCEPTED: dict[str, Callable[[Strike], Interceptor]] = {
+INTERCEPTORS: dict[str, Callable[[Strike], Interceptor]] = {
     "K1": lambda strike: ArmedActivities("process_batch", strike, before=True),
     "K5": lambda strike: ArmedActivities("process_batch", strike, before=False),
     "K7": lambda strike: ArmedActivities("mirror_checkpoint", strike, before=False),
@@ -255,7 +259,7 @@ INTERCEPTED: dict[str, Callable[[Strike], Interceptor]] = {
     "identities": lambda strike: ArmedActivities("resolve_identities", strike, before=False),
     "close": lambda strike: ArmedActivities("close_run", strike, before=False),
 }
-POINTS = sorted(AROUND | INTERCEPTED)
+POINTS = sorted(ARMINGS | INTERCEPTORS)
 
 
 def main() -> None:
@@ -268,9 +272,9 @@ def main() -> None:
     arguments = parser.parse_args()
     strike = FailPoint(arguments.marker, arguments.nth, signal.SIGSTOP if arguments.stop else signal.SIGKILL)
     connection.STOPPED_SECONDS = STOPPED_SECONDS
-    interceptors = [INTERCEPTED[arguments.point](strike)] if arguments.point in INTERCEPTED else []
-    if arguments.point in AROUND:
-        AROUND[arguments.point](strike)
+    interceptors = [INTERCEPTORS[arguments.point](strike)] if arguments.point in INTERCEPTORS else []
+    if arguments.point in ARMINGS:
+        ARMINGS[arguments.point](strike)
 
     parent = os.getppid()
 

@@ -1,4 +1,4 @@
-"""An independent check of a finished run: history, mirror, files and outputs against the promises.
+"""An independent check of an ended run: history, mirror, files and outputs.
 
 The check reads the stored rows, files and events, and recomputes ids and digests instead of trusting stored ones.
 """
@@ -105,7 +105,7 @@ async def _check_file(orchestrator: PipelineOrchestrator, workflow_id: str, chai
 
 
 async def _check_history(client: Client, workflow_id: str, chain: list[WorkflowCheckpoint]) -> None:
-    """Assert P4: the mirror holds what the histories of all executions sent to it, in the same order."""
+    """Assert P4: the mirror holds what all histories sent to it, in the same order."""
     sent: list[WorkflowCheckpoint] = []
     run_ids = list(dict.fromkeys(str(checkpoint.metadata["run_id"]) for checkpoint in chain))
     for run_id in run_ids:

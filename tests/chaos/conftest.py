@@ -59,7 +59,7 @@ def undisturbed(documents: Path, undisturbed_settings: Settings) -> dict[str, tu
         finally:
             worker.close()
         empty = [kind for kind, (rows, _) in finished.outputs.items() if not rows]
-        assert not empty, "the undisturbed run lacks outputs of these kinds, so a comparison would prove nothing"
+        assert not empty, f"the undisturbed run has no {', '.join(empty)}, so a comparison would prove nothing"
         return finished.outputs
 
     return asyncio.run(run())
@@ -101,7 +101,7 @@ def two_at_a_time() -> PipelineOptions:
 
 @pytest.fixture(scope="session")
 def short_histories(session_dir: Path) -> Iterator[ShortHistories]:
-    """A Temporal server whose executions continue as new after few events; the test starts it by `up`."""
+    """A Temporal server with short histories, which the test starts by `up`."""
     server = ShortHistories(session_dir / "short-histories")
     yield server
     asyncio.run(server.down())
@@ -125,6 +125,9 @@ def _session_place(own_servers: OwnServers, session_dir: Path) -> Iterator[Place
 
 @pytest.fixture
 def place(own_servers: OwnServers, _session_place: Place) -> Place:
-    """The place for runs that lose their servers; the servers are up, and the worker may be that of an earlier test."""
+    """The place for runs that lose their servers, with started servers.
+
+    An earlier test may have started the worker of the place.
+    """
     asyncio.run(own_servers.up())
     return _session_place

@@ -1,4 +1,4 @@
-"""A run whose servers a test kills or sets back, and the checks that every such run must pass."""
+"""A run whose servers a test kills or sets back, and the checks of such a run."""
 
 import asyncio
 import os
@@ -47,7 +47,7 @@ class CommandResult:
 
 
 class Place:
-    """A folder, a database and a task queue, with at most one slow worker that serves several runs."""
+    """A folder, a database and a task queue, with a slow worker that serves several runs."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -131,7 +131,7 @@ class DisturbedRun:
         return CommandResult(process.returncode, " ".join(written.decode().split()))
 
     async def check(self, expected: Outputs, *, kept: Commits, set_back: bool = False) -> list[WorkflowCheckpoint]:
-        """Assert that the run ended with the expected outputs, and return its checkpoints, oldest first.
+        """Assert that the run ended with the expected outputs, and return its checkpoints.
 
         Args:
             expected: outputs of an undisturbed run over the same documents.

@@ -1,4 +1,7 @@
-"""The outputs of a run, read by independent SQL, without columns that depend on time, attempt or order."""
+"""The outputs of a run, read by independent SQL.
+
+The queries leave out columns that depend on time, attempt or order.
+"""
 
 import hashlib
 from dataclasses import dataclass

@@ -55,7 +55,7 @@ class OwnServers:
         os.kill(process.pid, signal.SIGKILL)
 
     def lose_database(self, settings: Settings) -> None:
-        """Drop the database with its open connections, and create an empty database of the same name."""
+        """Drop the database with its open connections, and create it again without runs."""
         name = urlsplit(settings.database_url).path[1:]
         self.postgres.drop_database(name)
         self.postgres.create_database(name, template=DATABASE)
@@ -83,7 +83,7 @@ def back_up(settings: Settings, dump: Path) -> None:
 
 
 def set_back(settings: Settings, dump: Path) -> None:
-    """Restore a dump into a database in use, in a single transaction, as docs/backups.md describes."""
+    """Restore a dump into a database in use, as docs/backups.md describes."""
     restore = ["--clean", "--if-exists", "--no-owner", "--single-transaction"]
     _client_program("pg_restore", *restore, f"--dbname={settings.database_url}", str(dump))
 

@@ -11,7 +11,7 @@ PLACES = ["London", "Turin", "Cambridge"]
 
 
 def write_documents(folder: Path, count: int) -> Path:
-    """Write `count` small documents of five formats with recurring entities, and return the folder."""
+    """Write `count` small documents of 5 formats with recurring names, and return the folder."""
     folder.mkdir(parents=True)
     for number in range(count):
         text = STORY.format(

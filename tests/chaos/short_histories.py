@@ -14,7 +14,7 @@ SUGGEST_AT_EVENTS = 60
 
 
 class ShortHistories:
-    """A server in a folder of its own; it suggests continue-as-new after `SUGGEST_AT_EVENTS` events."""
+    """A server that suggests continue-as-new after `SUGGEST_AT_EVENTS` events."""
 
     def __init__(self, folder: Path) -> None:
         self._stack = EmbeddedStack(folder, postgres=False, default_ports=False)

@@ -1,4 +1,4 @@
-"""The commands of docs/backups.md dump a run in progress, restore it on other servers, resume and verify it."""
+"""The commands of docs/backups.md dump, restore, resume and verify a run in progress."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""P1 to P4 and P9: a run whose worker is killed at a fail-point ends like an undisturbed run."""
+"""P1 to P4 and P9: a run killed at a fail-point ends like an undisturbed run."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -62,7 +62,7 @@ async def test_run_killed_in_quarantine_ends_as_undisturbed(
     start_worker: Callable[..., ChaosWorker],
     two_at_a_time: PipelineOptions,
 ) -> None:
-    """K11: the kill comes before COMMIT, or after COMMIT and before the workflow learns of the quarantine."""
+    """K11: the kill comes before COMMIT, or after COMMIT and before the activity completes."""
     papers = write_documents(tmp_path / "papers", 6)
     for number in (1, 4):
         (papers / f"0{number}-empty.txt").touch()

@@ -1,4 +1,4 @@
-"""Temporal or Postgres is killed in the middle of a run and restarted, with or without its data."""
+"""Temporal or Postgres is killed during a run, and restarted with or without its data."""
 
 import asyncio
 from pathlib import Path

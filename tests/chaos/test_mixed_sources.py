@@ -1,4 +1,4 @@
-"""A run over every kind of source: no document is lost after kills and changes, and no secret is stored."""
+"""A killed run over every kind of source loses no document and stores no secret."""
 
 import json
 import mailbox

@@ -1,4 +1,4 @@
-"""P8: an outage of Postgres, Temporal or the workers loses no document and quarantines no document."""
+"""P8: an outage of Postgres, Temporal or a worker loses or quarantines no document."""
 
 import asyncio
 import os

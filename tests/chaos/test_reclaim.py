@@ -1,4 +1,4 @@
-"""P5: the activities of a dead worker are retried at once; those of a live or stopped worker are kept."""
+"""P5: live workers reclaim the activities of dead workers, and of no others."""
 
 import asyncio
 import os
@@ -37,7 +37,7 @@ async def list_started_batches(orchestrator: PipelineOrchestrator, workflow_id: 
 async def wait_for_batches(
     orchestrator: PipelineOrchestrator, workflow_id: str, count: int
 ) -> list[PendingActivityInfo]:
-    """Wait until workers have started at least `count` batch activities, and return these activities."""
+    """Wait until at least `count` batch activities have started, and return them."""
     async with asyncio.timeout(90):
         while len(batches := await list_started_batches(orchestrator, workflow_id)) < count:
             await asyncio.sleep(0.02)
@@ -115,7 +115,10 @@ async def test_worker_on_another_host_gets_the_batches_by_timeout(
     start_worker: Callable[..., ChaosWorker],
     tmp_path: Path,
 ) -> None:
-    """A second data folder stands for a second host, whose workers cannot see the locks of the first host."""
+    """A second data folder stands for a second host.
+
+    Workers of the second host cannot see the locks of the first host.
+    """
     there = tmp_path / "elsewhere"
     there.mkdir()
     elsewhere = ChaosWorker.armed(replace(settings, data_dir=there), "K2-slow")

@@ -1,4 +1,4 @@
-"""K12: a resume killed before its start changes nothing, and concurrent resumes start a single run."""
+"""K12: a killed resume changes nothing, and concurrent resumes start a single run."""
 
 import asyncio
 import signal
@@ -38,7 +38,7 @@ async def start_and_terminate(
 async def assert_complete(
     orchestrator: PipelineOrchestrator, workflow_id: str, undisturbed: Outputs, before: dict[int, datetime]
 ) -> None:
-    """Assert that the run has the undisturbed outputs, and that the commits in `before` are unchanged."""
+    """Assert that the run has the undisturbed outputs and still has the commits in `before`."""
     assert await outputs(orchestrator.stores.pool, workflow_id) == undisturbed
     after = await committed(orchestrator, workflow_id)
     assert {position: after[position] for position in before} == before, "a document was processed twice"

@@ -1,4 +1,4 @@
-"""After Postgres is set back or lost, the run reports the loss and processes exactly the lost documents."""
+"""After Postgres is set back or lost, a run processes exactly the lost documents again."""
 
 import asyncio
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""`worker.py --supervise` restarts its worker, backs off in a crash loop, and leaves no process behind."""
+"""`worker.py --supervise` restarts its worker, and leaves no process behind."""
 
 import asyncio
 import itertools

@@ -1,4 +1,4 @@
-"""P2: Postgres refuses the writes of a stopped worker that continues after another worker did its work."""
+"""P2: Postgres refuses the late writes of a worker that was stopped and replaced."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -76,7 +76,7 @@ class Place:
 
 
 async def read_everything(orchestrator: PipelineOrchestrator, workflow_id: str) -> tuple[Any, ...]:
-    """Return all stored data of a run, with the id of the transaction that wrote each document's row."""
+    """Return all stored data of a run, and the transaction id of each document's row."""
     async with orchestrator.stores.pool.connection() as conn:
         rows = [tuple(row) for row in await conn.fetch(_ROWS, workflow_id)]
         run = tuple(await conn.fetchrow("SELECT * FROM runs WHERE workflow_id = $1", workflow_id) or ())
@@ -93,7 +93,10 @@ def papers(tmp_path: Path) -> Path:
 
 
 async def assert_zombie_changes_nothing(place: Place, point: str, nth: int, papers: Path) -> None:
-    """Stop a worker at a fail-point, let another worker end the run, and compare before and after SIGCONT."""
+    """Assert that a worker stopped at a fail-point changes nothing when it continues.
+
+    Another worker ends the run before the stopped worker continues.
+    """
     workflow_id = f"{point}-{place.settings.task_queue}"
     zombie = place.start_zombie(point, nth)
     async with PipelineOrchestrator(place.settings, own_worker=False) as orchestrator:
@@ -114,7 +117,7 @@ async def assert_zombie_changes_nothing(place: Place, point: str, nth: int, pape
 async def test_worker_continued_after_the_end_of_the_run_changes_nothing(
     points: list[tuple[str, int]], papers: Path, places: Callable[[str], Place]
 ) -> None:
-    """The fail-points run concurrently, each in its own place, because most of the time is waiting for timeouts."""
+    """The fail-points run concurrently, because most of the time is waiting for timeouts."""
     await asyncio.gather(*[assert_zombie_changes_nothing(places(point), point, nth, papers) for point, nth in points])
 
 

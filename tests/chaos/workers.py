@@ -22,7 +22,10 @@ ORPHAN_SECONDS = 10.0
 
 
 class ChaosWorker:
-    """A process of `worker.py` or `armed_worker.py`; a mark in the environment identifies all its children."""
+    """A process of `worker.py` or `armed_worker.py`, and the processes that it starts.
+
+    A mark in the environment identifies these processes.
+    """
 
     def __init__(self, settings: Settings, *arguments: str, script: Path = ROOT / "worker.py") -> None:
         self.mark = uuid.uuid4().hex
@@ -54,7 +57,7 @@ class ChaosWorker:
         return cls(settings, point, "--nth", str(nth), *(["--stop"] if stop else []), script=ARMED)
 
     def wait_until_struck(self) -> None:
-        """Wait until the worker was killed by SIGKILL, and assert that its fail-point wrote the marker."""
+        """Wait until SIGKILL ended the worker, and assert that its fail-point wrote the marker."""
         code = self.process.wait(KILL_SECONDS)
         assert code == -signal.SIGKILL, f"the worker ended with exit code {code}:\n{self.log.read_text()}"
         assert self.marker.read_text() == str(self.process.pid)

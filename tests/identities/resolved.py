@@ -1,4 +1,7 @@
-"""Resolution of a generated run without a database; documents are counted as the SQL of the product counts."""
+"""Resolution of a generated run without a database.
+
+Documents are counted as the SQL of the product counts them.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable

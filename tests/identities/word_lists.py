@@ -1,4 +1,4 @@
-"""Two disjoint sets of names: `OPEN` for the development of the rules, `APART` for their evaluation."""
+"""Two disjoint sets of names: `OPEN` to develop the rules, `APART` to evaluate them."""
 
 import json
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class WordLists:
-    """Words for generated names; last names, places and organisations are also composed from the parts."""
+    """Words for generated names; the parts are composed to last names, heads and places."""
 
     firsts: list[str]
     lasts: list[str]

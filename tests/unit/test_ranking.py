@@ -1,4 +1,4 @@
-"""The ranks of a graph: known results of small graphs, and independence of the order of rows."""
+"""The ranks of a graph: known results of small graphs, and no dependence on order."""
 
 import os
 import random

@@ -1,1 +1,4 @@
-"""Makes the sample documents: `python -m tools.samples`. The texts are in `story/`, one writer a format beside it."""
+"""Writes the sample documents: `python -m tools.samples`.
+
+The texts are in `story/`. Each format has a writer module.
+"""

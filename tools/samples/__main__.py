@@ -1,4 +1,7 @@
-"""`python -m tools.samples [FOLDER]`: write every sample document, into `samples/` if no folder is given."""
+"""Write every sample document: `python -m tools.samples [FOLDER]`.
+
+The default folder is `samples/`.
+"""
 
 import sys
 from pathlib import Path
@@ -7,6 +10,7 @@ from tools.samples.catalogue import DOCUMENTS
 
 
 def main(folder: Path) -> None:
+    """Write every sample document below the folder, and print each path to standard error."""
     for name, make in DOCUMENTS.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
-"""The works diary: one entry for each working day of 22 months, the longest of the samples.
+"""The writer of the works diary, with an entry for each working day of 22 months.
 
-The days on which something happens are written by hand in `story/diary.yaml`; the others are put together from its
-stock of sentences. What goes into a day depends on its date alone.
+`story/diary.yaml` has the text of the days with events. The entries of all other days are composed of its sentences.
+The choice of sentences for a day depends on the date alone.
 """
 
 import hashlib
@@ -16,8 +16,8 @@ from tools.samples.source import STORY
 _SATURDAY = 5
 
 
-def diary_bytes() -> bytes:
-    """Plain text, UTF-8, entries in order of date."""
+def make_diary() -> bytes:
+    """Return the diary as plain text in UTF-8, entries in order of date."""
     content = yaml.safe_load((STORY / "diary.yaml").read_text(encoding="utf-8"))
     return "\n".join([content["preface"], *_entries(content)]).encode()
 
@@ -41,14 +41,14 @@ def _entry(day: date, content: dict[str, Any]) -> str:
     if day in content["events"]:
         lines.append(f"  {content['events'][day]}")
     else:
-        first, second = _two(day, phase["work"])
-        lines += [f"  {_filled(day, first)}", f"  {_filled(day, second)}"]
-        lines.append(f"  {_filled(day, _pick(day, 'delivery', content['deliveries']))}")
-        lines.append(f"  {_filled(day, _pick(day, 'remark', content['remarks']))}")
+        first, second = _pick_two(day, phase["work"])
+        lines += [f"  {_fill(day, first)}", f"  {_fill(day, second)}"]
+        lines.append(f"  {_fill(day, _pick(day, 'delivery', content['deliveries']))}")
+        lines.append(f"  {_fill(day, _pick(day, 'remark', content['remarks']))}")
     return "\n".join(lines) + "\n"
 
 
-def _filled(day: date, sentence: str) -> str:
+def _fill(day: date, sentence: str) -> str:
     return sentence.format(
         n=2 + _number(day, f"n{sentence}", 17),
         m=3 + _number(day, f"m{sentence}", 90),
@@ -59,7 +59,7 @@ def _filled(day: date, sentence: str) -> str:
     )
 
 
-def _two(day: date, sentences: Sequence[str]) -> tuple[str, str]:
+def _pick_two(day: date, sentences: Sequence[str]) -> tuple[str, str]:
     first = _number(day, "work", len(sentences))
     second = (first + 1 + _number(day, "other", len(sentences) - 1)) % len(sentences)
     return sentences[first], sentences[second]
@@ -70,5 +70,8 @@ def _pick(day: date, slot: str, choices: Sequence[str]) -> str:
 
 
 def _number(day: date, slot: str, below: int) -> int:
-    """A number in [0, below) that belongs to this day and slot; a hash, since `random` may change with Python."""
+    """Return a number in [0, below) that depends on the day and the slot alone.
+
+    The number comes from a hash, because `random` may change between Python versions.
+    """
     return int.from_bytes(hashlib.sha256(f"{day.isoformat()} {slot}".encode()).digest()[:4]) % below

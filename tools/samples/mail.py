@@ -1,4 +1,7 @@
-"""EML. The header of a source gives `from`, `to`, `cc`, `subject`, `date`, `id` and what it answers."""
+"""The writer of EML.
+
+The header of a source has `from`, `to`, `subject`, `date` and `id`, and may have `cc` and `answers`.
+"""
 
 from datetime import datetime
 from email.message import EmailMessage
@@ -9,8 +12,11 @@ from tools.samples.source import Source
 from tools.samples.web import body_html
 
 
-def eml_bytes(source: Source) -> bytes:
-    """A message as a mail program saves it; `html: true` adds an HTML form, `attachment` a text file."""
+def make_eml(source: Source) -> bytes:
+    """Return the source as a message.
+
+    `html: true` in the header adds an HTML part. `attachment` adds a text file.
+    """
     header = source.header
     message = EmailMessage(policy=SMTP)
     message["From"] = header["from"]
@@ -21,7 +27,8 @@ def eml_bytes(source: Source) -> bytes:
     message["Date"] = format_datetime(datetime.fromisoformat(header["date"]))
     message["Message-ID"] = f"<{header['id']}>"
     if "answers" in header:
-        message["In-Reply-To"] = message["References"] = f"<{header['answers']}>"
+        message["In-Reply-To"] = f"<{header['answers']}>"
+        message["References"] = f"<{header['answers']}>"
     message.set_content(source.body, cte="quoted-printable")
     if header.get("html"):
         message.add_alternative(
@@ -29,7 +36,7 @@ def eml_bytes(source: Source) -> bytes:
         )
     if "attachment" in header:
         message.add_attachment(header["attachment"]["text"], filename=header["attachment"]["name"])
-    # Boundaries are random otherwise.
+    # Without this loop the email package chooses random boundaries, and the bytes differ in each build.
     for number, part in enumerate(part for part in message.walk() if part.is_multipart()):
         part.set_boundary(f"=_saltmere_{number}_{header['id'].split('@')[0]}")
     return message.as_bytes()

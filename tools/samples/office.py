@@ -1,6 +1,7 @@
-"""DOCX and PPTX, from the templates that their libraries carry, less what a sample has no use for."""
+"""The writers of DOCX and PPTX, based on the templates of their libraries."""
 
 import io
+from typing import Any
 
 import docx
 import pptx
@@ -18,13 +19,20 @@ _TABLE_STYLE = "Light Grid Accent 1"
 _NAIVE_EPOCH = EPOCH.replace(tzinfo=None)  # both libraries write naive times as UTC
 
 
-def docx_bytes(source: Source) -> bytes:
-    """A word processor document, headings as styles and tables as tables."""
+def _set_properties(properties: Any, source: Source) -> None:
+    """Set the core properties of a python-docx or python-pptx document."""
+    properties.title = source.title
+    properties.author = source.author
+    properties.last_modified_by = source.author
+    properties.created = _NAIVE_EPOCH
+    properties.modified = _NAIVE_EPOCH
+
+
+def make_docx(source: Source) -> bytes:
+    """Return the source as DOCX, with headings as styles and tables as tables."""
     document = _slim_template()
     document.styles["Normal"].font.size = Pt(11)
-    properties = document.core_properties
-    properties.title, properties.author, properties.last_modified_by = source.title, source.author, source.author
-    properties.created = properties.modified = _NAIVE_EPOCH
+    _set_properties(document.core_properties, source)
     document.add_heading(source.title, level=0)
     for block in source.blocks:
         match block:
@@ -45,7 +53,7 @@ def docx_bytes(source: Source) -> bytes:
 
 
 def _slim_template() -> Document:
-    """The library's template without its unused table styles: stored, not deflated, they are 800 KB a document."""
+    """Return the library's template without unused table styles (800 KB uncompressed)."""
     document = docx.Document()
     for style in list(document.styles):
         if style.type == WD_STYLE_TYPE.TABLE and style.name not in {"Normal Table", _TABLE_STYLE}:
@@ -62,12 +70,10 @@ def _docx_table(document: Document, rows: tuple[tuple[str, ...], ...]) -> None:
             cell.text = text
 
 
-def pptx_bytes(source: Source) -> bytes:
-    """A slide for each heading: bullets and a table on it, paragraphs in the speaker's notes."""
+def make_pptx(source: Source) -> bytes:
+    """Return the source as PPTX: a slide for each heading, paragraphs as speaker's notes."""
     deck = pptx.Presentation()
-    properties = deck.core_properties
-    properties.title, properties.author, properties.last_modified_by = source.title, source.author, source.author
-    properties.created = properties.modified = _NAIVE_EPOCH
+    _set_properties(deck.core_properties, source)
     cover = deck.slides.add_slide(deck.slide_layouts[0])
     cover.shapes.title.text = source.title
     cover.placeholders[1].text = str(source.header["subtitle"])
@@ -91,7 +97,7 @@ def pptx_bytes(source: Source) -> bytes:
                 notes = slide.notes_slide.notes_text_frame
                 notes.text = f"{notes.text}\n{text}".strip()
             case PageBreak():
-                raise ValueError("a slide deck has no page breaks")
+                raise ValueError("the source of a slide deck has a page break; remove it")
     result = io.BytesIO()
     deck.save(result)
     return fixed_archive(result.getvalue())

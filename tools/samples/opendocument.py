@@ -1,4 +1,4 @@
-"""ODT."""
+"""The writer of ODT."""
 
 import io
 
@@ -14,10 +14,10 @@ from tools.samples.archive import EPOCH, fixed_archive
 from tools.samples.source import Bullets, Heading, PageBreak, Paragraph, Source, Table
 
 
-def odt_bytes(source: Source) -> bytes:
-    """A text document, headings as headings and tables as tables."""
-    # odfpy keeps the name spaces of everything that a process has written in one dictionary: a document's bytes would
-    # depend on the documents before it.
+def make_odt(source: Source) -> bytes:
+    """Return the source as ODT, with headings as headings and tables as tables."""
+    # odfpy keeps the XML namespaces of all documents of a process in a single dictionary. Without this line the bytes
+    # of a document depend on the documents that the process wrote before.
     Element.namespaces.clear()
     document = OpenDocumentText()
     document.meta.addElement(dc.Title(text=source.title))

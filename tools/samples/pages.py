@@ -1,4 +1,4 @@
-"""PDF, with page numbers. Set in the standard fonts, whose encoding has no letters beyond Western Europe's."""
+"""The writer of PDF, in standard fonts, which have Western European letters only."""
 
 import io
 from xml.sax.saxutils import escape
@@ -33,8 +33,8 @@ _BODY = ParagraphStyle(
 _CELL = ParagraphStyle("cell", parent=_BODY, fontSize=10.5, leading=14, spaceAfter=0)
 
 
-def pdf_bytes(source: Source) -> bytes:
-    """A4 pages, each with the title in its head and its number at its foot."""
+def make_pdf(source: Source) -> bytes:
+    """Return the source as PDF in A4, with the title and the number on each page."""
     result = io.BytesIO()
     template = SimpleDocTemplate(
         result,
@@ -45,8 +45,8 @@ def pdf_bytes(source: Source) -> bytes:
         bottomMargin=24 * mm,
         title=source.title,
         author=source.author,
-        invariant=1,  # no time of writing and no random id in the file
-        pageCompression=0,  # deflate differs between builds of zlib
+        invariant=1,  # writes no current time and no random id
+        pageCompression=0,  # the output of deflate differs between builds of zlib
     )
 
     def decorate(canvas: Canvas, _: SimpleDocTemplate) -> None:

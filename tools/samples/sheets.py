@@ -1,7 +1,7 @@
-"""XLSX and CSV, from YAML: a list of sheets, each with `columns` and `rows`.
+"""The writers of XLSX and CSV, from YAML: a list of sheets, each with `columns` and `rows`.
 
-A cell `[formula, value]` is a formula together with the value that a spreadsheet program would keep beside it: what
-reads a workbook without calculating, as every text extractor does, sees the value.
+A cell `[formula, value]` is a formula with its cached result. Text extractors do not calculate formulas, and read the
+cached result.
 """
 
 import csv
@@ -18,13 +18,13 @@ _COLUMN_WIDTH_CHARACTERS = 26
 
 
 def read_sheets(name: str) -> dict[str, Any]:
-    """Read `story/<name>`: `title`, `author` and `sheets`."""
+    """Read `story/<name>`, and return its `title`, `author` and `sheets`."""
     content: dict[str, Any] = yaml.safe_load((STORY / name).read_text(encoding="utf-8"))
     return content
 
 
-def xlsx_bytes(content: dict[str, Any]) -> bytes:
-    """A workbook, one sheet for each of `sheets`."""
+def make_xlsx(content: dict[str, Any]) -> bytes:
+    """Return the content as XLSX, with a worksheet for each of `sheets`."""
     result = io.BytesIO()
     book = xlsxwriter.Workbook(result, {"in_memory": True, "default_date_format": "yyyy-mm-dd"})
     created = EPOCH.replace(tzinfo=None)
@@ -45,8 +45,8 @@ def xlsx_bytes(content: dict[str, Any]) -> bytes:
     return fixed_archive(result.getvalue())
 
 
-def csv_bytes(content: dict[str, Any]) -> bytes:
-    """The first sheet, comma-separated, UTF-8, with the line ends that RFC 4180 asks for."""
+def make_csv(content: dict[str, Any]) -> bytes:
+    """Return the first sheet as CSV in UTF-8, with CRLF line ends as RFC 4180 requires."""
     result = io.StringIO()
     writer = csv.writer(result, lineterminator="\r\n")
     sheet = content["sheets"][0]

@@ -1,8 +1,8 @@
-r"""The texts of the samples: a small Markdown dialect, read into blocks that every writer can set in its format.
+r"""Reads the texts of the samples, in a small Markdown dialect, into blocks for the writers.
 
-A source is a YAML header between two `---` lines and a body. The body knows headings (`#`, `##`), paragraphs,
-bullets (`- `), tables (`| a | b |`, the first row is the head) and a page break (`\pagebreak`). Nothing else:
-emphasis would come out differently in each format, and the samples are about their words.
+A source is a YAML header between two `---` lines, and a body. The body may hold headings (`#`, `##`), paragraphs,
+bullets (`- `), tables (`| a | b |`, the first row is the head) and page breaks (`\pagebreak`). The dialect has no
+emphasis, because the extracted text of emphasis differs between formats.
 """
 
 from dataclasses import dataclass, field
@@ -16,30 +16,36 @@ STORY = Path(__file__).parent / "story"
 
 @dataclass(frozen=True, slots=True)
 class Heading:
+    """A heading of level 1 or 2."""
+
     level: int
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
+    """A paragraph without line breaks."""
+
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Bullets:
+    """A list of bullets."""
+
     items: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of equal length; the first is the head."""
+    """A table; all rows have the same length, and the first row is the head."""
 
     rows: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class PageBreak:
-    pass
+    """A page break."""
 
 
 Block = Heading | Paragraph | Bullets | Table | PageBreak
@@ -47,29 +53,33 @@ Block = Heading | Paragraph | Bullets | Table | PageBreak
 
 @dataclass(frozen=True, slots=True)
 class Source:
+    """The header of a source, its body as text, and its body as blocks."""
+
     header: dict[str, Any]
     body: str
     blocks: tuple[Block, ...] = field(default=())
 
     @property
     def title(self) -> str:
+        """The title in the header."""
         return str(self.header["title"])
 
     @property
     def author(self) -> str:
+        """The author in the header."""
         return str(self.header["author"])
 
 
 def read_source(name: str) -> Source:
-    """Read `story/<name>`.
+    """Read `story/<name>`, and parse its header and body.
 
     Raises:
-        ValueError: the header is missing, or a table's rows differ in length.
+        ValueError: the header is missing, or the rows of a table differ in length.
     """
     text = (STORY / name).read_text(encoding="utf-8")
     opening, header, body = text.split("---\n", 2)
     if opening.strip():
-        raise ValueError(f"{name} does not begin with its header")
+        raise ValueError(f"{name} has text before its header; start the file with a line of ---")
     body = body.strip() + "\n"
     return Source(yaml.safe_load(header), body, tuple(_block(part) for part in body.strip().split("\n\n")))
 
@@ -89,6 +99,6 @@ def _block(part: str) -> Block:
             tuple(cell.strip() for cell in line.strip("|").split("|")) for line in lines if not line.startswith("|--")
         )
         if len({len(row) for row in rows}) != 1:
-            raise ValueError(f"a table's rows differ in length: {first}")
+            raise ValueError(f"the rows of a table differ in length; its first row is {first}")
         return Table(rows)
     return Paragraph(" ".join(line.strip() for line in lines))

@@ -1,4 +1,4 @@
-"""HTML, and EPUB, whose chapters are HTML."""
+"""The writers of HTML and of EPUB."""
 
 import io
 from html import escape
@@ -9,8 +9,8 @@ from tools.samples.archive import fixed_archive
 from tools.samples.source import Block, Bullets, Heading, PageBreak, Paragraph, Source, Table
 
 
-def html_bytes(source: Source) -> bytes:
-    """One page in UTF-8, with the navigation and the footer that a real page has around its words."""
+def make_html(source: Source) -> bytes:
+    """Return the source as an HTML page, with navigation, a script and a footer."""
     return (
         "<!DOCTYPE html>\n"
         f'<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{escape(source.title)}</title>\n'
@@ -25,7 +25,7 @@ def html_bytes(source: Source) -> bytes:
 
 
 def body_html(blocks: tuple[Block, ...]) -> str:
-    """The blocks as well-formed XHTML, so that books can hold them too."""
+    """Return the blocks as well-formed XHTML, which EPUB requires."""
     return "".join(_element(block) for block in blocks)
 
 
@@ -47,8 +47,8 @@ def _element(block: Block) -> str:
             return "<hr />\n"
 
 
-def epub_bytes(source: Source) -> bytes:
-    """A book with one chapter for each first-level heading."""
+def make_epub(source: Source) -> bytes:
+    """Return the source as EPUB, with a chapter for each heading of level 1."""
     book = epub.EpubBook()
     book.set_identifier(str(source.header["identifier"]))
     book.set_title(source.title)

@@ -1,4 +1,4 @@
-"""The chaos harness: seeded schedules of faults against a run, and the promises checked afterwards.
+"""The chaos harness: seeded schedules of faults, and the promises that runs keep under them.
 
     make chaos ARGS="--seed 7 --faults 60"
 

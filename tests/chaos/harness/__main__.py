@@ -17,8 +17,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.chaos.harness.disk import small_disk
-from tests.chaos.harness.report import as_json, table
-from tests.chaos.harness.schedule import Fault, schedule
+from tests.chaos.harness.report import format_json, format_table
+from tests.chaos.harness.schedule import Fault, plan_faults
 from tests.chaos.harness.trial import Trial, Verdict
 from tests.chaos.harness.world import World
 from tests.chaos.papers import write_documents
@@ -35,7 +35,7 @@ def write_progress(line: str) -> None:
     sys.stderr.flush()
 
 
-def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line; argparse ends the process with exit code 2 for wrong arguments."""
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__.partition("\n")[0])
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6), help="seed of the schedule")
@@ -53,7 +53,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return given
 
 
-async def chaos(given: argparse.Namespace, folder: Path, runs: Sequence[Sequence[Fault]]) -> list[Verdict]:
+async def run_trials(given: argparse.Namespace, folder: Path, runs: Sequence[Sequence[Fault]]) -> list[Verdict]:
     """Carry out one trial per list of faults; stop after the first trial that breaks a promise.
 
     Args:
@@ -65,8 +65,8 @@ async def chaos(given: argparse.Namespace, folder: Path, runs: Sequence[Sequence
     async with World(folder / "data") as world:
         for number, faults in enumerate(runs, start=1):
             write_progress(f"run {number} of {len(runs)}: {len(faults)} faults")
-            folders = documents(folder / f"documents-{number}", given.documents)
-            verdict = await Trial(world, folders, write_progress).go(f"chaos-{number}", given.seed, faults)
+            folders = make_folders(folder / f"documents-{number}", given.documents)
+            verdict = await Trial(world, folders, write_progress).run(f"chaos-{number}", given.seed, faults)
             verdicts.append(verdict)
             for sentence in verdict.broken:
                 write_progress(f"BROKEN: {sentence}")
@@ -87,8 +87,11 @@ async def chaos(given: argparse.Namespace, folder: Path, runs: Sequence[Sequence
     return verdicts
 
 
-def documents(folder: Path, given: Path | None) -> Iterator[Path]:
-    """Yield folders of documents without end: `given` first, then generated ones, written on demand."""
+def make_folders(folder: Path, given: Path | None) -> Iterator[Path]:
+    """Yield folders of documents without end: `given` first, then generated folders.
+
+    Each generated folder is written when the caller asks for it.
+    """
     if given:
         yield given.resolve()
     for number in itertools.count():
@@ -104,24 +107,24 @@ def _keep(world: World, folder: Path) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a session, print its results, and return the exit code."""
-    given = parse(arguments)
+    given = parse_arguments(arguments)
     if given.schedule:
-        print(json.dumps([vars(fault) for fault in schedule(given.seed, given.faults)], indent=1))
+        print(json.dumps([vars(fault) for fault in plan_faults(given.seed, given.faults)], indent=1))
         return 0
     with tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX) as name, small_disk(folder := Path(name), DISK_MB) as small:
         folder.chmod(0o711)  # the embedded Postgres may run as another user, which must reach its data
         without = () if small else ("fill disk",)
-        faults = schedule(given.seed, given.faults, without=without)
+        faults = plan_faults(given.seed, given.faults, without=without)
         write_progress(f"seed {given.seed}, {given.faults} faults")
         if without:
             write_progress(
                 "The disk is not filled: this user cannot mount a file system. Run as root to include this fault."
             )
         runs = [faults[start : start + given.a_run] for start in range(0, len(faults), given.a_run)]
-        verdicts = asyncio.run(chaos(given, folder, runs))
-    print(table(verdicts))
+        verdicts = asyncio.run(run_trials(given, folder, runs))
+    print(format_table(verdicts))
     if given.json:
-        given.json.write_text(json.dumps(as_json(given.seed, verdicts), indent=1, default=str))
+        given.json.write_text(json.dumps(format_json(given.seed, verdicts), indent=1, default=str))
     broken = [sentence for verdict in verdicts for sentence in verdict.broken]
     for sentence in broken:
         print(f"BROKEN: {sentence}")

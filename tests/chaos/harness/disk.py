@@ -1,4 +1,4 @@
-"""A file system of limited size for the fault "fill disk": a private tmpfs mount of this process."""
+"""A private tmpfs mount of limited size for the fault "fill disk"."""
 
 import ctypes
 import os

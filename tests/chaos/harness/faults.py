@@ -1,4 +1,4 @@
-"""The kinds of faults, as context managers: entering one carries the fault out, leaving one undoes the fault.
+"""The kinds of faults, each as a context manager that injects a fault and undoes it.
 
 Each fault checks that it took effect: the process is dead or stopped, a connection was cut, the disk is full. A fault
 without a target within `TARGET_SECONDS` raises `MissedTarget` and fails the session, because a session with fewer
@@ -51,7 +51,10 @@ async def find_target(fault: Fault, candidates: Callable[[], Sequence[psutil.Pro
 
 
 async def kill(fault: Fault, candidates: Callable[[], Sequence[psutil.Process]]) -> None:
-    """Send SIGKILL to a candidate; choose another candidate if the first ended by itself before the signal."""
+    """Kill a candidate by SIGKILL.
+
+    If the candidate ended by itself before the signal, the function chooses another.
+    """
     while True:
         process = await find_target(fault, candidates)
         with suppress(psutil.NoSuchProcess):
@@ -72,7 +75,10 @@ def stopped(process: psutil.Process) -> Iterator[None]:
 
 
 async def stop(fault: Fault, candidates: Callable[[], Sequence[psutil.Process]]) -> AsyncIterator[None]:
-    """Stop a candidate by SIGSTOP, yield, and continue it; choose another if it ended before it stopped."""
+    """Stop a candidate by SIGSTOP, yield, and continue it.
+
+    If the candidate ended before it stopped, the function chooses another.
+    """
     while True:
         process = await find_target(fault, candidates)
         with suppress(psutil.NoSuchProcess), stopped(process):
@@ -94,28 +100,28 @@ async def _until(condition: Callable[[], bool], what: str, seconds: float = EFFE
         await asyncio.sleep(0.01)
 
 
-def workers(world: World) -> list[psutil.Process]:
+def list_workers(world: World) -> list[psutil.Process]:
     """Return the live processes that poll for work."""
-    return _alive(world.worker_pids())
+    return _list_alive(world.list_worker_pids())
 
 
-def supervisors(world: World) -> list[psutil.Process]:
+def list_supervisors(world: World) -> list[psutil.Process]:
     """Return the live supervisors."""
-    return _alive([worker.process.pid for worker in world.workers])
+    return _list_alive([worker.process.pid for worker in world.workers])
 
 
-def server(world: World, which: Callable[[World], PostgresRecord | TemporalRecord]) -> list[psutil.Process]:
+def list_server(world: World, which: Callable[[World], PostgresRecord | TemporalRecord]) -> list[psutil.Process]:
     """Return the process of a server, in a list; the list is empty while the server is dead."""
     record = which(world)
-    return _alive([record.process.pid]) if record.process and record.running else []
+    return _list_alive([record.process.pid]) if record.process and record.running else []
 
 
-def temporal_server(world: World) -> list[psutil.Process]:
+def list_temporal_server(world: World) -> list[psutil.Process]:
     """Return the process of the Temporal server, in a list."""
-    return server(world, TEMPORAL)
+    return list_server(world, TEMPORAL)
 
 
-def _alive(pids: Sequence[int]) -> list[psutil.Process]:
+def _list_alive(pids: Sequence[int]) -> list[psutil.Process]:
     processes = []
     for pid in pids:
         with suppress(psutil.NoSuchProcess):
@@ -148,7 +154,7 @@ async def kill_server(
     world: World, fault: Fault, which: Callable[[World], PostgresRecord | TemporalRecord]
 ) -> AsyncIterator[None]:
     """Kill a server, and start it again on leaving."""
-    await kill(fault, lambda: server(world, which))
+    await kill(fault, lambda: list_server(world, which))
     try:
         yield
     finally:
@@ -161,7 +167,7 @@ async def kill_supervisor(world: World, fault: Fault) -> AsyncIterator[None]:
 
     The worker of the killed supervisor finishes its activities and ends.
     """
-    process = await find_target(fault, partial(supervisors, world))
+    process = await find_target(fault, partial(list_supervisors, world))
     victim = next(worker for worker in world.workers if worker.process.pid == process.pid)
     victim.kill()
     try:
@@ -173,8 +179,8 @@ async def kill_supervisor(world: World, fault: Fault) -> AsyncIterator[None]:
 @asynccontextmanager
 async def stop_backends(world: World, fault: Fault) -> AsyncIterator[None]:
     """Stop every Postgres process that serves a connection, and continue them on leaving."""
-    await find_target(fault, world.backends)
-    backends = world.backends()
+    await find_target(fault, world.list_backends)
+    backends = world.list_backends()
     for process in backends:
         with suppress(psutil.NoSuchProcess):
             process.suspend()
@@ -214,7 +220,10 @@ async def stall(world: World, fault: Fault, proxy: Callable[[World], Proxy]) -> 
 
 @asynccontextmanager
 async def lose_commits(world: World, fault: Fault) -> AsyncIterator[None]:
-    """Drop the answers to a share of the commits that Postgres made; ends once at least one was dropped."""
+    """Drop the answers to a share of the commits; ends once at least one was dropped.
+
+    Postgres makes these commits, but their callers lose the connection.
+    """
     proxy = world.to_postgres
     before = proxy.lost
     proxy.lose_commits = LOST_COMMIT_SHARE
@@ -231,8 +240,9 @@ async def lose_commits(world: World, fault: Fault) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def fill_disk(world: World, fault: Fault) -> AsyncIterator[None]:
-    """Fill the disk of databases, checkpoint files and logs; on leaving, start the servers that died."""
-    filler, probe = world.data_dir / "filler", world.data_dir / "probe"
+    """Fill the disk of the data folder; on leaving, start the servers that died."""
+    filler = world.data_dir / "filler"
+    probe = world.data_dir / "probe"
     await asyncio.to_thread(fill, filler)
     try:
         try:
@@ -260,16 +270,16 @@ async def stop_service(world: World, fault: Fault) -> AsyncIterator[None]:  # no
 
 
 CARRY_OUT: dict[str, Callable[[World, Fault], FaultContext]] = {
-    "kill worker": partial(kill_one, candidates=workers),
+    "kill worker": partial(kill_one, candidates=list_workers),
     "kill supervisor": kill_supervisor,
-    "kill zygote": partial(kill_one, candidates=World.zygotes),
-    "kill pool child": partial(kill_one, candidates=World.pool_children),
-    "stop worker": partial(stop_one, candidates=workers),
-    "stop pool child": partial(stop_one, candidates=World.pool_children),
+    "kill zygote": partial(kill_one, candidates=World.list_zygotes),
+    "kill pool child": partial(kill_one, candidates=World.list_pool_children),
+    "stop worker": partial(stop_one, candidates=list_workers),
+    "stop pool child": partial(stop_one, candidates=World.list_pool_children),
     "kill Temporal": partial(kill_server, which=TEMPORAL),
-    "stop Temporal": partial(stop_one, candidates=temporal_server),
+    "stop Temporal": partial(stop_one, candidates=list_temporal_server),
     "kill Postgres": partial(kill_server, which=POSTGRES),
-    "kill backend": partial(kill_one, candidates=World.backends),
+    "kill backend": partial(kill_one, candidates=World.list_backends),
     "stop backends": stop_backends,
     "cut Temporal": partial(cut, proxy=attrgetter("to_temporal")),
     "cut Postgres": partial(cut, proxy=attrgetter("to_postgres")),

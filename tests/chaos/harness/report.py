@@ -11,8 +11,8 @@ from tests.chaos.harness.schedule import KINDS
 from tests.chaos.harness.trial import Landed, Verdict
 
 
-def table(verdicts: Sequence[Verdict]) -> str:
-    """Return a Markdown table by kind of fault: faults carried out, and seconds to the next commit."""
+def format_table(verdicts: Sequence[Verdict]) -> str:
+    """Return a Markdown table of the faults by kind, with the seconds to the next commit."""
     by_kind: defaultdict[str, list[Landed]] = defaultdict(list)
     for verdict in verdicts:
         for landed in verdict.landed:
@@ -21,8 +21,8 @@ def table(verdicts: Sequence[Verdict]) -> str:
         "| fault | landed | with work in hand | next commit, p50 s | max s |",
         "| --- | ---: | ---: | ---: | ---: |",
     ]
-    lines += [_line(kind.name, by_kind[kind.name]) for kind in KINDS if by_kind[kind.name]]
-    lines.append(_line("all", [landed for verdict in verdicts for landed in verdict.landed]))
+    lines += [_format_line(kind.name, by_kind[kind.name]) for kind in KINDS if by_kind[kind.name]]
+    lines.append(_format_line("all", [landed for verdict in verdicts for landed in verdict.landed]))
     documents = sum(verdict.documents for verdict in verdicts)
     checkpoints = sum(verdict.checkpoints for verdict in verdicts)
     held = sum(not verdict.broken for verdict in verdicts)
@@ -33,12 +33,12 @@ def table(verdicts: Sequence[Verdict]) -> str:
     return "\n".join([*lines, "", summary])
 
 
-def _line(name: str, landed: Sequence[Landed]) -> str:
+def _format_line(name: str, landed: Sequence[Landed]) -> str:
     seconds = [fault.next_commit_seconds for fault in landed if fault.next_commit_seconds is not None]
     p50, most = (f"{statistics.median(seconds):.2f}", f"{max(seconds):.2f}") if seconds else ("", "")
     return f"| {name} | {len(landed)} | {sum(fault.in_hand for fault in landed)} | {p50} | {most} |"
 
 
-def as_json(seed: int, verdicts: Sequence[Verdict]) -> dict[str, Any]:
+def format_json(seed: int, verdicts: Sequence[Verdict]) -> dict[str, Any]:
     """Return all results as JSON data, trials and faults in the order in which they happened."""
     return {"seed": seed, "load": os.getloadavg(), "trials": [asdict(verdict) for verdict in verdicts]}

@@ -55,7 +55,7 @@ class Fault:
     """From 0 to 1; selects one of several targets."""
 
 
-def schedule(seed: int, count: int, *, without: Sequence[str] = ()) -> list[Fault]:
+def plan_faults(seed: int, count: int, *, without: Sequence[str] = ()) -> list[Fault]:
     """Plan `count` faults.
 
     Kinds are dealt from a deck: first each kind once in random order, then the rest of the weights in random order. The

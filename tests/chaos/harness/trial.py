@@ -1,4 +1,4 @@
-"""A trial: one run that goes through a schedule of faults, and the check of the promises afterwards.
+"""A trial: a run under a schedule of faults, and the check of the promises.
 
 The run is open. The trial adds documents as long as faults happen, so the run has work from the first fault to the
 last on a machine of any speed. Afterwards the trial starts an undisturbed run over the same documents, and compares.
@@ -85,7 +85,7 @@ class Trial:
         self._committed: dict[int, datetime] = {}
         self._pending = 0
 
-    async def go(self, workflow_id: str, seed: int, faults: Sequence[Fault]) -> Verdict:
+    async def run(self, workflow_id: str, seed: int, faults: Sequence[Fault]) -> Verdict:
         """Start the run, carry out the faults, wait for the end, and return the verdict.
 
         A broken promise is a sentence in the verdict, not an exception.
@@ -111,7 +111,7 @@ class Trial:
             await self._end(workflow_id)
             await self._judge(workflow_id, len(faults), verdict)
         except AssertionError as error:
-            verdict.broken.append(_sentence(error))
+            verdict.broken.append(_describe(error))
         except TimeoutError:
             verdict.broken.append(f"The run did not end within {END_SECONDS:.0f} s of the last fault.")
         verdict.seconds = time.monotonic() - began
@@ -134,7 +134,7 @@ class Trial:
         return self._handed_over[-1]
 
     async def _feed(self, workflow_id: str) -> None:
-        """Add the next folder whenever fewer than `MIN_IN_HAND` documents are unfinished; never returns."""
+        """Add a folder whenever fewer than `MIN_IN_HAND` documents are unfinished; never returns."""
 
         async def look(orchestrator: PipelineOrchestrator) -> bool:
             return await self._look(orchestrator, workflow_id)
@@ -148,7 +148,10 @@ class Trial:
             await asyncio.sleep(0.2)
 
     async def _look(self, orchestrator: PipelineOrchestrator, workflow_id: str) -> bool:
-        """Record the committed documents, and assert that none was committed again; False before discovery."""
+        """Assert that no document was committed again, and record all commits.
+
+        Returns False before discovery has ended.
+        """
         totals = await orchestrator.stores.manifest.totals(workflow_id)
         if totals is None:
             return False
@@ -160,7 +163,10 @@ class Trial:
         return True
 
     async def _strike(self, faults: Sequence[Fault], verdict: Verdict) -> None:
-        """Start the faults at their times; faults of different kinds overlap, those of one kind do not."""
+        """Start each fault at its time.
+
+        Faults of different kinds overlap. Faults of the same kind wait for each other.
+        """
         turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         async with asyncio.TaskGroup() as striking:
             for number, fault in enumerate(faults, start=1):
@@ -184,7 +190,10 @@ class Trial:
 
     async def _end(self, workflow_id: str) -> None:
         async def hand_over_all(orchestrator: PipelineOrchestrator) -> None:
-            """Add every folder again, in case a call of `_feed` was lost; the run ignores a repeated folder."""
+            """Add every folder again, because a call of `_feed` may have been lost.
+
+            The run ignores a repeated folder.
+            """
             await orchestrator.add_documents(workflow_id, self._handed_over)
             try:
                 await orchestrator.close_intake(workflow_id)
@@ -210,11 +219,11 @@ class Trial:
                 landed.next_commit_seconds = (after - landed.over).total_seconds() if after else None
 
         await self._world.ask(judge, "the run is checked")
-        verdict.broken += await asyncio.to_thread(self._differences, workflow_id)
-        verdict.broken += await self._orphans()
+        verdict.broken += await asyncio.to_thread(self._list_differences, workflow_id)
+        verdict.broken += await self._list_orphans()
         verdict.broken += list_shortfalls(verdict.landed, planned)
 
-    def _differences(self, workflow_id: str) -> list[str]:
+    def _list_differences(self, workflow_id: str) -> list[str]:
         """Run `starter.py verify` on the run, and return its differences as sentences."""
         command = [sys.executable, str(ROOT / "starter.py"), "verify", "--workflow-id", workflow_id, "--json"]
         environment = {**self._world.environment(), "PYTHONPATH": str(ROOT)}
@@ -225,7 +234,7 @@ class Trial:
             return [f"verify ended with {done.returncode}: {done.stderr.strip()}"]
         return [f"verify: {difference['sentence']}" for difference in json.loads(done.stdout)["differences"]]
 
-    async def _orphans(self) -> list[str]:
+    async def _list_orphans(self) -> list[str]:
         """Return a sentence for each process of the session that has no live supervisor.
 
         Waits until the processes of killed supervisors had their grace period to end.
@@ -237,7 +246,7 @@ class Trial:
                 process
                 for worker in [*self._world.workers, *self._world.fallen]
                 for process in worker.family()
-                if not alive & {process.pid, *_ancestors(process)}
+                if not alive & {process.pid, *_list_ancestors(process)}
             ]
             if not strays or time.monotonic() > deadline:
                 return [f"Orphan: {process}" for process in strays]
@@ -264,13 +273,13 @@ def list_shortfalls(landed: Sequence[Landed], planned: int) -> list[str]:
     return sentences
 
 
-def _sentence(error: AssertionError) -> str:
+def _describe(error: AssertionError) -> str:
     """Return the message of a failed assertion, or its source line if it has no message."""
     where = traceback.extract_tb(error.__traceback__)[-1]
     return str(error) or f"{Path(where.filename).name}, line {where.lineno}: {where.line}"
 
 
-def _ancestors(process: psutil.Process) -> set[int]:
+def _list_ancestors(process: psutil.Process) -> set[int]:
     try:
         return {parent.pid for parent in process.parents()}
     except psutil.Error:

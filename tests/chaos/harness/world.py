@@ -139,31 +139,34 @@ class World:
         self.workers[self.workers.index(dead)] = self._start_worker()
         self.fallen.append(dead)
 
-    def worker_pids(self) -> list[int]:
+    def list_worker_pids(self) -> list[int]:
         """Return the ids of the processes that poll for work, in the order of their slots."""
         alive = live_workers(self.data_dir)
         return [alive[slot] for slot in sorted(alive)]
 
-    def zygotes(self) -> list[psutil.Process]:
-        """Return the live zygotes: those of the supervisors, and those that workers started as a replacement."""
+    def list_zygotes(self) -> list[psutil.Process]:
+        """Return the live zygotes of the supervisors and of the workers.
+
+        A worker starts a zygote of its own after the loss of its supervisor's zygote.
+        """
         return [
             child
-            for owner in [*(worker.process.pid for worker in self.workers), *self.worker_pids()]
-            for child in children(owner)
-            if any("zygote" in argument for argument in command_line(child))
+            for owner in [*(worker.process.pid for worker in self.workers), *self.list_worker_pids()]
+            for child in list_children(owner)
+            if any("zygote" in argument for argument in read_command_line(child))
         ]
 
-    def pool_children(self) -> list[psutil.Process]:
+    def list_pool_children(self) -> list[psutil.Process]:
         """Return the live children that process documents."""
-        return [child for zygote in self.zygotes() for child in children(zygote.pid)]
+        return [child for zygote in self.list_zygotes() for child in list_children(zygote.pid)]
 
-    def backends(self) -> list[psutil.Process]:
+    def list_backends(self) -> list[psutil.Process]:
         """Return the Postgres processes that serve the workers' connections."""
         server = self.postgres.process
         return [
             child
-            for child in (children(server.pid) if server else [])
-            if any("idle" in line or "COMMIT" in line or "INSERT" in line for line in command_line(child))
+            for child in (list_children(server.pid) if server else [])
+            if any("idle" in line or "COMMIT" in line or "INSERT" in line for line in read_command_line(child))
         ]
 
     async def ask(self, question: Callable[[PipelineOrchestrator], Awaitable[Answer]], what: str) -> Answer:
@@ -181,7 +184,7 @@ class World:
         return await retry_until_success(connect_and_ask, what)
 
     async def ask_once(self, question: Callable[[PipelineOrchestrator], Awaitable[Answer]]) -> Answer | None:
-        """Call `question` with a new orchestrator; None if the servers do not answer within 2 seconds."""
+        """Call `question` with a new orchestrator; None if there is no answer within 2 seconds."""
         try:
             async with asyncio.timeout(2.0), PipelineOrchestrator(self.direct, own_worker=False) as orchestrator:
                 return await question(orchestrator)
@@ -206,7 +209,7 @@ async def retry_until_success(action: Callable[[], Awaitable[Answer]], what: str
         await asyncio.sleep(0.2)
 
 
-def children(pid: int) -> list[psutil.Process]:
+def list_children(pid: int) -> list[psutil.Process]:
     """Return the live children of a process, by process id; empty if the process is gone."""
     try:
         processes = psutil.Process(pid).children()
@@ -223,7 +226,7 @@ def is_alive(process: psutil.Process) -> bool:
         return False
 
 
-def command_line(process: psutil.Process) -> list[str]:
+def read_command_line(process: psutil.Process) -> list[str]:
     """Return the arguments of a process; empty if the process is gone."""
     try:
         return list(process.cmdline())

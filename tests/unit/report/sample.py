@@ -1,4 +1,4 @@
-"""Invented data of a report, with every section, and with text from hostile documents on request."""
+"""Invented data of a report with every section, with hostile text on request."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -35,7 +35,7 @@ def empty_run(status: str = "in_progress") -> RunReportData:
 
 
 def full_run(text: str = "Harbour Trust") -> RunReportData:
-    """Return the data of a run with every section; `text` stands for every text that comes from documents."""
+    """Return the data of a run with every section; `text` stands for all text of documents."""
     nodes = [Node(f"id-{number}", f"{text} {number}", f"kind {number % 8} {text}", 40 - number) for number in range(20)]
     edges = [
         Edge(f"id-{source}", f"id-{target}", 1 + (source * target) % 7)

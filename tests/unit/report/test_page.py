@@ -1,4 +1,4 @@
-"""The page is safe to open and send: text of documents is never markup, and the page loads no resource."""
+"""The page is safe to open: document text is never markup, and no resource is loaded."""
 
 import re
 from dataclasses import replace
@@ -18,7 +18,7 @@ SVG = re.compile(r"<svg.*?</svg>", re.DOTALL)
 
 
 class Elements(HTMLParser):
-    """Parses a page into elements, attributes and text; AssertionError if elements are not well nested."""
+    """Parses a page, and asserts that its elements are well nested."""
 
     def __init__(self, page: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A report replaces an earlier report only, and a failed write leaves no part of a report behind."""
+"""A report replaces an earlier report only, and a failed write leaves no file behind."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Properties of every resolution: independent of order, free of contradictions, and above set scores."""
+"""Properties of every resolution: no dependence on order, no contradictions, good scores."""
 
 import io
 import os
@@ -70,7 +70,7 @@ def test_canonical_name_is_its_own_canonical_name(run: GeneratedRun) -> None:
 
 
 def test_canonical_names_stay_apart_when_resolved_alone(run: GeneratedRun) -> None:
-    """Without the other names, up to 1 in 50 joins: counts of mentions and ambiguity depend on the other names."""
+    """Up to 1 in 50 joins another: counts and ambiguity depend on the names left out."""
     mentions = list(run)
     names = resolve(mentions)
     heads = [mention for mention in mentions if names[mention.kind, mention.normalised][1] == mention.normalised]
@@ -91,7 +91,7 @@ def test_names_of_a_person_do_not_contradict_each_other(run: GeneratedRun) -> No
 
 
 def test_misspelt_names_do_not_chain_two_right_names(random_numbers: random.Random) -> None:
-    """In a chain of words, each one edit from the next, only direct neighbours of a right word join it."""
+    """In a chain of words, each an edit from the next, only direct neighbours join."""
     words = ["a" * 8]
     while len(words) < 300:
         at = random_numbers.randrange(1, 8)

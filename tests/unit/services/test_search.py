@@ -1,4 +1,4 @@
-"""Rankings are fused by rank alone, in a deterministic order, and each offset of a text has a page."""
+"""Rankings are fused by rank alone, and each offset of a text has a page."""
 
 import os
 import random
