@@ -1,5 +1,5 @@
 # ruff: noqa: INP001 -- a script that the container runs by its path; `ops` is configuration, not a package
-"""Check whether the worker of this container is alive: exit code 0 if it is, else 1 and one sentence why not.
+"""Check the worker of this container: exit code 0 if it is alive, else 1 and a sentence that names the fault.
 
 A live worker holds a lock file of the data folder open. The workers of all containers share the folder, and each
 container has its own table of processes: the process of this table that has a lock file open is the worker of this
@@ -14,7 +14,7 @@ RUNNING = {"R", "S", "D"}
 """The states of proc(5) in which a process runs or waits; a stopped process and a zombie have other states."""
 
 
-def holder(slots: Path, processes: Path = Path("/proc")) -> int | None:
+def find_worker(slots: Path, processes: Path = Path("/proc")) -> int | None:
     """Return the process id of the worker in this table of processes, None if there is none."""
     for process in sorted(processes.glob("[0-9]*"), key=lambda path: int(path.name)):
         try:
@@ -27,9 +27,9 @@ def holder(slots: Path, processes: Path = Path("/proc")) -> int | None:
 
 
 def main() -> str | None:
-    """Return what is wrong, in one sentence; None if the worker is alive."""
+    """Return a sentence that names the fault; None if the worker is alive."""
     slots = Path(os.environ["PERDURE_DATA_DIR"]).resolve() / "workers"
-    pid = holder(slots)
+    pid = find_worker(slots)
     if pid is None:
         return f"no process holds a worker's slot in {slots}"
     try:

@@ -13,7 +13,7 @@ wait_for() {
     try=1
     until "$@" >/dev/null 2>&1; do
         if [ "$try" -ge "$tries" ]; then
-            echo "Gave up waiting for $what. The last try said:" >&2
+            echo "Gave up waiting for $what. The output of the last attempt:" >&2
             "$@" >&2
             exit 1
         fi

@@ -1,4 +1,4 @@
-"""Two sets of names that have nothing to do with each other: one to look at while rules are made, one kept apart."""
+"""Two disjoint sets of names: `OPEN` for the development of the rules, `APART` for their evaluation."""
 
 import json
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class WordLists:
-    """What generated names are made of; last names, places and the heads of organisations are put together of parts."""
+    """Words for generated names; last names, places and organisations are also composed from the parts."""
 
     firsts: list[str]
     lasts: list[str]
@@ -23,11 +23,12 @@ def _read(name: str) -> WordLists:
     written = json.loads(Path(__file__).with_name(f"{name}.json").read_text("utf-8"))
     lists = {key: _words(value) for key, value in written.items() if isinstance(value[0], str)}
     parts = {key: (_words(value[0]), _words(value[1])) for key, value in written.items() if isinstance(value[0], list)}
-    return WordLists(**lists, **parts)  # type: ignore[arg-type]  # the fields say which is which
+    return WordLists(**lists, **parts)  # type: ignore[arg-type]  # mypy cannot know which keys have parts
 
 
 def _words(lines: list[str]) -> list[str]:
     return " ".join(lines).split()
 
 
-OPEN, APART = _read("open"), _read("apart")
+OPEN = _read("open")
+APART = _read("apart")

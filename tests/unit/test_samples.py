@@ -1,4 +1,4 @@
-"""The samples are ours, reproducible, and tell the story that docs/samples.md says they tell."""
+"""The samples are reproducible, and hold the story and the names that docs/samples.md lists."""
 
 import re
 from collections.abc import Iterator
@@ -15,21 +15,21 @@ SAMPLES = ROOT / "samples"
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_a_sample_made_again_is_the_same_byte_for_byte(name: str) -> None:
+def test_sample_is_reproduced_byte_for_byte(name: str) -> None:
     assert DOCUMENTS[name]() == (SAMPLES / name).read_bytes()
 
 
-def test_the_samples_folder_holds_the_samples_and_nothing_else() -> None:
-    found = {path.relative_to(SAMPLES).as_posix() for path in SAMPLES.rglob("*") if path.is_file()}
-    assert found == set(DOCUMENTS)
+def test_samples_folder_holds_only_the_catalogued_documents() -> None:
+    files = {path.relative_to(SAMPLES).as_posix() for path in SAMPLES.rglob("*") if path.is_file()}
+    assert files == set(DOCUMENTS)
 
 
-def test_there_are_twenty_documents_in_eight_formats_at_least() -> None:
+def test_samples_are_at_least_20_documents_in_8_formats() -> None:
     assert len(DOCUMENTS) >= 20
     assert len({Path(name).suffix for name in DOCUMENTS}) >= 8
 
 
-def test_one_pdf_is_long_and_numbers_its_pages() -> None:
+def test_feasibility_study_is_a_long_pdf_with_page_numbers() -> None:
     document = pypdfium2.PdfDocument(SAMPLES / "works/feasibility-study.pdf")
     try:
         assert len(document) >= 10
@@ -39,33 +39,34 @@ def test_one_pdf_is_long_and_numbers_its_pages() -> None:
         document.close()
 
 
-def test_one_document_is_long_enough_to_be_interrupted() -> None:
+def test_diary_is_long_enough_to_interrupt_its_processing() -> None:
     assert len((SAMPLES / "works/diary.txt").read_text(encoding="utf-8").split()) > 20_000
 
 
-def story() -> str:
-    """The sources of the samples with white space evened out, and the diary, which is put together."""
+def read_story() -> str:
+    """Return the sources of all samples as a single text, with single spaces."""
     sources = sorted((ROOT / "tools/samples/story").iterdir())
     assert len(sources) >= 20
     text = " ".join(path.read_text(encoding="utf-8") for path in sources)
     return " ".join(text.split())
 
 
-def spellings() -> Iterator[str]:
+def read_spellings() -> Iterator[str]:
+    """Yield the spellings in the ground truth of docs/samples.md."""
     truth = (ROOT / "docs/samples.md").read_text(encoding="utf-8").split("## The ground truth of identities")[1]
     for row in truth.splitlines():
         if row.startswith("|"):
             yield from re.findall(r"`([^`]+)`", row)
 
 
-def test_every_spelling_of_the_ground_truth_occurs_in_the_story() -> None:
-    text = story()
-    names = list(spellings())
+def test_every_spelling_of_the_ground_truth_is_in_the_story() -> None:
+    text = read_story()
+    names = list(read_spellings())
     assert len(names) > 100
     assert [name for name in names if name not in text] == []
 
 
-def test_the_books_balance() -> None:
+def test_sums_of_the_budget_are_correct() -> None:
     budget, funding, contingency = (sheet["rows"] for sheet in read_sheets("budget.yaml")["sheets"])
     agreed = sum(row[2] for row in budget[:-1])
     spent = sum(row[3] for row in budget[:-1])

@@ -1,4 +1,4 @@
-"""A run as a report shows it, made up: every part is there, and its texts are as hostile as a document's can be."""
+"""Invented data of a report, with every section, and with text from hostile documents on request."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -25,17 +25,22 @@ HOSTILE = "<script>alert('x')</script>\"><img src=x onerror=y>&amp;$x_2$\u202e\x
 
 
 def after(seconds: float) -> datetime:
+    """Return the time so many seconds after the start of the run."""
     return BEGAN + timedelta(seconds=seconds)
 
 
 def empty_run(status: str = "in_progress") -> RunReportData:
+    """Return the data of a run without documents."""
     return RunReportData(workflow_id="nothing yet", status=status, began=BEGAN, as_of=BEGAN)
 
 
 def full_run(text: str = "Harbour Trust") -> RunReportData:
+    """Return the data of a run with every section; `text` stands for every text that comes from documents."""
     nodes = [Node(f"id-{number}", f"{text} {number}", f"kind {number % 8} {text}", 40 - number) for number in range(20)]
     edges = [
-        Edge(f"id-{one}", f"id-{other}", 1 + (one * other) % 7) for one in range(20) for other in range(one + 1, 20)
+        Edge(f"id-{source}", f"id-{target}", 1 + (source * target) % 7)
+        for source in range(20)
+        for target in range(source + 1, 20)
     ]
     return RunReportData(
         workflow_id=text,

@@ -1,4 +1,4 @@
-"""A health capture never fails, never waits longer than it may, and never gives a secret away."""
+"""A health capture never fails, ends within its time limit, and records no credential."""
 
 import asyncio
 import subprocess
@@ -17,35 +17,43 @@ from perdure.services.external import external_services
 from perdure.services.health import Service, capture, probe
 
 
-async def no_postgres(dsn: str) -> None:
+async def refuse_connection(dsn: str) -> None:
+    """Raise the error of a Postgres server that refuses connections."""
     raise DependencyUnavailable("Postgres", f"{dsn} refused the connection")
 
 
 @dataclass
 class Answering:
+    """A healthy service."""
+
     name: str = "answering"
 
     async def health(self, workflow_id: str) -> dict[str, Any]:
+        """Return the workflow id."""
         return {"asked_for": workflow_id}
 
 
 @dataclass
 class Failing:
+    """A service that raises an error."""
+
     error: BaseException
     name: str = "failing"
 
     async def health(self, workflow_id: str) -> dict[str, Any]:
+        """Raise the error."""
         raise self.error
 
 
 @dataclass
 class Stubborn:
-    """Goes on although it is cancelled."""
+    """A service that ignores cancellation until `released` is set."""
 
     name: str = "stubborn"
     released: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def health(self, workflow_id: str) -> dict[str, Any]:
+        """Wait for `released`, and ignore cancellation."""
         while not self.released.is_set():
             try:
                 await self.released.wait()
@@ -54,7 +62,7 @@ class Stubborn:
         return {}
 
 
-async def test_a_healthy_service_is_captured_with_what_it_reports_and_its_round_trip() -> None:
+async def test_healthy_service_is_recorded_with_its_metadata_and_round_trip() -> None:
     state = await probe(Answering(), "run", 1.0)
     assert state.status == "healthy"
     assert state.metadata["asked_for"] == "run"
@@ -70,7 +78,7 @@ async def test_a_healthy_service_is_captured_with_what_it_reports_and_its_round_
         RuntimeError("postgresql://me:hunter2@host/db\0"),
     ],
 )
-async def test_a_failing_service_is_captured_as_unhealthy_with_one_sentence(error: Exception) -> None:
+async def test_failing_service_is_recorded_as_unhealthy_with_a_sentence(error: Exception) -> None:
     state = await probe(Failing(error), "run", 1.0)
     assert state.status == "unhealthy"
     why = state.metadata["why"]
@@ -80,28 +88,33 @@ async def test_a_failing_service_is_captured_as_unhealthy_with_one_sentence(erro
     assert "hunter2" not in why
 
 
-class Unspeakable(Exception):
+class ErrorWithoutText(Exception):
+    """An error whose text cannot be read."""
+
     def __str__(self) -> str:
+        """Raise an error."""
         raise ZeroDivisionError
 
 
 @dataclass
-class Saying:
-    """Answers with anything."""
+class AnsweringAnything:
+    """A service whose answer may have a wrong type."""
 
     answer: Callable[[], Any]
-    name: str = "saying"
+    name: str = "answering anything"
 
     async def health(self, workflow_id: str) -> dict[str, Any]:
-        return self.answer()  # type: ignore[no-any-return]  # which is the point
+        """Return the result of `answer`."""
+        return self.answer()  # type: ignore[no-any-return]  # the tests return wrong types on purpose
 
 
-class Hasty:
-    """Fails before there is anything to wait for."""
+class FailingWithoutAwait:
+    """A service whose `health` raises at once and returns no awaitable."""
 
-    name = "hasty"
+    name = "failing without await"
 
     def health(self, workflow_id: str) -> Any:
+        """Raise an error."""
         raise RuntimeError("no")
 
 
@@ -109,17 +122,17 @@ class Hasty:
     "service",
     [
         Failing(asyncio.CancelledError()),
-        Failing(Unspeakable()),
+        Failing(ErrorWithoutText()),
         Failing(RuntimeError("half a pair: \udc80")),
-        Saying(lambda: None),
-        Saying(lambda: [1]),
-        Saying(lambda: {"rate": float("nan")}),
-        Saying(lambda: {"text": "\0"}),
-        Saying(lambda: {"what": object()}),
-        Hasty(),
+        AnsweringAnything(lambda: None),
+        AnsweringAnything(lambda: [1]),
+        AnsweringAnything(lambda: {"rate": float("nan")}),
+        AnsweringAnything(lambda: {"text": "\0"}),
+        AnsweringAnything(lambda: {"what": object()}),
+        FailingWithoutAwait(),
     ],
 )
-async def test_whatever_a_service_does_a_capture_records_it_and_those_beside_it(service: Service) -> None:
+async def test_faulty_service_is_recorded_beside_the_healthy_services(service: Service) -> None:
     states = await capture([service, Answering()], "run", 1.0)
     assert states[service.name].status == "unhealthy"
     assert states[service.name].metadata["why"].endswith(".")
@@ -127,7 +140,7 @@ async def test_whatever_a_service_does_a_capture_records_it_and_those_beside_it(
 
 
 @pytest.mark.parametrize(
-    "said",
+    "message",
     [
         "postgresql://me:hunter2@host/db does not answer",
         "postgresql://me:hun/hunter2@host/db does not answer",
@@ -142,11 +155,11 @@ async def test_whatever_a_service_does_a_capture_records_it_and_those_beside_it(
         "postgresql://me:hunter2" + "x" * 5_000 + "@host/db",
     ],
 )
-def test_no_credential_is_in_what_an_error_is_said_to_be(said: str) -> None:
-    assert "hunter2" not in sentence(RuntimeError(said))
+def test_sentence_of_an_error_has_no_credential(message: str) -> None:
+    assert "hunter2" not in sentence(RuntimeError(message))
 
 
-def test_an_error_is_told_in_one_short_sentence_whatever_its_length() -> None:
+def test_sentence_of_an_error_is_short_for_any_length() -> None:
     traceback = 'Traceback (most recent call last):\n  File "x.py", line 1\nValueError: it is too old'
     assert sentence(RuntimeError(traceback)) == "ValueError: it is too old."
     assert sentence(ConnectionRefusedError(111, "Connect call failed ('127.0.0.1', 1)")) == "Connection refused."
@@ -157,28 +170,31 @@ def test_an_error_is_told_in_one_short_sentence_whatever_its_length() -> None:
     assert time.process_time() - began < 1.0
 
 
-async def test_who_stops_waiting_for_a_probe_stops_the_probe() -> None:
+async def test_cancelled_probe_cancels_the_call_of_the_service() -> None:
     stopped = asyncio.Event()
 
     class Slow:
+        """A service that answers after a minute."""
+
         name = "slow"
 
         async def health(self, workflow_id: str) -> dict[str, Any]:
+            """Sleep for a minute; set `stopped` at the end and on cancellation."""
             try:
                 await asyncio.sleep(60)
             finally:
                 stopped.set()
             return {}
 
-    asking = asyncio.create_task(probe(Slow(), "run", 60.0))
+    probing = asyncio.create_task(probe(Slow(), "run", 60.0))
     await asyncio.sleep(0.05)
-    asking.cancel()
+    probing.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await asking
+        await probing
     await asyncio.wait_for(stopped.wait(), 20)
 
 
-async def test_a_capture_takes_no_longer_than_its_limit_even_if_a_service_ignores_it() -> None:
+async def test_capture_ends_at_its_limit_if_a_service_ignores_cancellation() -> None:
     stubborn = Stubborn()
     async with asyncio.timeout(90):
         states = await capture([Answering(), stubborn], "run", 0.3)
@@ -211,29 +227,31 @@ async def test_a_capture_takes_no_longer_than_its_limit_even_if_a_service_ignore
         "postgresql://me:hunter2",
     ],
 )
-def test_an_address_that_cannot_be_asked_is_refused_in_one_sentence(address: str) -> None:
+def test_wrong_address_is_refused_with_a_sentence(address: str) -> None:
     with pytest.raises(InvalidConfiguration, match=r"'mine'.*\.$") as refusal:
-        external_services({"mine": address}, no_postgres)
+        external_services({"mine": address}, refuse_connection)
     assert "hunter2" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("name", ["", " ", "a\0b", "IdentityService", "AnalyticsService"])
-def test_a_name_that_a_checkpoint_cannot_tell_apart_is_refused(name: str) -> None:
+def test_empty_or_reserved_service_name_is_refused(name: str) -> None:
     with pytest.raises(InvalidConfiguration, match=r"\.$"):
-        external_services({name: "tcp://host:80"}, no_postgres)
+        external_services({name: "tcp://host:80"}, refuse_connection)
 
 
-def test_a_service_does_not_show_its_address_in_a_log() -> None:
-    services = external_services({"a": "https://me:hunter2@host", "b": "postgresql://me:hunter2@host"}, no_postgres)
+def test_repr_of_a_service_has_no_credential() -> None:
+    services = external_services(
+        {"a": "https://me:hunter2@host", "b": "postgresql://me:hunter2@host"}, refuse_connection
+    )
     assert "hunter2" not in repr(services)
 
 
-def test_clients_are_loaded_by_those_runs_only_that_have_such_services() -> None:
+def test_import_of_external_services_loads_no_client_library() -> None:
     program = (
         "import sys, perdure.services.external\n"
         "print(*sorted({'httpx', 'grpc', 'asyncpg', 'temporalio'} & set(sys.modules)))"
     )
-    found = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", program], cwd=Path(__file__).parents[3], capture_output=True, text=True, check=True
     )
-    assert found.stdout.strip() == ""
+    assert done.stdout.strip() == ""

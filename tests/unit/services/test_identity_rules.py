@@ -1,4 +1,4 @@
-"""Which names are one identity and which never are, by example."""
+"""Examples of names that belong to the same identity, and of names that never do."""
 
 import pytest
 
@@ -9,16 +9,19 @@ from perdure.services.identity.spelling import count_edits
 
 
 def identities(kind: str, *names: str, together: tuple[tuple[str, str], ...] = ()) -> set[frozenset[str]]:
-    """Names written as "Surface*mentions"; those of one identity are in one set.
+    """Resolve names of a kind, and return a set of surfaces for each identity.
 
-    `together` are the names that share a document; every name is in one document for each of them, and one at least.
+    Args:
+        kind: the kind of the names.
+        names: each is a surface, or "surface*count" with the number of its mentions.
+        together: the pairs of surfaces that share a document.
     """
     counted = {name.partition("*")[0]: name.partition("*")[2] or "1" for name in names}
     surfaces = sorted(counted, key=folded_key)
     number = {surface: index for index, surface in enumerate(surfaces)}
-    rows = [(number[one], folded_key(one), one, int(counted[one])) for one in surfaces]
+    rows = [(number[surface], folded_key(surface), surface, int(counted[surface])) for surface in surfaces]
     resolution = Resolution(kind, rows)
-    company = {tuple(sorted((number[one], number[other]))) for one, other in together}
+    company = {tuple(sorted((number[left], number[right]))) for left, right in together}
     resolution.add_counts(
         [
             (short, other, 1 if short == other or tuple(sorted((short, other))) in company else 0)
@@ -26,14 +29,15 @@ def identities(kind: str, *names: str, together: tuple[tuple[str, str], ...] = (
         ]
     )
     canonical = {index: index for index in number.values()}
-    canonical |= {one: head for one, head, _, _ in resolution.joins()}
+    canonical |= {joined: head for joined, head, _, _ in resolution.joins()}
     return {
-        frozenset(surfaces[one] for one, head in canonical.items() if head == wanted)
+        frozenset(surfaces[index] for index, head in canonical.items() if head == wanted)
         for wanted in set(canonical.values())
     }
 
 
 def folded_key(surface: str) -> str:
+    """Return the normalised form of a surface: case folded, without full stops."""
     return surface.casefold().replace(".", "")
 
 
@@ -43,19 +47,19 @@ SAME_PERSON = {
     "a last name": ["Charles Babbage*3", "Babbage"],
     "a middle name": ["Charles Babbage", "Charles H. Babbage", "Charles Henry Babbage"],
     "accents": ["José Núñez", "Jose Nunez"],
-    "letters that decompose into nothing": ["Søren Łukasz", "Soren Lukasz"],
+    "letters without a decomposition": ["Søren Łukasz", "Soren Lukasz"],
     "a hyphen": ["Anne Smith-Jones", "Anne Smithjones"],
-    "a count_edits in the last name": ["Charles Babbage*3", "Charles Babbge"],
-    "a count_edits in the first name": ["Charles Babbage*3", "Chalres Babbage"],
-    "a count_edits in a lone last name": ["Charles Babbage*3", "Babbgae"],
-    "a count_edits beside an initial": ["Charles Babbage*3", "C. Babage"],
+    "a typing error in the last name": ["Charles Babbage*3", "Charles Babbge"],
+    "a typing error in the first name": ["Charles Babbage*3", "Chalres Babbage"],
+    "a typing error in a lone last name": ["Charles Babbage*3", "Babbgae"],
+    "a typing error beside an initial": ["Charles Babbage*3", "C. Babage"],
     "particles": ["Ludwig van Beethoven*2", "L. van Beethoven"],
     "a generation": ["Juan de la Vega", "Juan de la Vega Jr"],
 }
 
 
 @pytest.mark.parametrize("names", SAME_PERSON.values(), ids=SAME_PERSON.keys())
-def test_one_person_is_one_identity_in_spite_of(names: list[str]) -> None:
+def test_names_of_a_person_join_despite(names: list[str]) -> None:
     assert len(identities("person", *names)) == 1
 
 
@@ -72,28 +76,28 @@ OTHER_PEOPLE = {
 
 
 @pytest.mark.parametrize("names", OTHER_PEOPLE.values(), ids=OTHER_PEOPLE.keys())
-def test_people_are_kept_apart_by(names: list[str]) -> None:
-    assert all(len(one) == 1 for one in identities("person", *names))
+def test_names_of_people_stay_apart_for(names: list[str]) -> None:
+    assert all(len(identity) == 1 for identity in identities("person", *names))
 
 
-def test_a_name_that_may_mean_two_people_stays_alone() -> None:
-    found = identities("person", "John Smith", "Jane Smith", "J. Smith", "Smith")
-    assert found == {frozenset({one}) for one in ("John Smith", "Jane Smith", "J. Smith", "Smith")}
+def test_ambiguous_name_is_its_own_identity() -> None:
+    names = ("John Smith", "Jane Smith", "J. Smith", "Smith")
+    assert identities("person", *names) == {frozenset({name}) for name in names}
 
 
-def test_a_name_that_may_mean_two_people_means_the_one_in_its_documents() -> None:
-    found = identities("person", "John Smith", "Jane Smith", "Smith", together=(("Smith", "Jane Smith"),))
-    assert found == {frozenset({"John Smith"}), frozenset({"Jane Smith", "Smith"})}
+def test_ambiguous_name_joins_the_person_of_its_documents() -> None:
+    resolved = identities("person", "John Smith", "Jane Smith", "Smith", together=(("Smith", "Jane Smith"),))
+    assert resolved == {frozenset({"John Smith"}), frozenset({"Jane Smith", "Smith"})}
 
 
-def test_a_first_name_alone_means_its_bearer_only_in_the_same_document() -> None:
+def test_first_name_joins_a_person_of_the_same_document_only() -> None:
     names = ("Ada Lovelace", "Charles Babbage", "Ada")
     assert frozenset({"Ada"}) in identities("person", *names)
     assert frozenset({"Ada", "Ada Lovelace"}) in identities("person", *names, together=(("Ada", "Ada Lovelace"),))
 
 
-def test_a_chain_of_likenesses_does_not_glue_strangers_together() -> None:
-    """Each is like the next: by an initial, a missing middle name, a count_edits."""
+def test_chain_of_similar_names_does_not_join_different_people() -> None:
+    """Each name resembles the next by an initial, a missing middle name or a typing error."""
     names = [
         "Anna Berger*8",
         "A. Berger*4",
@@ -106,28 +110,28 @@ def test_a_chain_of_likenesses_does_not_glue_strangers_together() -> None:
         "person", *names, together=(("A. Berger", "Anna Berger"), ("A. Berger", "Albert Berger"))
     ):
         people = [person for name in identity if (person := parse_person(folded_key(name)))]
-        assert all(compatible(one, other) for one in people for other in people), identity
+        assert all(compatible(left, right) for left in people for right in people), identity
 
 
 SAME_ORGANISATION = {
     "legal forms": ["Harbour & Finch", "Harbour and Finch GmbH"],
     "abbreviated words": ["Intl Widget Assn", "International Widget Association"],
     "a space": ["Micro Soft", "Microsoft*3"],
-    "a count_edits": ["Royal Society*3", "Royal Socety"],
+    "a typing error": ["Royal Society*3", "Royal Socety"],
     "a generic end": ["Acme", "Acme Holdings"],
     "a long acronym": ["NASA*3", "National Aeronautics and Space Administration"],
 }
 
 
 @pytest.mark.parametrize("names", SAME_ORGANISATION.values(), ids=SAME_ORGANISATION.keys())
-def test_one_organisation_is_one_identity_in_spite_of(names: list[str]) -> None:
+def test_names_of_an_organisation_join_despite(names: list[str]) -> None:
     assert len(identities("organisation", *names)) == 1
 
 
 OTHER_ORGANISATIONS = {
     "a number": ["Route 66 Motors*9", "Route 67 Motors"],
     "two longer names": ["Acme", "Acme Holdings", "Acme Systems"],
-    "two that one acronym fits": [
+    "two names with the same acronym": [
         "NASA",
         "National Aeronautics and Space Administration",
         "North Atlantic Salt Authority",
@@ -138,11 +142,11 @@ OTHER_ORGANISATIONS = {
 
 
 @pytest.mark.parametrize("names", OTHER_ORGANISATIONS.values(), ids=OTHER_ORGANISATIONS.keys())
-def test_organisations_are_kept_apart_by(names: list[str]) -> None:
-    assert all(len(one) == 1 for one in identities("organisation", *names))
+def test_names_of_organisations_stay_apart_for(names: list[str]) -> None:
+    assert all(len(identity) == 1 for identity in identities("organisation", *names))
 
 
-def test_a_short_acronym_needs_a_document_that_has_both() -> None:
+def test_short_acronym_joins_a_name_of_the_same_document_only() -> None:
     names = ("IBM*3", "International Business Machines")
     assert len(identities("organisation", *names)) == 2
     assert len(identities("organisation", *names, together=(("IBM", "International Business Machines"),))) == 1
@@ -160,22 +164,22 @@ def test_a_short_acronym_needs_a_document_that_has_both() -> None:
         (["Iran*9", "Iraq"], 2),
     ],
 )
-def test_places_are_one_when_only_their_spelling_differs(names: list[str], count: int) -> None:
+def test_places_join_if_only_their_spelling_differs(names: list[str], count: int) -> None:
     assert len(identities("place", *names)) == count
 
 
-def test_a_misspelling_is_rarer_than_what_it_misspells() -> None:
+def test_misspelling_is_rarer_than_the_right_name() -> None:
     assert len(identities("place", "London*3", "Londno*2")) == 2
 
 
-def test_a_name_is_read_the_same_by_the_quick_way_and_by_the_library() -> None:
+def test_simple_names_are_parsed_as_by_the_library() -> None:
     assert parse_person("charles henry babbage") == Person("charles", ("henry",), "babbage")
     assert parse_person("dr charles henry babbage") == parse_person("charles henry babbage")
     assert parse_person("juan de la vega jr") == Person("juan", (), "delavega", "jr")
 
 
 @pytest.mark.parametrize("name", ["", "-", "x" * 200, "a " * 11, "agent 7"])
-def test_what_is_no_name_of_a_person_is_compared_with_nothing(name: str) -> None:
+def test_text_that_is_no_personal_name_is_not_parsed(name: str) -> None:
     assert parse_person(name) is None
 
 
@@ -184,13 +188,14 @@ def test_what_is_no_name_of_a_person_is_compared_with_nothing(name: str) -> None
     [("babage", "babbage", 1), ("chalres", "charles", 1), ("wilhelmstrase", "wilhelmstrasse", 1), ("jon", "john", 0),
      ("cabbage", "babbage", 0), ("babbage", "babbage", 0), ("bxbbxge", "babbage", 0)],
 )  # fmt: skip
-def test_a_slip_of_the_pen_is_small_and_not_at_the_beginning(rare: str, frequent: str, edits: int) -> None:
+def test_count_edits_accepts_small_edits_after_the_first_letter(rare: str, frequent: str, edits: int) -> None:
     assert count_edits(rare, frequent) == edits
 
 
-def test_folding_takes_case_and_accents_away() -> None:
+def test_fold_removes_case_and_accents() -> None:
     assert fold("ŁÓDŹ Straße Æsir São") == "lodz strasse aesir sao"
 
 
-def test_the_heaviest_name_comes_first() -> None:
-    assert min(Name(0, "b", "B", 2), Name(1, "a", "A", 2), Name(2, "c", "C", 1), key=lambda one: one.weight).number == 1
+def test_most_mentioned_name_has_the_smallest_weight() -> None:
+    names = [Name(0, "b", "B", 2), Name(1, "a", "A", 2), Name(2, "c", "C", 1)]
+    assert min(names, key=lambda name: name.weight).number == 1
