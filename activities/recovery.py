@@ -76,7 +76,8 @@ class RecoveryActivities:
         Raises:
             StaleWriter: another run has replaced this one.
         """
-        workflow_id, manifest = request.workflow_id, self.manifest.manifest
+        workflow_id = request.workflow_id
+        manifest = self.manifest.manifest
         async with translate_errors(lambda: "recovering"):
             epoch = await manifest.claim(workflow_id, request.claim, at_least=request.epoch + 1, replaces=request.epoch)
             history = await self.read_history(workflow_id)

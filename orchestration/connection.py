@@ -162,7 +162,8 @@ def ui_list_link(settings: Settings, query: str) -> str | None:
 
 
 def _ui_workflows(settings: Settings) -> str | None:
-    base, namespace = settings.temporal.web_ui, settings.temporal.namespace
+    base = settings.temporal.web_ui
+    namespace = settings.temporal.namespace
     return f"{base.rstrip('/')}/namespaces/{quote(namespace, safe='')}/workflows" if base else None
 
 

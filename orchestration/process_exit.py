@@ -32,8 +32,11 @@ from temporalio.service import RPCError, RPCStatusCode
 from orchestration.settings import data_dir_from
 from perdure.errors import PerdureError
 
-REFUSED, UNFORESEEN = 2, 1
-INTERRUPTED, TERMINATED, OUTPUT_GONE = 130, 143, 141
+REFUSED = 2
+UNFORESEEN = 1
+INTERRUPTED = 130
+TERMINATED = 143
+OUTPUT_GONE = 141
 
 
 def run_main(main: Callable[[], Awaitable[int | None]], *, tell: Callable[[str], None] | None = None) -> NoReturn:

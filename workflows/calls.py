@@ -69,7 +69,8 @@ class Calls:
             CancelledError: the calling task was cancelled.
         """
         self._calls += 1
-        call, cancelled_before = self._calls, _count_cancellations()
+        call = self._calls
+        cancelled_before = _count_cancellations()
         for policy in (QUICK, PATIENT):
             try:
                 answer: Answer = await workflow.execute_activity_method(

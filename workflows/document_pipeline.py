@@ -135,7 +135,8 @@ class DocumentPipeline:
         Raises:
             ApplicationError: the run takes no more documents, or `sources` is empty.
         """
-        run, state = self._run, self._run.state
+        run = self._run
+        state = self._run.state
         run.adding += 1
         try:
             await workflow.wait_condition(lambda: state.epoch > 0 or run.ending)
@@ -160,7 +161,8 @@ class DocumentPipeline:
 
     async def _add(self, sources: list[str]) -> AddResult:
         """Run the activity that adds the sources; repeat the activity after a recovery of the run."""
-        run, state = self._run, self._run.state
+        run = self._run
+        state = self._run.state
         while True:
             epoch = state.epoch
             try:
@@ -201,7 +203,8 @@ class DocumentPipeline:
             self._run.announce()
 
     async def _begin(self, sources: list[str]) -> None:
-        run, info = self._run, workflow.info()
+        run = self._run
+        info = workflow.info()
         run.announce()
         discovered = await run.call(
             ManifestActivities.discover,

@@ -55,7 +55,8 @@ class GroupCommit:
 
         After the mirroring, the checkpoint becomes `state.latest`.
         """
-        run, state = self._run, self._run.state
+        run = self._run
+        state = self._run.state
         # Cleared before the first await: a request that arrives while this checkpoint is written asks for the next.
         self._requested = False
         services = await run.call(
@@ -84,7 +85,9 @@ class GroupCommit:
             lambda: checkpoint,
             summary=f"checkpoint {checkpoint.sequence}: {checkpoint.processed_documents} of {state.total} processed",
         )
-        state.sequence, state.digest, state.latest = checkpoint.sequence, checkpoint.digest, checkpoint
+        state.sequence = checkpoint.sequence
+        state.digest = checkpoint.digest
+        state.latest = checkpoint
         state.mark_saved(finished)
         run.announce()
 

@@ -68,7 +68,9 @@ async def recover(run: Run, error: BaseException) -> None:
     state.begin_epoch(result.epoch, result.totals)
     run.learn_names(0, result.names)
     if result.latest:
-        state.sequence, state.digest, state.latest = result.latest.sequence, result.latest.digest, result.latest
+        state.sequence = result.latest.sequence
+        state.digest = result.latest.digest
+        state.latest = result.latest
     run.finished_at_recovery = state.processed + state.quarantined
     lost = max(0, finished_before - state.processed - state.quarantined)
     state.recovered = _describe_recovery(lost, finished_before, result.restored, sequence_before, state.sequence)

@@ -24,7 +24,8 @@ class Run:
 
     def __init__(self, pipeline: PipelineInput) -> None:
         """Start from the state of the previous execution, or from the input of a new run."""
-        resume, options = pipeline.resume, pipeline.options
+        resume = pipeline.resume
+        options = pipeline.options
         self.pipeline = pipeline
         self.options = options
         self.workflow_id = workflow.info().workflow_id
@@ -79,7 +80,8 @@ class Run:
     @property
     def must_continue_as_new(self) -> bool:
         """Return whether the history has reached the length at which the run continues as new."""
-        info, wanted = workflow.info(), self.options.history_events
+        info = workflow.info()
+        wanted = self.options.history_events
         enough = max(wanted, EVENTS_OF_A_BATCH * self.state.concurrency)
         return info.is_continue_as_new_suggested() or bool(wanted and info.get_current_history_length() > enough)
 
@@ -117,7 +119,8 @@ class Run:
 
     def progress(self) -> Progress:
         """Return the answer to the query `progress`."""
-        state, latest = self.state, self.state.latest
+        state = self.state
+        latest = self.state.latest
         return Progress(
             workflow_status=self.status,
             documents=DocumentCounts(

@@ -46,7 +46,8 @@ class ServiceWatch:
             await self._task
 
     async def _watch(self) -> None:
-        run, breaker = self._run, self._run.breaker
+        run = self._run
+        breaker = self._run.breaker
         while True:
             await workflow.wait_condition(lambda: self._is_over() or self._is_needed())
             if self._is_over():

@@ -55,7 +55,8 @@ class BatchWindow:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _may_launch(self) -> bool:
-        run, state = self._run, self._run.state
+        run = self._run
+        state = self._run.state
         return (
             not (run.broken or run.halted or run.must_continue_as_new)
             and state.next_ordinal < state.queued
@@ -118,7 +119,8 @@ class BatchWindow:
         """
         if not self._lacks_names():
             return
-        run, first = self._run, self._run.state.next_ordinal
+        run = self._run
+        first = self._run.state.next_ordinal
         end = min(run.state.queued, first + NAMES_PAGE_SIZE)
         names = await run.call(
             ManifestActivities.name_documents,

@@ -63,14 +63,17 @@ def compare_documents(evidence: Evidence) -> list[Difference]:
 
 def is_settled(evidence: Evidence) -> bool:
     """Return whether the latest checkpoint of an ended run says how the run ended."""
-    latest, run = evidence.latest, evidence.run
+    latest = evidence.latest
+    run = evidence.run
     if latest is None or latest.workflow_status not in TERMINAL_STATUSES:
         return False
     return (evidence.closed or not evidence.history.runs) and (run is None or run.epoch == latest.epoch)
 
 
 def _compare_counts(evidence: Evidence, latest: WorkflowCheckpoint, *, settled: bool) -> list[Difference]:
-    data, totals, run = latest.state_data, evidence.totals, evidence.run
+    data = latest.state_data
+    totals = evidence.totals
+    run = evidence.run
     total = totals.total if totals else 0
     differences: list[Difference] = []
 

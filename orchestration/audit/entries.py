@@ -44,7 +44,8 @@ def examine(stored: Any, workflow_id: str) -> Entry:
     sequence = claimed if isinstance(claimed, int) and not isinstance(claimed, bool) else None
     try:
         checkpoint = upgrade(stored)
-        own_sequence, digest = checkpoint.sequence, checkpoint.digest
+        own_sequence = checkpoint.sequence
+        digest = checkpoint.digest
         _ = (checkpoint.epoch, checkpoint.previous_digest)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         return Entry(name, sequence, None, f"cannot be read: {_format_error(error)}", "unreadable_checkpoint")

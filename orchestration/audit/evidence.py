@@ -84,7 +84,8 @@ class Evidence:
         """Return whether the run is open, but did nothing while the stores were read."""
         if self.closed or not self.history.runs or not self.before.runs:
             return False
-        before, after = self.before.runs[-1], self.history.runs[-1]
+        before = self.before.runs[-1]
+        after = self.history.runs[-1]
         return (before.run_id, before.events) == (after.run_id, after.events) and after.at_rest
 
 

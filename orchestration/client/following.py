@@ -31,7 +31,9 @@ async def read_status(connected: Connected, workflow_id: str) -> RunReport:
     Raises:
         UnknownWorkflow: neither Temporal nor a store knows the run.
     """
-    settings, client, stores = connected.settings, connected.client, connected.stores
+    settings = connected.settings
+    client = connected.client
+    stores = connected.stores
     current = await read_report(settings, client, stores, checked_workflow_id(workflow_id))
     ended_early = not current.running and current.workflow_status in ENDED_IN_TEMPORAL.values()
     if ended_early and await reconcile_run(client, stores, workflow_id, settings.task_queue):

@@ -19,7 +19,8 @@ from workflows.messages import WORKFLOW_TYPE, AddDocuments, PipelineInput
 
 Shape = TypeVar("Shape")
 
-_MIRROR, _ADD = "mirror_checkpoint", "add_documents"
+_MIRROR = "mirror_checkpoint"
+_ADD = "add_documents"
 _GONE = (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT)
 _ACTIVITY_CLOSED = tuple(f"activity_task_{how}_event_attributes" for how in ("failed", "timed_out", "canceled"))
 

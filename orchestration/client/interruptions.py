@@ -75,7 +75,8 @@ class _Reading:
     def _read_event(self, event: HistoryEvent) -> None:
         if event.WhichOneof("attributes") != "activity_task_started_event_attributes":
             return
-        started, time = event.activity_task_started_event_attributes, event.event_time.ToDatetime(UTC)
+        started = event.activity_task_started_event_attributes
+        time = event.event_time.ToDatetime(UTC)
         if started.attempt > 1 and (why := _read_lost_worker(started.last_failure)):
             self.found.append(Interruption(time, "crash", f"{why} Its activities were started again."))
         place, slash, _ = started.identity.rpartition("/")

@@ -147,7 +147,8 @@ async def _is_whole(stores: Stores, workflow_id: str, history: WorkflowHistory) 
 
     This holds if the leader ends where history ends, and no follower is ahead.
     """
-    newest, latest = history.newest_acknowledged, await stores.leader.latest(workflow_id)
+    newest = history.newest_acknowledged
+    latest = await stores.leader.latest(workflow_id)
     others = [await store.latest(workflow_id) for store in stores.followers]
     if latest is None:
         joined = any(run.joins for run in history.runs)
@@ -173,7 +174,8 @@ def make_ending(execution: WorkflowExecution, run: HistoryRun, standing: Standin
         run: its history.
         standing: its latest checkpoint and manifest in Postgres.
     """
-    latest, totals = standing.latest, standing.totals
+    latest = standing.latest
+    totals = standing.totals
     pipeline = run.pipeline or PipelineInput(sources=[])
     options = pipeline.options
     if latest and latest.epoch == standing.epoch:

@@ -209,7 +209,8 @@ async def _make_pipeline_input(
         options = PipelineOptions.model_validate(checkpoint.state_data.options)
     elif execution:
         first = await read_original_input(connected, workflow_id, execution.run_id)
-        sources, options = first.sources, first.options
+        sources = first.sources
+        options = first.options
     else:
         sources = list(await connected.stores.manifest.sources(workflow_id))
         options = PipelineOptions()

@@ -92,7 +92,8 @@ async def read_report(settings: Settings, client: Client, stores: Stores, workfl
 async def _read_stored(
     stores: Stores, workflow_id: str
 ) -> tuple[ManifestTotals | None, WorkflowCheckpoint | None, DependencyUnavailable | None]:
-    totals, failure = None, None
+    totals = None
+    failure = None
     try:
         totals = await stores.manifest.totals(workflow_id)
     except DependencyUnavailable as error:

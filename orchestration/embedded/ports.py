@@ -9,7 +9,8 @@ from pathlib import Path
 from perdure.errors import InvalidConfiguration, PortInUse
 
 HOST = "127.0.0.1"
-_FIRST, _COUNT = 20_000, 12_000
+_FIRST = 20_000
+_COUNT = 12_000
 """Below the ports that systems give to outgoing connections, so that a restarted server finds its port free."""
 _LAST = 65_535
 _TRIES = 200

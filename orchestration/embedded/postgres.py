@@ -26,8 +26,10 @@ START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 _ORPHANS_SECONDS = 5.0
 _LAUNCHES = 3
-_NAME, _PURPOSE = "postgres", "Postgres"
-_PORT, _STATUS = 3, 7
+_NAME = "postgres"
+_PURPOSE = "Postgres"
+_PORT = 3
+_STATUS = 7
 """Lines of `postmaster.pid`, counted from 0."""
 
 

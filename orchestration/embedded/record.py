@@ -64,7 +64,8 @@ def read_record(data_dir: Path) -> ServersRecord:
     """Return the stored record; an absent or damaged file counts as one without servers."""
     try:
         stored = json.loads((data_dir / FILE_NAME).read_bytes())
-        postgres, temporal = stored["postgres"], stored["temporal"]
+        postgres = stored["postgres"]
+        temporal = stored["temporal"]
         return ServersRecord(
             PostgresRecord(**postgres | _process(postgres)) if postgres else None,
             TemporalRecord(**temporal | _process(temporal)) if temporal else None,

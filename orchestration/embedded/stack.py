@@ -186,7 +186,8 @@ class EmbeddedStack:
             await ensure_search_attributes(await connect_to(TemporalSettings(address, self.namespace)), say=self.say)
 
     def _stop(self, postgres: bool, temporal: bool) -> bool:  # noqa: FBT001  called through `_to_its_end` only
-        record, stopped = self.status(), False
+        record = self.status()
+        stopped = False
         if temporal:
             server = EmbeddedTemporal(self.data_dir)
             process = record.temporal.process if record.temporal and record.temporal.running else server.find()

@@ -12,7 +12,8 @@ from perdure.errors import RefusedCommand
 
 _FALLBACK = "nobody"
 """Every system has this user, so no user has to be created."""
-_TRAVERSE, _READ = 0o001, 0o004
+_TRAVERSE = 0o001
+_READ = 0o004
 
 
 class ProcessArguments(TypedDict, total=False):

@@ -13,13 +13,15 @@ from orchestration.embedded.process import ProcessId, command_line, launch, list
 from orchestration.embedded.record import TemporalRecord
 from perdure.errors import RefusedCommand
 
-DEFAULT_PORT, DEFAULT_UI_PORT = 7233, 8233
+DEFAULT_PORT = 7233
+DEFAULT_UI_PORT = 8233
 DATABASE = "temporal.db"
 """Relative to the data folder, the server's current folder: SQLite interprets some characters of a path."""
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
 _LAUNCHES = 3
-_PURPOSE, _UI_PURPOSE = "the Temporal server", "the Temporal Web UI"
+_PURPOSE = "the Temporal server"
+_UI_PURPOSE = "the Temporal Web UI"
 
 DYNAMIC_CONFIG = {
     # With its one shard the development server looks for due work 20 times a second: 48 ms for each serial step.

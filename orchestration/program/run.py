@@ -92,7 +92,8 @@ async def run_worker(
     pool.start()
     try:
         client = await connect(settings, identity=slot.identity)
-        services, in_hand = build_services(settings, stores.pool), InHand()
+        services = build_services(settings, stores.pool)
+        in_hand = InHand()
         worker = build_worker(client, settings, stores, services, pool, [in_hand, *interceptors])
         async with worker:
             log.info("worker %s polls the task queue %s", slot.identity, settings.task_queue)

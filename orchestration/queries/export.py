@@ -94,7 +94,8 @@ async def _write_graph(exported: ExportedRun, form: ExportFormat, path: Path, pr
 async def _write_blocks(
     exported: ExportedRun, table: Table, progress: RowProgress, write: Callable[[Rows], None]
 ) -> int:
-    done, total = 0, await exported.count(table)
+    done = 0
+    total = await exported.count(table)
     progress(table.name, done, total)
     async for rows in exported.blocks(table):
         with _translate_disk_errors():

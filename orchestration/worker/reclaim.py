@@ -104,7 +104,8 @@ async def reclaim(client: Client, dead: Collection[str], task_queue: str) -> Rec
     Raises:
         RPCError: the server cannot be asked. The timeouts then do the same later.
     """
-    reclaimed, gate = Reclaimed(), asyncio.Semaphore(RUNS_AT_ONCE)
+    reclaimed = Reclaimed()
+    gate = asyncio.Semaphore(RUNS_AT_ONCE)
 
     async def reclaim_one(workflow_id: str, run_id: str) -> None:
         async with gate:

@@ -13,7 +13,9 @@ from perdure.report.data import QUALITY_BUCKETS, RunReportData
 from perdure.report.svg import COLOURS, STYLE, to_svg
 from perdure.report.wording import counted, duration, number, plain, shortened, verdict
 
-WIDE, NARROW, HALF = 880.0, 360.0, 380.0
+WIDE = 880.0
+NARROW = 360.0
+HALF = 380.0
 """Widths in pixels: for a desktop, for a phone, and for half a desktop."""
 _NICE_SECONDS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 10800, 21600, 43200)
 _DAY = 86400

@@ -125,12 +125,15 @@ def _place_labels(
     """
     taken: list[Box] = []
     for node in nodes:
-        (x, y), radius = places[node.identity_id], radii[node.identity_id] * 0.6
+        (x, y) = places[node.identity_id]
+        radius = radii[node.identity_id] * 0.6
         taken.append((x - radius, y - radius, x + radius, y + radius))
     for node in nodes:
         text = plain(shortened(node.name, 26))
-        (x, y), gap = places[node.identity_id], radii[node.identity_id] + 2
-        wide, high = len(text) * _LETTER * _FONT, _FONT
+        (x, y) = places[node.identity_id]
+        gap = radii[node.identity_id] + 2
+        wide = len(text) * _LETTER * _FONT
+        high = _FONT
         for dx, dy, side in (
             (gap, 0, "left"),
             (-gap, 0, "right"),

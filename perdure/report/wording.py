@@ -14,7 +14,9 @@ _VERDICTS = {
     "paused": "Paused",
     "in_progress": "Still in progress",
 }
-_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_MINUTE = 60
+_HOUR = 3600
+_DAY = 86400
 _BYTES_STEP = 1024
 _GAP = "\N{NO-BREAK SPACE}"
 

@@ -85,7 +85,8 @@ async def test_an_empty_storage_can_be_read(store: CheckpointStore) -> None:
 
 
 async def test_a_repeated_append_returns_false_and_changes_nothing(open_store: OpenStore) -> None:
-    store, chain = open_store(), make_chain(new_workflow_id(), 4)
+    store = open_store()
+    chain = make_chain(new_workflow_id(), 4)
     await store_all(store, chain)
     for again in (store, open_store()):
         for checkpoint in (chain[3], chain[0], chain[2]):
@@ -113,7 +114,8 @@ async def test_other_content_under_a_stored_id_is_a_conflict(store: CheckpointSt
 async def test_a_wrong_sequence_or_previous_digest_is_a_gap(store: CheckpointStore) -> None:
     chain = make_chain(new_workflow_id(), 2)
     await store_all(store, chain)
-    after, skipping = following(chain[1]), following(chain[1], sequence=4)
+    after = following(chain[1])
+    skipping = following(chain[1], sequence=4)
     unlinked = following(chain[1], previous_digest=chain[0].digest)
     for wrong in (skipping, unlinked, following(after)):
         with pytest.raises(CheckpointGap):
@@ -185,7 +187,8 @@ async def test_a_large_checkpoint_is_stored_and_repeated(store: CheckpointStore)
 
 
 async def test_one_of_many_writers_of_one_sequence_wins(open_store: OpenStore) -> None:
-    stores, first = [open_store() for _ in range(4)], make_checkpoint(new_workflow_id())
+    stores = [open_store() for _ in range(4)]
+    first = make_checkpoint(new_workflow_id())
     await stores[0].append(first)
     rivals = [following(first, writer=writer) for writer in range(8)]
     outcomes = await asyncio.gather(
@@ -197,7 +200,8 @@ async def test_one_of_many_writers_of_one_sequence_wins(open_store: OpenStore) -
 
 
 async def test_the_same_checkpoint_from_many_writers_is_stored_once(open_store: OpenStore) -> None:
-    stores, chain = [open_store() for _ in range(4)], make_chain(new_workflow_id(), 2)
+    stores = [open_store() for _ in range(4)]
+    chain = make_chain(new_workflow_id(), 2)
     await stores[0].append(chain[0])
     outcomes = await asyncio.gather(*(stores[number % 4].append(chain[1]) for number in range(12)))
     assert outcomes.count(True) == 1

@@ -35,7 +35,8 @@ def outcomes_of(appender: subprocess.Popen[str]) -> list[tuple[str, int]]:
 
 
 async def test_two_processes_make_one_chain(storage: tuple[str, str], open_store: OpenStore) -> None:
-    workflow_id, count = new_workflow_id(), 60
+    workflow_id = new_workflow_id()
+    count = 60
     appenders = [start_appender(storage, workflow_id, count) for _ in range(2)]
     outcomes = [outcome for appender in appenders for outcome in outcomes_of(appender)]
     assert [appender.returncode for appender in appenders] == [0, 0]
@@ -52,7 +53,10 @@ async def test_a_killed_process_loses_no_acknowledged_checkpoint(
 ) -> None:
     seed = int(os.environ.get("PERDURE_TEST_SEED") or random.randrange(2**32))
     sys.stdout.write(f"PERDURE_TEST_SEED={seed}\n")
-    chance, workflow_id, kills, landed = random.Random(seed), new_workflow_id(), 6, 0
+    chance = random.Random(seed)
+    workflow_id = new_workflow_id()
+    kills = 6
+    landed = 0
     for _ in range(kills):
         appender = start_appender(storage, workflow_id, 10_000)
         assert appender.stdout is not None
@@ -80,7 +84,9 @@ async def settled(store: CheckpointStore, workflow_id: str) -> list[WorkflowChec
 
 
 async def test_readers_see_a_whole_chain_at_every_moment(storage: tuple[str, str], open_store: OpenStore) -> None:
-    store, workflow_id, seen = open_store(), new_workflow_id(), 0
+    store = open_store()
+    workflow_id = new_workflow_id()
+    seen = 0
     appender = start_appender(storage, workflow_id, 10_000)
     try:
         lengths: set[int] = set()
@@ -100,7 +106,8 @@ async def test_readers_see_a_whole_chain_at_every_moment(storage: tuple[str, str
 
 
 def test_the_raw_file_is_valid_json_at_every_moment(tmp_path: Path) -> None:
-    storage, workflow_id = ("files", str(tmp_path)), new_workflow_id()
+    storage = ("files", str(tmp_path))
+    workflow_id = new_workflow_id()
     path = tmp_path / f"{workflow_id}_checkpoints.json"
     appender = start_appender(storage, workflow_id, 10_000)
     try:
@@ -115,7 +122,8 @@ def test_the_raw_file_is_valid_json_at_every_moment(tmp_path: Path) -> None:
 
 
 def test_a_slow_reader_reads_the_file_that_it_opened(tmp_path: Path) -> None:
-    storage, workflow_id = ("files", str(tmp_path)), new_workflow_id()
+    storage = ("files", str(tmp_path))
+    workflow_id = new_workflow_id()
     path = tmp_path / f"{workflow_id}_checkpoints.json"
     outcomes_of(start_appender(storage, workflow_id, 50))
     with path.open("rb") as file:

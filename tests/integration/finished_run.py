@@ -10,7 +10,8 @@ from perdure.stores.postgres.connection import PostgresPool
 from perdure.stores.postgres.identities import PostgresIdentityStore
 from tests.integration.committed_run import committed, document
 
-ADA, GRACE = ("person", "Ada Lovelace"), ("person", "Grace Hopper")
+ADA = ("person", "Ada Lovelace")
+GRACE = ("person", "Grace Hopper")
 ODD = ("organisation", '=SUM(1), "Böse\x02 & Söhne"\r\n<Ltd> \U0001f409 \ufffe')
 
 

@@ -109,7 +109,8 @@ def test_digests_confirm_checkpoints_that_temporal_forgot() -> None:
 
 def test_a_new_chain_is_not_compared_with_the_former_one() -> None:
     """Every store was lost, and the same id was started again with epoch 1."""
-    former, anew = make_chain(RUN, 5, epoch=3), make_chain(RUN, 2, status="paused")
+    former = make_chain(RUN, 5, epoch=3)
+    anew = make_chain(RUN, 2, status="paused")
     runs = [run(1, former), run(2, anew)]
     assert WorkflowHistory(runs).checkpoints == anew
     assert contents(chain_of(runs, anew)) == anew
@@ -143,7 +144,8 @@ def some_change(chooser: random.Random, stored: list[dict[str, Any]]) -> str:
         del stored[place]
     elif way == "swap":
         other = (place + 1) % len(stored)
-        stored[place], stored[other] = stored[other], one
+        stored[place] = stored[other]
+        stored[other] = one
     elif way == "edit":
         branch = chooser.choice(
             [one["state_data"], one["metadata"], one["service_states"]["IdentityService"]["metadata"]]
@@ -174,7 +176,8 @@ def test_every_single_change_to_a_copy_is_found(*, with_history: bool) -> None:
         base = make_chain(RUN, chooser.randrange(3, 9))
         stored = [one.model_dump(mode="json") for one in base]
         change = some_change(chooser, stored)
-        damaged, whole = [examine(one, RUN) for one in stored], entries(base)
+        damaged = [examine(one, RUN) for one in stored]
+        whole = entries(base)
         runs = [run(1, base)] if with_history else []
         leading, other = (damaged, whole) if chooser.random() < 0.5 else (whole, damaged)
         chain = expected_chain(WorkflowHistory(runs), [leading, other], lambda _: False)

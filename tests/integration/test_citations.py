@@ -21,7 +21,8 @@ TABLES = (Table(30, 36, (("a", "b"), ("c",)), 3),)
 async def test_citation_views_agree_with_locate(database_url: str) -> None:
     pool = PostgresPool(database_url)
     try:
-        store, lease = PostgresManifestStore(pool), None
+        store = PostgresManifestStore(pool)
+        lease = None
         epoch = await store.claim("run", "first", at_least=1)
         await store.record("run", epoch, [discovered(name) for name in PAGES])
         await store.enqueue_unfinished("run", epoch, quarantined=False)

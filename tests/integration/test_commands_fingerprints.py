@@ -38,7 +38,11 @@ async def produce(pool: PostgresPool, workflow_id: str, uris: list[str], *, atte
                 """INSERT INTO documents (workflow_id, position, uri, name, source, size_bytes, version, status, epoch,
                                           ordinal, attempt, attempts, sha256, quality_score, committed_at)
                    VALUES ($1, $2, $3, $3, 'file:///', 1, '1', 'processed', 1, $2, $4, $4, 'aa', 0.5, $5)""",
-                *(workflow_id, position, uri, attempt, committed),
+                workflow_id,
+                position,
+                uri,
+                attempt,
+                committed,
             )
             at = (workflow_id, position)
             await conn.execute("INSERT INTO document_texts VALUES ($1, $2, $3, '{}')", *at, f"Text of {uri}")
@@ -88,5 +92,6 @@ async def test_each_change_shows_in_the_fingerprint_of_its_kind_only(pool: Postg
 
 async def test_run_without_outputs_has_other_fingerprints(pool: PostgresPool) -> None:
     await produce(pool, "one", ["file:///a"], attempt=1, committed=datetime(2024, 1, 1, tzinfo=UTC))
-    one, nothing = await read_fingerprints(pool, "one"), await read_fingerprints(pool, "unknown-run")
+    one = await read_fingerprints(pool, "one")
+    nothing = await read_fingerprints(pool, "unknown-run")
     assert all(one[kind] != nothing[kind] for kind in one)

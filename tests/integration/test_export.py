@@ -51,7 +51,7 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
 
 
 async def export(settings: Settings, run: str, form: str, path: Path, *more: str) -> Ended:
-    return await script(settings, *("export", "-w", run, "--format", form, "--output", str(path)), *more)
+    return await script(settings, "export", "-w", run, "--format", form, "--output", str(path), *more)
 
 
 async def said_by_sql(pool: PostgresPool, name: str) -> list[dict[str, Any]]:
@@ -74,7 +74,8 @@ def columns_of(name: str) -> list[str]:
 
 async def test_parquet_and_csv_hold_the_views_rows(pool: PostgresPool, settings: Settings, tmp_path: Path) -> None:
     await finished(pool, "run")
-    parquet, csv = tmp_path / "parquet", tmp_path / "csv"
+    parquet = tmp_path / "parquet"
+    csv = tmp_path / "csv"
     counts = (await export(settings, "run", "parquet", parquet, "--json")).json["rows"]
     assert (await export(settings, "run", "csv", csv)).code == 0
     for table in tables.CSV_TABLES:
@@ -115,10 +116,12 @@ def read_csv(path: Path, table: tables.Table) -> Any:
 
 async def test_graphml_and_json_hold_the_same_graph(pool: PostgresPool, settings: Settings, tmp_path: Path) -> None:
     await finished(pool, "run")
-    graphml, plain = tmp_path / "graph.graphml", tmp_path / "graph.json"
+    graphml = tmp_path / "graph.graphml"
+    plain = tmp_path / "graph.json"
     for form, path in (("graphml", graphml), ("json", plain)):
         assert (await export(settings, "run", form, path)).code == 0
-    identities, edges = await said_by_sql(pool, "identities"), await said_by_sql(pool, "edges")
+    identities = await said_by_sql(pool, "identities")
+    edges = await said_by_sql(pool, "edges")
     renamed = {"identity_id": "id", "mention_count": "mentions", "document_count": "documents"}
     expected = [{renamed.get(key, key): value for key, value in entry.items()} for entry in identities]
     for entry in expected:

@@ -77,7 +77,8 @@ async def times(orchestrator: PipelineOrchestrator, workflow_id: str) -> dict[in
 async def test_fork_keeps_finished_documents_and_processes_the_rest(
     orchestrator: PipelineOrchestrator, new_id: str
 ) -> None:
-    checkpoint, before = await middle(orchestrator), await outputs(orchestrator.stores.pool, ORIGIN)
+    checkpoint = await middle(orchestrator)
+    before = await outputs(orchestrator.stores.pool, ORIGIN)
     forked = await orchestrator.fork(checkpoint.checkpoint_id, new_id)
     done = checkpoint.processed_documents + checkpoint.state_data.documents_quarantined
     assert forked.copied.processed + forked.copied.quarantined == done
@@ -85,7 +86,8 @@ async def test_fork_keeps_finished_documents_and_processes_the_rest(
     await ended(orchestrator, new_id)
     assert await outputs(orchestrator.stores.pool, new_id) == before
     assert await compare_runs(orchestrator.stores.pool, ORIGIN, new_id, 5) == []
-    origin, copy = await times(orchestrator, ORIGIN), await times(orchestrator, new_id)
+    origin = await times(orchestrator, ORIGIN)
+    copy = await times(orchestrator, new_id)
     assert sum(copy[position] == time for position, time in origin.items()) == done, "the fork has its own"
     chain = await orchestrator.list_checkpoints(new_id)
     assert chain[0].metadata["sequence"] == 1
@@ -177,7 +179,11 @@ async def test_resume_from_older_checkpoint_starts_a_fork(
     checkpoint = await middle(orchestrator)
     done = await script(
         settings,
-        *("--workflow-id", ORIGIN, "--checkpoint-id", checkpoint.checkpoint_id, "--json"),
+        "--workflow-id",
+        ORIGIN,
+        "--checkpoint-id",
+        checkpoint.checkpoint_id,
+        "--json",
         name="resume_workflow.py",
     )
     assert done.code == 1, "the fork completed with failures"

@@ -77,7 +77,8 @@ async def test_the_order_in_which_documents_finished_does_not_matter(pool: Postg
     order = random.Random(seed).sample(range(len(documents)), len(documents))
     for workflow_id, finished in (("one", None), ("other", order)):
         await service(pool).resolve(workflow_id, await committed(pool, workflow_id, documents, finished))
-    one, other = await stored(pool, "one"), await stored(pool, "other")
+    one = await stored(pool, "one")
+    other = await stored(pool, "other")
     assert one == other
     assert len(one[1]) > len(one[0]) > 0, "several names led to one identity"
 

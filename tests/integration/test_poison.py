@@ -180,7 +180,8 @@ UNSTORABLE = _unstorable()
 
 async def test_what_postgres_refuses_for_good_is_the_documents_fault(database_url: str) -> None:
     pool = PostgresPool(database_url, max_size=1)
-    store, lease = PostgresManifestStore(pool), Lease(1, 1, 1)
+    store = PostgresManifestStore(pool)
+    lease = Lease(1, 1, 1)
     try:
         await store.claim("run", "first", at_least=1)
         await store.record("run", 1, [discovered(f"{name}.txt") for name in UNSTORABLE])

@@ -71,7 +71,8 @@ async def committed(orchestrator: PipelineOrchestrator, workflow_id: str) -> lis
 
 async def reset(orchestrator: PipelineOrchestrator, workflow_id: str, run_id: str, event_id: int) -> None:
     """Reset to the end of the workflow task before this event, which a checkpoint's metadata names."""
-    client, last = orchestrator.client, 0
+    client = orchestrator.client
+    last = 0
     handle = client.get_workflow_handle(workflow_id, run_id=run_id)
     async for event in handle.fetch_history_events():
         if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED and event.event_id <= event_id:

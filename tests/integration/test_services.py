@@ -51,8 +51,14 @@ async def committed(
 
 async def outputs(pool: PostgresPool, workflow_id: str) -> list[object]:
     tables = (
-        *("identities", "identity_members", "identity_aliases"),
-        *("graphs", "graph_nodes", "graph_edges", "document_statistics", "document_vectors"),
+        "identities",
+        "identity_members",
+        "identity_aliases",
+        "graphs",
+        "graph_nodes",
+        "graph_edges",
+        "document_statistics",
+        "document_vectors",
     )
     async with pool.connection() as conn:
         return [
@@ -66,7 +72,8 @@ async def test_outputs_depend_on_the_documents_and_not_on_their_order_nor_on_rep
     print(f"seed {seed}")
     chance = random.Random(seed)
     documents = [[chance.choice(NAMES) for _ in range(chance.randint(1, 6))] for _ in range(12)]
-    identity, analytics = IdentityService(PostgresIdentityStore(pool)), AnalyticsService(PostgresAnalyticsStore(pool))
+    identity = IdentityService(PostgresIdentityStore(pool))
+    analytics = AnalyticsService(PostgresAnalyticsStore(pool))
     found = []
     for workflow_id in ("one", "two"):
         order = chance.sample(range(12), 12)
@@ -109,12 +116,20 @@ async def test_a_run_that_was_replaced_changes_nothing(pool: PostgresPool) -> No
 
 
 async def test_in_an_epoch_outputs_are_made_once_and_whoever_comes_late_changes_nothing(pool: PostgresPool) -> None:
-    identity, analytics = IdentityService(PostgresIdentityStore(pool)), AnalyticsService(PostgresAnalyticsStore(pool))
+    identity = IdentityService(PostgresIdentityStore(pool))
+    analytics = AnalyticsService(PostgresAnalyticsStore(pool))
     epoch = await committed(pool, "run", [NAMES, NAMES[:2]], [0, 1])
-    resolved, built = await identity.resolve("run", epoch), await analytics.build("run", epoch)
+    resolved = await identity.resolve("run", epoch)
+    built = await analytics.build("run", epoch)
     tables = (
-        *("identities", "identity_members", "identity_aliases"),
-        *("graphs", "graph_nodes", "graph_edges", "document_statistics", "document_vectors"),
+        "identities",
+        "identity_members",
+        "identity_aliases",
+        "graphs",
+        "graph_nodes",
+        "graph_edges",
+        "document_statistics",
+        "document_vectors",
     )
     query = " UNION ALL ".join(f"SELECT '{table}' || ctid::text || xmin::text FROM {table}" for table in tables)
     async with pool.connection() as conn:
@@ -125,7 +140,8 @@ async def test_in_an_epoch_outputs_are_made_once_and_whoever_comes_late_changes_
 
 
 async def test_health_reports_what_the_database_really_holds(pool: PostgresPool) -> None:
-    identity, analytics = IdentityService(PostgresIdentityStore(pool)), AnalyticsService(PostgresAnalyticsStore(pool))
+    identity = IdentityService(PostgresIdentityStore(pool))
+    analytics = AnalyticsService(PostgresAnalyticsStore(pool))
     epoch = await committed(pool, "run", [NAMES, NAMES], [0, 1])
     before = await probe(identity, "run", 3.0)
     assert (before.metadata["processed_entities"], before.metadata["resolution_rate"]) == (8, 0.0)
@@ -139,7 +155,8 @@ async def test_health_reports_what_the_database_really_holds(pool: PostgresPool)
 
 
 async def test_what_came_after_the_last_resolution_is_not_counted_as_resolved(pool: PostgresPool) -> None:
-    identity, manifest = IdentityService(PostgresIdentityStore(pool)), PostgresManifestStore(pool)
+    identity = IdentityService(PostgresIdentityStore(pool))
+    manifest = PostgresManifestStore(pool)
     epoch = await committed(pool, "run", [NAMES, NAMES, NAMES], [0, 1, 2])
     assert (await identity.resolve("run", epoch)).resolution_rate == 1.0
     later = await manifest.claim("run", "second", at_least=1)
@@ -201,7 +218,8 @@ async def test_of_a_document_only_the_most_mentioned_identities_take_part_in_edg
 
 
 async def test_a_graph_goes_with_the_identities_that_it_was_made_of(pool: PostgresPool) -> None:
-    identity, analytics = IdentityService(PostgresIdentityStore(pool)), AnalyticsService(PostgresAnalyticsStore(pool))
+    identity = IdentityService(PostgresIdentityStore(pool))
+    analytics = AnalyticsService(PostgresAnalyticsStore(pool))
     epoch = await committed(pool, "run", [NAMES], [0])
     await identity.resolve("run", epoch)
     await analytics.build("run", epoch)

@@ -31,7 +31,9 @@ async def killed_often(client: PipelineOrchestrator, folder: Path) -> str:
 async def set_back(client: PipelineOrchestrator, folder: Path) -> str:
     """Restore the database from a dump of a third of the run while the run continues."""
     run = await client.start([str(papers(folder, 40))], workflow_id="set-back", options=ONE_AT_A_TIME)
-    dump, dsn, tools = folder.with_suffix(".sql"), client.settings.database_url, installation() / "bin"
+    dump = folder.with_suffix(".sql")
+    dsn = client.settings.database_url
+    tools = installation() / "bin"
     await some_are_done(client, run.workflow_id, 8)
     await _carry_out(str(tools / "pg_dump"), "--clean", "--if-exists", "-f", str(dump), dsn)
     await some_are_done(client, run.workflow_id, 20)

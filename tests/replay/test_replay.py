@@ -89,7 +89,8 @@ class Computed(Interceptor):
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 async def test_replay_computes_the_checkpoints_of_its_history(path: Path) -> None:
     """A release may be replaced during a run: a differing checkpoint would name a predecessor that no store has."""
-    history, computed = history_of(path), Computed()
+    history = history_of(path)
+    computed = Computed()
     scheduled = [event.activity_task_scheduled_event_attributes for event in history.events]
     recorded = [
         WorkflowCheckpoint.model_validate_json(scheduled_activity.input.payloads[0].data)

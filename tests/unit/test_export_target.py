@@ -8,7 +8,8 @@ from commands.export_target import check_target, staged, standard_path
 from perdure.errors import RefusedCommand
 from perdure.services.analytics.export import ExportFormat
 
-GRAPH, TABLES = ExportFormat.GRAPHML, ExportFormat.CSV
+GRAPH = ExportFormat.GRAPHML
+TABLES = ExportFormat.CSV
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -104,5 +105,8 @@ def test_standard_name_holds_no_path_whatever_the_workflow_id_is() -> None:
         assert standard_path("../../etc/x y", form).parent == Path()
         check_target(standard_path("a run", form), form, force=False)
     assert [str(standard_path("run", form)) for form in ExportFormat] == [
-        *("run.graphml", "run_graph.json", "run_parquet", "run_csv")
+        "run.graphml",
+        "run_graph.json",
+        "run_parquet",
+        "run_csv",
     ]

@@ -37,7 +37,8 @@ def test_every_package_that_the_program_imports_is_in_the_wheel() -> None:
 
 
 def test_runtime_lock_is_part_of_the_development_lock() -> None:
-    runtime, development = read_lock("requirements.lock"), read_lock("requirements-dev.lock")
+    runtime = read_lock("requirements.lock")
+    development = read_lock("requirements-dev.lock")
     assert {name: development.get(name) for name in runtime} == runtime
     assert not {"pytest", "moto", "mypy", "hypothesis", "ruff"} & set(runtime)
     assert {"pytest", "hatchling", "ruff"} <= set(development)

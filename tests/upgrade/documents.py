@@ -16,8 +16,11 @@ SAMPLES = (
     "money/invoice-almeida-2024-017.html",
 )
 LONG = "05-long.pdf"
-LETTERS_BEFORE, LETTERS_AFTER = 4, 4
-_PAGES, _LINES, _LINE_POINTS = 26, 40, 18
+LETTERS_BEFORE = 4
+LETTERS_AFTER = 4
+_PAGES = 26
+_LINES = 40
+_LINE_POINTS = 18
 _NAMES = ("Ada Lovelace", "Grace Hopper", "Mary Somerville", "Harbour Trust", "Acme Ltd", "London", "5 May 2024")
 _WORDS = ("Clara Whitfield", "of Harbour Ltd", "paid £12", "in London", "on 5 March 2024", "to Bo Lind", "and Acme Inc")
 
@@ -53,7 +56,8 @@ def write_letters(folder: Path, numbers: range, *, words: str = "") -> None:
 
 def _long_pdf() -> bytes:
     """About 3,500 characters a page; the recogniser of names takes them in several slices."""
-    chance, file = random.Random(4), io.BytesIO()
+    chance = random.Random(4)
+    file = io.BytesIO()
     canvas = Canvas(file, invariant=True, pageCompression=1)
     for _ in range(_PAGES):
         for line in range(_LINES):

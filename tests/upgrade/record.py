@@ -41,7 +41,8 @@ later, so the recorded runs get a century."""
 _HISTORY_SCANNER = "temporal-sys-history-scanner"
 """The server's own workflow that deletes closed runs months after their retention time, whatever that time was when
 they closed. Without its timer it never wakes up in a restored data folder."""
-_RUNNING_SECONDS, _STOPPED_SECONDS = 0.1, 0.4
+_RUNNING_SECONDS = 0.1
+_STOPPED_SECONDS = 0.4
 
 
 def record(release: Release, checkout: Path, data_dir: Path) -> None:

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 RELEASES = Path(__file__).parent / "releases"
-DOCUMENTS, DATA = "documents", "data"
+DOCUMENTS = "documents"
+DATA = "data"
 
 FINISHED = "finished"
 """A run that ended. Two of its documents are quarantined."""

@@ -44,7 +44,8 @@ def test_list_names_every_recorded_run_with_its_counts(release: Release, program
 
 
 def test_report_and_graph_of_recorded_run_are_written(programs: Programs, tmp_path: Path) -> None:
-    page, graph = tmp_path / "page.html", tmp_path / "graph.json"
+    page = tmp_path / "page.html"
+    graph = tmp_path / "graph.json"
     of_run = ("--workflow-id", FINISHED)
     programs.json_of_all(
         [

@@ -77,7 +77,8 @@ async def test_resumed_run_covers_documents_committed_after_the_last_checkpoint(
     await run.result()
 
     again = World(0)
-    again.documents, again.done = world.documents, world.done
+    again.documents = world.documents
+    again.done = world.done
     resumed = await begin(again, open=True)
     await until(lambda: len(again.mirror) == 1, "the resumed run writes a checkpoint")
     assert again.mirror[0].processed_documents == 2

@@ -55,7 +55,8 @@ async def carried(client: Client, workflow_id: str, world: World) -> list[tuple[
 async def test_state_at_continue_as_new_does_not_grow_with_documents(client: Client) -> None:
     largest = []
     for documents, batch_size in ((100, 1), (5000, 50)):
-        world, queue = World(documents), uuid.uuid4().hex[:8]
+        world = World(documents)
+        queue = uuid.uuid4().hex[:8]
         async with worker_for(client, world, queue):
             run = await start(client, queue, batch_size=batch_size, concurrency=8)
             final = await run.result()
@@ -68,7 +69,8 @@ async def test_state_at_continue_as_new_does_not_grow_with_documents(client: Cli
 
 
 async def test_run_continues_as_new_with_nothing_in_flight_or_uncovered(client: Client) -> None:
-    world, queue = World(60), uuid.uuid4().hex[:8]
+    world = World(60)
+    queue = uuid.uuid4().hex[:8]
     async with worker_for(client, world, queue):
         run = await start(client, queue, concurrency=4)
         await run.result()
@@ -87,7 +89,8 @@ async def test_run_continues_as_new_with_nothing_in_flight_or_uncovered(client: 
 
 async def test_open_run_accepts_documents_across_continue_as_new(client: Client) -> None:
     """A waiting `add_documents` answers `saved` false at continue-as-new, and a repeated one adds nothing twice."""
-    world, queue = World(), uuid.uuid4().hex[:8]
+    world = World()
+    queue = uuid.uuid4().hex[:8]
     async with worker_for(client, world, queue):
         run = await start(client, queue, open=True)
         handle = client.get_workflow_handle_for(DocumentPipeline.run, run.id)  # the current execution
@@ -107,7 +110,9 @@ async def test_open_run_accepts_documents_across_continue_as_new(client: Client)
 
 
 async def test_pause_survives_continue_as_new(client: Client) -> None:
-    world, queue, stops = World(40), uuid.uuid4().hex[:8], (8, 16, 24, 32)
+    world = World(40)
+    queue = uuid.uuid4().hex[:8]
+    stops = (8, 16, 24, 32)
     world.hold(*stops)
     async with worker_for(client, world, queue):
         run = await start(client, queue, concurrency=3)
@@ -131,7 +136,8 @@ async def test_pause_survives_continue_as_new(client: Client) -> None:
 @pytest.mark.timeout(400)
 async def test_long_outage_of_a_service_does_not_lengthen_the_history(client: Client) -> None:
     """The breaker stays tripped over several executions; each captures the services and stays short."""
-    world, queue = World(30), uuid.uuid4().hex[:8]
+    world = World(30)
+    queue = uuid.uuid4().hex[:8]
     world.unwell = {"Letters": "Connection refused."}
     world.delay = lambda: 0.1
     async with worker_for(client, world, queue):

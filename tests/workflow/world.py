@@ -158,7 +158,8 @@ class World:
                 self.documents.append(source)
         positions = [self.documents.index(source) for source in request.sources]
         ordinals = [self.queue.index(position) for position in positions if position in self.queue]
-        first, end = min(ordinals, default=0), max(ordinals, default=-1) + 1
+        first = min(ordinals, default=0)
+        end = max(ordinals, default=-1) + 1
         return AddResult(totals=self._totals(), first_ordinal=first, end_ordinal=end, names=self._names(first, end))
 
     @activity.defn(name="recover")

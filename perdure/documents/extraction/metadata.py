@@ -16,7 +16,8 @@ MAX_AUTHORS = 100
 MAX_AUTHOR_CHARACTERS = 200
 _MAX_DATE_CHARACTERS = 64
 _AUTHORS = ("authors", "author", "from", "created_by")
-_CREATED, _MODIFIED = ("created", "created_at", "date"), ("modified", "modified_at")
+_CREATED = ("created", "created_at", "date")
+_MODIFIED = ("modified", "modified_at")
 _PDF_DATE = re.compile(
     r"(?:D:)?(\d{4})(\d\d)?(\d\d)?(?:(\d\d)(\d\d)?(\d\d)?)?\s*(?:([Zz])|([+-])(\d\d)'?(?:(\d\d)'?)?)?.*"
 )

@@ -20,7 +20,9 @@ _PROPERTIES = {"Author": "author", "Subject": "subject", "Keywords": "keywords",
                "ModDate": "modified", "Creator": "creator", "Producer": "producer"}  # fmt: skip
 _TAIL_BYTES = 4096
 _PART = "pages"
-_WRITTEN, _PICTURE, _UNREADABLE = "written", "picture", "unreadable"
+_WRITTEN = "written"
+_PICTURE = "picture"
+_UNREADABLE = "unreadable"
 _MAX_SOUGHT_CHARACTERS = 200
 
 

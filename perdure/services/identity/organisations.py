@@ -167,7 +167,8 @@ class Organisations:
             ]
 
         def measure_distance(rare: int, frequent: int) -> int:
-            rare_words, frequent_words = self._words[rare], self._words[frequent]
+            rare_words = self._words[rare]
+            frequent_words = self._words[frequent]
             differing = [pair for pair in zip(rare_words, frequent_words, strict=False) if pair[0] != pair[1]]
             if len(rare_words) != len(frequent_words) or len(differing) != 1:
                 return 0

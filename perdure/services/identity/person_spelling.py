@@ -34,7 +34,8 @@ def find_misspelt_people(people: Sequence[Person], mentions: Sequence[int]) -> l
     family = {last for last, firsts in firsts_of.items() if len(firsts) > 1}
 
     def count_first_name_edits(rare: int, frequent: int) -> int:
-        suspect, known = people[rare], people[frequent]
+        suspect = people[rare]
+        known = people[frequent]
         if suspect.first in given or suspect.first in GIVEN_NAMES or not _rest_agrees(suspect, known):
             return 0
         if _differ_in_last_vowel(suspect.first, known.first):
@@ -42,7 +43,8 @@ def find_misspelt_people(people: Sequence[Person], mentions: Sequence[int]) -> l
         return count_edits(suspect.first, known.first, _SHORTEST_FIRST)
 
     def count_last_name_edits(rare: int, frequent: int) -> int:
-        suspect, known = people[rare], people[frequent]
+        suspect = people[rare]
+        known = people[frequent]
         if suspect.last in family or not _rest_agrees(suspect, known):
             return 0
         return count_edits(suspect.last, known.last)

@@ -64,7 +64,8 @@ class Places:
         return [hash((words[:at], end, words[at + 1 :])) for at in range(len(words)) for end in end_blocks(words[at])]
 
     def _measure_distance(self, rare: int, frequent: int) -> int:
-        rare_words, frequent_words = self._words[rare], self._words[frequent]
+        rare_words = self._words[rare]
+        frequent_words = self._words[frequent]
         differing = [pair for pair in zip(rare_words, frequent_words, strict=False) if pair[0] != pair[1]]
         if len(rare_words) != len(frequent_words) or len(differing) != 1 or _DIRECTIONS & set(differing[0]):
             return 0

@@ -38,7 +38,8 @@ class Tail:
 
 def read_tail(descriptor: int) -> Tail | None:
     """Return the last two elements of a file; None if the file is not in this format."""
-    size, length = os.fstat(descriptor).st_size, _TAIL_BYTES
+    size = os.fstat(descriptor).st_size
+    length = _TAIL_BYTES
     while True:
         start = max(0, size - length)
         content = os.pread(descriptor, size - start, start)
@@ -50,7 +51,8 @@ def read_tail(descriptor: int) -> Tail | None:
         length *= 4
     if len(lines) < 2:  # noqa: PLR2004  fewer lines than a bracket and an element
         return None
-    last, before = lines[-1], lines[-2].removesuffix(b",")
+    last = lines[-1]
+    before = lines[-2].removesuffix(b",")
     separated = before == START if len(lines) == 2 else lines[-2].endswith(b",")  # noqa: PLR2004
     if not separated or not _is_json(last):
         return None

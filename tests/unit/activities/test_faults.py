@@ -42,7 +42,9 @@ async def test_unexpected_error_passes_through_for_the_server_to_retry() -> None
 async def test_heartbeats_last_exactly_as_long_as_the_body(monkeypatch: pytest.MonkeyPatch, fails: bool) -> None:
     monkeypatch.setattr(faults, "FIRST_HEARTBEAT_SECONDS", 0.01)
     monkeypatch.setattr(faults, "HEARTBEAT_EVERY_SECONDS", 0.01)
-    environment, beats, done = ActivityEnvironment(), [], 0
+    environment = ActivityEnvironment()
+    beats = []
+    done = 0
     environment.on_heartbeat = lambda *details: beats.append(details[0])
 
     async def body() -> None:

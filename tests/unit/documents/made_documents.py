@@ -45,7 +45,8 @@ def make_encrypted_pdf(user_password: str) -> bytes:
 
 def make_word(text: str = SENTENCE) -> bytes:
     """Return a DOCX with one paragraph."""
-    document, out = docx.Document(), io.BytesIO()
+    document = docx.Document()
+    out = io.BytesIO()
     document.core_properties.title = "A & B"
     document.add_paragraph(text)
     document.save(out)
@@ -54,7 +55,8 @@ def make_word(text: str = SENTENCE) -> bytes:
 
 def make_slides(*texts: str) -> bytes:
     """Return a PPTX with a slide a text, with the text as title and in the notes."""
-    presentation, out = pptx.Presentation(), io.BytesIO()
+    presentation = pptx.Presentation()
+    out = io.BytesIO()
     for text in texts:
         slide = presentation.slides.add_slide(presentation.slide_layouts[5])
         slide.shapes.title.text = text
@@ -76,7 +78,8 @@ def make_workbook(**sheets: list[list[object]]) -> bytes:
 
 def make_open_document(text: str = SENTENCE) -> bytes:
     """Return an ODT with one paragraph."""
-    document, out = OpenDocumentText(), io.BytesIO()
+    document = OpenDocumentText()
+    out = io.BytesIO()
     document.text.addElement(P(text=text))
     document.save(out)
     return out.getvalue()
@@ -88,7 +91,8 @@ def make_book(text: str) -> bytes:
     Args:
         text: of the chapter, as markup.
     """
-    made, out = epub.EpubBook(), io.BytesIO()
+    made = epub.EpubBook()
+    out = io.BytesIO()
     made.set_identifier("made")
     made.set_title("A & B")
     chapter = epub.EpubHtml(title="One", file_name="one.xhtml")
@@ -103,7 +107,9 @@ def make_book(text: str) -> bytes:
 def make_mail(body: str, *attachments: str) -> bytes:
     """Return a mail with attachments of these names."""
     message = EmailMessage()
-    message["From"], message["To"], message["Subject"] = "Clara <clara@harbour.example>", "bo@acme.example", "Größe"
+    message["From"] = "Clara <clara@harbour.example>"
+    message["To"] = "bo@acme.example"
+    message["Subject"] = "Größe"
     message["Date"] = "Tue, 05 Mar 2024 10:00:00 +0000"
     message.set_content(body)
     for name in attachments:

@@ -19,14 +19,16 @@ _OASIS = "application/vnd.oasis.opendocument"
 
 def make_presentation(*texts: str) -> bytes:
     """Return an ODP with one slide a text."""
-    deck, out = OpenDocumentPresentation(), io.BytesIO()
+    deck = OpenDocumentPresentation()
+    out = io.BytesIO()
     layout = PageLayout(name="L")
     deck.automaticstyles.addElement(layout)
     master = MasterPage(name="M", pagelayoutname=layout)
     deck.masterstyles.addElement(master)
     for text in texts:
         page = Page(masterpagename=master)
-        frame, box = Frame(width="5cm", height="1cm"), TextBox()
+        frame = Frame(width="5cm", height="1cm")
+        box = TextBox()
         box.addElement(P(text=text))
         frame.addElement(box)
         page.addElement(frame)
@@ -37,7 +39,8 @@ def make_presentation(*texts: str) -> bytes:
 
 def make_spreadsheet(*rows: tuple[str, ...]) -> bytes:
     """Return an ODS with one sheet of these rows of cells."""
-    document, out = OpenDocumentSpreadsheet(), io.BytesIO()
+    document = OpenDocumentSpreadsheet()
+    out = io.BytesIO()
     table = Table(name="Rents")
     for cells in rows:
         row = TableRow()

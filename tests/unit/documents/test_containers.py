@@ -190,7 +190,8 @@ def test_members_are_read_right_in_any_order(tmp_path: Path, name: str, monkeypa
 
 @pytest.mark.parametrize("name", ["a.tar", "a.mbox"])
 def test_opening_a_member_reads_little_of_the_others(tmp_path: Path, name: str) -> None:
-    count, content = 300, b"x" * 5000 + b"\n"
+    count = 300
+    content = b"x" * 5000 + b"\n"
     path = tmp_path / name
     if name == "a.tar":
         _tar(path, "w", *((f"{number}", content) for number in range(count)))

@@ -22,7 +22,8 @@ from tests.unit.documents import made_documents as made
 
 def make_word_with_picture() -> bytes:
     """Return a DOCX that holds a picture and no text."""
-    document, out = docx.Document(), io.BytesIO()
+    document = docx.Document()
+    out = io.BytesIO()
     document.add_picture(io.BytesIO(made.make_picture("Rent")))
     document.save(out)
     return out.getvalue()

@@ -26,9 +26,11 @@ ROWS = [["Berth", "Tenant & Co"], ["7", "Finch <Ltd>"], ["12", "Łódź Lines"]]
 
 def make_word() -> bytes:
     """Return a DOCX with the headings and the table."""
-    document, out = docx.Document(), io.BytesIO()
+    document = docx.Document()
+    out = io.BytesIO()
     properties = document.core_properties
-    properties.author, properties.language = "Clara Nowak; Bo Lind", "en-GB"
+    properties.author = "Clara Nowak; Bo Lind"
+    properties.language = "en-GB"
     properties.created = dt.datetime(2024, 3, 5, 10, 0, 0)  # noqa: DTZ001 - OOXML writes UTC without a zone
     for level, heading in HEADINGS:
         document.add_paragraph(f"Before the words {heading} as a heading.")
@@ -44,7 +46,8 @@ def make_word() -> bytes:
 
 def make_open_document() -> bytes:
     """Return an ODT with the headings and the table."""
-    document, out = OpenDocumentText(), io.BytesIO()
+    document = OpenDocumentText()
+    out = io.BytesIO()
     document.meta.addElement(dc.Title(text="Rents"))
     document.meta.addElement(meta.InitialCreator(text="Clara Nowak"))
     document.meta.addElement(meta.CreationDate(text="2024-03-05T10:00:00"))
@@ -84,7 +87,8 @@ def make_page() -> bytes:
 
 def make_book() -> bytes:
     """Return an EPUB with the headings and the table."""
-    made_book, out = epub.EpubBook(), io.BytesIO()
+    made_book = epub.EpubBook()
+    out = io.BytesIO()
     made_book.set_identifier("made")
     made_book.set_title("Rents")
     chapter = epub.EpubHtml(title="One", file_name="one.xhtml")
@@ -160,7 +164,8 @@ def test_sheet_is_a_section_with_its_table_on_its_page() -> None:
 
 
 def test_slide_has_its_title_and_table() -> None:
-    presentation, out = pptx.Presentation(), io.BytesIO()
+    presentation = pptx.Presentation()
+    out = io.BytesIO()
     for title in ("Rents", "Berths"):
         slide = presentation.slides.add_slide(presentation.slide_layouts[5])
         slide.shapes.title.text = title

@@ -23,7 +23,8 @@ pytestmark = [
 ]
 ROOT = Path(__file__).resolve().parents[3]
 SECRET = "postgresql://perdure:secret@db/perdure"
-PTRACE_X86_64, IO_URING_SETUP = 101, 425
+PTRACE_X86_64 = 101
+IO_URING_SETUP = 425
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -171,7 +171,8 @@ def test_a_hard_link_keeps_the_former_content(tmp_path: Path) -> None:
 
 
 def test_a_file_that_replaces_the_published_one_is_continued(tmp_path: Path) -> None:
-    array, other = filled(tmp_path / "a.json", 6), tmp_path / "other.json"
+    array = filled(tmp_path / "a.json", 6)
+    other = tmp_path / "other.json"
     for kept in (4, 2, 9):
         other.unlink(missing_ok=True)
         other.write_text("[\n" + ",\n".join(json.dumps({"number": 100 + one}) for one in range(kept)) + "\n]\n")

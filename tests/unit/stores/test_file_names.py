@@ -62,7 +62,8 @@ async def test_foreign_files_are_passed_over_and_not_changed(tmp_path: Path) -> 
     foreign = {"run": "precious notes", "b": "[1, 2]", "c": '{"a": 1}', "d": "[]", "e": "", "f": '[{"a": 1}]'}
     for name, content in foreign.items():
         (tmp_path / f"{name}_checkpoints.json").write_text(content)
-    store, chain = PersistentCheckpointStore(tmp_path), make_chain("run", 2)
+    store = PersistentCheckpointStore(tmp_path)
+    chain = make_chain("run", 2)
     assert list(await store.workflow_ids()) == []
     assert await store.latest("run") is None
     for checkpoint in chain:
@@ -74,7 +75,8 @@ async def test_foreign_files_are_passed_over_and_not_changed(tmp_path: Path) -> 
 
 
 async def test_the_file_holds_whole_checkpoints_as_the_wire_does(tmp_path: Path) -> None:
-    store, chain = PersistentCheckpointStore(tmp_path / "deep" / "checkpoints"), make_chain("run", 2)
+    store = PersistentCheckpointStore(tmp_path / "deep" / "checkpoints")
+    chain = make_chain("run", 2)
     for checkpoint in chain:
         await store.append(checkpoint)
     path = tmp_path / "deep" / "checkpoints" / "run_checkpoints.json"
