@@ -152,12 +152,9 @@ class DocumentPipeline:
             await workflow.wait_condition(
                 lambda: state.is_saved(ordinals) or run.must_continue_as_new or run.ending or run.ended is not None
             )
-        return AddedDocuments(
-            first_ordinal=ordinals[0],
-            end_ordinal=ordinals[1],
-            saved=state.is_saved(ordinals),
-            progress=run.progress(),
-        )
+        first, end = ordinals
+        saved = state.is_saved(ordinals)
+        return AddedDocuments(first_ordinal=first, end_ordinal=end, saved=saved, progress=run.progress())
 
     async def _add(self, sources: list[str]) -> AddResult:
         """Run the activity that adds the sources; repeat the activity after a recovery of the run."""

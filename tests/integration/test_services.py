@@ -1,6 +1,6 @@
 """What IdentityService and AnalyticsService promise, over a real Postgres.
 
-Long for a file of ours: all of it shares one small corpus and the helpers that commit it.
+The file is longer than 300 lines because all tests share one small corpus and the functions that commit it.
 """
 
 import asyncio

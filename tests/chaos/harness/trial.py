@@ -1,7 +1,6 @@
 """A trial: a run under a schedule of faults, and the check of the promises.
 
-The run is open. The trial adds documents as long as faults happen, so the run has work from the first fault to the
-last on a machine of any speed. Afterwards the trial starts an undisturbed run over the same documents, and compares.
+The trial adds documents to an open run as long as faults happen, and compares the outputs with an undisturbed run's.
 """
 
 import asyncio
