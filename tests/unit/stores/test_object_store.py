@@ -1,6 +1,6 @@
 """Checkpoint objects: their keys, races between writers, damaged objects, and servers that cannot be used.
 
-The file is longer than 300 lines because its tests share one store, its keys and its failing buckets.
+The file is longer than 300 lines because its tests share one store over a folder.
 """
 
 import asyncio
