@@ -72,7 +72,7 @@ async def look(
     evidence = await gather(client, stores, workflow_id, say, documents=documents)
     if not evidence.known:
         raise UnknownWorkflow(
-            f"No run with the workflow id '{workflow_id}' is known to Temporal, Postgres or the files."
+            f"No run with the workflow id '{workflow_id}' is known to Temporal or to a checkpoint store."
         )
     entries = [evidence.rows, *[follower.entries for follower in evidence.followers]]
     chain = expected_chain(evidence.history, entries, _make_ending_check(evidence))

@@ -83,7 +83,7 @@ async def read_report(settings: Settings, client: Client, stores: Stores, workfl
         if failure:
             raise failure
         raise UnknownWorkflow(
-            f"No run with the workflow id '{workflow_id}' is known to Temporal, Postgres or the files."
+            f"No run with the workflow id '{workflow_id}' is known to Temporal or to a checkpoint store."
         )
     started_at = await first_start(client, execution) if execution else None
     return combine(settings, workflow_id, execution, totals, checkpoint, started_at)
