@@ -31,7 +31,7 @@ from workflows.messages import AddDocuments, AddedDocuments
 Answer = TypeVar("Answer")
 
 ANSWER_SECONDS = 10.0
-"""How long an update waits for a worker to accept it."""
+"""Seconds that an update waits for a worker to accept it."""
 
 
 async def process_document(connected: Connected, workflow_id: str, source: str) -> DocumentCheckpoint:
