@@ -142,7 +142,7 @@ class ManifestStore(Protocol):
             workflow_id: the run.
             epoch: the writer's epoch.
             after: only positions higher than this one are returned.
-            limit: how many to return at most.
+            limit: the largest number to return.
         """
         ...
 

@@ -38,7 +38,7 @@ class FollowerEvidence:
     """The elements as they are, for `Auditable.replace`."""
     entries: list[Entry]
     damage: str | None
-    """What is wrong with the place as a whole, as a clause."""
+    """The damage of the whole place, as a clause."""
 
 
 @dataclass

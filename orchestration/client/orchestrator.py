@@ -162,7 +162,7 @@ class PipelineOrchestrator:
         return await updates.send_update(self.connected, workflow_id, Progress, DocumentPipeline.unpause)
 
     async def set_concurrency(self, workflow_id: str, concurrency: int) -> Progress:
-        """Change how many batches are in flight at once."""
+        """Change the number of batches in flight."""
         update = DocumentPipeline.set_concurrency
         return await updates.send_update(self.connected, workflow_id, Progress, update, concurrency)
 

@@ -1,4 +1,4 @@
-"""Bring a run to its end, whatever state it is in.
+"""Brings a run in any state to its end.
 
 | state of the run | what happens |
 | --- | --- |

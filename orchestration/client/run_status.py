@@ -52,7 +52,7 @@ class RunReport(BaseModel):
     held_back_by: str | None = Field(default=None, exclude=True)
     """The unhealthy services for which the run has paused itself, one sentence; None if it has not."""
     started_at: datetime | None = Field(default=None, exclude=True)
-    """When the first execution of the continue-as-new chain started."""
+    """The time at which the first execution of the continue-as-new chain started."""
 
     @property
     def status(self) -> str:

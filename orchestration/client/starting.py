@@ -24,7 +24,7 @@ from workflows.messages import BREAKER_SECONDS, HISTORY_EVENTS, PipelineInput, P
 
 DEFAULTS = {"breaker_seconds": BREAKER_SECONDS, "history_events": HISTORY_EVENTS}
 TASK_TIMEOUT = timedelta(seconds=1)
-"""How long the server waits for a workflow task of a worker that was killed during the task.
+"""The time that the server waits for a workflow task of a worker that was killed during the task.
 
 A task takes some milliseconds, and a replay of `HISTORY_EVENTS` some hundred. From the third try on the server allows
 more time.

@@ -36,7 +36,7 @@ class NoWorkerAnswered(RefusedCommand):
 
 
 ANSWER_SECONDS = 10.0
-"""How long an update waits for a worker to accept it."""
+"""Seconds that an update waits for a worker to accept it."""
 
 
 async def process_document(connected: Connected, workflow_id: str, source: str) -> DocumentCheckpoint:

@@ -106,6 +106,6 @@ class Prunable(CheckpointStore, Protocol):
     async def retire(self, workflow_id: str, up_to_sequence: int) -> int:
         """Delete the checkpoints up to this sequence, never the latest.
 
-        Return how many were deleted.
+        Return the number of deleted checkpoints.
         """
         ...

@@ -13,7 +13,7 @@ async def sync(
     workflow_id: str,
     recorded: Sequence[WorkflowCheckpoint] = (),
 ) -> int:
-    """Append to `store` the checkpoints that it lacks at its end; return how many.
+    """Append to `store` the checkpoints that it lacks at its end; return their number.
 
     Args:
         store: the store that may lag behind.
@@ -42,7 +42,7 @@ async def sync(
 async def sync_all(
     stores: Sequence[CheckpointStore], workflow_id: str, recorded: Sequence[WorkflowCheckpoint] = ()
 ) -> list[int]:
-    """Synchronise every store with the others; return how many checkpoints each got.
+    """Synchronise every store with the others; return the number of checkpoints that each got.
 
     A store that no source continues keeps what it has: the caller's next append to that store reports the gap.
 

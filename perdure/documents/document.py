@@ -64,7 +64,7 @@ class ProcessedDocument:
     """
 
     sha256: str
-    """Of the file's bytes, hexadecimal."""
+    """SHA-256 of the file's bytes, in hexadecimal."""
     size_bytes: int
     media_type: str
     """As sniffed from the content."""

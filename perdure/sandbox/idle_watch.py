@@ -21,7 +21,7 @@ _SYSTEM_TICKS = 12
 
 @asynccontextmanager
 async def stop_when_idle(pid: int, seconds: float) -> AsyncIterator[None]:
-    """Run the body; cancel it when the process `pid` has been idle for so many seconds.
+    """Run the body; cancel it when the process `pid` has been idle for a number of seconds.
 
     Raises:
         ParserTimedOut: the process was idle for that long.

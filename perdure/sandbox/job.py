@@ -1,4 +1,4 @@
-"""What a pool runs in its children, and what it returns.
+"""The job that a pool runs in its children, and the outcome of the job.
 
 The composition root provides the whole job, since this package knows no format.
 

@@ -40,7 +40,7 @@ class IsolatedPool(Generic[Answer]):
         self._job = job
         self._limits = limits
         self._work = pickle.dumps((job.parser, job.codec, limits), pickle.HIGHEST_PROTOCOL)
-        """The same for every request, so that a child unpickles it once."""
+        """Pickled part of a request that is equal for every request, so that a child unpickles it once."""
         self._slots = asyncio.Semaphore(workers)
         self._server = server
         self._idle: list[Child] = []

@@ -134,7 +134,7 @@ class SearchService:
             self._store.by_nearness(workflow_id, vector, NEIGHBOURS),
         )
         if named is None:
-            # Words that so many passages contain do not tell the passages apart. The meaning of the query does.
+            # These words occur in too many passages to rank them. The search uses the meaning of the query instead.
             named = await self._store.by_terms_among(workflow_id, query, near, CANDIDATES)
         best = fuse([named, near[:CANDIDATES]])[:limit]
         passages = await self._store.passages(workflow_id, query, [place for place, _ in best])

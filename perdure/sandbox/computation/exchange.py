@@ -19,7 +19,7 @@ Row = tuple[Any, ...]
 
 
 def pack(block: list[Row] | str) -> bytes:
-    """Return a block, or the name of a kind, as it is sent."""
+    """Return the bytes of a message with a block or the name of a kind."""
     content = marshal.dumps(block)
     return LENGTH.pack(len(content)) + content
 

@@ -15,7 +15,7 @@ from perdure.sandbox.computation.exchange import LENGTH, Row, pack, unpack
 
 _ROOT = str(Path(__file__).resolve().parents[3])
 _READ_ERRORS_SECONDS = 1.0
-"""How long to wait for the end of the standard error of a process that ended."""
+"""Seconds to wait for the end of the standard error of a process that ended."""
 
 
 class Subprocess:

@@ -72,7 +72,7 @@ class PersistentCheckpointStore:
         return kept.name if kept else None
 
     async def retire(self, workflow_id: str, up_to_sequence: int) -> int:
-        """Delete the oldest checkpoints, never the latest; return how many."""
+        """Delete the oldest checkpoints, never the latest; return their number."""
 
         def retire() -> int:
             array = self._open_array(workflow_id)
@@ -92,7 +92,7 @@ class PersistentCheckpointStore:
         return await _run_in_thread(lambda: self._append(checkpoint))
 
     async def restore(self, checkpoints: Sequence[WorkflowCheckpoint]) -> int:
-        """Append checkpoints that another store holds, in their order; return how many were new."""
+        """Append checkpoints that another store holds, in order; return the number of new ones."""
         return sum([await self.append(checkpoint) for checkpoint in checkpoints])
 
     async def latest(self, workflow_id: str) -> WorkflowCheckpoint | None:

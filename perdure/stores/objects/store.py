@@ -71,7 +71,7 @@ class ObjectCheckpointStore:
             # Another writer has created this sequence since the listing: compare with what it stored.
 
     async def restore(self, checkpoints: Sequence[WorkflowCheckpoint]) -> int:
-        """Append checkpoints that another store holds, in their order; return how many were new."""
+        """Append checkpoints that another store holds, in order; return the number of new ones."""
         return sum([await self.append(checkpoint) for checkpoint in checkpoints])
 
     async def latest(self, workflow_id: str) -> WorkflowCheckpoint | None:
@@ -157,7 +157,7 @@ class ObjectCheckpointStore:
         return aside if wrong else None
 
     async def retire(self, workflow_id: str, up_to_sequence: int) -> int:
-        """Delete the oldest checkpoints, never the latest; return how many."""
+        """Delete the oldest checkpoints, never the latest; return their number."""
         old = [
             item
             for item in (await self._list_items(workflow_id))[:-1]

@@ -21,7 +21,7 @@ class PostgresAnalyticsStore:
         self._pool = pool
 
     async def graphs(self) -> int:
-        """Return how many runs have a graph."""
+        """Return the number of runs that have a graph."""
         async with self._pool.connection() as conn:
             return int(await conn.fetchval("SELECT count(*) FROM graphs"))
 
@@ -59,7 +59,7 @@ class PostgresAnalyticsStore:
 
 
 async def _execute(conn: Connection, statement: str, *arguments: Any) -> int:
-    """Execute a statement over a whole run; return how many rows it wrote."""
+    """Execute a statement over a whole run; return the number of written rows."""
     return count_rows(await conn.execute(statement, *arguments, timeout=WHOLE_RUN_SECONDS))
 
 

@@ -90,7 +90,7 @@ class Snapshot:
         return await count_documents(self._conn, self._workflow_id, limit_seconds=WHOLE_RUN_SECONDS)
 
     async def rows(self) -> dict[str, int]:
-        """Return how many rows of each kind of output there are."""
+        """Return the number of rows of each kind of output."""
         return {table: await self._count(table) for table in _COUNTED_TABLES}
 
     async def _count(self, table: str) -> int:

@@ -57,8 +57,8 @@ class PostgresCheckpointStore:
     async def restore(self, checkpoints: Sequence[WorkflowCheckpoint]) -> int:
         """Append checkpoints of one workflow id that another store holds, all or none.
 
-        Return how many were new. Unlike `append`, it accepts epochs lower than that of the run's row in `runs`: they
-        were current when they were written. Every other refusal is the same.
+        Return the number of new ones. Unlike `append`, it accepts epochs lower than that of the run's row in `runs`:
+        they were current when they were written. Every other refusal is the same.
         """
         async with self._pool.transaction() as conn:
             added = 0

@@ -23,23 +23,23 @@ Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
 """The connection that a store's statements run on."""
 
 CONNECT_SECONDS = 10.0
-"""How long the opening of a connection may take."""
+"""Time limit of the opening of a connection, in seconds."""
 ACQUIRE_SECONDS = 30.0
-"""How long a caller waits for a free connection, including the time to open one."""
+"""Seconds for which a caller waits for a free or a new connection."""
 COMMAND_SECONDS = 60.0
-"""How long one statement may take."""
+"""Time limit of a statement, in seconds."""
 CLEAN_UP_SECONDS = 5.0
-"""How long a rollback, or the return of a connection, may take. A slower server is disconnected."""
+"""Time limit of a rollback or of the return of a connection, in seconds. A slower server is disconnected."""
 IDLE_SECONDS = 60.0
-"""How long the pool keeps a connection that no caller uses."""
+"""Seconds for which the pool keeps a connection that no caller uses."""
 STOPPED_SECONDS = 15.0
-"""How long the server keeps a transaction open that sends no statement.
+"""Seconds for which the server keeps a transaction open that sends no statement.
 
 Perdure never pauses inside a transaction. A process that was stopped (SIGSTOP) pauses there: its locks would block the
 process that takes over its work until the stopped process continues.
 """
 SHORT_SECONDS = 60.0
-"""How long a whole transaction over a few rows may take on a busy server."""
+"""Time limit of a whole transaction over a few rows on a busy server, in seconds."""
 _LIMITS_TRANSACTIONS_SINCE = 17
 """The major version of Postgres that introduced `transaction_timeout`."""
 _ARRAYS = ("bigint", "integer", "real", "double precision", "text", "bytea", "boolean", "jsonb", "timestamptz")
@@ -53,7 +53,7 @@ class PostgresPool:
 
     Args:
         dsn: `postgresql://…`; the pool opens no connection before the first use.
-        max_size: how many connections the pool opens at most.
+        max_size: the largest number of connections in the pool.
         application_name: the name that the server shows for each connection.
         connect_timeout_seconds: how long the opening of a connection may take.
         command_timeout_seconds: how long a statement may take before the server counts as unavailable.

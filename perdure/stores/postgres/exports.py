@@ -12,7 +12,7 @@ from perdure.stores.postgres.identities import WHOLE_RUN_SECONDS
 Rows = Sequence[tuple[Any, ...]]
 
 _SLOW_DISK_SECONDS = 300.0
-"""How long the caller may take to write one block. The transaction holds no lock that a run waits for."""
+"""Seconds for which the caller may write a block. The transaction holds no lock that a run waits for."""
 _BY_URI = 'ORDER BY uri COLLATE "C"'
 _BY_RANK = 'ORDER BY pagerank DESC NULLS LAST, mention_count DESC, identity_id COLLATE "C"'
 _FROM = {
@@ -76,7 +76,7 @@ class ExportedRun:
         return [row["kind"] for row in rows]
 
     async def count(self, table: Table) -> int:
-        """Return how many rows a table has."""
+        """Return the number of rows of a table."""
         condition, arguments = self._select(table)
         statement = f"SELECT count(*) FROM {_COUNTED.get(table.name, table.name)} WHERE {condition}"  # noqa: S608 - constants
         return int(await self._conn.fetchval(statement, *arguments, timeout=WHOLE_RUN_SECONDS))
@@ -127,7 +127,7 @@ class PostgresExportStore:
 
     @asynccontextmanager
     async def snapshot(self, workflow_id: str, kinds: Sequence[str] = ()) -> AsyncIterator[ExportedRun]:
-        """Yield the run as it is now; later writes of other transactions do not show.
+        """Yield a snapshot of the run, without later writes of other transactions.
 
         The pool reads an `OSError` raised in the block as a failure of the database.
 

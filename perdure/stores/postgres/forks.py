@@ -26,7 +26,7 @@ _SQL = load_statements("forks.sql")
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """What a fork begins with: documents with results, and documents still to be processed."""
+    """The numbers of documents that a fork begins with: with results, and still to be processed."""
 
     processed: int
     quarantined: int

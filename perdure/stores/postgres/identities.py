@@ -1,8 +1,8 @@
 """Resolve and store the identities of a run; a child process compares the names.
 
-The worker passes blocks of rows between the two, so it holds one block, whatever the size of the run. The run's row
-stays locked all the while. Every statement is small or is the server's own work: a worker that is stopped in the middle
-leaves an idle transaction, which the server ends.
+The worker passes blocks of rows between Postgres and the child, so it holds one block for a run of any size. The run's
+row stays locked all the while. Every statement is small or is the server's own work: a worker that is stopped in the
+middle leaves an idle transaction, which the server ends.
 """
 
 import asyncio
@@ -35,13 +35,13 @@ class PostgresIdentityStore:
         self._pool = pool
 
     async def counts(self, workflow_id: str) -> IdentityCounts:
-        """Return how many mentions a run has, and for how many an identity was found."""
+        """Return the number of mentions of a run, and of mentions with a known identity."""
         async with self._pool.connection() as conn:
             row = await conn.fetchrow(*IDENTITIES_SQL["count_resolved_mentions"].bind(workflow_id=workflow_id))
         return IdentityCounts(row["mentions"], row["resolved"]) if row else IdentityCounts(0, 0)
 
     async def resolve(self, workflow_id: str, epoch: int) -> int:
-        """Replace the identities of a run, once in an epoch; return how many there are."""
+        """Replace the identities of a run, once in an epoch; return their number."""
         async with self._pool.transaction() as conn:
             await lock_whole_run(conn, workflow_id, epoch)
             if await read_resolved_epoch(conn, workflow_id) != epoch:

@@ -5,7 +5,7 @@ from perdure.stores.postgres.connection import Connection
 from perdure.stores.postgres.statements import count_rows, load_statements
 
 ANALYZE_FROM_ROWS = 1000
-"""How many rows must have been queued at once before the planner's statistics are worth a refresh."""
+"""Least number of rows queued at once after which the planner's statistics are refreshed."""
 
 CANCEL_PENDING = "UPDATE documents SET status = 'cancelled' WHERE workflow_id = $1 AND status = 'pending'"
 """Marks every document cancelled that has no result."""

@@ -41,7 +41,7 @@ class RecordedDocument:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How fast a run finished documents."""
+    """The pace at which a run finished documents."""
 
     workflow_id: str
     documents: int
@@ -76,7 +76,7 @@ class RecordedDocuments:
         }
 
     async def count_by_source(self) -> dict[str, int]:
-        """Return how many documents are recorded under each source, without its patterns.
+        """Return the number of documents recorded under each source, without its patterns.
 
         Raises:
             DependencyUnavailable: the database cannot be reached.
@@ -87,7 +87,7 @@ class RecordedDocuments:
 
 
 async def measure_pace(pool: PostgresPool, *, at_least: int) -> Pace | None:
-    """Return the pace of the latest run that finished at least so many documents.
+    """Return the pace of the latest run that finished at least `at_least` documents.
 
     Return None if there is none.
 

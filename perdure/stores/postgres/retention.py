@@ -15,7 +15,7 @@ _SQL = load_statements("runs.sql")
 
 @dataclass(frozen=True, slots=True)
 class Retired:
-    """How much of a run's chain was retired, or would be in a dry run."""
+    """The part of a run's chain that was retired, or would be retired by a dry run."""
 
     workflow_id: str
     checkpoints: int
@@ -30,8 +30,8 @@ async def retire(
     Args:
         pool: connected as a login that may take the role perdure_retention.
         workflow_id: the run.
-        keep: how many of the newest checkpoints stay; the latest always stays.
-        older_than: only checkpoints taken before this moment are deleted; None deletes them whatever their age.
+        keep: the number of newest checkpoints that stay; the latest always stays.
+        older_than: only checkpoints taken before this moment are deleted; None deletes checkpoints of any age.
         dry_run: whether to return what would be deleted, and delete nothing.
 
     Raises:

@@ -15,9 +15,9 @@ from perdure.stores.postgres.signatures import likely_nearest
 from perdure.stores.postgres.statements import load_statements
 
 LIKELY_NEAREST = 1_000
-"""How many chunks are chosen by their signatures, to compare their vectors; docs/search.md says what that finds."""
+"""Number of chunks that are chosen by signatures before their vectors are compared; see docs/search.md."""
 RANKED_MATCHES = 2_000
-"""How many passages with the words of a query are ranked at most; ranking one takes some microseconds."""
+"""Most passages with the words of a query that are ranked. The ranking of a passage takes some microseconds."""
 _START = "\x02"
 _STOP = "\x03"
 _HEADLINE = f"StartSel={_START}, StopSel={_STOP}, MaxWords=50, MinWords=30, ShortWord=2"

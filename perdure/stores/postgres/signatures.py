@@ -17,9 +17,9 @@ from perdure.stores.postgres.statements import load_statements
 EXACT_CHUNKS = 20_000
 """A run with at most this many chunks has no signatures: comparing all of its vectors takes milliseconds."""
 ESTIMATED = 10_000
-"""How many chunks, those that differ from the query in the fewest bits, get the better estimate."""
+"""Number of chunks, nearest to the query in bits, that get the better estimate."""
 BLOCK_CHUNKS = 4_096
-"""How many chunks have their signatures in one row."""
+"""Number of chunks whose signatures stand in one row."""
 _BLOCKS_PER_FETCH = 64
 """64 blocks take 11 MB."""
 _PLACE = np.dtype([("position", ">i8"), ("ordinal", ">i4")])
@@ -53,7 +53,7 @@ async def likely_nearest(
         conn: a connection inside a transaction.
         workflow_id: the run.
         vector: vector of the query, shape (dimensions,).
-        count: how many places to return at most.
+        count: the largest number of places to return.
     """
     query = np.packbits(vector > 0).view(np.uint64)
     signatures = np.empty((0, len(query)), np.uint64)
@@ -78,7 +78,7 @@ async def likely_nearest(
 
 
 def _count_differing_bits(query: npt.NDArray[np.uint64], signatures: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint16]:
-    """Return in how many bits each signature differs from the query; shape (signatures,)."""
+    """Return the number of bits in which each signature differs; shape (signatures,)."""
     words = np.bitwise_count(signatures ^ query)
     total: npt.NDArray[np.uint16] = words[:, 0].astype(np.uint16)
     for word in range(1, words.shape[1]):

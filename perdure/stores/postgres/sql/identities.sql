@@ -37,7 +37,7 @@ INSERT INTO run_pairs (short, other)
 SELECT short, other FROM unnest(:short::bigint[], :other::bigint[]) AS pair (short, other)
 
 -- name: count_shared_documents
--- Counts in how many documents both names of a pair are mentioned.
+-- Counts the documents that mention both names of a pair.
 WITH asked AS MATERIALIZED (SELECT short AS number FROM run_pairs UNION SELECT other FROM run_pairs),
 present AS MATERIALIZED (
     SELECT DISTINCT n.number, m.position
@@ -100,7 +100,7 @@ INSERT INTO identity_aliases (workflow_id, identity_id, surface, mention_count, 
 SELECT :workflow_id, identity_id, surface, mentions, rule, score FROM run_aliases
 
 -- name: store_resolution
--- Records the epoch in which the run was resolved, and how many mentions stayed ambiguous.
+-- Records the epoch in which the run was resolved, and the number of ambiguous mentions.
 INSERT INTO resolutions (workflow_id, epoch, ambiguous_mentions)
 SELECT :workflow_id, :epoch, coalesce(sum(m.mentions), 0)
 FROM run_members head JOIN run_members m USING (identity_id) WHERE head.is_head AND head.rule = 'ambiguous'

@@ -1,7 +1,7 @@
 -- The statements over whole runs: commits, figures of a summary, the end of a run, retention of checkpoints.
 
 -- name: list_commits
--- Lists when each document of a run was committed, its lease, and how many texts are stored for it.
+-- Lists the time of each document's commit, its lease, and the number of texts that are stored for the document.
 SELECT position, name, status, committed_at, epoch, dispatch, attempt,
        (SELECT count(*) FROM document_texts t
         WHERE t.workflow_id = d.workflow_id AND t.position = d.position) AS results
