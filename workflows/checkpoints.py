@@ -46,9 +46,7 @@ def next_checkpoint(
     """
     sequence = state.sequence + 1
     # A field that is not given is not written, so that a replay gives the digests of the recorded checkpoints.
-    optional: dict[str, Any] = {}
-    if state.recovered:
-        optional["recovered"] = state.recovered
+    optional: dict[str, Any] = {"recovered": state.recovered} if state.recovered else {}
     if breaker:
         optional |= breaker
     options = pipeline.options.model_copy(update={"concurrency": state.concurrency, "open": not state.closed})

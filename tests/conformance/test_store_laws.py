@@ -148,7 +148,7 @@ async def test_a_stale_epoch_is_reported_before_a_gap(store: CheckpointStore) ->
 async def test_checkpoints_are_listed_in_numeric_order(store: CheckpointStore) -> None:
     chain = make_chain(new_workflow_id(), 12)
     await store_all(store, chain)
-    assert [one.sequence for one in await store.list(chain[0].workflow_id)] == list(range(1, 13))
+    assert [checkpoint.sequence for checkpoint in await store.list(chain[0].workflow_id)] == list(range(1, 13))
 
 
 async def test_similar_workflow_ids_have_separate_chains(store: CheckpointStore) -> None:

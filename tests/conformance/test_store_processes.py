@@ -44,7 +44,7 @@ async def test_two_processes_make_one_chain(storage: tuple[str, str], open_store
     # Two appenders that make the same checkpoint both print that it is stored.
     stored = {sequence for outcome, sequence in outcomes if outcome == "stored"}
     chain = list(await open_store().list(workflow_id))
-    assert [one.sequence for one in chain] == sorted(stored) == list(range(1, len(chain) + 1))
+    assert [checkpoint.sequence for checkpoint in chain] == sorted(stored) == list(range(1, len(chain) + 1))
     assert_whole(chain)
 
 

@@ -125,8 +125,9 @@ async def test_an_undamaged_run_has_no_difference_and_counts_everything(copy: Pi
 async def test_damaged_rows_are_found_and_repaired(repairable: PipelineOrchestrator, change: Damage) -> None:
     await harm(repairable, change.statements)
     verification = await audit(repairable)
-    assert {one.kind for one in verification.differences} & change.kinds, verification.differences
-    assert any(change.sentence_part in one.sentence for one in verification.differences), verification.differences
+    assert {difference.kind for difference in verification.differences} & change.kinds, verification.differences
+    sentences = [difference.sentence for difference in verification.differences]
+    assert any(change.sentence_part in sentence for sentence in sentences), sentences
     assert await rebuild(repairable) is True
     assert (await audit(repairable)).differences == []
     assert await rebuild(repairable) is False
@@ -136,8 +137,9 @@ async def test_damaged_rows_are_found_and_repaired(repairable: PipelineOrchestra
 async def test_damaged_documents_and_outputs_are_found(copy: PipelineOrchestrator, change: Damage) -> None:
     await harm(copy, change.statements)
     verification = await audit(copy)
-    assert {one.kind for one in verification.differences} & change.kinds, verification.differences
-    assert any(change.sentence_part in one.sentence for one in verification.differences), verification.differences
+    assert {difference.kind for difference in verification.differences} & change.kinds, verification.differences
+    sentences = [difference.sentence for difference in verification.differences]
+    assert any(change.sentence_part in sentence for sentence in sentences), sentences
     if change is IN_DOCUMENTS[0]:
         assert await rebuild(copy) is False, "only checkpoints are rebuilt"
 
@@ -163,23 +165,23 @@ async def test_a_torn_file_is_found_and_repaired(
 async def _assert_found_and_repaired(repairable: PipelineOrchestrator, path: Path, kind: str) -> None:
     damaged = path.read_bytes()
     verification = await audit(repairable)
-    assert kind in {one.kind for one in verification.differences}, verification.differences
-    assert all(path.name in one.sentence for one in verification.differences), verification.differences
+    assert kind in {difference.kind for difference in verification.differences}, verification.differences
+    assert all(path.name in difference.sentence for difference in verification.differences), verification.differences
     assert path.read_bytes() == damaged, "an audit changes nothing"
     assert await rebuild(repairable) is True
     assert (await audit(repairable)).differences == []
-    stored = [one.model_dump(mode="json") for one in await repairable.stores.leader.list(RUN)]
+    stored = [checkpoint.model_dump(mode="json") for checkpoint in await repairable.stores.leader.list(RUN)]
     assert json.loads(path.read_text()) == stored
     if kind != "missing_checkpoint":
-        assert [one for one in path.parent.glob(f"{path.name}.damaged-*") if one.read_bytes() == damaged]
+        assert [file for file in path.parent.glob(f"{path.name}.damaged-*") if file.read_bytes() == damaged]
 
 
 async def test_an_edited_a_deleted_and_an_added_row_are_all_named(copy: PipelineOrchestrator) -> None:
     for number in (0, 4, 9):
         await harm(copy, IN_MIRROR[number].statements)
     verification = await audit(copy)
-    assert {one.subject for one in verification.differences} >= {"checkpoint 1", "checkpoint 2"}
-    assert any("chk_added" in one.sentence for one in verification.differences)
+    assert {difference.subject for difference in verification.differences} >= {"checkpoint 1", "checkpoint 2"}
+    assert any("chk_added" in difference.sentence for difference in verification.differences)
     assert await rebuild(copy) is True
     assert (await audit(copy)).differences == []
 
@@ -188,7 +190,7 @@ async def test_a_rebuild_without_files_uses_history_alone(copy: PipelineOrchestr
     settings = replace(copy.settings, checkpoint_dir=None)
     await harm(copy, "DELETE FROM workflow_checkpoints WHERE sequence > 2")
     async with PipelineOrchestrator(settings, own_worker=False) as without_files:
-        assert [one.kind for one in (await audit(without_files)).differences] == ["missing_checkpoint"]
+        assert [difference.kind for difference in (await audit(without_files)).differences] == ["missing_checkpoint"]
         assert await rebuild(without_files) is True
         assert (await audit(without_files)).differences == []
 
@@ -212,7 +214,7 @@ async def test_pruned_checkpoints_are_no_difference_and_stay_pruned(
     assert any("they were pruned" in note for note in verification.notes)
     assert await rebuild(copy) is False
     await harm(copy, "DELETE FROM workflow_checkpoints WHERE sequence = 3")
-    assert [one.subject for one in (await audit(copy)).differences] == ["checkpoint 3"]
+    assert [difference.subject for difference in (await audit(copy)).differences] == ["checkpoint 3"]
     assert await rebuild(copy) is True
     assert (await audit(copy)).differences == []
     assert (await copy.stores.leader.list(RUN))[0].sequence == 3
@@ -241,9 +243,9 @@ async def test_a_rebuild_is_refused_when_two_stores_contradict_history(copy: Pip
     elements = await copy.stores.followers[0].list(RUN)
     forged = seal(elements[2].model_copy(update={"processed_documents": 5}))
     path = checkpoint_file(copy)
-    path.write_text(json.dumps([one.model_dump(mode="json") for one in [*rows, forged]]))
+    path.write_text(json.dumps([checkpoint.model_dump(mode="json") for checkpoint in [*rows, forged]]))
     await copy.stores.leader.restore([forged])
-    assert {one.kind for one in (await audit(copy)).differences} >= {"edited_checkpoint"}
+    assert {difference.kind for difference in (await audit(copy)).differences} >= {"edited_checkpoint"}
     with pytest.raises(RefusedCommand, match="cannot be decided"):
         await rebuild(copy)
     assert list(await copy.stores.leader.list(RUN)) == [*rows, forged]

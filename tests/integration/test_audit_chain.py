@@ -44,17 +44,17 @@ def run(
         BEGINNING + timedelta(hours=number, minutes=1),
         checkpoints,
         [],
-        frozenset(one.digest for one in checkpoints[:acknowledged]),
+        frozenset(checkpoint.digest for checkpoint in checkpoints[:acknowledged]),
         PipelineInput(sources=[], resume=resume),
     )
 
 
 def entries(checkpoints: Sequence[WorkflowCheckpoint]) -> list[Entry]:
-    return [examine(one.model_dump(mode="json"), RUN) for one in checkpoints]
+    return [examine(checkpoint.model_dump(mode="json"), RUN) for checkpoint in checkpoints]
 
 
 def chain_of(runs: Sequence[HistoryRun], *stores: Sequence[WorkflowCheckpoint]) -> Chain:
-    return expected_chain(WorkflowHistory(runs), [entries(one) for one in stores], lambda _: False)
+    return expected_chain(WorkflowHistory(runs), [entries(store) for store in stores], lambda _: False)
 
 
 def contents(chain: Chain) -> list[WorkflowCheckpoint]:
@@ -86,7 +86,7 @@ def test_a_reset_run_does_not_shorten_the_chain() -> None:
     went_on = HistoryRun(
         **{
             **vars(run(2, [*base[:3], refused, *later], reset_of=1)),
-            "acknowledged": frozenset(one.digest for one in [*base[:3], *later]),
+            "acknowledged": frozenset(checkpoint.digest for checkpoint in [*base[:3], *later]),
         }
     )
     assert WorkflowHistory([run(1, base), went_on]).checkpoints == [*base, *later]
@@ -104,7 +104,7 @@ def test_digests_confirm_checkpoints_that_temporal_forgot() -> None:
         forged = seal(base[1].model_copy(update={"processed_documents": 77}))
         wrong = [base[0], forged, *held[2:]]
         found = compare(RUN, Holding("Postgres", entries(wrong), len(held)), chain_of(runs, wrong))
-        assert [one.subject for one in found] == ["checkpoint 2"]
+        assert [difference.subject for difference in found] == ["checkpoint 2"]
 
 
 def test_a_new_chain_is_not_compared_with_the_former_one() -> None:
@@ -174,15 +174,15 @@ def test_every_single_change_to_a_copy_is_found(*, with_history: bool) -> None:
     chooser = random.Random(seed)
     for _ in range(ROUNDS):
         base = make_chain(RUN, chooser.randrange(3, 9))
-        stored = [one.model_dump(mode="json") for one in base]
+        stored = [checkpoint.model_dump(mode="json") for checkpoint in base]
         change = some_change(chooser, stored)
-        damaged = [examine(one, RUN) for one in stored]
+        damaged = [examine(checkpoint, RUN) for checkpoint in stored]
         whole = entries(base)
         runs = [run(1, base)] if with_history else []
         leading, other = (damaged, whole) if chooser.random() < 0.5 else (whole, damaged)
         chain = expected_chain(WorkflowHistory(runs), [leading, other], lambda _: False)
         holdings = [Holding("Postgres", leading, chain.tip), Holding("the file", other, chain.tip)]
-        found = [one for holding in holdings for one in compare(RUN, holding, chain)]
+        found = [difference for holding in holdings for difference in compare(RUN, holding, chain)]
         assert found, f"{change} of {len(base)} was not found"
         if with_history:
             assert contents(chain) == base

@@ -75,12 +75,12 @@ async def test_repeated_audits_of_a_running_run_find_no_difference(settings: Set
                 SELECT workflow_id, {DOCUMENTS}, 'file:///forged', 'forged', source, 1, 'v', 'processed', epoch,
                        {DOCUMENTS}, media_type, sha256, 1, 0, 0, 0, now() FROM documents WHERE position = 1""",
         )
-        kinds = {one.kind for one in (await audit(orchestrator)).differences}
+        kinds = {difference.kind for difference in (await audit(orchestrator)).differences}
         assert kinds >= {"uncovered_document", "missing_text", "wrong_processed_count"}
         await harm(orchestrator, f"DELETE FROM documents WHERE position = {DOCUMENTS}")
 
         await harm(orchestrator, "DELETE FROM workflow_checkpoints WHERE sequence = 2")
-        assert [one.subject for one in (await audit(orchestrator)).differences] == ["checkpoint 2"]
+        assert [difference.subject for difference in (await audit(orchestrator)).differences] == ["checkpoint 2"]
         await rebuild_mirror(orchestrator.client, orchestrator.stores, RUN)
         await orchestrator.unpause(RUN)
         await orchestrator.close_intake(RUN)
@@ -123,7 +123,7 @@ async def test_digests_confirm_a_run_whose_temporal_was_lost(
         assert verification.differences == []
         assert any("Temporal does not know the run" in note for note in verification.notes)
         await harm(orchestrator, "UPDATE workflow_checkpoints SET processed_documents = 9 WHERE sequence = 2")
-        assert [one.kind for one in (await audit(orchestrator)).differences] == ["edited_checkpoint"]
+        assert [difference.kind for difference in (await audit(orchestrator)).differences] == ["edited_checkpoint"]
         await rebuild_mirror(orchestrator.client, orchestrator.stores, RUN)
         assert (await audit(orchestrator)).differences == []
 
@@ -141,7 +141,10 @@ async def test_digests_confirm_a_run_whose_temporal_was_lost(
 
         await harm(orchestrator, "DELETE FROM workflow_checkpoints WHERE sequence = 3")
         rewrite(checkpoint_file(orchestrator), lambda stored: [*stored[:1], *stored[2:]])
-        assert {one.subject for one in (await audit(orchestrator)).differences} == {"checkpoint 2", "checkpoint 3"}
+        assert {difference.subject for difference in (await audit(orchestrator)).differences} == {
+            "checkpoint 2",
+            "checkpoint 3",
+        }
         await rebuild_mirror(orchestrator.client, orchestrator.stores, RUN)
         assert (await audit(orchestrator)).differences == []
 

@@ -79,8 +79,12 @@ async def test_a_bucket_is_written_verified_rebuilt_and_pruned(
             obstore.delete(bucket, third)
             obstore.put(bucket, fourth, bytes(obstore.get(bucket, fourth).bytes())[:100])
             found = (await verify(orchestrator.client, orchestrator.stores, RUN)).differences
-            assert {one.kind for one in found} == {"edited_checkpoint", "missing_checkpoint", "damaged_file"}
-            assert all("s3://papers/team/kept_checkpoints" in one.sentence for one in found)
+            assert {difference.kind for difference in found} == {
+                "edited_checkpoint",
+                "missing_checkpoint",
+                "damaged_file",
+            }
+            assert all("s3://papers/team/kept_checkpoints" in difference.sentence for difference in found)
             rebuilt = await rebuild_mirror(orchestrator.client, orchestrator.stores, RUN)
             assert [repair.replaced + repair.appended > 0 for repair in rebuilt.repairs] == [False, False, True]
             assert rebuilt.repairs[2].kept_at
@@ -151,7 +155,9 @@ async def test_a_run_resumes_from_the_bucket_alone(
         async with PipelineOrchestrator(anew, own_worker=False) as orchestrator:
             assert (await orchestrator.status(RUN)).documents.processed == 20
             grown = await orchestrator.list_checkpoints(RUN)
-            assert [one.digest for one in grown[: len(chain)]] == [one.digest for one in chain]
+            assert [checkpoint.digest for checkpoint in grown[: len(chain)]] == [
+                checkpoint.digest for checkpoint in chain
+            ]
             assert grown[len(chain)].epoch > chain[-1].epoch
             await assert_whole(orchestrator)
             assert checkpoint_file(orchestrator).exists()

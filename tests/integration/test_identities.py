@@ -58,15 +58,15 @@ async def stored(pool: PostgresPool, workflow_id: str = "run") -> list[list[Any]
 
 def resolvers() -> list[psutil.Process]:
     return [
-        one for one in psutil.process_iter(["cmdline"]) if f"perdure.services.identity.child {os.getpid()}" in
-        " ".join(one.info["cmdline"] or [])
+        process for process in psutil.process_iter(["cmdline"]) if f"perdure.services.identity.child {os.getpid()}" in
+        " ".join(process.info["cmdline"] or [])
     ]  # fmt: skip
 
 
 def generated(seed: int) -> list[ProcessedDocument]:
     mentions: dict[int, list[tuple[str, str]]] = {}
-    for one in GeneratedRun(seed, OPEN, 400, typing_errors=0.1):
-        mentions.setdefault(one.position, []).append((one.kind, one.surface))
+    for mention in GeneratedRun(seed, OPEN, 400, typing_errors=0.1):
+        mentions.setdefault(mention.position, []).append((mention.kind, mention.surface))
     return [document(found) for found in mentions.values()]
 
 

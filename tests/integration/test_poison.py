@@ -97,12 +97,13 @@ async def test_poison_costs_itself_only_and_a_retry_takes_up_nothing_else(
     assert {name for name, row in before.items() if row["status"] == "processed"} == neighbours
     assert {before[name]["attempts"] for name in neighbours} == {1}
 
-    failures = {Path(one.uri).stem.partition("-")[2]: one for one in await orchestrator.failures("poisoned")}
+    listed = await orchestrator.failures("poisoned")
+    failures = {Path(failure.uri).stem.partition("-")[2]: failure for failure in listed}
     assert failures.keys() == POISON.keys()
     for misdeed, (error_type, words, attempts) in POISON.items():
-        one = failures[misdeed]
-        assert (one.error_type, one.attempts) == (error_type, attempts), one
-        assert words in one.reason, one
+        failure = failures[misdeed]
+        assert (failure.error_type, failure.attempts) == (error_type, attempts), failure
+        assert words in failure.reason, failure
 
     (folder / "00-segfault.txt").write_text("Ada Lovelace met Charles Babbage in London.")
     times = await committed(orchestrator, "poisoned")

@@ -47,12 +47,12 @@ async def run(orchestrator: PipelineOrchestrator, settings: Settings) -> str:
 
 
 async def sequences(orchestrator: PipelineOrchestrator, workflow_id: str) -> list[int]:
-    return [int(one.metadata["sequence"]) for one in await orchestrator.list_checkpoints(workflow_id)]
+    return [int(checkpoint.metadata["sequence"]) for checkpoint in await orchestrator.list_checkpoints(workflow_id)]
 
 
 def in_file(settings: Settings, workflow_id: str) -> list[int]:
     path = settings.data_dir / "checkpoints" / f"{workflow_id}_checkpoints.json"
-    return [one["metadata"]["sequence"] for one in json.loads(path.read_text())]
+    return [checkpoint["metadata"]["sequence"] for checkpoint in json.loads(path.read_text())]
 
 
 async def test_prune_by_count_keeps_the_newest_and_a_verifiable_chain(
@@ -92,12 +92,16 @@ async def test_damage_to_a_pruned_chain_is_still_found(
     first, second, _ = await sequences(orchestrator, run)
     where = f"WHERE workflow_id = '{run}' AND sequence"
     await harm(orchestrator, f"UPDATE workflow_checkpoints SET processed_documents = 77 {where} = {second}")
-    kinds = {one.kind for one in (await verify(orchestrator.client, orchestrator.stores, run)).differences}
+    kinds = {
+        difference.kind for difference in (await verify(orchestrator.client, orchestrator.stores, run)).differences
+    }
     assert kinds == {"edited_checkpoint"}
     assert (await script(settings, "rebuild-mirror", "--workflow-id", run)).code == 0
     assert (await verify(orchestrator.client, orchestrator.stores, run)).ok
     await harm(orchestrator, f"DELETE FROM workflow_checkpoints {where} = {first}")
-    kinds = {one.kind for one in (await verify(orchestrator.client, orchestrator.stores, run)).differences}
+    kinds = {
+        difference.kind for difference in (await verify(orchestrator.client, orchestrator.stores, run)).differences
+    }
     assert kinds == {"missing_checkpoint"}
 
 

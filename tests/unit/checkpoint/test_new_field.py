@@ -27,14 +27,14 @@ def make(release):
     )
 
 new, old = make("0.5.0"), make("0.4.0")
-stored = [upgrade(one) for one in json.load(sys.stdin)]
+stored = [upgrade(checkpoint) for checkpoint in json.load(sys.stdin)]
 print(json.dumps({
     "attribute": new.state_data.batches_finished,
     "written": new.model_dump(mode="json")["state_data"]["batches_finished"],
     "reread": upgrade(new.model_dump(mode="json")) == new,
     "in_old_release": "batches_finished" in old.model_dump(mode="json")["state_data"],
-    "default": [one.state_data.batches_finished for one in stored],
-    "digests_hold": all(compute_digest(one) == one.digest for one in [new, old, *stored]),
+    "default": [checkpoint.state_data.batches_finished for checkpoint in stored],
+    "digests_hold": all(compute_digest(checkpoint) == checkpoint.digest for checkpoint in [new, old, *stored]),
 }))
 """
 

@@ -42,7 +42,7 @@ def test_elements_are_read_in_the_order_of_appends(tmp_path: Path) -> None:
     last = array.last()
     assert last is not None
     assert last["number"] == 4
-    assert [one["number"] for one in array.read()] == [0, 1, 2, 3, 4]
+    assert [element["number"] for element in array.read()] == [0, 1, 2, 3, 4]
 
 
 def test_the_cost_of_an_append_does_not_grow_with_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,7 +175,7 @@ def test_a_file_that_replaces_the_published_one_is_continued(tmp_path: Path) -> 
     other = tmp_path / "other.json"
     for kept in (4, 2, 9):
         other.unlink(missing_ok=True)
-        other.write_text("[\n" + ",\n".join(json.dumps({"number": 100 + one}) for one in range(kept)) + "\n]\n")
+        other.write_text("[\n" + ",\n".join(json.dumps({"number": 100 + element}) for element in range(kept)) + "\n]\n")
         other.rename(array.path)
         for more in range(3):
             append(array, {"number": more})

@@ -104,7 +104,9 @@ async def test_an_object_holds_the_checkpoint_as_the_wire_does(store: ObjectChec
     await store_all(store, chain)
     files = sorted((folder / "run_checkpoints").iterdir())
     assert [file.name for file in files] == ["000000000001.json", "000000000002.json"]
-    assert [json.loads(file.read_text()) for file in files] == [one.model_dump(mode="json") for one in chain]
+    assert [json.loads(file.read_text()) for file in files] == [
+        checkpoint.model_dump(mode="json") for checkpoint in chain
+    ]
     assert (folder / PROBE).exists()
     assert isinstance(store, Auditable)
     assert isinstance(store, Prunable)
@@ -135,7 +137,7 @@ async def test_a_writer_that_loses_a_race_compares_with_the_winner(
     races.append(following(third, epoch=5))
     with pytest.raises((StaleWriter, CheckpointConflict)):
         await store.append(following(third))
-    assert [one.epoch for one in await store.list(RUN)] == [1, 1, 1, 5]
+    assert [checkpoint.epoch for checkpoint in await store.list(RUN)] == [1, 1, 1, 5]
 
 
 async def test_writers_at_once_make_one_chain(folder: Path) -> None:
@@ -163,7 +165,7 @@ async def test_a_stale_writer_with_an_old_view_is_refused(store: ObjectCheckpoin
     assert await other.retire(RUN, 4) == 4
     with pytest.raises(StaleWriter):
         await store.append(following(chain[-1]))
-    assert [one.sequence for one in await store.list(RUN)] == [5]
+    assert [checkpoint.sequence for checkpoint in await store.list(RUN)] == [5]
 
 
 async def test_retiring_keeps_the_latest_and_the_chain_goes_on(store: ObjectCheckpointStore) -> None:
@@ -204,7 +206,7 @@ async def test_a_damaged_latest_object_is_named_and_can_be_replaced(
     assert kept is not None
     assert (folder / kept / "000000000003.json").read_bytes() == damaged
     assert list(await reader.list(RUN)) == chain
-    assert await reader.examine(RUN) == ([one.model_dump(mode="json") for one in chain], None)
+    assert await reader.examine(RUN) == ([checkpoint.model_dump(mode="json") for checkpoint in chain], None)
     assert list(await reader.workflow_ids()) == [RUN]
 
 
