@@ -1,4 +1,4 @@
-# Everything that people do with Perdure. `make help` lists it; ARGS="..." goes to the command behind a target.
+# The targets of this project. `make help` lists them; ARGS="..." is passed to the command of a target.
 
 PYTHON_IN_VENV := .venv/bin/python
 PERDURE := .venv/bin/perdure
@@ -10,7 +10,7 @@ TEST_WORKERS ?= 3
 PYTEST := $(PYTHON_IN_VENV) -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-unit test-all chaos demo up down samples lint types contracts check clean
+.PHONY: help setup run test test-unit test-all chaos demo up down samples lint fix types contracts check clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
