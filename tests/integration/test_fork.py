@@ -129,8 +129,9 @@ async def test_fork_killed_before_its_start_continues_when_repeated(
     await ended(orchestrator, new_id)
     with pytest.raises(RefusedCommand, match="has ended already"):
         await orchestrator.fork(checkpoint.checkpoint_id, new_id)
+    others = [entry for entry in await orchestrator.list_checkpoints(ORIGIN) if entry.sequence != checkpoint.sequence]
     with pytest.raises(RefusedCommand, match="not a fork of this checkpoint"):
-        await orchestrator.fork((await orchestrator.list_checkpoints(ORIGIN))[0].checkpoint_id, new_id)
+        await orchestrator.fork(others[0].checkpoint_id, new_id)
     with pytest.raises(RefusedCommand, match="not a fork of this checkpoint"):
         await orchestrator.fork(checkpoint.checkpoint_id, ORIGIN)
 

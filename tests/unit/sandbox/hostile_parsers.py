@@ -85,7 +85,7 @@ def _work(_: str, seconds: float = 2.0) -> None:
 
 def _nap(uri: str) -> None:
     """Sleep for longer than the idle limit in sum, with work between the naps."""
-    for _ in range(4):
+    for _ in range(5):
         time.sleep(0.5)
         _work(uri, 0.05)
 

@@ -130,18 +130,18 @@ async def test_crashes_are_noticed_at_once(pool: IsolatedPool[str]) -> None:
 
 async def test_idle_parser_is_stopped_long_before_the_wall_limit() -> None:
     """A parser that works, that was stopped by a signal, or that sleeps between pieces of work is not."""
-    limits = ProcessLimits(idle_seconds=1, attempts=1)
+    limits = ProcessLimits(idle_seconds=2, attempts=1)
     pool = IsolatedPool(2, limits, text_job(partial(misbehave, 20.0), SKIP_CONFINEMENT))
     try:
         assert (await _read(pool, "warm")).attempts == 1
-        with pytest.raises(ParserTimedOut, match="slept for 1 seconds, doing nothing"):
+        with pytest.raises(ParserTimedOut, match="slept for 2 seconds, doing nothing"):
             await _read(pool, "sleep")
         outcomes = await asyncio.gather(_read(pool, "naps"), _read(pool, "works"))
         assert [outcome.attempts for outcome in outcomes] == [1, 1]
         slow = asyncio.create_task(_read(pool, "naps"))
         child = await _wait_for_busy_child(pool)
         os.kill(child.pid, signal.SIGSTOP)
-        await asyncio.sleep(1.6)  # longer than a parser may be idle
+        await asyncio.sleep(2.6)  # longer than a parser may be idle
         os.kill(child.pid, signal.SIGCONT)
         assert (await slow).attempts == 1
     finally:
