@@ -5,6 +5,7 @@ The process continues after the latest stored checkpoint. It prints "lost SEQUEN
 """
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 
@@ -38,3 +39,5 @@ def report(outcome: str, sequence: int) -> None:
 
 if __name__ == "__main__":
     asyncio.run(main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])))
+    # A process with native threads, such as those of obstore, may abort while the interpreter shuts down.
+    os._exit(0)

@@ -105,6 +105,8 @@ async def test_addition_in_flight_at_a_cancellation_gets_an_answer(begin: Begin)
     await pass_workflow_task(run)
     with pytest.raises(WorkflowUpdateFailedError):
         await run.execute_update(DocumentPipeline.add_documents, AddDocuments(sources=["c.txt"]))
+    # A batch that is released before its cancellation arrives would finish its document.
+    await until(lambda: world.waiting["process_batch"] == 0, "the batch in flight is cancelled")
     world.release()
     assert not (await waiting.result()).saved
     assert not (await adding.result()).saved
