@@ -33,9 +33,7 @@ def extract_rtf(document: ExtractionInput) -> Extracted:
     Raises:
         EncryptedDocument, DamagedDocument: raised by `parse`.
     """
-    result = parse(document.content, document.media_type)
-    title, properties = title_and_properties(result, {})
-    return structured_text(result, _NAMELESS_PICTURE.sub("", result.content), title, properties)
+    return _extract_without(_NAMELESS_PICTURE, document)
 
 
 def extract_presentation(document: ExtractionInput) -> Extracted:
@@ -44,9 +42,7 @@ def extract_presentation(document: ExtractionInput) -> Extracted:
     Raises:
         EncryptedDocument, DamagedDocument: raised by `parse`.
     """
-    result = parse(document.content, document.media_type)
-    title, properties = title_and_properties(result, {})
-    return structured_text(result, _MASTER_LINES.sub("", result.content), title, properties)
+    return _extract_without(_MASTER_LINES, document)
 
 
 def extract_message(document: ExtractionInput) -> Extracted:
@@ -75,3 +71,10 @@ def extract_book(document: ExtractionInput) -> Extracted:
     with zipfile.ZipFile(io.BytesIO(document.content)) as archive:
         title, properties = title_and_properties(result, book_properties(archive))
     return structured_text(result, result.content, title, properties)
+
+
+def _extract_without(placeholders: re.Pattern[str], document: ExtractionInput) -> Extracted:
+    """Return the text and properties of a document, without the matches of a pattern."""
+    result = parse(document.content, document.media_type)
+    title, properties = title_and_properties(result, {})
+    return structured_text(result, placeholders.sub("", result.content), title, properties)
