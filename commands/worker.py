@@ -12,10 +12,12 @@ app = typer.Typer()
 @app.command()
 def worker(
     *,
-    supervise: Annotated[bool, typer.Option("--supervise", help="Start the worker again whenever it dies.")] = False,
+    supervise: Annotated[
+        bool, typer.Option("--supervise", help="Start a new worker whenever the worker dies.")
+    ] = False,
     exit_with_parent: Annotated[
         int | None,
-        typer.Option("--exit-with-parent", metavar="PID", help="Stop when the process PID, its parent, is gone."),
+        typer.Option("--exit-with-parent", metavar="PID", help="Stop when the parent process, PID, has ended."),
     ] = None,
 ) -> None:
     """Run one worker until SIGTERM or Ctrl-C.
