@@ -21,10 +21,10 @@ from perdure.services.analytics import MAX_IDENTITIES_PER_DOCUMENT
 from perdure.stores.postgres.audit import Coverage, Offence, RunRow, Snapshot, open_snapshot
 
 Say = Callable[[str], None]
-"""Takes a few words on the current step."""
+"""Called with a short description of the current step."""
 
 COMPLETED = frozenset({"completed", "completed_with_failures"})
-"""The statuses in which identities, graph, tables and vectors have been made."""
+"""The statuses of runs that have identities, graph, tables and vectors."""
 
 
 @dataclass
@@ -33,17 +33,17 @@ class FollowerEvidence:
 
     store: Auditable
     name: str
-    """The place for messages, such as "the file x_checkpoints.json"."""
+    """The store's place, as messages name it, such as "the file x_checkpoints.json"."""
     elements: list[Any]
-    """The elements as they are, for `Auditable.replace`."""
+    """The elements as stored, for `Auditable.replace`."""
     entries: list[Entry]
     damage: str | None
-    """The damage of the whole place, as a clause."""
+    """The damage of the whole file or bucket, as a clause of a sentence."""
 
 
 @dataclass
 class Evidence:
-    """Everything about one run, read once.
+    """All data about one run, read once.
 
     `before` is the history at a time before the stores were read.
     """
@@ -96,7 +96,7 @@ async def gather(client: Client, stores: Stores, workflow_id: str, say: Say, *, 
         client: any client of the namespace.
         stores: the open stores.
         workflow_id: the run.
-        say: is called with a few words before each step.
+        say: called with a short description before each step.
         documents: whether documents and outputs are read too.
 
     Raises:

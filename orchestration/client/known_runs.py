@@ -1,6 +1,6 @@
 """Lists the runs that Temporal or a store knows.
 
-Commands use the list if they name no run, or an unknown run.
+Commands use the list if the user names no run, or an unknown run.
 """
 
 from datetime import datetime
@@ -14,7 +14,7 @@ from workflows.messages import WORKFLOW_TYPE
 
 NAMED_AT_MOST = 5
 _COMPARED = 20
-"""Executions whose start is looked up to find the latest run."""
+"""Number of executions whose starts are compared to find the latest run."""
 _OF_OURS = f'WorkflowType="{WORKFLOW_TYPE}"'
 
 
@@ -42,7 +42,7 @@ async def find_latest_run(client: Client, stores: Stores) -> str:
 async def first_start(client: Client, execution: WorkflowExecution | WorkflowExecutionDescription) -> datetime:
     """Return when the first execution of this execution's continue-as-new chain started.
 
-    Where the server has deleted the first execution already, that is the start of the given one.
+    If the server has deleted the first execution, the function returns the start of the given execution.
     """
     first = execution.raw_info.first_run_id if isinstance(execution, WorkflowExecutionDescription) else ""
     if first in ("", execution.run_id):

@@ -159,7 +159,7 @@ async def test_fork_processes_documents_retried_since_its_checkpoint(
     forked = await orchestrator.fork(then.checkpoint_id, f"{new_id}-back", say=sentences.append)
     assert (forked.copied.processed, forked.copied.quarantined, forked.copied.pending) == (4, 0, 1)
     assert any(
-        "1 documents that were done at that checkpoint have been processed again since" in entry for entry in sentences
+        "1 documents that were finished at that checkpoint have been processed again since" in entry for entry in sentences
     )
     assert (await orchestrator.wait(forked.workflow_id)).workflow_status == "completed"
     assert await outputs(orchestrator.stores.pool, forked.workflow_id) == await outputs(
