@@ -27,7 +27,10 @@ class Services:
     others: list[Service]
 
     async def capture(self, workflow_id: str) -> dict[str, ServiceState]:
-        """Check every service at once and return the states by name; no error of a service is raised."""
+        """Check all services concurrently, and return their states by name.
+
+        A service that raises an error is recorded as unhealthy.
+        """
         return await capture([self.identity, self.analytics, *self.others], workflow_id, HEALTH_TIMEOUT_SECONDS)
 
 

@@ -11,7 +11,8 @@ from perdure.errors import InvalidConfiguration, PortInUse
 HOST = "127.0.0.1"
 _FIRST = 20_000
 _COUNT = 12_000
-"""Below the ports that systems give to outgoing connections, so that a restarted server finds its port free."""
+"""Number of ports to choose from. All are below the ports that systems give to outgoing connections, so that a
+restarted server finds its port free."""
 _LAST = 65_535
 _TRIES = 200
 
@@ -19,7 +20,7 @@ _TRIES = 200
 def is_free(port: int) -> bool:
     """Return whether a server could listen on the port now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: closed connections do not count
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # closed connections do not block the port
         try:
             probe.bind((HOST, port))
             probe.listen(1)
@@ -32,12 +33,12 @@ def require_free(port: int, purpose: str) -> int:
     """Return the port itself if a server could listen on it.
 
     Args:
-        port: number.
-        purpose: named in a refusal.
+        port: number of the port.
+        purpose: what the port is for; part of the message of a refusal.
 
     Raises:
         PortInUse: another process has the port.
-        InvalidConfiguration: the number is no port, or this user may not use the port.
+        InvalidConfiguration: the number is no port number, or this user may not use the port.
     """
     if not 0 < port <= _LAST:
         raise InvalidConfiguration(f"{port}, asked for {purpose}, is no port; ports go from 1 to {_LAST}.")
@@ -62,13 +63,15 @@ def _is_permitted(port: int) -> bool:
 def choose(
     preferred: list[int | None], purpose: str, data_dir: Path, *, taken: set[int], say: Callable[[str], None]
 ) -> int:
-    """Return the first free port of those preferred, else one derived from the data folder, and add it to `taken`.
+    """Return the first free preferred port, else a port derived from the data folder.
+
+    The function adds the port to `taken`.
 
     Args:
-        preferred: ports to try first; None is passed over.
-        purpose: named in messages, and part of the derivation.
-        data_dir: of the server.
-        taken: ports that other servers of the folder get.
+        preferred: ports to try first; entries that are None are ignored.
+        purpose: what the port is for; part of messages and of the derivation.
+        data_dir: data folder of the server.
+        taken: ports of the other servers of the folder.
         say: called with a sentence if a preferred port is taken.
 
     Raises:
