@@ -18,9 +18,7 @@ HEALTH_TIMEOUT_SECONDS = 3.0
 
 @dataclass(frozen=True)
 class Services:
-    """The built-in services and the configured ones."""
-
-    """The two built-in services and the configured ones."""
+    """The two built-in services and the configured services."""
 
     identity: IdentityService
     analytics: AnalyticsService
@@ -35,7 +33,7 @@ class Services:
 
 
 def build_services(settings: Settings, pool: PostgresPool) -> Services:
-    """Return the two built-in services and the configured ones, over this connection pool."""
+    """Return the two built-in services and the configured services, over this connection pool."""
     return Services(
         IdentityService(PostgresIdentityStore(pool)),
         AnalyticsService(PostgresAnalyticsStore(pool)),

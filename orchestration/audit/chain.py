@@ -137,7 +137,7 @@ def _walk_back(
 def _find_contradictions(
     chain: Chain, stores: Sequence[Sequence[WorkflowCheckpoint]], *, has_history: bool
 ) -> set[int]:
-    """Return the sequences at which intact copies contradict the chain and history does not decide.
+    """Return the sequences at which intact copies differ from the chain, undecided by history.
 
     History decides against a copy in one store. It does not decide against equal copies in two stores.
     """

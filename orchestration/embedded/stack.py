@@ -76,7 +76,7 @@ class EmbeddedStack:
         ui_port: int | None = None,
         say: Callable[[str], None] = _to_stderr,
     ) -> Self:
-        """Return the stack of the servers that the environment does not name elsewhere; may be empty.
+        """Return the stack of the servers that the environment does not name; may be empty.
 
         Args:
             environment: variables.
