@@ -75,7 +75,9 @@ def open_the_way(user: SystemUser, path: Path, say: Callable[[str], None]) -> No
         try:
             folder.chmod(mode | _TRAVERSE)
         except OSError as error:
-            raise RefusedCommand(f"Postgres runs as {user.name}, who may not pass through {folder}.") from error
+            raise RefusedCommand(
+                f"Postgres runs as the user {user.name}, which may not pass through {folder}."
+            ) from error
         say(f"Postgres cannot run as root; the user {user.name} may now pass through {folder}.")
 
 

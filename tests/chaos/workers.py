@@ -51,7 +51,7 @@ class ChaosWorker:
         Args:
             settings: of the worker.
             point: the name of the fail-point, from `armed_worker.POINTS`.
-            nth: how many times the worker passes the point until it strikes, counting the last.
+            nth: the pass of the fail-point at which the worker strikes, counted from 1.
             stop: strike by SIGSTOP instead of SIGKILL.
         """
         return cls(settings, point, "--nth", str(nth), *(["--stop"] if stop else []), script=ARMED)

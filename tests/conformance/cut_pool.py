@@ -31,7 +31,7 @@ class Fuse:
         self.left = None
 
     async def burn(self, conn: asyncpg.Connection) -> None:
-        """Count one answered statement; the caller does not get the answer of the last one."""
+        """Count one answered statement; after the last one, cut the connection instead of returning."""
         if self.left is None:
             return
         if self.left > 0:

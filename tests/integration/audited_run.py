@@ -1,4 +1,4 @@
-"""Kinds of damage to the stores of a finished run, and the differences that an audit must find."""
+"""Kinds of damage to the stores of a finished run, with the differences to find."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,7 @@
-"""A user's script: an open run, two documents, a checkpoint after each; then it waits to be killed."""
+"""A user's script that adds two documents to an open run.
+
+After the checkpoint of each document, the script waits to be killed.
+"""
 
 import asyncio
 import sys

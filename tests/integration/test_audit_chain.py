@@ -1,4 +1,4 @@
-"""The right chain is derived after every ending of its runs, and every change to a copy is found."""
+"""The audit derives the right chain after every ending, and finds every changed copy."""
 
 import copy
 import os
@@ -30,7 +30,10 @@ def run(
     after: WorkflowCheckpoint | None = None,
     reset_of: int | None = None,
 ) -> HistoryRun:
-    """Return the `number`-th run, with the first `acknowledged` checkpoints acknowledged; it continues `after`."""
+    """Return the run with this number, which continues after the checkpoint `after`.
+
+    Its first `acknowledged` checkpoints are acknowledged.
+    """
     resume = None
     if after:
         resume = ResumePoint(
@@ -61,7 +64,7 @@ def contents(chain: Chain) -> list[WorkflowCheckpoint]:
     return [chain.contents[sequence] for sequence in sorted(chain.contents)]
 
 
-def test_an_unstored_checkpoint_is_replaced_by_the_next_runs() -> None:
+def test_unstored_checkpoint_is_replaced_by_that_of_the_next_run() -> None:
     base = make_chain(RUN, 3)
     lost = following(base[-1], status="paused")
     later = make_chain_after(base[-1], 2, epoch=2)
@@ -108,7 +111,7 @@ def test_digests_confirm_checkpoints_that_temporal_forgot() -> None:
 
 
 def test_a_new_chain_is_not_compared_with_the_former_one() -> None:
-    """Every store was lost, and the same id was started again with epoch 1."""
+    """Every store was lost, and a run with the same id was started again with epoch 1."""
     former = make_chain(RUN, 5, epoch=3)
     anew = make_chain(RUN, 2, status="paused")
     runs = [run(1, former), run(2, anew)]
@@ -168,7 +171,7 @@ def some_change(chooser: random.Random, stored: list[dict[str, Any]]) -> str:
 
 
 @pytest.mark.parametrize("with_history", [True, False])
-def test_every_single_change_to_a_copy_is_found(*, with_history: bool) -> None:
+def test_every_change_to_a_copy_is_found(*, with_history: bool) -> None:
     seed = int(os.environ.get("PERDURE_TEST_SEED", random.randrange(2**32)))
     print(f"PERDURE_TEST_SEED={seed}")
     chooser = random.Random(seed)

@@ -1,4 +1,7 @@
-"""A run with checkpoints in a bucket too: written, verified, rebuilt, pruned, and resumed from the bucket alone."""
+"""A run with checkpoints in a bucket is written, verified, rebuilt, pruned and resumed.
+
+The last test resumes a run from the bucket alone.
+"""
 
 import asyncio
 import json
@@ -51,7 +54,7 @@ def three_stores(settings: Settings, bucket: S3Store) -> Settings:
 
 
 async def assert_whole(orchestrator: PipelineOrchestrator) -> None:
-    """Every store holds the same chain, and an audit finds no difference."""
+    """Assert that every store holds the same chain, and that an audit finds no difference."""
     stores = orchestrator.stores
     assert [store.name for store in stores.checkpoints] == ["Postgres", "files", "bucket"]
     leading, files, bucket = [list(await store.list(RUN)) for store in stores.checkpoints]
@@ -102,7 +105,10 @@ async def test_a_bucket_is_written_verified_rebuilt_and_pruned(
 
 
 async def lose_everything_else(settings: Settings, server: EmbeddedPostgres, template: str, folder: Path) -> Settings:
-    """Return settings with an empty namespace, an empty database and an empty data folder, and the same bucket."""
+    """Return settings with the same bucket and with empty servers and folders.
+
+    The namespace, the database and the data folder are empty.
+    """
     name = f"anew-{uuid.uuid4().hex[:8]}"
     async with PipelineOrchestrator(settings, own_worker=False) as orchestrator:
         retention = Duration()

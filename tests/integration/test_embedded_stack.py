@@ -1,4 +1,7 @@
-"""The embedded servers of a data folder: one set, found by every command, and none left after `down`."""
+"""The embedded servers of a data folder: one set, which every command finds.
+
+After `down`, no server is left.
+"""
 
 import asyncio
 import json
@@ -44,7 +47,7 @@ def alive(record: ServersRecord) -> list[bool]:
 
 
 def processes_of(folder: Path) -> list[str]:
-    """Return the processes of this machine that work in the folder or name it in their arguments."""
+    """Return the processes whose current folder or arguments name the folder."""
     processes = []
     for process in psutil.process_iter():
         try:

@@ -1,4 +1,4 @@
-"""Worker slots: the lock of a slot proves that a worker is alive, and only a released lock proves its death."""
+"""Worker slots: only the lock of a slot proves the life or the death of a worker."""
 
 import os
 import shutil
@@ -87,7 +87,7 @@ def test_dead_worker_is_reported_once(tmp_path: Path) -> None:
         assert list_dead(tmp_path) == []
         first.kill()
         assert list_dead(tmp_path) == [first.identity]
-        assert list_dead(tmp_path) == [], "the first report counts as cleared up"
+        assert list_dead(tmp_path) == [], "the first report removes the dead worker from the file"
         assert live_workers(tmp_path) == {2: second.process.pid}
 
 
@@ -97,7 +97,7 @@ def test_new_holder_of_slot_learns_its_dead_identities(tmp_path: Path) -> None:
         with holders(tmp_path, 1) as (second,):
             second.kill()
             slot = take_slot(tmp_path)
-            assert slot.dead == (first.identity, second.identity), "no worker had cleared up after the first"
+            assert slot.dead == (first.identity, second.identity), "both workers are still to be reclaimed"
             slot.forget_dead()
             assert live_workers(tmp_path) == {1: os.getpid()}
             slot.release()
