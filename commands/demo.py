@@ -68,7 +68,7 @@ async def _demo(sources: list[str], workflow_id: str) -> int:
 async def _end_runs(orchestrator: PipelineOrchestrator, workflow_ids: list[str]) -> None:
     """Terminate the runs that an interrupted demo leaves open.
 
-    No worker polls their task queue any more.
+    No worker polls the task queue of these runs any more.
     """
     for workflow_id in workflow_ids:
         execution = await find_execution(orchestrator.client, workflow_id)

@@ -41,7 +41,7 @@ _Quiet = Annotated[
         "-q",
         callback=_be_quiet,
         expose_value=False,
-        help="Print no sentences and no progress, only answers and refusals.",
+        help="Print only answers and refusals: no other messages, and no progress.",
     ),
 ]
 _Verbose = Annotated[

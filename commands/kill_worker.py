@@ -15,8 +15,8 @@ app = typer.Typer()
 def kill_worker(*, as_json: AsJson = False) -> None:
     """Send SIGKILL to the worker of this data folder that has the lowest slot.
 
-    The worker gets no time to clean up. Its documents are taken over by its supervisor's next worker, by another
-    worker, or by the worker that the command which follows the run starts. The signal is sent only to a process that
+    The worker gets no time to clean up. The next worker of its supervisor, another worker, or a worker that
+    the command which follows the run starts takes over the documents. The signal is sent only to a process that
     holds the slot's lock.
     """
 

@@ -43,11 +43,15 @@ Sources = Annotated[
 ]
 Include = Annotated[
     list[str] | None,
-    typer.Option("--include", metavar="GLOB", help="Take only documents whose name, or a part of it, matches."),
+    typer.Option(
+        "--include",
+        metavar="GLOB",
+        help="Take only documents whose path, or a part of the path, matches.",
+    ),
 ]
 Ignore = Annotated[
     list[str] | None,
-    typer.Option("--ignore", metavar="GLOB", help="Take no document whose name, or a part of it, matches."),
+    typer.Option("--ignore", metavar="GLOB", help="Take no document whose path, or a part of the path, matches."),
 ]
 Watch = Annotated[bool, typer.Option("--watch/--detach", help="Follow the run to its end, or leave it running.")]
 Open = Annotated[bool, typer.Option("--open", help="Let the run take further documents with `add` until `close`.")]

@@ -46,7 +46,7 @@ def check_target(path: Path, *, force: bool) -> None:
 
 
 def write_page(path: Path, page: str, *, force: bool) -> None:
-    """Write the page; a regular or new file is replaced in one step.
+    """Write the page in one step; a regular file at the path is replaced.
 
     Args:
         path: path of the file; a device or a pipe is written to directly.

@@ -42,9 +42,8 @@ def unpause(*, workflow_id: WorkflowId, as_json: AsJson = False) -> None:
     _steer(workflow_id, act, as_json=as_json)
 
 
-@app.command(
-    context_settings={"ignore_unknown_options": True}
-)  # with this setting, -1 is a number out of range and not an option
+# With this setting, -1 is a number out of range and not an unknown option.
+@app.command(context_settings={"ignore_unknown_options": True})
 def concurrency(
     *,
     number: Annotated[int, typer.Argument(metavar="N", min=1, max=MAX_CONCURRENCY)],

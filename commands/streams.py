@@ -58,7 +58,7 @@ class SentenceStream(io.TextIOWrapper):
 def open_standard_streams() -> None:
     """Open a file for each closed standard stream, and replace stdout and stderr.
 
-    `AnswerStream` and `SentenceStream` replace them.
+    `AnswerStream` replaces stdout, and `SentenceStream` replaces stderr.
 
     The file of a closed stdout takes no data, so a command that has an answer fails with one sentence, and a command
     without one succeeds.
@@ -71,7 +71,7 @@ def open_standard_streams() -> None:
 
 
 def _wrapped(kind: type[io.TextIOWrapper], stream: TextIO | None, number: int) -> TextIO:
-    if stream is None:  # Python found it closed
+    if stream is None:  # Python found the stream closed
         return kind(os.fdopen(number, "wb", closefd=False), line_buffering=number == _STDERR)
     if not isinstance(stream, io.TextIOWrapper) or isinstance(stream, kind):
         return stream

@@ -15,6 +15,7 @@ from perdure.errors import UnknownWorkflow
 from perdure.stores.postgres.differences import Difference, KindOfDifferences, compare_runs
 
 SHOWN_OF_A_KIND = 20
+"""The most differences of each kind of output that `diff` prints."""
 
 app = typer.Typer()
 

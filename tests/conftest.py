@@ -51,7 +51,7 @@ hypothesis.settings.load_profile("perdure")
 def pytest_configure(config: pytest.Config) -> None:
     """Give this process of the session a mark, a folder and a reaper.
 
-    Under pytest-xdist, each worker has its own.
+    Under pytest-xdist, each worker has its own mark, folder and reaper.
     """
     os.environ[MARK] = uuid.uuid4().hex
     for name in [name for name in os.environ if name.startswith(("TEMPORAL_", "DATABASE_URL"))]:

@@ -34,6 +34,7 @@ class Interrupted:
     """
 
     found: Sequence[Interruption]
+    """The interruptions, oldest first."""
     since: datetime | None
 
 
@@ -97,7 +98,7 @@ def _read_lost_worker(failure: Failure) -> str | None:
 def _merge_moments(ordered: Sequence[Interruption]) -> list[Interruption]:
     """Merge interruptions that happened at the same moment.
 
-    Many activities show the same death of a worker, and a new worker follows it.
+    Many activities can show the death of one worker, and a new worker starts at about the same time.
     """
     kept: list[Interruption] = []
     for current in ordered:

@@ -43,7 +43,7 @@ def require_free(port: int, purpose: str) -> int:
     if not 0 < port <= _LAST:
         raise InvalidConfiguration(f"{port}, asked for {purpose}, is no port; ports go from 1 to {_LAST}.")
     if not _is_permitted(port):
-        raise InvalidConfiguration(f"Port {port}, asked for {purpose}, needs more rights than yours.")
+        raise InvalidConfiguration(f"Port {port}, asked for {purpose}, needs rights that this user does not have.")
     if not is_free(port):
         raise PortInUse(f"Port {port}, asked for {purpose}, is taken by another process.")
     return port
@@ -75,7 +75,7 @@ def choose(
         say: called with a sentence if a preferred port is taken.
 
     Raises:
-        PortInUse: none of many ports is free.
+        PortInUse: no port was free in `_TRIES` tries.
     """
     known = [port for port in preferred if port is not None]
     for port in (*known, *_of_folder(data_dir, purpose)):
@@ -88,6 +88,7 @@ def choose(
 
 
 def _of_folder(data_dir: Path, purpose: str) -> Iterator[int]:
+    """Yield ports that depend only on the data folder and the purpose."""
     seed = hashlib.sha256(os.fsencode(data_dir) + purpose.encode()).digest()
     start = int.from_bytes(seed[:4])
     for offset in range(_TRIES):

@@ -130,8 +130,8 @@ async def _prepare(settings: Settings, client: Client, stores: Stores) -> None:
 async def _migrate(settings: Settings) -> None:
     """Apply the migrations once; if the database is unavailable, try repeatedly.
 
-    The worker does not apply migrations later: into an empty database that appears later, an administrator may be
-    restoring a backup.
+    The worker applies no migrations after this function. If the database is empty later, an administrator may be
+    restoring a backup into it, and migrations would disturb the restore.
     """
     warned = False
     while True:
@@ -139,7 +139,7 @@ async def _migrate(settings: Settings) -> None:
             applied = await apply_migrations(settings.database_url)
         except DependencyUnavailable as error:
             if not warned:
-                log.warning("%s; the worker waits for it", error)
+                log.warning("%s; the worker waits for the database", error)
             warned = True
             await asyncio.sleep(MIGRATE_AGAIN_SECONDS)
         else:

@@ -17,7 +17,7 @@ from perdure.stores.postgres.recorded import RecordedDocument, RecordedDocuments
 
 PAGE = 1_000
 PACE_DOCUMENTS = 10
-"""Least number of finished documents that gives a pace."""
+"""The pace of a run counts only if the run has finished this many documents."""
 UNMEASURED_PACE = 7.0
 """Documents per second and core. docs/performance.md measured 14.4 documents per second on two cores."""
 

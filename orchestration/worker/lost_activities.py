@@ -22,7 +22,7 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 from orchestration.worker.reclaim import GONE, fail_activity
 
 LOOK_EVERY_SECONDS = 2.5
-LOST = "The worker does not have this activity in hand; it is retried at once."
+LOST = "The worker does not execute this activity; the server retries the activity at once."
 REMEMBER_SECONDS = 90.0
 """Time to watch a run after this worker's last activity for the run; longer than the heartbeat timeout."""
 RUNS_AT_MOST = 64

@@ -137,7 +137,13 @@ async def _reclaim_run(
         held = _held_by(description, dead)
         await asyncio.gather(
             *[
-                fail_activity(client, workflow_id, run_id, activity_id, "Its worker died; it is retried at once.")
+                fail_activity(
+                    client,
+                    workflow_id,
+                    run_id,
+                    activity_id,
+                    "The worker died; the server retries the activity at once.",
+                )
                 for activity_id in held
             ]
         )

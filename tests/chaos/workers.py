@@ -15,7 +15,7 @@ from orchestration.worker.slot import live_workers
 
 ROOT = Path(__file__).resolve().parents[2]
 ARMED = Path(__file__).with_name("armed_worker.py")
-# The sandbox passes few environment variables on to its children. Names with LC_ are among them.
+# The sandbox passes on few environment variables to its children: among others, those with names like LC_ALL.
 MARK = "LC_PERDURE_TEST_WORKER"
 KILL_SECONDS = 120.0
 ORPHAN_SECONDS = 10.0

@@ -1,6 +1,6 @@
-"""A user's script that adds two documents to an open run.
+"""A user's script that adds two documents to an open run, and then waits to be killed.
 
-After the checkpoint of each document, the script waits to be killed.
+The script prints the checkpoint of each document, then the process id of its worker.
 """
 
 import asyncio

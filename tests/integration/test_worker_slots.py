@@ -72,7 +72,7 @@ def make_settings(folder: Path) -> Settings:
     )
 
 
-def test_each_worker_life_has_its_own_identity(tmp_path: Path) -> None:
+def test_each_taken_slot_has_a_new_identity(tmp_path: Path) -> None:
     identities = set()
     for _ in range(3):
         slot = take_slot(tmp_path)
@@ -104,7 +104,7 @@ def test_new_holder_of_slot_learns_its_dead_identities(tmp_path: Path) -> None:
     assert list_dead(tmp_path) == []
 
 
-def test_failed_clearing_leaves_dead_for_next_look(tmp_path: Path) -> None:
+def test_failed_reclaim_keeps_dead_identities_for_the_next_search(tmp_path: Path) -> None:
     with holders(tmp_path, 1) as (holder,):
         holder.kill()
         with pytest.raises(RuntimeError), dead_lives(tmp_path):

@@ -22,7 +22,7 @@ DOCUMENTS = "documents"
 DATA = "data"
 
 FINISHED = "finished"
-"""A run that ended. Two of its documents are quarantined."""
+"""An ended run with two quarantined documents."""
 INTERRUPTED = "interrupted"
 """A run whose command and worker were killed. One long document has kept parts. Temporal counts the run as open."""
 UNDISTURBED = "undisturbed"
@@ -40,7 +40,8 @@ _NOT_PACKED = frozenset(
 )
 """Patterns of files that are not packed: logs, locks, and files with paths of the recording machine."""
 _DICTIONARY_BYTES = 64 * 1024 * 1024
-"""A cluster holds three copies of its template database. A dictionary as large as the cluster stores them once."""
+"""Size of the dictionary. A cluster holds three copies of its template database, and a dictionary as large as the
+cluster stores the copies once."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Release:
         """Provide the documents at their recorded path; yields that path.
 
         Test sessions that run at the same time share the folder, and none of them may change it. The last session
-        removes it.
+        removes the folder.
         """
         with self.documents.with_name(f"{self.documents.name}.lock").open("a") as lock:
             self._share_documents(lock.fileno())

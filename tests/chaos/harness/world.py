@@ -104,9 +104,8 @@ class World:
 
     async def _stop_workers(self) -> None:
         for worker in [*self.workers, *self.fallen]:
-            await asyncio.to_thread(
-                worker.close
-            )  # a thread: the workers reach the servers through proxies in this loop
+            # The event loop must stay free, because it runs the proxies through which the workers reach the servers.
+            await asyncio.to_thread(worker.close)
 
     @property
     def postgres(self) -> PostgresRecord:
