@@ -49,13 +49,13 @@ async def _demo(sources: list[str], workflow_id: str) -> int:
     for source in sources:
         check_source(source)
     await ensure_servers()
-    # With a task queue of its own, no other worker can take over the work after the kill.
+    # On a separate task queue, no other worker can take over the work after the kill.
     settings = replace(await prepared_settings(), task_queue=f"perdure-demo-{uuid4().hex[:8]}")
     undisturbed = f"{workflow_id}-undisturbed"
     async with PipelineOrchestrator(settings, own_worker=False) as orchestrator:
         try:
             before, after = await _kill_and_recover(orchestrator, sources, workflow_id)
-            say_when("The same documents again, undisturbed, to compare with.")
+            say_when("Processing the same documents in an undisturbed run, to compare the outputs.")
             await orchestrator.start(sources, workflow_id=undisturbed)
             await _follow(orchestrator, undisturbed)
             return await print_proof(orchestrator, workflow_id, undisturbed, before=before, after=after)
@@ -109,7 +109,7 @@ async def _kill_with_work_in_hand(
 ) -> list[Commit]:
     """Kill the worker while it holds a document without a result; returns all documents.
 
-    The worker is stopped first, so that no commit can arrive between the look at the documents and the kill.
+    The worker is stopped first, so that no commit can arrive between the query of the documents and the kill.
 
     Raises:
         RefusedCommand: the run ended before the kill.
@@ -142,7 +142,7 @@ async def _print_without_worker(orchestrator: PipelineOrchestrator, workflow_id:
     listed = f"{shown.get(PIPELINE_STATUS)}, {shown.get(DOCUMENTS_PROCESSED)} of {shown.get(DOCUMENTS_TOTAL)}"
     lines = [
         f"Postgres:   {documents.processed} of {documents.total} documents processed, "
-        + ("as at the kill" if current == before else "CHANGED since the kill"),
+        + ("the same as at the kill" if current == before else "CHANGED since the kill"),
         f"Temporal:   the run is {temporal}; search attributes, which can be older: {listed}",
         *(
             f"Pending:    {pending.activity_type.name}, attempt {pending.attempt}, "

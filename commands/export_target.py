@@ -117,7 +117,7 @@ def _check_folder(path: Path, *, force: bool) -> None:
     if not _exists(path):
         return
     if not path.is_dir():
-        raise RefusedCommand(f"'{path}' is no folder: the tables are one file each, in a folder of their own.")
+        raise RefusedCommand(f"'{path}' is no folder: name a folder for the tables, each of which is one file.")
     names = {entry.name for entry in path.iterdir()}
     if names and not force:
         raise RefusedCommand(f"The folder '{path}' is not empty; --force replaces an earlier export.")

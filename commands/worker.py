@@ -22,7 +22,7 @@ def worker(
 ) -> None:
     """Run one worker until SIGTERM or Ctrl-C.
 
-    The worker takes work from the task queue of the Temporal server that the environment names, or of this data folder.
+    The worker polls the Temporal server that the environment names, by default the embedded server of this data folder.
     """
     options = ["--supervise"] if supervise else []
     if exit_with_parent is not None:

@@ -1,4 +1,4 @@
-"""`Entry`: one stored checkpoint as it stands in a store, intact or damaged."""
+"""`Entry`: one stored checkpoint, intact or damaged."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

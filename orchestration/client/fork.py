@@ -112,7 +112,7 @@ async def find_checkpoint(stores: Stores, checkpoint_id: str, workflow_id: str |
 
 
 async def _refuse_if_taken(connected: Connected, target: str, source: ForkOrigin) -> None:
-    """Refuse an id that a run has, unless that run is this very fork, requested before."""
+    """Refuse an id that a run has, unless an earlier request of the same fork started that run."""
     try:
         await read_status(connected, target)
     except UnknownWorkflow:

@@ -170,7 +170,8 @@ async def read_history(client: Client, workflow_id: str, known: WorkflowHistory 
             reading = _Reading(client, execution)
             read[run_id] = await reading.run()
             named |= reading.named
-        # The list lags behind: it may lack an execution that another one names. The server may also have deleted one.
+        # The list lags behind: it may lack an execution that another execution names. The server may also have deleted
+        # an execution.
         described = [await _describe(client, workflow_id, run_id) for run_id in sorted(named - read.keys() - {""})]
         wanted = {execution.run_id: execution for execution in described if execution}
     return WorkflowHistory(sorted(read.values(), key=lambda run: run.started_at))

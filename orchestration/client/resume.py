@@ -120,11 +120,11 @@ async def _join(connected: Connected, workflow_id: str, say: Say) -> None:
     if alive:
         say(f"The run '{workflow_id}' is running, and {len(alive)} worker(s) of this data folder are alive.")
     elif await connected.worker.ensure():
-        say(f"The run '{workflow_id}' is running, but no worker of this data folder is alive: started one.")
+        say(f"The run '{workflow_id}' is running, but no worker of this data folder is alive: started a worker.")
 
 
 async def _let_it_end(connected: Connected, before: RunReport, *, keep_open: bool, say: Say) -> None:
-    """Continue a paused run and close an open one.
+    """Continue a paused run and close an open run.
 
     The function does nothing if the run has ended in the meantime.
     """
@@ -177,7 +177,7 @@ async def _start_again(
     except WorkflowAlreadyRunning:
         say(f"Another process has just resumed '{workflow_id}': following that run.")
     if await connected.worker.ensure():
-        say("No worker was alive: started one.")
+        say("No worker was alive: started a worker.")
 
 
 async def _fork(
@@ -186,7 +186,7 @@ async def _fork(
     """Start a fork from an older checkpoint and follow the fork, because a run cannot go back."""
     forked = await fork(connected, checkpoint_id, origin=workflow_id, say=say)
     if await connected.worker.ensure():
-        say("No worker was alive: started one.")
+        say("No worker was alive: started a worker.")
     ended = await wait(connected, forked.workflow_id, on_report)
     say(f"The run '{forked.workflow_id}' has ended: {ended.workflow_status.replace('_', ' ')}.")
     return ended

@@ -143,7 +143,7 @@ class EmbeddedPostgres:
                 )
             return
         # The cluster is made in a temporary folder and then renamed, so that no server uses an unfinished cluster. Each
-        # temporary folder is new, because a process of an interrupted command may still write to the previous one.
+        # temporary folder is new, because a process of an interrupted command may still write to an earlier folder.
         for left in self.data_dir.glob("postgres.unfinished*"):
             if left.is_dir():
                 shutil.rmtree(left, ignore_errors=True)

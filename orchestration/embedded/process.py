@@ -95,7 +95,7 @@ def launch(
     environment: Mapping[str, str],
     folder: Path = Path("/"),
 ) -> ProcessId:
-    """Start a server in a session of its own and return its identity.
+    """Start a server in a new session and return its identity.
 
     Args:
         command: program and arguments.

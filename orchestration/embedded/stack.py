@@ -1,7 +1,7 @@
 """Starts and stops the embedded servers of one data folder together.
 
-A command that starts or stops them holds the folder's lock, so commands that run at once take turns. `servers.json`
-tells every other process their addresses.
+A command that starts or stops the servers holds the folder's lock, so concurrent commands wait for each other. Other
+processes read the servers' addresses from `servers.json`.
 """
 
 import asyncio

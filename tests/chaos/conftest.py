@@ -67,7 +67,7 @@ def undisturbed(documents: Path, undisturbed_settings: Settings) -> dict[str, tu
 
 @pytest.fixture
 async def orchestrator(settings: Settings) -> AsyncIterator[PipelineOrchestrator]:
-    """An open orchestrator without a worker of its own."""
+    """An open orchestrator that starts no worker."""
     async with PipelineOrchestrator(settings, own_worker=False) as orchestrator:
         yield orchestrator
 

@@ -114,7 +114,7 @@ class DisturbedRun:
         return checkpoint
 
     async def resume(self) -> CommandResult:
-        """Run `resume_workflow.py` as a process of its own, and return its result."""
+        """Run `resume_workflow.py` as a separate process, and return its result."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             str(ROOT / "resume_workflow.py"),

@@ -94,7 +94,7 @@ async def test_stopped_worker_keeps_its_batch_while_workers_start_and_die(
     for _ in range(2):
         other = start_worker()
         other.wait_until_alive()
-        await asyncio.sleep(2.0)  # in this time the new worker looks for dead workers several times
+        await asyncio.sleep(2.0)  # in this time the new worker searches for dead workers several times
         other.kill()
     start_worker().wait_until_alive()
     await asyncio.sleep(2.0)

@@ -1,4 +1,4 @@
-"""A pool whose connections break after the k-th statement, on either side."""
+"""A pool whose connections break after a chosen statement, at the client or at the server."""
 
 from typing import Any
 from unittest import mock

@@ -171,7 +171,7 @@ class ProtocolMachine(RuleBasedStateMachine):
 
     @initialize(queued=st.sampled_from([True, True, True, False]), cut=st.sampled_from([None, Cut(4, False, True)]))
     def begin(self, queued: bool, cut: Cut | None) -> None:
-        """Begin with a queue in most searches, because most operations need one."""
+        """Begin with a queue in most searches, because most operations need a queue."""
         if queued:
             self.claim(0, 1, False, None)
             self.record(set(NAMES[:6]), 1, 0, None)
@@ -257,7 +257,7 @@ class ProtocolMachine(RuleBasedStateMachine):
         cut=cuts,
     )
     def lease(self, older: int, attempt: int, first: int, size: int, pick: int, cut: Cut | None) -> None:
-        """Lease a batch, with a new dispatch or, as a run that was reset, with an older one."""
+        """Lease a batch with a new dispatch, or with an older dispatch like a run that was reset."""
         epoch = self.epochs[pick % len(self.epochs)]
         queued = self.model.queued(epoch)
         first = first % queued if queued and pick % 5 else first

@@ -62,7 +62,7 @@ class CommandLine:
         return self(*arguments, script="resume_workflow.py")
 
     def begin(self, *arguments: str, script: str = "starter.py", **variables: str) -> subprocess.Popen[str]:
-        """Start a command of a script in a session of its own, as a terminal does."""
+        """Start a command of a script in a new session, like a terminal."""
         return subprocess.Popen(
             [sys.executable, str(ROOT / script), *arguments],
             cwd=ROOT,

@@ -163,7 +163,7 @@ async def test_retry_of_cancelled_run_processes_no_unstarted_document(
 def _unstorable() -> dict[str, ProcessedDocument]:
     good = processed()
     letters = random.Random(1833)
-    long_name = "".join(letters.choices(string.ascii_letters, k=20_000))  # longer than an index page can hold
+    long_name = "".join(letters.choices(string.ascii_letters, k=20_000))  # an index page holds 8 kB
     return {
         "NUL in a property": replace(good, properties={"title": "a\0b"}),
         "NUL in the text": replace(good, text="a\0b"),
@@ -172,10 +172,10 @@ def _unstorable() -> dict[str, ProcessedDocument]:
         "half a surrogate pair in a mention": replace(good, mentions=(Mention(0, 3, "person", "\ud800", "a", 0.5),)),
         "a quality that is no number": replace(good, quality_score=float("nan")),
         "a property that is no number": replace(good, properties={"a": float("inf")}),
-        "a page beyond all pages": replace(good, page_offsets=(2**70,)),
-        "a chunk beyond all text": replace(good, chunks=(Chunk(0, 2**70),)),
-        "a vector of another space": replace(good, embeddings=np.zeros((1, 7), np.float32)),
-        "a name without end": replace(good, mentions=(Mention(0, 3, "person", "Ada", long_name, 0.5),)),
+        "a page offset above 64 bits": replace(good, page_offsets=(2**70,)),
+        "a chunk offset above 64 bits": replace(good, chunks=(Chunk(0, 2**70),)),
+        "a vector with 7 dimensions": replace(good, embeddings=np.zeros((1, 7), np.float32)),
+        "a name longer than an index page": replace(good, mentions=(Mention(0, 3, "person", "Ada", long_name, 0.5),)),
     }
 
 

@@ -148,7 +148,7 @@ def _interrupt(programs: Programs, release: Release) -> None:
 
 
 def _names_are_kept(programs: Programs, worker: psutil.Process) -> bool:
-    """Return whether the kept parts hold names; the children run for a moment in each call.
+    """Run the children for a moment, and return whether the kept parts hold mentions.
 
     The worker writes kept parts after some seconds.
     """

@@ -32,7 +32,7 @@ OPEN = "open"
 FORKED = "forked"
 """A fork of `FINISHED` from one of its first checkpoints."""
 REFRESHED = "refreshed"
-"""A run that was started twice: between the starts one document changed, one was new and one was gone."""
+"""A run that was started twice: between the starts one document was changed, one added and one deleted."""
 ENDED_RUNS = (FINISHED, UNDISTURBED, FORKED, REFRESHED)
 
 _NOT_PACKED = frozenset(

@@ -146,7 +146,7 @@ class World:
     def list_zygotes(self) -> list[psutil.Process]:
         """Return the live zygotes of the supervisors and of the workers.
 
-        A worker starts a zygote of its own after the loss of its supervisor's zygote.
+        A worker starts its own zygote after the loss of its supervisor's zygote.
         """
         return [
             child
