@@ -22,8 +22,8 @@ async def named_or_latest(reader: PipelineOrchestrator, workflow_id: str | None)
     A sentence on stderr names the latest run.
 
     Args:
-        reader: open.
-        workflow_id: as `--workflow-id` gave it.
+        reader: an open orchestrator.
+        workflow_id: value of `--workflow-id`; None if the option was not given.
 
     Raises:
         RefusedCommand: the id breaks the rules for workflow ids, or no id was given and there is no run.

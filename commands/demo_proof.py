@@ -20,7 +20,7 @@ async def print_proof(
     """Print the timeline, the outputs and the checks; returns 0 if every check holds, 1 if not.
 
     Args:
-        orchestrator: open.
+        orchestrator: an open orchestrator.
         workflow_id: the run whose worker was killed.
         undisturbed: the other run over the same documents.
         before: the documents of the first run at the kill.

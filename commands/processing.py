@@ -165,7 +165,7 @@ async def carry_out(orchestrator: PipelineOrchestrator, report: RunReport, *, wa
     """Make sure that a worker is alive for a started run, then follow the run or leave it.
 
     Args:
-        orchestrator: open.
+        orchestrator: an open orchestrator.
         report: first report of the run.
         watch: whether to follow the run to its end.
         as_json: whether to print the last report as JSON instead of a summary.

@@ -75,12 +75,12 @@ def describe_services(checkpoint: WorkflowCheckpoint) -> str:
 
     The text is empty for a checkpoint without any service.
     """
-    ailing = [
+    unhealthy = [
         f"{name} {state.status}"
         for name, state in sorted(checkpoint.service_states.items())
         if state.status != "healthy"
     ]
-    return ", ".join(ailing) or ("all healthy" if checkpoint.service_states else "")
+    return ", ".join(unhealthy) or ("all healthy" if checkpoint.service_states else "")
 
 
 def describe_time_left(report: RunReport, at: datetime) -> str:

@@ -33,7 +33,7 @@ async def print_summary(orchestrator: PipelineOrchestrator, ended: RunReport, *,
     If Postgres is unavailable, a sentence stands in place of the figures from Postgres.
 
     Args:
-        orchestrator: open.
+        orchestrator: an open orchestrator.
         ended: the last report of the run.
         seconds: how long the command took, from the start of the run.
     """

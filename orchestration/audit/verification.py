@@ -40,7 +40,7 @@ async def verify(client: Client, stores: Stores, workflow_id: str, say: Say = la
     """
     evidence, _, verification = await look(client, stores, workflow_id, say)
     if [difference.kind for difference in verification.differences] == [UNRECORDED]:
-        # Nothing else differs, so the record of the end covers up no difference.
+        # Only the record of the end is missing, so the new record hides no other difference.
         await reconcile_run(client, stores, workflow_id)
         return (await look(client, stores, workflow_id, say))[2]
     if verification.differences and not evidence.closed and evidence.history.runs:
@@ -188,8 +188,8 @@ def _take_notes(verification: Verification, evidence: Evidence, chain: Chain, re
     only_stored = [sequence for sequence in chain.contents if sequence not in recorded]
     if evidence.history.runs and only_stored:
         notes.append(
-            f"Temporal has forgotten {len(only_stored)} of {chain.tip} checkpoints, or never had them; the digest of "
-            "the next one confirms each."
+            f"Temporal has forgotten {len(only_stored)} of {chain.tip} checkpoints, or never had them; the digest in "
+            "the next checkpoint confirms each of them."
             if chain.confirmed_from <= min(only_stored)
             else f"Temporal has forgotten {len(only_stored)} of {chain.tip} checkpoints; they were checked against "
             "each other."

@@ -148,7 +148,7 @@ def chain_of(history: WorkflowHistory) -> list[WorkflowCheckpoint]:
 async def read_history(client: Client, workflow_id: str, known: WorkflowHistory | None = None) -> WorkflowHistory:
     """Read the histories of every execution of a workflow id.
 
-    The result is empty if Temporal has none.
+    The result is empty if Temporal has no execution.
 
     Args:
         client: any client of the namespace.
@@ -211,7 +211,7 @@ class _Reading:
     _first_run_id: str = ""
     _pipeline: PipelineInput | None = None
     _checkpoints: dict[str, WorkflowCheckpoint] = field(default_factory=dict)
-    _select_acknowledged: set[str] = field(default_factory=set)
+    _acknowledged: set[str] = field(default_factory=set)
     _added: list[str] = field(default_factory=list)
     _scheduled: dict[int, str] = field(default_factory=dict)
     """Open activities: the id of the scheduling event to the digest of the checkpoint, or to ""."""
@@ -232,7 +232,7 @@ class _Reading:
             execution.close_time,
             list(self._checkpoints.values()),
             self._added,
-            frozenset(self._select_acknowledged),
+            frozenset(self._acknowledged),
             self._pipeline,
             self._events,
             not self._scheduled and not self._task_due,
@@ -269,7 +269,7 @@ class _Reading:
                 self._checkpoints.setdefault(checkpoint.digest, checkpoint)
         elif kind == "activity_task_completed_event_attributes":
             digest = self._scheduled.pop(event.activity_task_completed_event_attributes.scheduled_event_id, "")
-            self._select_acknowledged |= {digest} if digest else set()
+            self._acknowledged |= {digest} if digest else set()
         elif kind in _ACTIVITY_CLOSED:
             self._scheduled.pop(getattr(event, kind).scheduled_event_id, None)
 

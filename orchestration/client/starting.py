@@ -137,5 +137,5 @@ def _summarise(sources: Sequence[str]) -> str:
 def _describe(pipeline: PipelineInput) -> str:
     lines = ["Sources:", "", *[f"* `{source}`" for source in pipeline.sources[:20]]]
     if pipeline.resume:
-        lines += ["", f"Goes on after checkpoint {pipeline.resume.sequence} `{pipeline.resume.checkpoint_id}`."]
+        lines += ["", f"Continues after checkpoint {pipeline.resume.sequence} `{pipeline.resume.checkpoint_id}`."]
     return "\n".join(lines)

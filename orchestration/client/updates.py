@@ -120,7 +120,8 @@ async def send_update(
                 update, *arguments, wait_for_stage=WorkflowUpdateStage.ACCEPTED, result_type=answers
             )
         return cast("Answer", await accepted.result())
-    except WorkflowUpdateRPCTimeoutOrCancelledError as error:  # of a timeout, or of a cancellation
+    except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+        # The SDK raises this error both for a timeout and for a cancellation.
         task = asyncio.current_task()
         if task and task.cancelling():
             raise asyncio.CancelledError from error

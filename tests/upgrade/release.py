@@ -26,7 +26,7 @@ FINISHED = "finished"
 INTERRUPTED = "interrupted"
 """A run whose command and worker were killed. One long document has kept parts. Temporal counts the run as open."""
 UNDISTURBED = "undisturbed"
-"""A run over the documents of `INTERRUPTED` that was left alone."""
+"""An undisturbed run over the documents of `INTERRUPTED`."""
 OPEN = "open"
 """An open run that waits for more documents."""
 FORKED = "forked"
@@ -105,7 +105,7 @@ class Release:
         shutil.rmtree(self.documents)
 
     def _extract(self, folder: str, target: Path) -> None:
-        """Extract one of the archive's folders aside, and rename it when it is whole."""
+        """Extract a folder of the archive under a temporary name, then rename it."""
         unfinished = target.with_name(f"{target.name}.{os.getpid()}")
         with tarfile.open(self.archive) as archive:
             for member in archive:
