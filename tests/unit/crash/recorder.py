@@ -53,6 +53,7 @@ class Recorder:
         self._operations: list[Operation] = []
         self._acknowledged: list[tuple[int, Any]] = []
         self._numbers: dict[int, int] = {folder.stat().st_ino: ROOT}
+        self._device = folder.stat().st_dev
         self._next = ROOT + 1
         self._seen = Disk({}, {ROOT: {}})
         self._busy = threading.RLock()
@@ -107,8 +108,9 @@ class Recorder:
     def add_sync(self, descriptor: int) -> None:
         """Add the sync of a file or folder; syncs of others are left out."""
         self.look()
-        number = self._numbers.get(os.fstat(descriptor).st_ino)
-        if number is not None:
+        status = os.fstat(descriptor)
+        number = self._numbers.get(status.st_ino)
+        if number is not None and status.st_dev == self._device:
             self._operations.append(Sync(number))
 
     def _crash(self, disk: Disk, moment: int, after: Path) -> Crash:
