@@ -60,7 +60,7 @@ def rebuild(*, workflow_id: WorkflowId, as_json: AsJson = False) -> None:
         for repair in rebuilt.repairs:
             answers.print(repair.sentence, markup=False, soft_wrap=True)
         if rebuilt.changed:
-            say("Documents and outputs were not changed. If any is missing, resume the run to make it again.")
+            say("Documents and outputs were not changed. To make missing documents or outputs again, resume the run.")
 
     run_main(main)
 

@@ -65,7 +65,7 @@ class LazyCommands(TyperGroup):
         return super().resolve_command(ctx, args)
 
 
-# The shell completes the name of a program on the PATH; `python starter.py` has none.
+# A shell can complete the options of a program on the PATH. `python starter.py` is no such program.
 app = typer.Typer(cls=LazyCommands, add_completion=not is_script(), rich_markup_mode="markdown")
 
 
@@ -74,8 +74,8 @@ def _perdure(*, version: Version = False) -> None:
     """Process documents durably: an interrupted run continues at the place of the interruption.
 
     Sentences and progress go to stderr. With --json, stdout carries one JSON value. Every command takes --quiet and
-    --verbose. Exit codes: 0 done as asked; 1 the run ended, but not as completed, or a check found a difference; 2 the
-    command was refused; 130 interrupted.
+    --verbose. Exit codes: 0 success; 1 the run ended with another status than completed, or a check found a
+    difference; 2 the command was refused; 130 interrupted.
     """
 
 

@@ -15,9 +15,9 @@ app = typer.Typer()
 def kill_worker(*, as_json: AsJson = False) -> None:
     """Send SIGKILL to the worker of this data folder that has the lowest slot.
 
-    The worker gets no time to clean up. The next worker of its supervisor, another worker, or a worker that
-    the command which follows the run starts takes over the documents. The signal is sent only to a process that
-    holds the slot's lock.
+    The worker gets no time to clean up. Then another worker takes over its documents: a new worker of its supervisor,
+    another living worker, or a worker that `run` or `resume` starts. The signal is sent only to a process that holds
+    the slot's lock.
     """
 
     async def main() -> None:

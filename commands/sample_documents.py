@@ -12,7 +12,7 @@ def samples_folder() -> Path:
     """Return the folder of the sample documents.
 
     Raises:
-        RefusedCommand: the installation lacks them.
+        RefusedCommand: the installation has no sample documents.
     """
     for folder in (_HERE.parent / "samples", _HERE / "samples"):
         if folder.is_dir():
@@ -25,7 +25,7 @@ def write_samples(folder: Path, copies: int) -> int:
 
     Args:
         folder: the folder; created if it does not exist.
-        copies: with more than 1, each copy goes to a folder of its own, `copy-001` and so on.
+        copies: number of copies. With more than one, each copy goes to its own folder, `copy-001` and so on.
 
     Raises:
         RefusedCommand: the folder is not empty, or cannot be written.

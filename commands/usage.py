@@ -21,7 +21,7 @@ OUTPUT_GONE = 141
 def run_app(app: typer.Typer) -> NoReturn:
     """Run the command that the command line names and leave with its exit code.
 
-    A command that reaches its work leaves through `orchestration.process_exit` itself.
+    A command with valid arguments leaves the process itself, through `orchestration.process_exit`.
     """
     open_standard_streams()
     # The client logs each retry of a call. The commands print one sentence when the retries are used up.

@@ -61,7 +61,7 @@ REGISTER_COMMAND = "temporal operator search-attribute create " + " ".join(
     f"--name {name} --type {IndexedValueType.Name(kind).rpartition('_')[2].title()}"
     for name, kind in SEARCH_ATTRIBUTES.items()
 )
-"""The command for an administrator where Perdure may not register the attributes."""
+"""The command with which an administrator registers the attributes if Perdure may not register them."""
 
 
 async def connect(settings: Settings, *, identity: str | None = None) -> Client:

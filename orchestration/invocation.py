@@ -1,6 +1,6 @@
 """How the user called this program.
 
-Messages use it to show commands that the user can paste unchanged.
+Messages use the functions to show commands that the user can paste unchanged.
 """
 
 import shlex
@@ -28,7 +28,7 @@ def command_line(command: str, *arguments: str) -> str:
 
     Args:
         command: a name of `commands.catalogue.COMMANDS`.
-        arguments: what follows the name; quoted where the shell needs it.
+        arguments: arguments after the name; quoted if the shell needs quotes.
     """
     return shlex.join([*_program(), command, *arguments])
 

@@ -6,8 +6,8 @@ closed and flushed, the process ends through `os._exit`.
 
 | code | meaning |
 | --- | --- |
-| 0 | done as asked |
-| 1 | the run ended, but not completed; a check found a difference; or an unexpected error occurred |
+| 0 | success |
+| 1 | the run ended with another status than completed, a check found a difference, or an unexpected error occurred |
 | 2 | the command was refused, or could not be carried out |
 | 130, 143 | interrupted by Ctrl-C, or by SIGTERM |
 | 141 | the reader of the output closed its end |
@@ -115,7 +115,10 @@ def _sentence(error: BaseException) -> tuple[str, int]:
         return f"The Temporal server became unavailable: {_one_line(error)}.", REFUSED
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         where = f" for {error.filename}" if error.filename else ""
-        return f"The disk is full{where}: free some space, or set PERDURE_DATA_DIR to a folder elsewhere.", REFUSED
+        return (
+            f"The disk is full{where}. Free some space, or set PERDURE_DATA_DIR to another disk.",
+            REFUSED,
+        )
     what = f"{type(error).__name__}: {_one_line(error)}"
     return f"An unexpected error occurred ({what}); the details are in {_write_down(error)}", UNFORESEEN
 

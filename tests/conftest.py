@@ -96,7 +96,7 @@ def _no_types_asked_for_in_a_transaction() -> Iterator[None]:
 
     The server must see a worker that is stopped in a transaction as idle.
     """
-    ask = _PooledConnection._introspect_types  # type: ignore[attr-defined]  # the stubs leave out what is private
+    ask = _PooledConnection._introspect_types  # type: ignore[attr-defined]  # the stubs have no private names
 
     async def asked(conn: asyncpg.Connection, kinds: Iterable[int], seconds: float) -> Any:
         assert not conn.is_in_transaction(), f"PostgresPool did not ask for these types before: {list(kinds)}"

@@ -7,7 +7,7 @@ from perdure.stores.postgres.audit import Offence
 from perdure.stores.postgres.audit_checks import SERVICE_CHECKS
 
 QUALITY_TOLERANCE = 0.0011
-"""Largest difference of two means that are equal: each is rounded to 3 places and summed in another order."""
+"""Largest difference between two equal means: each mean is rounded to 3 places, and summed in another order."""
 
 _SENTENCES = {
     "missing_document": "The row of document {position} is missing: positions count from 0 without a gap.",

@@ -3,7 +3,7 @@
 The order of reading ensures that a run in progress causes no false difference. A checkpoint is in history before it is
 in Postgres, and in Postgres before it is in a follower. So the audit reads history first, for the checkpoints that must
 be in the stores; then the followers; then Postgres, as of one moment; then history again, for the checkpoints that may
-be in the stores. Each source holds everything that an earlier one held.
+be in the stores. Each source holds everything that an earlier source held.
 """
 
 from collections.abc import Callable
@@ -142,7 +142,7 @@ async def _read_documents(evidence: Evidence, database: Snapshot, say: Say) -> N
     evidence.offences = await database.check_documents()
     latest = evidence.latest
     if not latest or not evidence.run or latest.epoch != evidence.run.epoch:
-        return  # a later run has begun, and has taken no checkpoint yet
+        return  # a later run has begun, and has made no checkpoint yet
     data = latest.state_data
     beyond = [(first, end) for first, end in data.beyond_watermark]
     coverage = Coverage(latest.epoch, data.watermark, beyond)

@@ -52,7 +52,7 @@ class Repair:
         self.removed = max(0, len(wrong) - self.replaced)
 
     def _list_numbers(self) -> list[tuple[str, int]]:
-        return [("appended", self.appended), ("written anew", self.replaced), ("removed", self.removed)]
+        return [("appended", self.appended), ("replaced", self.replaced), ("removed", self.removed)]
 
 
 @dataclass
@@ -125,8 +125,8 @@ def _refuse_if_undecided(evidence: Evidence, chain: Chain) -> None:
     retired = max(evidence.retired, min(chain.contents, default=1) - 1)
     if lost := [place for place in range(retired + 1, chain.tip + 1) if place not in chain.contents]:
         raise RefusedCommand(
-            f"No store and no history has an intact copy of {_format_places(lost)}, so the mirror cannot be made "
-            "whole. Nothing was changed."
+            f"No store and no history has an intact copy of {_format_places(lost)}, so the mirror cannot be "
+            "repaired. Nothing was changed."
         )
 
 

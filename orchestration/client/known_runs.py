@@ -15,7 +15,7 @@ from workflows.messages import WORKFLOW_TYPE
 NAMED_AT_MOST = 5
 _COMPARED = 20
 """Number of executions whose starts are compared to find the latest run."""
-_OF_OURS = f'WorkflowType="{WORKFLOW_TYPE}"'
+_PERDURE_RUNS = f'WorkflowType="{WORKFLOW_TYPE}"'
 
 
 async def find_latest_run(client: Client, stores: Stores) -> str:
@@ -27,7 +27,7 @@ async def find_latest_run(client: Client, stores: Stores) -> str:
         RefusedCommand: there is no run.
     """
     started: dict[str, datetime] = {}
-    async for execution in client.list_workflows(_OF_OURS, limit=_COMPARED):
+    async for execution in client.list_workflows(_PERDURE_RUNS, limit=_COMPARED):
         if execution.id not in started:
             described = await client.get_workflow_handle(execution.id).describe()
             started[execution.id] = await first_start(client, described)
@@ -58,7 +58,7 @@ async def first_start(client: Client, execution: WorkflowExecution | WorkflowExe
 async def name_known_runs(client: Client, stores: Stores) -> str:
     """Return a sentence that names some of the known runs, the newest first."""
     ids: list[str] = []
-    async for execution in client.list_workflows(_OF_OURS, limit=_COMPARED):
+    async for execution in client.list_workflows(_PERDURE_RUNS, limit=_COMPARED):
         if execution.id not in ids:
             ids.append(execution.id)
     ids += [workflow_id for workflow_id in await _list_stored(stores) if workflow_id not in ids]

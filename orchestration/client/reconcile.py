@@ -1,9 +1,9 @@
 """Record the ends of runs that could not record their end themselves.
 
-A run that fails or is cancelled writes its last checkpoint itself. A run that is terminated or times out cannot, nor
-can a run without a worker. The next command that reads such a run, or the next worker that starts, appends the
-checkpoint on its end. The checkpoint is made from Temporal and the manifest alone, so a second attempt makes the same
-checkpoint.
+A run that fails or is cancelled writes its last checkpoint itself. A run that is terminated or times out cannot write
+its last checkpoint, and neither can a run without a worker. The next command that reads such a run, or the next worker
+that starts, appends the last checkpoint. The checkpoint is made from Temporal and the manifest alone, so a second
+attempt makes the same checkpoint.
 """
 
 import logging
@@ -43,7 +43,7 @@ class Recorded:
 
 
 def ending_of(status: WorkflowExecutionStatus | None) -> str | None:
-    """Return the status to record for a run that ended this way.
+    """Return the status to record for a run that ended with this status in Temporal.
 
     Return None if such a run records its end itself.
     """
@@ -124,8 +124,8 @@ async def _record(client: Client, stores: Stores, execution: WorkflowExecution) 
     if not await _is_whole(stores, execution.id, history):
         log.warning("the mirror of the run %s contradicts its history; its end is not recorded", execution.id)
         return None
-    lives = {known.run_id for known in history.runs if known.first_run_id == run.first_run_id}
-    ended = EndedRun(execution.id, run.first_run_id, lives | {run.first_run_id}, _find_start(history, run), status)
+    run_ids = {known.run_id for known in history.runs if known.first_run_id == run.first_run_id}
+    ended = EndedRun(execution.id, run.first_run_id, run_ids | {run.first_run_id}, _find_start(history, run), status)
 
     def make(standing: Standing) -> WorkflowCheckpoint | None:
         latest = standing.latest
@@ -166,7 +166,7 @@ def _find_start(history: WorkflowHistory, run: HistoryRun) -> datetime:
 
 
 def make_ending(execution: WorkflowExecution, run: HistoryRun, standing: Standing) -> WorkflowCheckpoint:
-    """Return the last checkpoint of a run that could not write it.
+    """Return the last checkpoint of a run that could not write its last checkpoint.
 
     Equal arguments give equal checkpoints.
 

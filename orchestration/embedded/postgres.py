@@ -1,7 +1,7 @@
 """Postgres 18 with pgvector, from the wheel, as the server of one data folder.
 
 This module runs the wheel's binaries itself. The wheel's own Python code listens on a Unix socket only, stops the
-server with the program that started it, and mistakes any process with a stale id for its server.
+server with the program that started it, and takes any process whose id is in a stale pid file for its server.
 """
 
 import importlib.util
@@ -84,7 +84,7 @@ class EmbeddedPostgres:
         """
         running = self.running()
         if running:
-            stop(running, request=signal.SIGINT, grace_seconds=STOP_SECONDS)  # "fast shutdown"
+            stop(running, request=signal.SIGINT, grace_seconds=STOP_SECONDS)  # Postgres calls this a "fast shutdown"
         return running is not None
 
     def running(self) -> ProcessId | None:

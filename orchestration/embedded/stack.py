@@ -137,7 +137,7 @@ class EmbeddedStack:
 
     def _check_ports(self, before: ServersRecord) -> None:
         if self.temporal_port is not None and self.temporal_port == self.ui_port:
-            raise PortInUse(f"Port {self.ui_port} was asked for Temporal and for its Web UI; each needs its own.")
+            raise PortInUse(f"Port {self.ui_port} was given for Temporal and for its Web UI. Name two different ports.")
         running = before.temporal
         if not running or not running.running:
             return

@@ -82,7 +82,10 @@ def open_the_way(user: SystemUser, path: Path, say: Callable[[str], None]) -> No
 
 
 def make_readable(folder: Path) -> None:
-    """Let every user read and execute an installed package, even if it was installed under a strict umask."""
+    """Let every user read and execute the files of an installed package.
+
+    A package that was installed under a strict umask does not permit this.
+    """
     for path in (folder, *folder.rglob("*")):
         mode = path.stat().st_mode
         wanted = mode | _READ | (_TRAVERSE if path.is_dir() or mode & 0o100 else 0)

@@ -26,7 +26,7 @@ from workflows.document_pipeline import DocumentPipeline
 GRACE = timedelta(seconds=20)
 """Time for activities to finish after SIGTERM. Then the worker cancels them."""
 STICKY = timedelta(seconds=1)
-"""Time for which the server keeps the next task of a cached run for this worker. Then it offers the task to all."""
+"""Time for which the server keeps the next task of a cached run for this worker. Then every worker can get the task."""
 HEARTBEAT_THROTTLE = timedelta(seconds=2)
 """Shortest time between two heartbeats of an activity that the SDK sends."""
 

@@ -17,7 +17,7 @@ from perdure.errors import RefusedCommand
 
 
 def signal_worker(worker: LiveWorker, number: signal.Signals) -> bool:
-    """Send a signal to a worker; returns whether a process of this machine got it.
+    """Send a signal to a worker; returns whether a process of this machine got the signal.
 
     Args:
         worker: a worker from `find_live_workers`.

@@ -109,7 +109,7 @@ async def lose_everything_else(settings: Settings, server: EmbeddedPostgres, tem
 
     The namespace, the database and the data folder are empty.
     """
-    name = f"anew-{uuid.uuid4().hex[:8]}"
+    name = f"empty-{uuid.uuid4().hex[:8]}"
     async with PipelineOrchestrator(settings, own_worker=False) as orchestrator:
         retention = Duration()
         retention.FromTimedelta(timedelta(days=1))
@@ -117,7 +117,7 @@ async def lose_everything_else(settings: Settings, server: EmbeddedPostgres, tem
             RegisterNamespaceRequest(namespace=name, workflow_execution_retention_period=retention)
         )
     server.create_database(name, template=template)
-    anew = replace(
+    empty = replace(
         settings,
         data_dir=folder,
         database_url=server.dsn(name),
@@ -127,8 +127,8 @@ async def lose_everything_else(settings: Settings, server: EmbeddedPostgres, tem
     async with asyncio.timeout(90):
         while True:
             try:
-                async with PipelineOrchestrator(anew, own_worker=False):
-                    return anew
+                async with PipelineOrchestrator(empty, own_worker=False):
+                    return empty
             except ServerUnreachable:
                 await asyncio.sleep(0.2)
 
@@ -146,19 +146,19 @@ async def test_a_run_resumes_from_the_bucket_alone(
                 await asyncio.sleep(0.05)
     finally:
         worker.close()
-    folder = tmp_path / "anew"
+    folder = tmp_path / "empty"
     folder.mkdir()
-    anew = await lose_everything_else(three_stores, postgres_server, _template, folder)
-    async with PipelineOrchestrator(anew, own_worker=False) as orchestrator:
+    empty = await lose_everything_else(three_stores, postgres_server, _template, folder)
+    async with PipelineOrchestrator(empty, own_worker=False) as orchestrator:
         leading, files, chain = [list(await store.list(RUN)) for store in orchestrator.stores.checkpoints]
         assert (leading, files) == ([], [])
         assert chain
-    worker = ChaosWorker(anew)
+    worker = ChaosWorker(empty)
     try:
-        done = await script(anew, "--workflow-id", RUN, name="resume_workflow.py")
+        done = await script(empty, "--workflow-id", RUN, name="resume_workflow.py")
         assert done.code == 0, done.stderr
         assert f"Checkpoint loaded: {chain[-1].checkpoint_id}" in done.stderr
-        async with PipelineOrchestrator(anew, own_worker=False) as orchestrator:
+        async with PipelineOrchestrator(empty, own_worker=False) as orchestrator:
             assert (await orchestrator.status(RUN)).documents.processed == 20
             grown = await orchestrator.list_checkpoints(RUN)
             assert [checkpoint.digest for checkpoint in grown[: len(chain)]] == [
@@ -169,4 +169,4 @@ async def test_a_run_resumes_from_the_bucket_alone(
             assert checkpoint_file(orchestrator).exists()
     finally:
         worker.close()
-        postgres_server.drop_database(anew.temporal.namespace)
+        postgres_server.drop_database(empty.temporal.namespace)

@@ -58,9 +58,8 @@ def assert_whole(line: CommandLine, workflow_id: str) -> None:
     checkpoints = line("checkpoints", "--workflow-id", workflow_id, "--json").json
     assert [checkpoint["metadata"]["sequence"] for checkpoint in checkpoints] == list(range(1, len(checkpoints) + 1))
     assert checkpoints[-1]["processed_documents"] == DOCUMENTS
-    if (
-        len({checkpoint["metadata"]["epoch"] for checkpoint in checkpoints}) == 1
-    ):  # a later epoch numbers only its own documents
+    # The ranges of a later epoch number only the documents of that epoch.
+    if len({checkpoint["metadata"]["epoch"] for checkpoint in checkpoints}) == 1:
         finished = sum(
             end - first for checkpoint in checkpoints for first, end in checkpoint["state_data"]["finished_since_last"]
         )

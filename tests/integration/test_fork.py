@@ -57,7 +57,7 @@ def new_id() -> str:
 
 
 async def middle(orchestrator: PipelineOrchestrator, workflow_id: str = ORIGIN) -> WorkflowCheckpoint:
-    """Return a checkpoint with some documents finished and some not."""
+    """Return a checkpoint at which some documents were finished and some were not."""
     chain = await orchestrator.list_checkpoints(workflow_id)
     return next(entry for entry in chain if 3 <= entry.processed_documents < DOCUMENTS - 2)
 

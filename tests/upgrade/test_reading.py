@@ -63,7 +63,9 @@ def test_migrated_schema_equals_that_of_a_new_database(programs: Programs) -> No
     new_address = f"{address.rpartition('/')[0]}/new"
     programs.query("CREATE DATABASE new")
     new = Programs(programs.data_dir, variables={"DATABASE_URL": new_address})
-    assert new("retry-failed", "--workflow-id", "unheard-of").code == 2, "it applies the migrations, then refuses"
+    assert new("retry-failed", "--workflow-id", "unheard-of").code == 2, (
+        "the command applies the migrations, and then refuses the unknown run"
+    )
     assert _schema(programs, address) == _schema(programs, new_address)
 
 
