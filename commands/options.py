@@ -27,7 +27,7 @@ Concurrency = Annotated[
 ]
 BatchSize = Annotated[
     int,
-    typer.Option(min=0, max=MAX_BATCH_SIZE, help="Documents in a batch; 0 adapts the batches to the size of the run."),
+    typer.Option(min=0, max=MAX_BATCH_SIZE, help="Documents in a batch; 0 adapts this to the size of the run."),
 ]
 Breaker = Annotated[
     float,
