@@ -1,4 +1,4 @@
-"""Every checkpoint store, opened over the same storage as often as a test asks."""
+"""Fixtures: each kind of checkpoint store, opened once or several times over one storage."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -34,7 +34,10 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
 
 @pytest.fixture
 async def open_store(storage: tuple[str, str]) -> AsyncIterator[OpenStore]:
-    """Return a function that opens the storage once more. Everything opened is closed at the end."""
+    """Return a function that opens the storage again.
+
+    The fixture closes every opened store at the end of the test.
+    """
     closers: list[Callable[[], Awaitable[None]]] = []
 
     def open_again() -> CheckpointStore:

@@ -1,4 +1,7 @@
-"""A run survives each interruption of the command that follows it, and `resume` brings the run to its end."""
+"""A run survives each interruption of the command that follows it.
+
+The command `resume` then brings the run to its end.
+"""
 
 import asyncio
 import json
@@ -20,7 +23,7 @@ from tests.integration.command_line import PATIENCE_SECONDS, CommandLine, comman
 
 DOCUMENTS = 8
 AWAY_SECONDS = 7.0
-"""Long enough for the SDK's client to log its retries, which must not reach the terminal."""
+"""Length of an outage in which the SDK's client logs its retries, which must not reach the terminal."""
 
 
 @pytest.fixture(scope="module")
@@ -36,25 +39,27 @@ def slow_documents(session_dir: Path) -> str:
 
 
 def start_and_wait_for_first(line: CommandLine, documents: str, workflow_id: str) -> tuple[subprocess.Popen[str], Any]:
-    """Start a run and wait for its first document; returns the process, and the report of that moment."""
+    """Start a run and wait for its first document; returns the process and the report."""
     run = line.begin("run", documents, "--workflow-id", workflow_id, "--concurrency", "1")
     report = line.until(workflow_id, lambda report: report["documents"]["processed"] >= 1)
-    assert report["documents"]["remaining"] >= 1, "it was too quick to be interrupted"
+    assert report["documents"]["remaining"] >= 1, "the run ended too early for an interruption"
     assert run.poll() is None
     return run, report
 
 
 def assert_whole(line: CommandLine, workflow_id: str) -> None:
-    """Check that the run is completed, and that its checkpoints have no gap and count each document once."""
+    """Assert that the run is completed and its chain has no gap.
+
+    Together the checkpoints count each document once.
+    """
     report = line.report(workflow_id)
     assert report["workflow_status"] == "completed"
     assert report["documents"] == {"total": DOCUMENTS, "processed": DOCUMENTS, "quarantined": 0, "remaining": 0}
     checkpoints = line("checkpoints", "--workflow-id", workflow_id, "--json").json
     assert [checkpoint["metadata"]["sequence"] for checkpoint in checkpoints] == list(range(1, len(checkpoints) + 1))
     assert checkpoints[-1]["processed_documents"] == DOCUMENTS
-    if (
-        len({checkpoint["metadata"]["epoch"] for checkpoint in checkpoints}) == 1
-    ):  # a later epoch numbers its own work only
+    # The ranges of a later epoch number only the documents of that epoch.
+    if len({checkpoint["metadata"]["epoch"] for checkpoint in checkpoints}) == 1:
         finished = sum(
             end - first for checkpoint in checkpoints for first, end in checkpoint["state_data"]["finished_since_last"]
         )
