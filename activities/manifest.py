@@ -28,7 +28,7 @@ class DiscoverRequest(BaseModel):
     sources: list[str]
     """Sources to list; empty queues the documents that the manifest already holds."""
     retry_quarantined: bool = False
-    """Whether quarantined documents are queued; with no sources, only those are."""
+    """Whether quarantined documents are queued. Without sources, no other documents are queued then."""
     refresh: bool = False
     """Whether documents that left the sources are dropped, and outdated ones are processed again."""
     at_least_epoch: int = 1

@@ -57,7 +57,8 @@ class GroupCommit:
         """
         run = self._run
         state = self._run.state
-        # Cleared before the first await: a request that arrives while this checkpoint is written asks for the next.
+        # The flag is cleared before the first await: a request that arrives while this checkpoint is written is a
+        # request for the next one.
         self._requested = False
         services = await run.call(
             ServiceActivities.capture_service_states,

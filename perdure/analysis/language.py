@@ -1,7 +1,8 @@
 """Detects the language of a text, as an ISO 639-1 code.
 
-A language that the text declares has precedence. Kreuzberg's whatlang detects the language, since it loads at once. The
-model of py3langid takes 0.8 s to load, which is too long for a worker that must recover within two seconds.
+The caller prefers a language that the document declares. Kreuzberg's whatlang detects the language, because whatlang
+loads at once. The model of py3langid takes 0.8 s to load, which is too long for a worker that must recover within two
+seconds.
 """
 
 import re
@@ -12,7 +13,7 @@ import kreuzberg
 
 _SAMPLE_CHARACTERS = 4_000
 _MIN_LETTERS = 60
-"""Fewer letters do not tell languages of the same script apart."""
+"""With fewer letters, the detection confuses languages of the same script."""
 _MIN_CONFIDENCE = 0.8
 _DECLARED = re.compile(r"([a-z]{2,3})(?:[-_].*)?", re.IGNORECASE | re.DOTALL)
 _LETTERS = re.compile(r"[^\W\d_]+")

@@ -44,7 +44,8 @@ async def sync_all(
 ) -> list[int]:
     """Synchronise every store with the others; return the number of checkpoints that each got.
 
-    A store that no source continues keeps what it has: the caller's next append to that store reports the gap.
+    If no source has the next checkpoint of a store, that store stays unchanged. The caller's next append to that store
+    then reports the gap.
 
     Args:
         stores: in the order in which they are written.

@@ -24,7 +24,7 @@ class DiscoveredDocument:
     name: str
     """The name in reports: the path relative to its source, with forward slashes."""
     source: str
-    """The source in which it was found, as an absolute URI."""
+    """The source in which the document was found, as an absolute URI."""
     size_bytes: int
     version: str
     """Changes whenever the content may have changed. Of a file: size, time of modification, time of status change."""
@@ -53,7 +53,7 @@ class Table:
     page: int | None = None
     """From 1; None if the format has no pages."""
     cut: bool = False
-    """Whether cells beyond the bounds were left out; the text has them all."""
+    """Whether cells beyond the bounds were left out; the text of the document has all cells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +67,9 @@ class ProcessedDocument:
     """SHA-256 of the file's bytes, in hexadecimal."""
     size_bytes: int
     media_type: str
-    """As sniffed from the content."""
+    """The media type that the content shows."""
     text: str
-    """Without NUL characters and lone surrogates, which not every store takes."""
+    """Without NUL characters and lone surrogates, which some stores cannot keep."""
     title: str | None
     page_offsets: tuple[int, ...]
     """Where each page, slide or sheet begins in `text`, in characters; empty if the format has none."""
@@ -92,6 +92,6 @@ class ProcessedDocument:
     created: str | None = None
     """`YYYY-MM-DDTHH:MM:SSZ`, or `YYYY-MM-DD` where the document gives no time with an offset."""
     modified: str | None = None
-    """In the same form."""
+    """In the form of `created`."""
     language: str | None = None
     """ISO 639-1 code: the declared language, else the detected one; None if there is neither."""

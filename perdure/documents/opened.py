@@ -30,7 +30,7 @@ class OpenedDocument:
 
 
 def size_refusal(size: int, max_bytes: int) -> DocumentTooLarge:
-    """Return the refusal of a document of `size` bytes."""
+    """Return the error that refuses a document of `size` bytes."""
     return DocumentTooLarge(
         f"The file has {-(-size // MEGABYTE)} MB, more than the limit of {max_bytes // MEGABYTE} MB."
     )

@@ -200,7 +200,8 @@ class RunReportData:
 
         Args:
             recorded: interruptions read from Temporal's histories.
-            since: start of the oldest history that Temporal keeps; None if it keeps none, and the retries stay.
+            since: start of the oldest history that Temporal keeps; None if Temporal keeps none. Retries that the
+                database shows before this time stay.
         """
         if since is None:
             return self

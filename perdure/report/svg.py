@@ -53,7 +53,7 @@ STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "perdure",
     "svg.id": None,
-    "font.family": "DejaVu Sans",  # matplotlib measures with it; the page uses its own font
+    "font.family": "DejaVu Sans",  # matplotlib measures the texts in this font; the page displays them in its own
     "font.size": 12,
     "text.color": COLOURS["ink"],
     "text.parse_math": False,

@@ -23,7 +23,7 @@ def explain_exit(exit_code: int | None, errors: str, limits: ProcessLimits) -> P
     Args:
         exit_code: as `subprocess` gives it; a negative number names a signal; None if the fork server is gone.
         errors: the end of what the child wrote to standard error.
-        limits: that the child ran under.
+        limits: the limits of the child.
     """
     if exit_code is None:
         return DependencyUnavailable(POOL, "its fork server is gone")

@@ -160,7 +160,7 @@ def _make_service(name: str, address: str, check_postgres: PostgresCheck) -> Ser
             return TcpService(name, host, port or 0)
         case "grpc" | "tcp":
             form = "grpc://host:port/service" if parts.scheme == "grpc" else "tcp://host:port"
-            raise InvalidConfiguration(f"The service '{name}' has more in its address than {form}.")
+            raise InvalidConfiguration(f"The service '{name}' has more in its address than {form}: leave the rest out.")
     raise InvalidConfiguration(
         f"The service '{name}' needs an address of http(s)://, grpc://, tcp:// or postgresql://, not '{parts.scheme}'."
     )

@@ -12,7 +12,7 @@ from perdure.documents.recognition.compound import CompoundFile
 from perdure.errors import DamagedDocument, EncryptedDocument
 
 SHIELDS = {38: 0xE001, 60: 0xE002, 62: 0xE003, 34: 0xE004, 39: 0xE005}
-"""Markup characters, and the private-use characters as which they pass through Kreuzberg; see `word.py`."""
+"""The private-use character that replaces each markup character while Kreuzberg reads a document; see `word.py`."""
 UNSHIELD = {shield: character for character, shield in SHIELDS.items()}
 
 _PROPERTIES = ("title", "subject", "authors", "keywords", "language", "created_at", "modified_at", "created_by",
@@ -46,7 +46,7 @@ def title_and_properties(result: Any, additional: Mapping[str, Any]) -> tuple[st
     """Return the title and the other properties of a document.
 
     Args:
-        result: of `parse`.
+        result: the result of `parse`.
         additional: properties that Kreuzberg does not read from this format; they replace those of the same name.
     """
     values = {key: _unescape(result.metadata.get(key)) for key in _PROPERTIES}
@@ -58,7 +58,7 @@ def structured_text(result: Any, text: str, title: str | None, properties: dict[
     """Return the text with the headings and tables of Kreuzberg's nodes.
 
     Args:
-        result: of `parse`.
+        result: the result of `parse`.
         text: the result's content, with changes that a format needs.
         title: title of the document.
         properties: properties of the document.

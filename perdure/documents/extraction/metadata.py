@@ -32,7 +32,7 @@ _NO_AUTHOR = frozenset(("unknown", "anonymous", "(anonymous)", "unspecified", "(
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """The fields of the same names of `ProcessedDocument`, which documents them."""
+    """Authors, dates and language; `ProcessedDocument` describes the fields, which have the same names there."""
 
     authors: tuple[str, ...] = ()
     created: str | None = None

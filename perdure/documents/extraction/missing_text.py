@@ -23,17 +23,17 @@ def explain_empty(content: bytes, extracted: Extracted) -> DocumentError:  # noq
 
 
 def explain_html(content: bytes, extracted: Extracted) -> DocumentError:  # noqa: ARG001 - the shape of all reasons
-    """Return the reason of a page: pictures if it has a tag of one."""
+    """Return the reason of an HTML page: pictures if the page has a tag for pictures."""
     return _make_reason(has_pictures=_PICTURE_TAG.search(content) is not None)
 
 
 def explain_rtf(content: bytes, extracted: Extracted) -> DocumentError:  # noqa: ARG001 - the shape of all reasons
-    """Return the reason of an RTF: pictures if it has a group of one."""
+    """Return the reason of an RTF: pictures if the RTF has a group for pictures."""
     return _make_reason(has_pictures=b"\\pict" in content)
 
 
 def explain_presentation(content: bytes, extracted: Extracted) -> DocumentError:  # noqa: ARG001 - the shape of all
-    """Return the reason of a PPT: pictures if it has the stream `Pictures`."""
+    """Return the reason of a PPT: pictures if the PPT has the stream `Pictures`."""
     return _make_reason(has_pictures="Pictures".encode("utf-16-le") in content)
 
 

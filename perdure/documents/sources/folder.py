@@ -19,7 +19,7 @@ class FolderSource(FileSource):
     """A folder, named by its path or its `file://` URI; implements `Source`."""
 
     def matches(self, address: str) -> bool:
-        """Return whether a folder is there now."""
+        """Return whether the address names a folder that exists now."""
         try:
             return os.path.isdir(path_of(address))  # noqa: PTH112 - `Path.is_dir` raises for a folder that may not be read
         except InvalidSource:
@@ -83,7 +83,7 @@ def _check_regular_file(root: Path, entry: "os.DirEntry[str]", linked: set[tuple
 
     Args:
         root: the folder that the user named.
-        entry: below it.
+        entry: an entry below the root.
         linked: device and inode of each file that a link has led to; the function adds to it.
     """
     path = Path(entry.path)

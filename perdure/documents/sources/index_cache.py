@@ -13,7 +13,7 @@ from typing import BinaryIO
 from perdure.documents.sources.member import Index
 
 MAX_INDEXES = 4
-"""For each process; the largest indexes take about 40 MB each."""
+"""Most indexes that a process keeps. The largest indexes take about 40 MB each."""
 _Identity = tuple[str, int, int, int, int, int]
 
 

@@ -50,8 +50,8 @@ def with_patterns(source: str, patterns: Patterns) -> str:
     """Return a source with patterns behind it.
 
     Args:
-        source: normalised.
-        patterns: to add.
+        source: the normalised source.
+        patterns: the patterns to add.
 
     Raises:
         InvalidSource: a pattern is empty or too long, or the source has some already.
@@ -62,7 +62,7 @@ def with_patterns(source: str, patterns: Patterns) -> str:
         if not pattern.isprintable():
             raise InvalidSource("A pattern cannot hold a character that is not printable.")
     if patterns and split_patterns(source)[1]:
-        raise InvalidSource("The source has patterns of its own: leave out --include and --ignore.")
+        raise InvalidSource("The source has patterns already: leave out --include and --ignore.")
     return f"{source}{patterns}"
 
 

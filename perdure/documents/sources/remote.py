@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _REQUEST_SECONDS = 120
 _CONNECT_SECONDS = 5
 _MAX_RETRIES = 2
-"""For one request; the activity around it is retried without a limit."""
+"""Most retries of one request. The activity that sends the request is itself retried without a limit."""
 _PIECE_BYTES = 1024 * 1024
 _NO_TIME = datetime(1970, 1, 2).astimezone()
 """Obstore gives a time before this one if the server names no time of modification."""
@@ -77,7 +77,9 @@ def parse_address(source: str, *, needs_key: bool) -> RemoteAddress:
     except ValueError as error:
         raise InvalidSource(f"'{shown(source)}' is no address.") from error
     if parts.username or parts.password:
-        raise InvalidSource("An address with a password in it would be stored with its results: leave it out.")
+        raise InvalidSource(
+            "The address holds a password, which would be stored with the results: leave the password out."
+        )
     if not parts.hostname:
         raise InvalidSource(f"'{shown(source)}' names no host or bucket.")
     if parts.query or parts.fragment or "?" in source:
@@ -104,9 +106,9 @@ def remote_document(source: RemoteAddress, address: RemoteAddress, meta: dict[st
     """Return a document on a server.
 
     Args:
-        source: in which it was found.
+        source: the source in which the document was found.
         address: address of the document.
-        meta: obstore's description of it; None if it is not there.
+        meta: obstore's description of the document; None if the server does not have the document.
     """
     inside = address.key.removeprefix(source.key).lstrip("/") if source != address else ""
     meta = meta or {"size": 0, "e_tag": None, "last_modified": _NO_TIME}
@@ -135,7 +137,7 @@ class RemoteSource:
         """Yield the documents at an address.
 
         Raises:
-            VanishedDocument: there is none at the address of a single document.
+            VanishedDocument: the address of a single document leads to none.
             DependencyUnavailable: the server does not answer, or refuses.
         """
         raise NotImplementedError
@@ -206,10 +208,10 @@ class RemoteSource:
     def describe(self, address: RemoteAddress) -> dict[str, Any]:
         """Return obstore's description of a document.
 
-        Some servers answer only a request for the whole document, so that follows a refused one.
+        Some servers refuse a request for the description alone. The method then requests the whole document.
 
         Raises:
-            FileNotFoundError: it is not there.
+            FileNotFoundError: the server does not have the document.
             obstore.exceptions.BaseError: the server does not answer, or refuses.
         """
         import obstore  # noqa: PLC0415 - most runs need none
@@ -227,7 +229,7 @@ class RemoteSource:
     def faults_of(self, address: RemoteAddress) -> Iterator[None]:
         """Turn obstore's errors into `DocumentError` and `DependencyUnavailable`.
 
-        A missing document is quarantined. For every other error, its server is unavailable.
+        A missing document is quarantined. Every other error means that the document's server is unavailable.
         """
         from obstore.exceptions import BaseError  # noqa: PLC0415 - most runs need none
 

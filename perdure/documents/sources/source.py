@@ -41,7 +41,7 @@ class Source(Protocol):
         """Check, before a run starts, that a source holds a document.
 
         Raises:
-            SourceNotFound: nothing is there.
+            SourceNotFound: the source does not exist.
             InvalidSource: the source cannot be read, or holds no document.
         """
         ...

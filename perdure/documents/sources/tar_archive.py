@@ -26,7 +26,7 @@ MAX_MEMBERS = 65_534
 MAX_TAR_BYTES = 16 * 1024 * 1024 * 1024
 """After decompression."""
 MAX_CURSORS = 8
-"""For each compressed archive: the readers that stay open where they stopped."""
+"""Most readers that stay open, each where it stopped, in one compressed archive."""
 _MAX_HEADER_BYTES = 1024 * 1024
 _COMPRESSED: dict[str, Any] = {".tar.gz": gzip.GzipFile, ".tgz": gzip.GzipFile, ".tar.bz2": bz2.BZ2File}
 _BROKEN = (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, gzip.BadGzipFile, ValueError, UnicodeError,

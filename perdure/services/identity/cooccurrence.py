@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 MAX_CANDIDATES = 50
-"""Most candidates of a short name that are counted; a name with more stays ambiguous."""
+"""Most candidates of a short name that are counted. A short name with more candidates stays ambiguous."""
 _LEAD = 2
 """Factor by which the best candidate must lead the second."""
 

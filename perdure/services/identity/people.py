@@ -16,7 +16,7 @@ from perdure.services.identity.person import Person, compatible, parse_person
 from perdure.services.identity.person_spelling import find_misspelt_last_names, find_misspelt_people
 
 _MAX_PLACED = 100
-"""Number of placed names, of one initial and last name, with which a shorter name is compared."""
+"""Most placed names of one initial and last name with which a shorter name is compared."""
 
 
 class People:
@@ -76,7 +76,7 @@ class People:
     def _request_counts(self) -> None:
         """Request the counts for names that may mean several people.
 
-        This test is cheaper than that of `_place`, and requests more counts than `_place` needs.
+        This test is cheaper than the test in `_place`, and requests more counts than `_place` needs.
         """
         placed: dict[tuple[str, ...], list[int]] = defaultdict(list)
         for index in self._order:

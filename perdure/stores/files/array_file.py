@@ -78,7 +78,7 @@ class ArrayFile:
         try:
             wait_for_lock(descriptor, self._lock)
             yield
-            # A forked child may hold a copy of the descriptor, which would keep the lock after the close.
+            # A forked child may hold a copy of the descriptor. The copy would keep the lock after the close.
             fcntl.flock(descriptor, fcntl.LOCK_UN)
         finally:
             os.close(descriptor)
@@ -264,5 +264,5 @@ def _write(descriptor: int, offset: int, content: bytes) -> None:
         os.fsync(descriptor)
     except OSError:
         with suppress(OSError):
-            os.ftruncate(descriptor, offset)  # give the space back to the full disk
+            os.ftruncate(descriptor, offset)  # give the space back to the full disk: the write was incomplete
         raise

@@ -1,4 +1,4 @@
-"""`Bucket`: the few requests that the store makes, with their errors translated."""
+"""`Bucket`: the requests that the store makes, with obstore's errors converted to Perdure's."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from obstore.store import LocalStore, S3Store
 
 PROBE = "perdure-conditional-put"
-"""Key of the object that shows whether the server refuses to overwrite it."""
+"""Key of the probe, an object that shows whether the server refuses to overwrite an object."""
 _MAX_WHY = 200
 
 
@@ -48,7 +48,7 @@ class Bucket:
 
         Args:
             folder: a key without a slash at its end.
-            after: return only keys behind this one.
+            after: only objects with keys after this key are returned.
         """
         import obstore  # noqa: PLC0415
 
@@ -56,7 +56,7 @@ class Bucket:
         with self._translate_errors():
             async for page in obstore.list(self._open(), prefix=folder, offset=after):
                 objects += [Listed(item["path"], item["e_tag"] or "") for item in page]
-        # A folder of a file system is listed in no order.
+        # obstore lists a folder of a file system in no particular order.
         return sorted(objects, key=lambda item: item.key)
 
     async def list_folders(self) -> list[str]:
@@ -82,7 +82,7 @@ class Bucket:
         """Store an object that must not exist yet; return its tag, or None if the key is taken.
 
         Raises:
-            DependencyUnavailable: also if the server ignores the condition and would overwrite objects.
+            DependencyUnavailable: also raised if the server ignores the condition and would overwrite objects.
         """
         if not self._is_conditional:
             await self._check_condition()
@@ -126,7 +126,7 @@ class Bucket:
         return answer["e_tag"] or ""
 
     async def _check_condition(self) -> None:
-        """Store the probe twice: a server that ignores `If-None-Match` accepts the second one too."""
+        """Store the probe twice: a server that ignores `If-None-Match` accepts the second put too."""
         stored = [
             await self._put_new(PROBE, b"Perdure checks that this object cannot be overwritten.") for _ in range(2)
         ]
@@ -142,7 +142,7 @@ class Bucket:
         return self._client
 
     async def _sync(self, key: str) -> None:
-        """Make an object of a folder durable; a bucket's server has done so before it answers."""
+        """Make an object of a folder durable; the server of a bucket makes objects durable before it answers."""
         if self._folder is not None:
             with self._translate_errors():
                 await asyncio.to_thread(_sync_file, self._folder / key, self._folder)

@@ -44,7 +44,7 @@ class Offence:
 class Coverage:
     """The ordinals of `epoch` that a checkpoint counts as finished.
 
-    They are the ordinals below `watermark` and those in the ranges `beyond`.
+    These are the ordinals below `watermark`, and the ordinals in the ranges `beyond`.
     """
 
     epoch: int
@@ -106,7 +106,7 @@ class Snapshot:
         return await self._check(SERVICE_CHECKS, max_identities=max_identities)
 
     async def check_coverage(self, coverage: Coverage) -> list[Offence]:
-        """Return documents that a checkpoint counts as finished and that are not, and the reverse."""
+        """Return unfinished documents that a checkpoint counts as finished, and finished ones that it does not."""
         ranges = [(0, coverage.watermark), *coverage.beyond]
         return await self._check(
             COVERAGE_CHECKS,

@@ -3,7 +3,7 @@
 from perdure.stores.postgres.statements import Statement, load_statements
 
 NAMED_AT_MOST = 20
-"""Differences of one kind that are named; the others are counted."""
+"""Most differences of one kind that are named; further ones are only counted."""
 
 STATEMENTS = load_statements("audit.sql", "analytics.sql")
 
@@ -66,4 +66,4 @@ COVERAGE_CHECKS = {kind: _limit(STATEMENTS[kind]) for kind in _COVERAGE_KINDS}
 """Compare documents with what a checkpoint of the run's current epoch covers."""
 
 SERVICE_CHECKS = {kind: _limit(STATEMENTS[kind]) for kind in _SERVICE_KINDS}
-"""Hold once the run is completed: compare identities, graph, statistics and vectors with the documents."""
+"""Checks that hold once the run is completed: identities, graph, statistics and vectors fit the documents."""

@@ -1,4 +1,4 @@
-"""Read what a run has recorded of documents, for a look ahead at what a new start would do."""
+"""Read the documents that a run has recorded, so that a dry run can say what a new start would do."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _COUNTED = """
 SELECT regexp_replace(source, '#(include|ignore)=.*$', '') AS source, count(*) AS documents
 FROM documents WHERE workflow_id = $1 AND status <> 'removed' GROUP BY 1
 """
-# The pace of the latest run that finished enough documents to say anything, from the first commit to the last one.
+# The pace of the latest run that finished enough documents for an estimate, from its first commit to its last commit.
 _PACE = """
 SELECT r.workflow_id, finished.documents, finished.seconds
 FROM (SELECT workflow_id, epoch FROM runs ORDER BY updated_at DESC LIMIT 5) AS r

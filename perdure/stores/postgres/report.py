@@ -1,4 +1,4 @@
-"""Read everything that a report shows of a run, from Postgres alone, in one snapshot."""
+"""Read the data of a report about a run, from Postgres alone, in one snapshot."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -115,7 +115,7 @@ async def _read_run(reader: _Reader, run: asyncpg.Record) -> RunReportData:
 def _read_status(run: asyncpg.Record) -> str:
     """Return the latest checkpoint's status while the run is open, else that of the run's row.
 
-    The latest checkpoint of a run that was resumed after its end still has the status of that end.
+    After a run was resumed, its latest checkpoint may still have the status of the run's earlier end.
     """
     checkpoint_status: str | None = run["checkpoint_status"]
     is_open = run["status"] not in TERMINAL_STATUSES
@@ -146,14 +146,14 @@ async def _read_interruptions(reader: _Reader) -> Sequence[Interruption]:
         for row in await reader.rows("list_recoveries", limit=INTERRUPTIONS)
     ]
     interruptions += [
-        Interruption(row["claimed_at"], "resumption", "The run was taken up again.")
+        Interruption(row["claimed_at"], "resumption", "The run was resumed.")
         for row in await reader.rows("list_epochs", limit=INTERRUPTIONS)
         if row["epoch"] > 1
     ]
     for row in await reader.rows("list_retries", gap=ONE_MOMENT, limit=INTERRUPTIONS):
         number = row["documents"]
         note = "1 document was" if number == 1 else f"{number} documents were"
-        sentence = f"{note} finished by a later attempt than the first."
+        sentence = f"{note} finished by the second attempt or a later one."
         interruptions.append(Interruption(row["time"], "retry", sentence))
     return sorted(interruptions, key=lambda interruption: (interruption.time, interruption.kind))
 

@@ -71,6 +71,6 @@ async def _take_role(conn: Connection) -> None:
         asyncpg.InvalidParameterValueError,
     ) as error:
         raise RefusedCommand(
-            f"The login '{login}' may not delete checkpoints; have a login that may grant roles run: "
+            f"The login '{login}' may not delete checkpoints; run this with a login that may grant roles: "
             f"GRANT {_ROLE} TO {login};"
         ) from error

@@ -127,7 +127,7 @@ def test_unusable_manifest_is_refused(papers: Path) -> None:
         ("empty.csv", InvalidSource, "lists no documents"),
         ("pipe.csv", InvalidSource, "cannot be read"),
         ("gone.csv", SourceNotFound, "There is no manifest"),
-        ("a.txt", InvalidSource, "neither .jsonl nor .csv"),
+        ("a.txt", InvalidSource, "ends in .jsonl or .csv"),
     ):
         with pytest.raises(error, match=why):
             check_source(f"manifest:{papers / name}")

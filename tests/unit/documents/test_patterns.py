@@ -47,7 +47,7 @@ def test_patterns_choose_the_documents_of_a_source(
     for document in found:
         assert read_document(document.uri, document.source, 1000)
     if not names:
-        with pytest.raises(InvalidSource, match="leave nothing"):
+        with pytest.raises(InvalidSource, match="let no document of"):
             check_source(source)
 
 
