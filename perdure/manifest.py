@@ -163,7 +163,7 @@ class ManifestStore(Protocol):
         ...
 
     async def changes(self, workflow_id: str) -> Changes | None:
-        """Return the counts that the latest start of the run found; None for a run without documents."""
+        """Return the counts of the latest start of the run; None for a run without documents."""
         ...
 
     async def enqueue_unfinished(

@@ -104,7 +104,10 @@ class Calls:
 
 
 def make_failure(error: ActivityError) -> ApplicationError:
-    """Return the failure of a run whose activity failed permanently; its message is the activity's reason."""
+    """Return the failure of a run whose activity failed permanently.
+
+    The message of the failure is the activity's reason.
+    """
     cause = error.cause
     if isinstance(cause, ApplicationError):
         return ApplicationError(cause.message, type=cause.type, non_retryable=True)

@@ -114,7 +114,7 @@ def process_document(
 
 
 def _make_picture_reader(ocr: "Ocr | None", limits: Limits, allow_cpu: AllowCpu) -> "ReadPicture | None":
-    """Return a function that reads a page with OCR and allows CPU time for the page; None without OCR."""
+    """Return a function that allows CPU time for a page and reads it; None without OCR."""
     if ocr is None:
         return None
 

@@ -112,7 +112,7 @@ def reason_of(error: OSError) -> str:
 
 
 def fault(error: OSError, path: Path, root: Callable[[], Path]) -> DocumentError | DependencyUnavailable:
-    """Return the error of the document, or of its source, that an error of the operating system means.
+    """Return the error of the document or of its source for an operating system's error.
 
     Args:
         error: the error that was raised for the file.

@@ -32,7 +32,10 @@ _NO_AUTHOR = frozenset(("unknown", "anonymous", "(anonymous)", "unspecified", "(
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """Authors, dates and language; `ProcessedDocument` describes the fields, which have the same names there."""
+    """Authors, dates and language of a document.
+
+    `ProcessedDocument` has fields of the same names, and describes them.
+    """
 
     authors: tuple[str, ...] = ()
     created: str | None = None

@@ -1,4 +1,4 @@
-"""Collects the cells of a table, and distinguishes tables of data from tables that lay out a page."""
+"""Collects the cells of a table, and distinguishes tables of data from layout tables."""
 
 from dataclasses import dataclass, field
 

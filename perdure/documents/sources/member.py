@@ -74,7 +74,7 @@ class Container(Protocol):
         ...
 
     def content(self, path: Path, key: str) -> AbstractContextManager[Content]:
-        """Open a file and give the content of one member; raise `DocumentError` if it has no such member."""
+        """Open a file and give the content of one member; raise `DocumentError` if it is missing."""
         ...
 
 

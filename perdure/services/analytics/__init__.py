@@ -37,7 +37,7 @@ class AnalyticsStore(Protocol):
         ...
 
     async def modes(self) -> list[str]:
-        """Return the modes of `ANALYSIS_MODES` that the database supports, in the order of `ANALYSIS_MODES`."""
+        """Return the `ANALYSIS_MODES` that the database supports, in their order."""
         ...
 
     async def build(self, workflow_id: str, epoch: int, max_identities: int) -> AnalyticsSummary:

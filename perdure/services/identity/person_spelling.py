@@ -109,5 +109,8 @@ def _rest_agrees(person: Person, other: Person) -> bool:
 
 
 def _differ_in_last_vowel(name: str, other: str) -> bool:
-    """Return whether two names differ in the last vowel only, such as "mario" and "maria", which are two names."""
+    """Return whether two names differ in the last vowel only.
+
+    Such names, like "mario" and "maria", are two names.
+    """
     return name[:-1] == other[:-1] and name[-1] in _ENDINGS and other[-1] in _ENDINGS

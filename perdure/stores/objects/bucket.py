@@ -142,7 +142,10 @@ class Bucket:
         return self._client
 
     async def _sync(self, key: str) -> None:
-        """Make an object of a folder durable; the server of a bucket makes objects durable before it answers."""
+        """Make an object of a folder durable.
+
+        The server of a bucket makes an object durable before it answers.
+        """
         if self._folder is not None:
             with self._translate_errors():
                 await asyncio.to_thread(_sync_file, self._folder / key, self._folder)

@@ -106,7 +106,7 @@ class Snapshot:
         return await self._check(SERVICE_CHECKS, max_identities=max_identities)
 
     async def check_coverage(self, coverage: Coverage) -> list[Offence]:
-        """Return unfinished documents that a checkpoint counts as finished, and finished ones that it does not."""
+        """Return the documents whose status contradicts the ordinals that a checkpoint covers."""
         ranges = [(0, coverage.watermark), *coverage.beyond]
         return await self._check(
             COVERAGE_CHECKS,

@@ -34,7 +34,9 @@ class Copied:
 
 
 async def copy_run(pool: PostgresPool, checkpoint: WorkflowCheckpoint, target: str) -> Copied:
-    """Copy the documents and outputs of a checkpoint, in one transaction; a second call adds nothing.
+    """Copy the documents and outputs of a checkpoint in one transaction.
+
+    A second call adds nothing.
 
     Args:
         pool: connections to the database.

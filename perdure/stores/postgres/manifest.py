@@ -73,7 +73,7 @@ class PostgresManifestStore:
             return await refresh_results(conn, workflow_id, epoch, sources, limit)
 
     async def changes(self, workflow_id: str) -> Changes | None:
-        """Return the counts that the latest start of the run found; None for a run without documents."""
+        """Return the counts of the latest start of the run; None for a run without documents."""
         async with self._pool.connection() as conn:
             row = await conn.fetchrow(
                 "SELECT added, changed, outdated, retried, removed, unchanged FROM run_changes WHERE workflow_id = $1",

@@ -1,4 +1,4 @@
-"""Read the documents that a run has recorded, so that a dry run can say what a new start would do."""
+"""Read the documents that a run has recorded, for a dry run that predicts a new start."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
