@@ -1,4 +1,4 @@
-"""docker-compose.yml is valid by the Compose specification, and keeps the promises of docs/deployment.md.
+"""docker-compose.yml is valid, and keeps the promises of docs/deployment.md.
 
 The tests need no Docker. The package check-jsonschema carries the schema of the specification.
 """

@@ -1,4 +1,4 @@
-"""The distribution: which packages it installs, what it carries, and that its documents point to files that exist."""
+"""The distribution: its packages, its locks, and the paths that its pages name."""
 
 import importlib.metadata
 import re

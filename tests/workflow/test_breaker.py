@@ -1,4 +1,4 @@
-"""The breaker: a service that stays unhealthy pauses the run; a user's pause is independent of it."""
+"""A service that stays unhealthy pauses the run, independently of a user's pause."""
 
 import asyncio
 
