@@ -5,10 +5,10 @@ simple script would.
 
     python benchmarks/against_plain_loop.py FOLDER [--rounds 3] [--json FILE]
 
-The sides run in turn on the same machine, servers included, so the ratios are stable although absolute times vary. The
-time of a side is from its first document to its last result, after all libraries are loaded. For the pipeline that is
-from the first batch in its history until identity resolution is scheduled; by then every result is in Postgres and
-every checkpoint is in both stores.
+The three programs run in turn on the same machine, servers included, so the ratios are stable although absolute times
+vary. The time of a program is from its first document to its last result, after all libraries are loaded. For the
+pipeline, this is the time from the first batch in its history until identity resolution is scheduled. By then every
+result is in Postgres and every checkpoint is in both stores.
 """
 
 import argparse

@@ -5,8 +5,8 @@
 The benchmark loads the mentions by COPY, then resolves them by the service of the product. Each size has two runs with
 different seeds: `open` has the names with which the rules were developed, `apart` has disjoint names. Precision and
 recall are pairwise and B-cubed over mentions. The oracle gives each name its most frequent true identity in all
-documents, so its distance from 1 is the cost of the rule that a name has a single identity in a run. Memory is the peak
-of a new worker process and of its resolver process.
+documents. The distance of the oracle from 1 is therefore the cost of the rule that a name has a single identity in a
+run. Memory is the peak of a new worker process and of its resolver process.
 """
 
 import argparse
