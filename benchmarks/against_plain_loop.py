@@ -79,7 +79,7 @@ async def run_pipeline(folder: Path, warm: Path) -> tuple[int, float]:
         scheduled = []
         done = []
         run_id: str | None = None
-        while run_id != "":  # from the last execution back to the first; each continued the one before as new
+        while run_id != "":  # from the last execution back to the first
             handle = orchestrator.client.get_workflow_handle(run.workflow_id, run_id=run_id)
             run_id = ""
             async for event in handle.fetch_history_events():

@@ -69,7 +69,7 @@ class PeakMemory:
     """Watches the peak resident bytes of this process and of its resolver while the block runs."""
 
     async def __aenter__(self) -> Self:
-        """Start to watch."""
+        """Start the watch."""
         self._process = psutil.Process()
         self.before = self._process.memory_info().rss
         self.worker = self.before
@@ -92,7 +92,7 @@ class PeakMemory:
             self.late = max(self.late, time.perf_counter() - began - 0.02)
 
     async def __aexit__(self, *_: object) -> None:
-        """Stop to watch."""
+        """End the watch."""
         self._watch.cancel()
 
 

@@ -17,7 +17,7 @@ from perdure.errors import DocumentError
 
 @dataclass(frozen=True, slots=True, order=True)
 class Lease:
-    """The right to commit a document; a later lease replaces an earlier one.
+    """The right to commit a document; a later lease replaces an earlier lease.
 
     Leases are compared field by field in this order.
     """
@@ -29,7 +29,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class ManifestEntry:
-    """One document of a batch, with what its worker needs to know."""
+    """One document of a batch, with the data that its worker needs."""
 
     position: int
     ordinal: int
@@ -116,7 +116,7 @@ class ManifestStore(Protocol):
             workflow_id: the run.
             first_run_id: the Temporal run id that names the claim.
             at_least: the lowest epoch to give out. A store that was lost must not give out old epochs again.
-            replaces: if given, only the run that holds this epoch gets a new one.
+            replaces: if given, only the run that holds this epoch gets a new epoch.
 
         Raises:
             StaleWriter: the run does not hold the epoch `replaces` any more.

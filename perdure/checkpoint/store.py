@@ -20,7 +20,7 @@ class CheckpointStore(Protocol):
     async def append(self, checkpoint: WorkflowCheckpoint) -> bool:
         """Store a checkpoint durably.
 
-        Return True if it is new, False if the store has the same one already.
+        Return True if the checkpoint is new, False if the store has the same checkpoint already.
 
         Raises:
             CheckpointConflict: the store has other content under the same id.

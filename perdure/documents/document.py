@@ -35,11 +35,11 @@ class Section:
     """A heading. Its section ends at the next heading of the same or a higher level."""
 
     offset: int
-    """In characters of the document's text."""
+    """The offset of the heading, in characters of the document's text."""
     level: int
     """1 for the highest."""
     heading: str
-    """On one line, never empty."""
+    """The words of the heading, on one line; never empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     """Cells from left to right, each on one line; rows may differ in length."""
     page: int | None = None
-    """From 1; None if the format has no pages."""
+    """The page of the table, from 1; None if the format has no pages."""
     cut: bool = False
     """Whether cells beyond the bounds were left out; the text of the document has all cells."""
 
@@ -69,7 +69,7 @@ class ProcessedDocument:
     media_type: str
     """The media type that the content shows."""
     text: str
-    """Without NUL characters and lone surrogates, which some stores cannot keep."""
+    """The text, without NUL characters and lone surrogates, which some stores cannot keep."""
     title: str | None
     page_offsets: tuple[int, ...]
     """Where each page, slide or sheet begins in `text`, in characters; empty if the format has none."""
@@ -82,13 +82,13 @@ class ProcessedDocument:
     quality_score: float
     """0 to 1, rounded to 3 places; see docs/quality.md."""
     warnings: tuple[str, ...] = field(default=())
-    """One sentence for each thing that was lost or repaired."""
+    """One sentence for each loss and each repair."""
     sections: tuple[Section, ...] = field(default=())
-    """Sorted by offset."""
+    """The headings, sorted by offset."""
     tables: tuple[Table, ...] = field(default=())
-    """Sorted by start; no table overlaps another."""
+    """The tables, sorted by start; no table overlaps another table."""
     authors: tuple[str, ...] = field(default=())
-    """As the document names them, each author once."""
+    """The authors that the document names, each author once."""
     created: str | None = None
     """`YYYY-MM-DDTHH:MM:SSZ`, or `YYYY-MM-DD` where the document gives no time with an offset."""
     modified: str | None = None

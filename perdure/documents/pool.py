@@ -29,7 +29,7 @@ def open_document_pool(
     Args:
         workers: documents that are processed at the same time.
         limits: limits on each document.
-        process: what the children do with a document, such as `process_document` with OCR.
+        process: the function that a child runs on a document, such as `process_document` with OCR.
         server: a fork server that was started or lent before.
     """
     return IsolatedPool(workers, limits, document_job(limits, process), server)

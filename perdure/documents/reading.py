@@ -43,7 +43,7 @@ def open_file(uri: str, root: Callable[[], Path], max_bytes: int) -> OpenedDocum
             status = os.fstat(file.fileno())
             if status.st_size > max_bytes:
                 raise size_refusal(status.st_size, max_bytes)
-            # A disk that fails shows it here and not in the confined parser, whose error would quarantine the document.
+            # A failing disk must fail here and not in the confined parser, whose error would quarantine the document.
             if not os.pread(file.fileno(), 1, 0):
                 raise EmptyDocument("The file is empty.")
             return OpenedDocument(os.dup(file.fileno()), status.st_size, version_of(status))

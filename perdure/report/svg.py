@@ -53,7 +53,7 @@ STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "perdure",
     "svg.id": None,
-    "font.family": "DejaVu Sans",  # matplotlib measures the texts in this font; the page displays them in its own
+    "font.family": "DejaVu Sans",  # matplotlib measures texts in this font; the page displays texts in the page's font
     "font.size": 12,
     "text.color": COLOURS["ink"],
     "text.parse_math": False,

@@ -109,7 +109,7 @@ def use_parts(parts: Parts) -> Iterator[None]:
 def current_parts() -> Parts:
     """Return the parts of the document that is being processed.
 
-    Outside `use_parts`, the returned object has no earlier parts and drops new ones.
+    Outside `use_parts`, the returned object has no earlier parts and drops new parts.
     """
     return _current.get() or Parts()
 

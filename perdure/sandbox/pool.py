@@ -32,7 +32,7 @@ class IsolatedPool(Generic[Answer]):
     Args:
         workers: children that work at the same time.
         limits: limits on each document.
-        job: what the children run.
+        job: the job of the children: opener, parser, codec and warm-up.
         server: a fork server that was started or lent before. If this server ends, the pool starts another one.
     """
 
@@ -135,7 +135,7 @@ class IsolatedPool(Generic[Answer]):
         except TimeoutError as error:
             raise ParserTimedOut(f"The parser was stopped after {limits.wall_seconds:g} seconds.") from error
         except ChildEnded:
-            pass  # the exit code tells why
+            pass  # the exit code gives the reason
         else:
             is_usable = True
             return answer

@@ -48,7 +48,7 @@ def without_credentials(text: str) -> str:
 
 def _read_message(error: BaseException) -> str:
     if isinstance(error, socket.gaierror):
-        return error.strerror or str(error)  # its error numbers are not those of the operating system
+        return error.strerror or str(error)  # the numbers of this error are not those of the operating system
     if isinstance(error, TimeoutError) and not str(error):
         return "It did not answer in time"
     if isinstance(error, OSError) and error.errno:

@@ -36,7 +36,7 @@ class Extracted:
     properties: dict[str, Any] = field(default_factory=dict)
     """Author, dates and the like, as JSON values under the format's own names."""
     warnings: tuple[str, ...] = ()
-    """One sentence for each thing that was lost or repaired."""
+    """One sentence for each loss and each repair."""
     sections: tuple[Section, ...] = ()
     tables: tuple[Table, ...] = ()
 

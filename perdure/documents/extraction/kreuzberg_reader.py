@@ -26,14 +26,14 @@ def parse(content: bytes, media_type: str) -> Any:
     """Return Kreuzberg's result for a document.
 
     Raises:
-        EncryptedDocument: a password protects it.
-        DamagedDocument: it cannot be parsed.
+        EncryptedDocument: a password protects the document.
+        DamagedDocument: the document cannot be parsed.
     """
     try:
         return kreuzberg.extract_bytes_sync(content, media_type, config=_CONFIG)
     except MemoryError:
         raise
-    except Exception as error:  # Kreuzberg raises RuntimeError beside its own classes
+    except Exception as error:  # Kreuzberg raises RuntimeError too, besides its own classes
         message = str(error).lower()
         if "password" in message or "encrypt" in message:
             raise EncryptedDocument("The document is protected by a password.") from error

@@ -29,7 +29,7 @@ class Ocr:
     """The OCR that the configuration asks for."""
 
     languages: str
-    """In Tesseract's names, such as `eng+deu`."""
+    """The languages by Tesseract's names, such as `eng+deu`."""
     data_folder: str
     """Absolute path; holds a file `LANGUAGE.traineddata` for each language."""
 

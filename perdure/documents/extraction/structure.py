@@ -27,7 +27,7 @@ def bounded_sections(sections: Iterable[Section], storable: Callable[[str], str]
     Headings without words are left out.
 
     Args:
-        sections: in any order.
+        sections: the headings of the document, in any order.
         storable: returns a text of the same length that every store takes.
     """
     kept: list[Section] = []
@@ -45,7 +45,7 @@ def bounded_tables(tables: Iterable[Table], storable: Callable[[str], str]) -> t
     The tables together hold no more cells and characters than the bounds allow.
 
     Args:
-        tables: in any order.
+        tables: the tables of the document, in any order.
         storable: returns a text of the same length that every store takes.
     """
     kept: list[Table] = []

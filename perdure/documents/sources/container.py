@@ -34,7 +34,7 @@ class ContainerSource:
     """
 
     scheme = ""
-    """Stands before the file's URI: `zip+` gives `zip+file:///a.zip!/inner/name`."""
+    """The text before the file's URI: `zip+` gives `zip+file:///a.zip!/inner/name`."""
     suffixes: tuple[str, ...] = ()
     """The endings of the names of containers of this kind, in lower case."""
 
@@ -155,7 +155,7 @@ class ContainerSource:
         Raises:
             InvalidSource: the address names no path.
         """
-        # A URI encodes an exclamation mark in the file's name, so the first one ends the name.
+        # A URI encodes an exclamation mark in the file's name, so the first exclamation mark ends the name.
         file, _, key = address.removeprefix(self.scheme).partition("!/")
         return path_of(file), key
 

@@ -79,7 +79,7 @@ class Container(Protocol):
 
 
 class Keys:
-    """Gives each member of a container its key; the second one of the same name gets `…#2`."""
+    """Gives each member of a container its key; the second member of the same name gets `…#2`."""
 
     def __init__(self) -> None:
         self._seen: Counter[bytes] = Counter()

@@ -48,7 +48,7 @@ class RemoteAddress:
     host: str
     """The host with its port, or the bucket."""
     key: str
-    """Decoded, without the first slash."""
+    """The path, decoded and without the first slash."""
 
     @property
     def uri(self) -> str:
@@ -69,7 +69,7 @@ def parse_address(source: str, *, needs_key: bool) -> RemoteAddress:
         needs_key: whether an address without a path is refused.
 
     Raises:
-        InvalidSource: it names no host, or has more parts than a host and a path.
+        InvalidSource: the address names no host, or has more parts than a host and a path.
     """
     try:
         parts = urlsplit(source)
@@ -127,7 +127,7 @@ class RemoteSource:
     schemes: tuple[str, ...] = ()
     """The schemes of the addresses, in lower case."""
     needs_key = True
-    """Whether a host alone names no document."""
+    """Whether an address needs a path, because a host alone names no document."""
 
     def open_store(self, address: RemoteAddress) -> "HTTPStore | S3Store":
         """Return obstore's client for the server of an address."""
@@ -137,7 +137,7 @@ class RemoteSource:
         """Yield the documents at an address.
 
         Raises:
-            VanishedDocument: the address of a single document leads to none.
+            VanishedDocument: the address names a single document, and the server does not have it.
             DependencyUnavailable: the server does not answer, or refuses.
         """
         raise NotImplementedError
@@ -179,7 +179,7 @@ class RemoteSource:
             yield remote_document(parsed, parsed, None)
 
     def discover_line(self, line: str, manifest: Path) -> Iterator[DiscoveredDocument]:  # noqa: ARG002 - no relative paths
-        """Yield the one document that a line names; see `Source.discover_line`."""
+        """Yield the document that a line names; see `Source.discover_line`."""
         try:
             yield self._single_document(self._parse(line))
         except (InvalidSource, ValueError) as error:  # ValueError: a lone surrogate

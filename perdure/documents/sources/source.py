@@ -77,7 +77,7 @@ class Source(Protocol):
 
         Raises:
             DocumentError: the document is gone, empty, too large or unreadable.
-            DependencyUnavailable: its source cannot be used now.
+            DependencyUnavailable: the document's source cannot be used now.
         """
         ...
 

@@ -84,7 +84,8 @@ class TarIndex:
 
         Raises:
             VanishedDocument: there is no such member any more.
-            DamagedDocument: the archive is damaged before the member, or in it; then the pieces raise the error.
+            DamagedDocument: the archive is damaged before the member. If the member itself is damaged, reading the
+                pieces raises the error.
         """
         offset = self._offsets.get(digest_of(key))
         if offset is None:

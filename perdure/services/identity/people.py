@@ -1,8 +1,9 @@
 """Resolves the people of a run.
 
 First, each misspelling joins the name that it misspells. Then names are placed one after another, the fullest first. A
-name joins the only person whom it can mean, or starts a new person. If it can mean several people, the documents that
-contain it decide, or the name stays alone. A name never joins a person if it contradicts one of that person's names.
+name joins the only person whom it can mean, or starts a new person. If a name can mean several people, the name joins
+the person with whom it shares most documents, or stays alone. A name never joins a person if the name contradicts one
+of that person's names.
 """
 
 from collections import defaultdict
@@ -57,7 +58,7 @@ class People:
             key=lambda index: (*(-part for part in self._people[index].fullness), index),
         )
         self._bearers: dict[str, list[int]] = defaultdict(list)
-        """First name to the fullest names of the people with it; at most one more than `MAX_CANDIDATES`."""
+        """The people with each first name, as indexes of names. A longer list than `MAX_CANDIDATES` is not used."""
         self.cooccurrence = Cooccurrence()
         self._request_counts()
 

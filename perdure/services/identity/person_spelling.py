@@ -64,14 +64,14 @@ def find_misspelt_people(people: Sequence[Person], mentions: Sequence[int]) -> l
 
 
 def find_misspelt_last_names(people: Sequence[Person], mentions: Sequence[int]) -> dict[str, str]:
-    """Return misspelt last names, with the known last name of each.
+    """Return the correct last name of each misspelt last name.
 
     A misspelt last name occurs only alone or after initials. A last name is known if it occurs with a whole first name.
-    A misspelling of two known names is left out.
+    A name that can be a misspelling of two known names is left out.
 
     Args:
-        people: each once, the most mentioned first, ties by bytes.
-        mentions: number of mentions of each.
+        people: each person's name once, the most mentioned first, ties by bytes.
+        mentions: number of mentions of each name.
     """
     weights: dict[str, int] = defaultdict(int)
     for person, count in zip(people, mentions, strict=True):

@@ -6,7 +6,7 @@ exchanges the copies:
 
 * The *published* copy, under the name that readers know, is complete and is never changed.
 * The *spare*, under a hidden name, lacks the last element of the published copy. An append cuts the spare to the
-  content that both copies share (all but the last element), adds that element and the new one, syncs the spare, and
+  content that both copies share (all but the last element), adds that element and the new element, syncs the spare, and
   renames it to the published name. The copy that was published until then becomes the spare.
 
 A reader may still hold the former published copy open. An append therefore writes the spare under a write lease. The

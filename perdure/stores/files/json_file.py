@@ -92,7 +92,7 @@ class PersistentCheckpointStore:
         return await _run_in_thread(lambda: self._append(checkpoint))
 
     async def restore(self, checkpoints: Sequence[WorkflowCheckpoint]) -> int:
-        """Append checkpoints that another store holds, in order; return the number of new ones."""
+        """Append checkpoints that another store holds, in order; return the number added."""
         return sum([await self.append(checkpoint) for checkpoint in checkpoints])
 
     async def latest(self, workflow_id: str) -> WorkflowCheckpoint | None:

@@ -33,7 +33,7 @@ class Bucket:
     Every method raises `DependencyUnavailable` while the server cannot be used.
 
     Args:
-        url: checked by `check_url`.
+        url: a URL that `check_url` has accepted.
     """
 
     def __init__(self, url: str) -> None:
@@ -89,7 +89,7 @@ class Bucket:
         return await self._put_new(key, content)
 
     async def overwrite(self, key: str, content: bytes) -> None:
-        """Store an object in place of the present one."""
+        """Store an object, and replace the present object under this key."""
         import obstore  # noqa: PLC0415
 
         with self._translate_errors():
@@ -162,7 +162,7 @@ class Bucket:
 
 
 def _sync_file(path: Path, top: Path) -> None:
-    """Sync a file, and every folder from it up to `top`, which may be new."""
+    """Sync a file, and every folder above it up to `top`, because these folders may be new."""
     for item in (path, *[folder for folder in path.parents if folder == top or top in folder.parents]):
         descriptor = os.open(item, os.O_RDONLY | os.O_CLOEXEC)
         try:

@@ -71,7 +71,7 @@ class ObjectCheckpointStore:
             # Another writer has created this sequence since the listing, so its checkpoint is compared.
 
     async def restore(self, checkpoints: Sequence[WorkflowCheckpoint]) -> int:
-        """Append checkpoints that another store holds, in order; return the number of new ones."""
+        """Append checkpoints that another store holds, in order; return the number added."""
         return sum([await self.append(checkpoint) for checkpoint in checkpoints])
 
     async def latest(self, workflow_id: str) -> WorkflowCheckpoint | None:

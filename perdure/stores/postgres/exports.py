@@ -47,16 +47,16 @@ _KIND_FILTERS = {
 }
 """Conditions on the tables that hold entities. An edge is exported if both of its ends are of the chosen kinds."""
 _OF_TEXTS = {"page": "page_offsets", "text": "text"}
-"""Columns that this class computes from `document_texts`, which it reads once for each block of rows."""
+"""Columns of an export that `ExportedRun` computes, and the column of `document_texts` that each needs."""
 
 
 class ExportedRun:
     """One run at the moment of the snapshot.
 
     Args:
-        conn: in the transaction of the snapshot.
+        conn: a connection inside the transaction of the snapshot.
         workflow_id: the run.
-        kinds: only entities of these kinds, in the tables that hold entities; all if empty.
+        kinds: the kinds of entities to export; an empty sequence exports all kinds.
     """
 
     def __init__(self, conn: Connection, workflow_id: str, kinds: Sequence[str] = ()) -> None:

@@ -32,9 +32,9 @@ from perdure.stores.postgres.identities import WHOLE_RUN_SECONDS
 from perdure.stores.postgres.statements import Statement, load_statements
 
 POINTS = 240
-"""Slices of time; a curve has at most one point in each."""
+"""Number of slices of time; a curve has at most one point in each slice."""
 MARKS = 160
-"""Slices of time; a report marks at most one checkpoint in each."""
+"""Number of slices of time; a report marks at most one checkpoint in each slice."""
 INTERRUPTIONS = 60
 FORMATS = 15
 FAILURES_PER_GROUP = 5
@@ -153,7 +153,7 @@ async def _read_interruptions(reader: _Reader) -> Sequence[Interruption]:
     for row in await reader.rows("list_retries", gap=ONE_MOMENT, limit=INTERRUPTIONS):
         number = row["documents"]
         note = "1 document was" if number == 1 else f"{number} documents were"
-        sentence = f"{note} finished by the second attempt or a later one."
+        sentence = f"{note} finished by the second or a later attempt."
         interruptions.append(Interruption(row["time"], "retry", sentence))
     return sorted(interruptions, key=lambda interruption: (interruption.time, interruption.kind))
 
