@@ -42,7 +42,7 @@ class RecoverResult(BaseModel):
     latest: WorkflowCheckpoint | None = None
     """The newest checkpoint. Every store has this checkpoint after the synchronisation."""
     restored: int = 0
-    """Number of checkpoints that the leading store got back."""
+    """Number of checkpoints that the recovery gave back to the leading store."""
 
 
 class RecordedHistory(Protocol):

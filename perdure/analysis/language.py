@@ -58,4 +58,4 @@ def detected_language(text: str) -> str | None:
 @cache
 def _make_config() -> Any:
     detection = kreuzberg.LanguageDetectionConfig(enabled=True, min_confidence=_MIN_CONFIDENCE, detect_multiple=False)
-    return kreuzberg.ExtractionConfig(use_cache=False, disable_ocr=True, language_detection=detection)  # type: ignore[call-arg] # its stubs lag
+    return kreuzberg.ExtractionConfig(use_cache=False, disable_ocr=True, language_detection=detection)  # type: ignore[call-arg] # missing in its stubs

@@ -17,7 +17,7 @@ UNSHIELD = {shield: character for character, shield in SHIELDS.items()}
 
 _PROPERTIES = ("title", "subject", "authors", "keywords", "language", "created_at", "modified_at", "created_by",
                "modified_by", "sheet_names", "slide_count", "page_count")  # fmt: skip
-_CONFIG = kreuzberg.ExtractionConfig(use_cache=False, disable_ocr=True, include_document_structure=True)  # type: ignore[call-arg] # its stubs lag
+_CONFIG = kreuzberg.ExtractionConfig(use_cache=False, disable_ocr=True, include_document_structure=True)  # type: ignore[call-arg] # missing in its stubs
 _UNICODE_ESCAPE = re.compile(r"\\u(-?\d{1,5}) ?(?:\\'[0-9a-fA-F]{2}|\?)?")
 _BYTE_ESCAPE = re.compile(r"\\'([0-9a-fA-F]{2})")
 
@@ -47,7 +47,8 @@ def title_and_properties(result: Any, additional: Mapping[str, Any]) -> tuple[st
 
     Args:
         result: the result of `parse`.
-        additional: properties that Kreuzberg does not read from this format; they replace those of the same name.
+        additional: properties that Kreuzberg does not read from this format. They replace Kreuzberg's properties of the
+            same name.
     """
     values = {key: _unescape(result.metadata.get(key)) for key in _PROPERTIES}
     properties = {key: value for key, value in values.items() if value not in (None, "", [])} | dict(additional)

@@ -22,9 +22,9 @@ class Patterns:
     """Patterns for the names of documents."""
 
     include: tuple[str, ...] = ()
-    """A document must match one of these, if there are any."""
+    """A document must match one of these patterns, if there are any."""
     ignore: tuple[str, ...] = ()
-    """A document must match none of these."""
+    """A document must match none of these patterns."""
 
     def allow(self, name: str) -> bool:
         """Return whether the patterns let a document through.
@@ -54,7 +54,7 @@ def with_patterns(source: str, patterns: Patterns) -> str:
         patterns: the patterns to add.
 
     Raises:
-        InvalidSource: a pattern is empty or too long, or the source has some already.
+        InvalidSource: a pattern is empty or too long, or the source has patterns already.
     """
     for pattern in (*patterns.include, *patterns.ignore):
         if not pattern.strip() or len(pattern) > MAX_PATTERN_CHARACTERS:

@@ -36,7 +36,7 @@ _MAX_RETRIES = 2
 """Most retries of one request. The activity that sends the request is itself retried without a limit."""
 _PIECE_BYTES = 1024 * 1024
 _NO_TIME = datetime(1970, 1, 2).astimezone()
-"""Obstore gives a time before this one if the server names no time of modification."""
+"""A time of modification before this time means that the server names none."""
 _MAX_REASON_CHARACTERS = 200
 
 
@@ -175,7 +175,7 @@ class RemoteSource:
         try:
             yield from self.list_documents(parsed)
         except VanishedDocument:
-            # The document was there when the run started. It is listed, so that it ends quarantined.
+            # The document was there when the run started. A listed document ends quarantined, and is not lost.
             yield remote_document(parsed, parsed, None)
 
     def discover_line(self, line: str, manifest: Path) -> Iterator[DiscoveredDocument]:  # noqa: ARG002 - no relative paths
@@ -188,7 +188,7 @@ class RemoteSource:
     def open(self, uri: str, root: Callable[[], Path], max_bytes: int) -> OpenedDocument:  # noqa: ARG002 - on no disk
         """Write the document to a temporary file without a name, and open that; see `Source.open`.
 
-        The version is that of the answer that held the document.
+        The version comes from the same answer of the server as the content.
         """
         address = self._parse(uri)
         with self.faults_of(address):

@@ -63,7 +63,7 @@ DOCUMENT_CHECKS = {kind: _limit(check) for kind, check in _DOCUMENT_CHECKS.items
 """Checks that hold also during a run, because a document and its outputs are committed together."""
 
 COVERAGE_CHECKS = {kind: _limit(STATEMENTS[kind]) for kind in _COVERAGE_KINDS}
-"""Compare documents with what a checkpoint of the run's current epoch covers."""
+"""Checks that compare documents with the ordinals that a checkpoint of the current epoch covers."""
 
 SERVICE_CHECKS = {kind: _limit(STATEMENTS[kind]) for kind in _SERVICE_KINDS}
 """Checks that hold once the run is completed: identities, graph, statistics and vectors fit the documents."""
