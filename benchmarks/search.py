@@ -233,7 +233,7 @@ async def main() -> None:
     times = results["search_ms"]
     fastest = results["fastest_of_rounds_ms"]
     print(f"{arguments.queries} queries, {ROUNDS} times each, seed {arguments.seed}, load {results['load'][0]:.1f}\n")
-    print("| passages | chunks | search, p50 ms | p95 ms | p99 ms | p95 of the fastest of each query, ms ", end="")
+    print("| passages | chunks | search, p50 ms | p95 ms | p99 ms | p95 of each query's fastest round, ms ", end="")
     print("| exact nearness alone, p50 ms | recall@10 | recall@100 | indexing, s |")
     print("| --- |" + " ---: |" * 9)
     print(

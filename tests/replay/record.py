@@ -1,8 +1,8 @@
 """Record the histories that `test_replay.py` replays.
 
 Run `python tests/replay/record.py RELEASE`. The scenarios use embedded servers in a temporary folder, real worker
-processes, documents and kills. Folders of
-`histories/` are append-only: a change of commands is gated in the workflow, so that older histories still replay.
+processes, documents and kills. Folders of `histories/` are append-only: a change of commands is gated in the workflow,
+so that older histories still replay.
 """
 
 import json

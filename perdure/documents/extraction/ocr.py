@@ -44,7 +44,7 @@ class Ocr:
         """
         import kreuzberg  # noqa: PLC0415 - as below
 
-        os.environ["TESSDATA_PREFIX"] = self.data_folder  # Tesseract reads the folder only from this environment variable.
+        os.environ["TESSDATA_PREFIX"] = self.data_folder  # Tesseract reads the folder only from this variable
         prepare()
         width, height = page.get_size()
         scale = min(_DOTS_PER_INCH / _POINTS_PER_INCH, (_MAX_PIXELS / max(1.0, width * height)) ** 0.5)

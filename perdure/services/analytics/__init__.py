@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 ANALYSIS_MODES = ("graph", "table", "vector")
 MAX_IDENTITIES_PER_DOCUMENT = 50
-"""Most identities of a document that get edges, the most mentioned first. A long list of names would give millions."""
+"""Most identities of a document that get edges: the most mentioned. 2,000 names would give two million edges."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class AnalyticsStore(Protocol):
 
 
 class AnalyticsService:
-    """Builds the outputs of a whole run; the service is healthy when its store is.
+    """Builds the outputs of a whole run; the service is healthy when its store answers.
 
     Args:
         store: store of the outputs.

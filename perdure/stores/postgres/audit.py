@@ -22,7 +22,7 @@ _COUNTED_TABLES = ("document_texts", "chunks", "mentions", "identities", "graph_
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """The row of a run, and the claim (see `ManifestStore.claim`) that its epoch was given to."""
+    """The row of a run, and the claim (see `ManifestStore.claim`) that got the run's epoch."""
 
     epoch: int
     status: str
@@ -102,7 +102,7 @@ class Snapshot:
         return await self._check(DOCUMENT_CHECKS)
 
     async def check_services(self, max_identities: int) -> list[Offence]:
-        """Return where identities, graph, table and vectors differ from the documents of the run."""
+        """Return identities, edges, statistics and vectors that differ from the run's documents."""
         return await self._check(SERVICE_CHECKS, max_identities=max_identities)
 
     async def check_coverage(self, coverage: Coverage) -> list[Offence]:

@@ -45,7 +45,7 @@ async def make_signatures(conn: Connection, workflow_id: str) -> None:
 async def likely_nearest(
     conn: Connection, workflow_id: str, vector: npt.NDArray[np.float32], count: int
 ) -> list[Place] | None:
-    """Return the `count` places with the nearest signatures; None if the run has none.
+    """Return the `count` places with the nearest signatures; None for a run without signatures.
 
     The places come in no particular order. Of equally near places, the earlier places are taken.
 
@@ -87,7 +87,7 @@ def _count_differing_bits(query: npt.NDArray[np.uint64], signatures: npt.NDArray
 
 
 def _estimate(vector: npt.NDArray[np.float32], signatures: npt.NDArray[np.uint64]) -> npt.NDArray[np.float32]:
-    """Return for each chunk the sum of the query's components with the signs of the chunk."""
+    """Return the estimate of each chunk: the query's components, with the chunk's signs, summed."""
     tables = vector.reshape(-1, 8) @ _SIGNS.T  # for each byte of a signature, the sum that each of its 256 values adds
     columns = np.ascontiguousarray(signatures.view(np.uint8).T)
     total = np.zeros(len(signatures), np.float32)
