@@ -121,7 +121,8 @@ async def main() -> None:
         finally:
             await stack.down()
     print(f"{documents} documents, median of {len(rows)} rounds\n")
-    print("| | documents/s | pipeline's ratio to it | in the rounds |\n| --- | ---: | ---: | ---: |")
+    print("| Program | documents/s | speed of the pipeline ÷ speed of this program | range over the rounds |")
+    print("| --- | ---: | ---: | ---: |")
     for side in rows[0]:
         ratios = [row[side] / row["pipeline"] for row in rows]
         rate = statistics.median(documents / row[side] for row in rows)

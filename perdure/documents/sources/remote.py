@@ -214,7 +214,7 @@ class RemoteSource:
             FileNotFoundError: the server does not have the document.
             obstore.exceptions.BaseError: the server does not answer, or refuses.
         """
-        import obstore  # noqa: PLC0415 - most runs need none
+        import obstore  # noqa: PLC0415 - most runs do not use it
         from obstore.exceptions import BaseError  # noqa: PLC0415
 
         store = self.open_store(address)
@@ -231,7 +231,7 @@ class RemoteSource:
 
         A missing document is quarantined. Every other error means that the document's server is unavailable.
         """
-        from obstore.exceptions import BaseError  # noqa: PLC0415 - most runs need none
+        from obstore.exceptions import BaseError  # noqa: PLC0415 - most runs do not use it
 
         try:
             yield
@@ -259,7 +259,7 @@ class RemoteSource:
             return remote_document(address, address, None)
 
     def _request(self, address: RemoteAddress) -> tuple[dict[str, Any], Iterator[bytes]]:
-        import obstore  # noqa: PLC0415 - most runs need none
+        import obstore  # noqa: PLC0415 - most runs do not use it
 
         answer = obstore.get(self.open_store(address), address.key)
         return dict(answer.meta), (bytes(piece) for piece in answer.stream(min_chunk_size=_PIECE_BYTES))

@@ -58,11 +58,11 @@ class TarSource(ContainerSource):
 class TarIndex:
     """The offset of each member in the decompressed archive, found in one pass.
 
-    A compressed archive can only be read from its beginning. So the index keeps a few readers open where they stopped:
-    members that are read in about their order cost one pass together.
+    A compressed archive can only be read from its beginning. So the index keeps a few readers open where they stopped.
+    Members that are read in about the order of the archive then cost one pass together.
 
     Args:
-        path: path of the archive; the end of its name tells the compression.
+        path: path of the archive; the ending of its name shows the compression.
         file: the archive, open.
     """
 
