@@ -34,10 +34,10 @@ _TWO_LETTERS = frozenset(_BY_THREE_LETTERS.values()) | frozenset(_ONLY_TWO_LETTE
 
 
 def iso_language(declared: str) -> str | None:
-    """Return the two-letter code of a declared language; None if it names no language.
+    """Return the two-letter code of a declared language; None if the text names no language.
 
     Args:
-        declared: such as `en-GB`, `EN_us` or `eng` (each gives `en`), `und` or `x-none` (each gives None).
+        declared: a text such as `en-GB`, `EN_us` or `eng` (each gives `en`), `und` or `x-none` (each gives None).
     """
     match = _DECLARED.fullmatch(declared.strip())
     if match is None:
@@ -47,7 +47,7 @@ def iso_language(declared: str) -> str | None:
 
 
 def detected_language(text: str) -> str | None:
-    """Return the language of the text's beginning; None if it is uncertain."""
+    """Return the language of the text's beginning; None if the detection is uncertain."""
     sample = " ".join(_LETTERS.findall(text[:_SAMPLE_CHARACTERS]))
     if len(sample) < _MIN_LETTERS:
         return None

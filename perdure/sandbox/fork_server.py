@@ -21,8 +21,8 @@ class ForkServer:
     Give exactly one of the arguments.
 
     Args:
-        zygote: belongs to this object from now on.
-        lent: socket to a zygote of the process from which this one was forked (`Zygote.lend`).
+        zygote: a zygote that belongs to this object from now on.
+        lent: socket to a zygote of the process from which the present process was forked (`Zygote.lend`).
 
     Raises:
         DependencyUnavailable: from `fork` and `exit_code`: the zygote cannot fork, or is gone.

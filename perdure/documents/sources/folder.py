@@ -39,8 +39,8 @@ class FolderSource(FileSource):
 
         Hidden entries are left out, and so are entries that are neither file nor folder. A link counts only if it leads
         to a file in the same folder that has no other visible name; each such file counts once. A folder that may not
-        be read is yielded itself, so that it ends quarantined and is not lost unnoticed. The folders on the way to one
-        document bound the memory.
+        be read is yielded itself, so that it ends quarantined and is not lost unnoticed. The memory holds the entries
+        of the folders above the present document, and no others.
 
         Raises:
             DependencyUnavailable: see `Source.discover`.

@@ -36,7 +36,7 @@ class RecordedDocument:
     sha256: str | None
     read_version: str | None
     outdated: bool
-    """Whether another version of the processing code made its results."""
+    """Whether another version of the processing code made the document's results."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class RecordedDocuments:
 
     Args:
         pool: pool of the database.
-        workflow_id: the run; one that the database does not know has recorded nothing.
+        workflow_id: the run. A run that the database does not know has no recorded documents.
     """
 
     def __init__(self, pool: PostgresPool, workflow_id: str) -> None:
@@ -61,7 +61,7 @@ class RecordedDocuments:
         self._run = workflow_id
 
     async def find(self, uris: Sequence[str]) -> dict[str, RecordedDocument]:
-        """Return the recorded documents among these, by URI.
+        """Return the recorded documents with these URIs, by URI.
 
         Raises:
             DependencyUnavailable: the database cannot be reached.
