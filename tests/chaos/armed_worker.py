@@ -14,7 +14,8 @@ import argparse
 import logging
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
@@ -30,6 +31,7 @@ from perdure.documents.document import ProcessedDocument
 from perdure.documents.limits import Limits
 from perdure.documents.pool import document_job
 from perdure.sandbox.pool import IsolatedPool
+from perdure.stores.files import array_file
 from perdure.stores.postgres import checkpoints, connection, identities, manifest
 from tests.chaos import armed_parsing
 from tests.chaos.fail_point import ArmedActivities, ArmedWorkflow, Continuation, FailPoint, Strike
@@ -132,6 +134,18 @@ def arm_in_file_append(strike: Strike) -> None:
     os.pwrite = armed
 
 
+def keep_stops_outside_file_locks(strike: FailPoint) -> None:
+    """Let the fail-point wait while a thread of this process holds the lock of a checkpoint file."""
+    hold_lock = array_file.ArrayFile._hold_lock
+
+    @contextmanager
+    def held(file: array_file.ArrayFile) -> Iterator[None]:
+        with strike.outside_file_locks, hold_lock(file):
+            yield
+
+    array_file.ArrayFile._hold_lock = held
+
+
 def make_arming_of_parser(process: Any) -> Callable[[FailPoint], None]:
     """K2: give the children a function that strikes while it parses."""
 
@@ -189,6 +203,8 @@ def main() -> None:
     interceptors: list[Interceptor] = [Continuation(strike)]
     if arguments.point in INTERCEPTORS:
         interceptors.append(INTERCEPTORS[arguments.point](strike))
+    if arguments.stop:
+        keep_stops_outside_file_locks(strike)
     if arguments.point in ARMINGS:
         ARMINGS[arguments.point](strike)
 

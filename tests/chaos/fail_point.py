@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -30,6 +31,8 @@ class FailPoint:
         self.in_flight: set[bytes] = set()
         self.interrupted: set[bytes] = set()
         """Tokens of the activities in flight when the signal stopped the worker, and that have not ended since."""
+        self.outside_file_locks = threading.RLock()
+        """Held by this process while it holds the lock of a checkpoint file."""
         self._left = nth
         self._sent = sent
 
@@ -44,7 +47,8 @@ class FailPoint:
             file.flush()
             os.fsync(file.fileno())
         self.interrupted = set(self.in_flight)
-        os.kill(os.getpid(), self._sent)
+        with self.outside_file_locks:  # a stopped process would hold the lock of a file without end
+            os.kill(os.getpid(), self._sent)
 
 
 class Continuation(Interceptor):
