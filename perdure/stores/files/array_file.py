@@ -245,7 +245,7 @@ class ArrayFile:
         self._publish_elements(elements)
 
     def _keep_damaged(self) -> Path:
-        """Copy the published file under another name, durably, because the published file is about to be replaced."""
+        """Copy the published file durably under another name, before it is replaced."""
         kept_at = self._make_damaged_path()
         with self.path.open("rb") as published, kept_at.open("xb") as kept:
             shutil.copyfileobj(published, kept, _COPY_BYTES)
