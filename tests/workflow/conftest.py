@@ -23,7 +23,10 @@ PASSED_THROUGH = ("activities", "perdure", "pydantic", "numpy", "workflows.messa
 
 
 def worker_for(client: Client, world: World, task_queue: str, *, cached: bool = True) -> Worker:
-    """Return a worker for one world; without a cache every task replays the history and shows nondeterminism."""
+    """Return a worker for one world.
+
+    Without a cache, every workflow task replays the history, which shows nondeterminism.
+    """
     return Worker(
         client,
         task_queue=task_queue,
@@ -38,13 +41,16 @@ def worker_for(client: Client, world: World, task_queue: str, *, cached: bool = 
 
 
 async def pass_workflow_task(run: Handle) -> None:
-    """Wait for a workflow task in which the workflow sees every request made before; its update changes nothing."""
+    """Wait for a workflow task in which the workflow sees every earlier request.
+
+    The function sends an update that changes nothing.
+    """
     concurrency = (await run.query(DocumentPipeline.progress)).concurrency
     await run.execute_update(DocumentPipeline.set_concurrency, concurrency)
 
 
 async def scheduled_batches(run: Handle) -> int:
-    """Return how many batches the workflow has handed out so far, as its history says."""
+    """Return the number of batches that the history shows as scheduled."""
     events = (await run.fetch_history()).events
     scheduled = (event.activity_task_scheduled_event_attributes.activity_type.name for event in events)
     return sum(name == "process_batch" for name in scheduled)

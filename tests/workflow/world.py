@@ -36,8 +36,9 @@ AWAY = "Postgres is unavailable: connection refused"
 class World:
     """In-memory documents and mirror, with a gate before each kind of activity.
 
-    `hold` makes activities wait until `release`. `away` makes them fail as if Postgres were away. `refuse` makes them
-    fail for good. A key is an activity's name, or the first ordinal of a batch.
+    `hold` makes activities wait until `release`. `away` has the keys of activities that fail as if Postgres were
+    unavailable. `refuse` has the keys of activities that fail with a non-retryable error. A key is an activity's name,
+    or the first ordinal of a batch.
     """
 
     def __init__(self, documents: int = 0) -> None:
@@ -118,7 +119,7 @@ class World:
             raise ApplicationError(SET_BACK, type="StoreSetBack", non_retryable=True)
 
     def set_back(self, documents: int, checkpoints: int) -> None:
-        """Act as a database restored from a backup: keep the first documents and checkpoints, and forget the epoch."""
+        """Act as a restored database: keep the first documents and checkpoints, forget the epoch."""
         self.done = {position: self.done[position] for position in range(documents) if position in self.done}
         del self.mirror[checkpoints:]
         self.epoch = 0

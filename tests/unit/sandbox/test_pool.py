@@ -1,4 +1,4 @@
-"""A parser may harm its process in any way: its document gets a reason, and every other document gets its result."""
+"""The document of a harmful parser gets a reason, and every other document gets its result."""
 
 import asyncio
 import contextlib
@@ -129,7 +129,7 @@ async def test_crashes_are_noticed_at_once(pool: IsolatedPool[str]) -> None:
 
 
 async def test_idle_parser_is_stopped_long_before_the_wall_limit() -> None:
-    """A parser that works, that was stopped by a signal, or that sleeps between pieces of work is not."""
+    """The pool does not stop a parser that works, naps between work, or was stopped by a signal."""
     limits = ProcessLimits(idle_seconds=2, attempts=1)
     pool = IsolatedPool(2, limits, text_job(partial(misbehave, 20.0), SKIP_CONFINEMENT))
     try:
