@@ -95,7 +95,7 @@ async def test_batch_with_one_lost_document_is_refused(store: PostgresManifestSt
         await store.lease_batch(RUN, Lease(epoch, 1, 1), 0, 2)
 
 
-async def test_batch_ends_before_its_end(store: PostgresManifestStore) -> None:
+async def test_batch_leaves_the_next_ordinal_to_the_next_batch(store: PostgresManifestStore) -> None:
     """The next batch begins with the ordinal at which this one ends: no document is in two batches."""
     epoch = await queue(store, "a.txt", "b.txt", "c.txt")
     await store.lease_batch(RUN, Lease(epoch, 2, 1), 2, 3)
