@@ -11,9 +11,9 @@ from perdure.documents.document import ProcessedDocument, Table
 from perdure.manifest import Lease
 from perdure.stores.postgres import manifest as postgres_manifest
 from perdure.stores.postgres import outputs as postgres_outputs
-from perdure.stores.postgres.connection import Connection, PostgresPool
+from perdure.stores.postgres.connection import SHORT_SECONDS, Connection, PostgresPool
 from perdure.stores.postgres.manifest import PostgresManifestStore
-from perdure.stores.postgres.outputs import CHUNKS_PER_STATEMENT, SHORT_SECONDS, compute_time_limit, write_outputs
+from perdure.stores.postgres.outputs import CHUNKS_PER_STATEMENT, compute_time_limit, write_outputs
 from tests.conformance.queued_run import RUN, queue
 from tests.integration.made_documents import processed
 
