@@ -59,8 +59,8 @@ class WorkerProcess:
             detached: as for the class.
 
         Raises:
-            RefusedCommand: the worker ended at once, or took no slot within `START_SECONDS`; its log gives the reason. A
-                worker that took no slot is killed.
+            RefusedCommand: the worker ended at once, or took no slot within `START_SECONDS`; its log gives the reason.
+                A worker that took no slot is killed.
         """
         started = await asyncio.to_thread(partial(cls, settings, detached=detached))
         for _ in range(int(START_SECONDS / START_POLL_SECONDS)):

@@ -150,6 +150,7 @@ class PostgresManifestStore:
                     )
                 )
                 await _raise_if_lost(conn, outcome, workflow_id, position)
+                await _delete_parts(conn, workflow_id, position)
                 await write_outputs(conn, workflow_id, position, document)
         except Exception as error:
             if fault := convert_to_unstorable(error):
@@ -170,6 +171,7 @@ class PostgresManifestStore:
                 )
             )
             await _raise_if_lost(conn, outcome, workflow_id, position)
+            await _delete_parts(conn, workflow_id, position)
 
     async def keep_parts(self, workflow_id: str, lease: Lease, position: int, parts: bytes) -> None:
         """Store finished parts of a document, after its earlier parts."""
@@ -274,3 +276,8 @@ async def _raise_if_lost(conn: Connection, outcome: str, workflow_id: str, posit
     if status in ("processed", "quarantined"):
         raise AlreadyCommitted(f"Document {position} of {workflow_id} has its result already.")
     raise StaleWriter(f"Document {position} of {workflow_id} was taken over by a later attempt.")
+
+
+async def _delete_parts(conn: Connection, workflow_id: str, position: int) -> None:
+    """Delete the finished parts of a document, in the transaction that has given the document its result."""
+    await conn.execute(*MANIFEST_SQL["delete_parts"].bind(workflow_id=workflow_id, position=position))
