@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any, TypeAlias
 
 import pytest
+from temporalio.api.history.v1 import ActivityTaskScheduledEventAttributes
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
@@ -19,6 +20,8 @@ from workflows.messages import PipelineInput, PipelineOptions, Progress, ResumeP
 
 Handle: TypeAlias = WorkflowHandle[DocumentPipeline, Progress]
 Begin: TypeAlias = Callable[..., Awaitable[Handle]]
+SCHEDULED = "activity_task_scheduled_event_attributes"
+CANCEL_REQUESTED = "activity_task_cancel_requested_event_attributes"
 PASSED_THROUGH = ("activities", "perdure", "pydantic", "numpy", "workflows.messages", "workflows.state")
 
 
@@ -45,9 +48,26 @@ async def pass_workflow_task(run: Handle) -> None:
 
 async def scheduled_batches(run: Handle) -> int:
     """Return how many batches the workflow has handed out so far, as its history says."""
-    events = (await run.fetch_history()).events
-    scheduled = (event.activity_task_scheduled_event_attributes.activity_type.name for event in events)
-    return sum(name == "process_batch" for name in scheduled)
+    return len(await scheduled(run, "process_batch"))
+
+
+async def scheduled(run: Handle, *names: str) -> list[ActivityTaskScheduledEventAttributes]:
+    """Return the activities of these names that the workflow has scheduled, in order; without names, all."""
+    events = [event for event in (await run.fetch_history()).events if event.HasField(SCHEDULED)]
+    attributes = [event.activity_task_scheduled_event_attributes for event in events]
+    return [activity for activity in attributes if not names or activity.activity_type.name in names]
+
+
+async def cancellation_requests(run: Handle) -> list[str]:
+    """Return the name of each activity whose cancellation the workflow has requested, in order."""
+    names = {}
+    requested = []
+    for event in (await run.fetch_history()).events:
+        if event.HasField(SCHEDULED):
+            names[event.event_id] = event.activity_task_scheduled_event_attributes.activity_type.name
+        elif event.HasField(CANCEL_REQUESTED):
+            requested.append(names[event.activity_task_cancel_requested_event_attributes.scheduled_event_id])
+    return requested
 
 
 @pytest.fixture
@@ -60,13 +80,24 @@ async def begin(temporal_server: TemporalSettings) -> AsyncIterator[Begin]:
     async with AsyncExitStack() as stack:
 
         async def begin(
-            world: World, *, resume: ResumePoint | None = None, cached: bool = True, **options: Any
+            world: World,
+            *,
+            resume: ResumePoint | None = None,
+            retry_quarantined: bool = False,
+            cached: bool = True,
+            **options: Any,
         ) -> Handle:
             queue = f"workflow-{uuid.uuid4().hex[:8]}"
             await stack.enter_async_context(worker_for(client, world, queue, cached=cached))
             return await client.start_workflow(
                 DocumentPipeline.run,
-                PipelineInput(sources=["file:///papers"], options=PipelineOptions(**options), resume=resume),
+                PipelineInput(
+                    sources=["file:///papers"],
+                    options=PipelineOptions(**options),
+                    resume=resume,
+                    retry_quarantined=retry_quarantined,
+                    rediscover=not retry_quarantined,
+                ),
                 id=f"run-{queue}",
                 task_queue=queue,
             )
