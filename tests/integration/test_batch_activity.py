@@ -122,7 +122,7 @@ async def test_document_whose_outputs_cannot_be_stored_is_quarantined(bench: Ben
 
 async def test_quarantine_records_how_many_children_a_document_cost(bench: Bench) -> None:
     crash = ParserCrashed("The parser crashed.")
-    crash.attempts = 3  # type: ignore[attr-defined]  # the pool sets it on the errors that it raises
+    crash.attempts = 3
     bench.processor.faults = {"a.txt": crash, "b.txt": DamagedDocument("It is torn.")}
     await bench.process()
     assert [failure.attempts for failure in await bench.store.failures(RUN)] == [3, 1]

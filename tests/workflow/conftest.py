@@ -1,5 +1,6 @@
 """Fixtures that run `DocumentPipeline` with scripted activities, inside the SDK's sandbox."""
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -14,24 +15,39 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from orchestration.connection import connect_to
 from orchestration.settings.temporal import TemporalSettings
-from tests.workflow.world import World
+from tests.workflow.world import SECONDS, World
 from workflows.document_pipeline import DocumentPipeline
 from workflows.messages import PipelineInput, PipelineOptions, Progress, ResumePoint
 
 Handle: TypeAlias = WorkflowHandle[DocumentPipeline, Progress]
 Begin: TypeAlias = Callable[..., Awaitable[Handle]]
-SCHEDULED = "activity_task_scheduled_event_attributes"
-CANCEL_REQUESTED = "activity_task_cancel_requested_event_attributes"
 PASSED_THROUGH = ("activities", "perdure", "pydantic", "numpy", "workflows.messages", "workflows.state")
 
 
-def worker_for(client: Client, world: World, task_queue: str, *, cached: bool = True) -> Worker:
-    """Return a worker for one world; without a cache every task replays the history and shows nondeterminism."""
+def worker_for(
+    client: Client,
+    world: World,
+    task_queue: str,
+    *,
+    cached: bool = True,
+    workflows: bool = True,
+    activities: bool = True,
+) -> Worker:
+    """Return a worker for one world.
+
+    Args:
+        client: a client of the server.
+        world: the world whose activities the worker executes.
+        task_queue: the task queue that the worker polls.
+        cached: without a cache every task replays the history and shows nondeterminism.
+        workflows: whether the worker executes workflows.
+        activities: whether the worker executes activities.
+    """
     return Worker(
         client,
         task_queue=task_queue,
-        workflows=[DocumentPipeline],
-        activities=world.activities,
+        workflows=[DocumentPipeline] if workflows else [],
+        activities=world.activities if activities else [],
         workflow_runner=SandboxedWorkflowRunner(SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)),
         max_cached_workflows=100 if cached else 0,
         max_concurrent_activities=100,
@@ -46,6 +62,13 @@ async def pass_workflow_task(run: Handle) -> None:
     await run.execute_update(DocumentPipeline.set_concurrency, concurrency)
 
 
+async def until_saved(run: Handle, sequence: int) -> None:
+    """Wait until the workflow knows that every store has the checkpoint of this sequence."""
+    async with asyncio.timeout(SECONDS):
+        while not (latest := await run.query(DocumentPipeline.latest_checkpoint)) or latest.sequence < sequence:
+            await asyncio.sleep(0.02)
+
+
 async def scheduled_batches(run: Handle) -> int:
     """Return how many batches the workflow has handed out so far, as its history says."""
     return len(await scheduled(run, "process_batch"))
@@ -53,9 +76,30 @@ async def scheduled_batches(run: Handle) -> int:
 
 async def scheduled(run: Handle, *names: str) -> list[ActivityTaskScheduledEventAttributes]:
     """Return the activities of these names that the workflow has scheduled, in order; without names, all."""
-    events = [event for event in (await run.fetch_history()).events if event.HasField(SCHEDULED)]
-    attributes = [event.activity_task_scheduled_event_attributes for event in events]
+    attributes = [
+        event.activity_task_scheduled_event_attributes
+        for event in (await run.fetch_history()).events
+        if event.HasField("activity_task_scheduled_event_attributes")
+    ]
     return [activity for activity in attributes if not names or activity.activity_type.name in names]
+
+
+async def failed_activities(run: Handle) -> int:
+    """Return how many activities have failed in the workflow's eyes, after their last attempt."""
+    events = (await run.fetch_history()).events
+    return sum(event.HasField("activity_task_failed_event_attributes") for event in events)
+
+
+async def completed_activities(run: Handle, name: str) -> int:
+    """Return how many activities of this name have completed, as the workflow's history says."""
+    events = (await run.fetch_history()).events
+    ids = {
+        event.event_id
+        for event in events
+        if event.HasField("activity_task_scheduled_event_attributes")
+        and event.activity_task_scheduled_event_attributes.activity_type.name == name
+    }
+    return sum(event.activity_task_completed_event_attributes.scheduled_event_id in ids for event in events)
 
 
 async def cancellation_requests(run: Handle) -> list[str]:
@@ -63,9 +107,9 @@ async def cancellation_requests(run: Handle) -> list[str]:
     names = {}
     requested = []
     for event in (await run.fetch_history()).events:
-        if event.HasField(SCHEDULED):
+        if event.HasField("activity_task_scheduled_event_attributes"):
             names[event.event_id] = event.activity_task_scheduled_event_attributes.activity_type.name
-        elif event.HasField(CANCEL_REQUESTED):
+        elif event.HasField("activity_task_cancel_requested_event_attributes"):
             requested.append(names[event.activity_task_cancel_requested_event_attributes.scheduled_event_id])
     return requested
 
