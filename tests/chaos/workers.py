@@ -1,6 +1,7 @@
 """Workers as separate processes, which the chaos tests kill and watch."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -45,6 +46,11 @@ class ChaosWorker:
             )
 
     @classmethod
+    def gated(cls, settings: Settings) -> "ChaosWorker":
+        """Start a worker whose children process only the documents that the `Gate` of the data folder admits."""
+        return cls(settings, "gate", script=ARMED)
+
+    @classmethod
     def armed(cls, settings: Settings, point: str, nth: int = 1, *, stop: bool = False) -> "ChaosWorker":
         """Start a worker that strikes itself at a fail-point.
 
@@ -75,6 +81,14 @@ class ChaosWorker:
         """Continue a stopped worker by SIGCONT."""
         self.process.send_signal(signal.SIGCONT)
 
+    def wait_until_interrupted_activities_ended(self) -> None:
+        """Wait until a continued worker has ended the activities in which its fail-point stopped it."""
+        deadline = time.monotonic() + KILL_SECONDS
+        while not self.marker.with_suffix(".continued").exists():
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.02)
+
     def wait_until_alive(self) -> None:
         """Wait until the worker holds its slot; clients find live workers by their slots."""
         deadline = time.monotonic() + KILL_SECONDS
@@ -88,6 +102,14 @@ class ChaosWorker:
         assert self.process.poll() is None, self.log.read_text()
         self.process.kill()
         assert self.process.wait() == -signal.SIGKILL
+
+    def begin_to_stop(self) -> None:
+        """Send SIGTERM to the worker, and wait until it takes no further activity."""
+        self.process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + KILL_SECONDS
+        while not re.search(r"worker .+ stops", self.log.read_text()):
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.02)
 
     def stop(self) -> int:
         """Stop the worker by SIGTERM, and return its exit code."""

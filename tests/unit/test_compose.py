@@ -116,7 +116,7 @@ def test_file_holds_no_value_of_a_secret() -> None:
         value
         for service in SERVICES.values()
         for key, value in service.get("environment", {}).items()
-        if re.search(r"PASSWORD|PWD|SECRET|TOKEN|KEY|DATABASE_URL", key)
+        if value is not None and re.search(r"PASSWORD|PWD|SECRET|TOKEN|KEY|DATABASE_URL", key)
     ]
     assert len(secrets) >= 5
     for value in secrets:

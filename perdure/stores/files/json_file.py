@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 
 from perdure.checkpoint import WorkflowCheckpoint, check_follows, check_stored, upgrade
 from perdure.errors import CheckpointGap, DependencyUnavailable, RefusedWrite
+from perdure.stores.durable_folders import make_folder
 from perdure.stores.file_names import file_stem, hashed_stem
-from perdure.stores.files.array_file import ArrayFile, DamagedArrayError, sync_directory
+from perdure.stores.files.array_file import ArrayFile, DamagedArrayError
 
 __all__ = ["PersistentCheckpointStore", "file_stem"]
 
@@ -37,6 +38,7 @@ class PersistentCheckpointStore:
     def __init__(self, directory: Path) -> None:
         """Remember the directory; open nothing."""
         self._directory = Path(directory)
+        self._is_durable = False
 
     def path_of(self, workflow_id: str) -> Path:
         """Return the file of a workflow id."""
@@ -153,9 +155,9 @@ class PersistentCheckpointStore:
         return sorted(workflow_id for workflow_id in workflow_ids if workflow_id is not None)
 
     def _make_directory(self) -> None:
-        if not self._directory.is_dir():
-            self._directory.mkdir(parents=True, exist_ok=True)
-            sync_directory(self._directory.parent)
+        if not self._is_durable or not self._directory.is_dir():
+            make_folder(self._directory)
+            self._is_durable = True
 
 
 def _read_workflow_id(array: ArrayFile, foreign: str | None = "\0") -> str | None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from perdure.errors import DependencyUnavailable, InvalidConfiguration
+from perdure.stores.durable_folders import make_folder
 
 if TYPE_CHECKING:
     from obstore.store import LocalStore, S3Store
@@ -60,7 +61,8 @@ def open_store(url: str) -> "S3Store | LocalStore":
     folder = local_folder(url)
     if folder is not None:
         try:
-            return LocalStore(str(folder), mkdir=True)
+            make_folder(folder)
+            return LocalStore(str(folder))
         except (BaseError, OSError) as error:
             raise DependencyUnavailable(url, str(error).split("\n", 1)[0]) from error
     parts = urlsplit(url)

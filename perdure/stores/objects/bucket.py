@@ -102,6 +102,7 @@ class Bucket:
 
         with self._translate_errors():
             await obstore.copy_async(self._open(), key, target)
+        await self._sync(target)
 
     async def delete(self, key: str) -> None:
         """Delete an object; a missing object causes no error."""
