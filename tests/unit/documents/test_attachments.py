@@ -4,6 +4,7 @@ import os
 import random
 import time
 import zipfile
+from collections.abc import Iterator
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from perdure.documents.addresses import uri_of
 from perdure.documents.discovery import discover
 from perdure.documents.sources import attachments, content_hash, open_document
 from perdure.errors import DocumentError, EmptyDocument, VanishedDocument
+from perdure.sandbox.limits import MEGABYTE
 from tests.unit.documents.opening import read_document
 
 LIMIT = 100_000
@@ -103,3 +105,25 @@ def test_damaged_mail_gives_only_document_errors(tmp_path: Path) -> None:
                 read_document(document.uri, document.source, LIMIT)
             except DocumentError:
                 continue
+
+
+def test_mail_of_very_many_parts_is_not_taken_apart(tmp_path: Path) -> None:
+    mail = _mail(("a.txt", b"x"))
+    for _ in range(250):
+        mail.add_attachment(EmailMessage())
+    (tmp_path / "a.eml").write_bytes(mail.as_bytes())
+    (document,) = discover([str(tmp_path)])
+    assert document.name == "a.eml"
+
+
+def test_no_piece_of_a_large_mail_is_kept() -> None:
+    read = 0
+
+    def yield_pieces() -> Iterator[bytes]:
+        nonlocal read
+        while True:
+            read += MEGABYTE
+            assert read <= attachments.MAX_MAIL_BYTES + MEGABYTE
+            yield bytes(MEGABYTE)
+
+    assert attachments.read_within_limit(yield_pieces()) == b""

@@ -13,7 +13,7 @@ import pytest
 from perdure.documents.addresses import uri_of
 from perdure.documents.discovery import check_source, discover, normalise_source
 from perdure.documents.document import DiscoveredDocument
-from perdure.documents.sources import content_hash, mailbox, open_document
+from perdure.documents.sources import content_hash, index_cache, mailbox, open_document, tar_archive, zip_archive
 from perdure.errors import (
     DamagedDocument,
     DocumentError,
@@ -266,3 +266,68 @@ def test_member_before_the_damage_is_read(tmp_path: Path) -> None:
     assert read_document(listed[0].uri, listed[0].source, LIMIT) == b"x" * 2000
     with pytest.raises(DamagedDocument):
         read_document(listed[1].uri, listed[1].source, LIMIT)
+
+
+def test_replaced_container_is_read_anew(tmp_path: Path) -> None:
+    path = _zip(tmp_path / "a.zip", ("a.txt", b"old"))
+    (document,) = discover([str(path)])
+    assert read_document(document.uri, document.source, LIMIT) == b"old"
+    _zip(path, ("a.txt", b"new"))
+    assert read_document(document.uri, document.source, LIMIT) == b"new"
+
+
+def test_few_archives_stay_open(tmp_path: Path) -> None:
+    listed = list(discover([str(_zip(tmp_path / f"{number}.zip", ("a.txt", b"x"))) for number in range(12)]))
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for document in listed:
+        read_document(document.uri, document.source, LIMIT)
+    assert len(list(Path("/proc/self/fd").iterdir())) - before <= index_cache.MAX_INDEXES
+
+
+def _is_refused(path: Path) -> bool:
+    """Return whether discovery lists the archive itself, as one of which no member is taken."""
+    return [document.name for document in discover([str(path)])] == [path.name]
+
+
+def test_zip_with_a_directory_beyond_the_bounds_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    members = [(f"{number}.txt", b"x") for number in range(3)]
+    path = _zip(tmp_path / "a.zip", *members)
+    assert not _is_refused(path)
+    with monkeypatch.context() as bounds:
+        bounds.setattr(zip_archive, "MAX_MEMBERS", 2)
+        assert _is_refused(path)
+    with monkeypatch.context() as bounds:
+        bounds.setattr(zip_archive, "MAX_DIRECTORY_BYTES", 100)
+        assert _is_refused(path)
+    monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 2)  # the library writes records of ZIP64 from here on
+    assert b"PK\6\7" in _zip(path, *members).read_bytes()
+    assert _is_refused(path)
+
+
+def test_tar_is_listed_within_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    members = [(f"{number}.txt", bytes(20_000)) for number in range(5)]
+    path = _tar(tmp_path / "a.tar.gz", "w:gz", *members)
+    whole = [f"a.tar.gz/{name}" for name, _ in members]
+    assert [document.name for document in discover([str(path)])] == whole
+    with monkeypatch.context() as bounds:
+        bounds.setattr(tar_archive, "MAX_MEMBERS", 3)
+        assert [document.name for document in discover([str(path)])] == [*whole[:3], path.name]
+    with monkeypatch.context() as bounds:
+        bounds.setattr(tar_archive, "MAX_TAR_BYTES", 50_000)
+        assert [document.name for document in discover([str(path)])] == [*whole[:3], path.name]
+
+
+def test_tar_with_a_large_header_is_refused(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+        info = tarfile.TarInfo("a.txt")
+        info.pax_headers = {"comment": "x" * 2_000_000}
+        archive.addfile(info, io.BytesIO())
+    assert _is_refused(tmp_path / "a.tar")
+
+
+def test_members_behind_a_damaged_header_are_not_lost_silently(tmp_path: Path) -> None:
+    path = _tar(tmp_path / "a.tar", "w", ("1", b"x" * 512), ("2", b"y"), ("3", b"z"))
+    raw = bytearray(path.read_bytes())
+    raw[1024:1536] = b"?" * 512
+    path.write_bytes(raw)
+    assert [document.name for document in discover([str(path)])] == ["a.tar/1", "a.tar"]

@@ -128,6 +128,12 @@ def test_silent_or_broken_server_makes_the_source_unavailable(
         read_document(uri, uri, LIMIT)
 
 
+def test_large_web_document_is_refused_before_it_is_downloaded(web: str, pages: dict[str, Page]) -> None:
+    pages["/large"] = Page(b"the first bytes", claimed=LIMIT + 1)
+    with pytest.raises(DocumentTooLarge):
+        read_document(f"{web}/large", f"{web}/large", LIMIT)
+
+
 def test_size_of_web_documents_is_bounded(web: str, pages: dict[str, Page]) -> None:
     pages["/large"] = Page(bytes(LIMIT + 1))
     pages["/empty"] = Page()
