@@ -93,9 +93,17 @@ def _print(pruned: list[Pruned], *, dry_run: bool) -> None:
         say("No checkpoint is old enough to be deleted.")
         return
     total = sum(run.checkpoints for run in pruned)
-    print_table(
-        ("workflow id", "checkpoints", "up to #", "in files"),
-        [(run.workflow_id, run.checkpoints, run.up_to_sequence, run.in_files) for run in pruned],
-        right=("checkpoints", "up to #", "in files"),
-    )
+    other_stores = sorted({store for run in pruned for store in run.in_stores} - {"files"})
+    numbers = ("checkpoints", "up to #", "in files", *(f"in {store}" for store in other_stores))
+    rows = [
+        (
+            run.workflow_id,
+            run.checkpoints,
+            run.up_to_sequence,
+            run.in_files,
+            *(run.in_stores.get(store, 0) for store in other_stores),
+        )
+        for run in pruned
+    ]
+    print_table(("workflow id", *numbers), rows, right=numbers)
     say(f"{total} checkpoints of {len(pruned)} run(s) " + ("would be deleted." if dry_run else "were deleted."))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 PROGRAM = "perdure"
 _STARTER = "starter.py"
+_FROM_STANDARD_INPUT = ("-", "-c", "")
 
 
 def is_script() -> bool:
@@ -19,6 +20,8 @@ def is_script() -> bool:
 
 def program_name() -> str:
     """Return the program's name as the user typed it: `perdure`, or `python starter.py`."""
+    if sys.argv[0] in _FROM_STANDARD_INPUT:
+        return PROGRAM
     name = Path(sys.argv[0]).name
     return f"python {name}" if is_script() else name
 
@@ -35,6 +38,8 @@ def command_line(command: str, *arguments: str) -> str:
 
 def _program() -> list[str]:
     called = Path(sys.argv[0])
+    if sys.argv[0] in _FROM_STANDARD_INPUT:  # a program of the user's own imports the package
+        return [PROGRAM]
     if not is_script():
         on_path = shutil.which(called.name)
         same = on_path is not None and called.exists() and Path(on_path).samefile(called)

@@ -117,7 +117,6 @@ def judge(evidence: Evidence, chain: Chain, *, documents: bool = True) -> Verifi
 
 def _compare_stores(evidence: Evidence, chain: Chain, retired: int) -> list[Difference]:
     required = _find_required(evidence, chain)
-    ended = evidence.closed or not evidence.history.runs
     # A follower is written after Postgres, and was read before it: Postgres must hold what a follower holds.
     leading = max([required, *[_find_highest(follower.entries, chain) for follower in evidence.followers]])
     differences = compare(evidence.workflow_id, Holding("Postgres", evidence.rows, leading, retired), chain)
@@ -127,7 +126,7 @@ def _compare_stores(evidence: Evidence, chain: Chain, retired: int) -> list[Diff
             sentence = f"{name[0].upper()}{name[1:]} {follower.damage}."
             differences.append(Difference("damaged_file", name, sentence))
         # A follower may lag behind Postgres while its run is in progress, but not after the end of the run.
-        up_to = max(required, _find_highest(evidence.rows, chain)) if ended else required
+        up_to = max(required, _find_highest(evidence.rows, chain)) if evidence.closed else required
         first = min((entry.sequence for entry in follower.entries if entry.sequence), default=1)
         holding = Holding(name, follower.entries, up_to, min(first - 1, retired))
         differences += compare(evidence.workflow_id, holding, chain)

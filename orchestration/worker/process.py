@@ -20,8 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 """Folder from which the module can be imported: the checkout, or the folder of the installed packages."""
 STOP_SECONDS = 30.0
 START_SECONDS = 60.0
-"""Longest wait for the worker's slot. A worker needed more than 10 s on 2 cores with a load of 20. If the caller
-continued without the worker, its next update would be refused."""
+"""Longest wait for the slot of the worker. A worker needed more than 10 s on 2 cores with a load of 20."""
 START_POLL_SECONDS = 0.05
 _PATHS = ("TEMPORAL_CONFIG_FILE", "TESSDATA_PREFIX")
 
@@ -60,17 +59,19 @@ class WorkerProcess:
             detached: as for the class.
 
         Raises:
-            RefusedCommand: the worker ended at once; its log gives the reason.
+            RefusedCommand: the worker ended at once, or took no slot within `START_SECONDS`; its log gives the reason.
+                A worker that took no slot is killed.
         """
         started = await asyncio.to_thread(partial(cls, settings, detached=detached))
         for _ in range(int(START_SECONDS / START_POLL_SECONDS)):
             alive = live_workers(settings.data_dir).values()
             if alive if detached else started.pid in alive:
-                break
+                return started
             if not started.alive:
                 raise RefusedCommand(f"The worker did not start; see {started.log}.")
             await asyncio.sleep(START_POLL_SECONDS)
-        return started
+        started.kill()
+        raise RefusedCommand(f"The worker was not ready after {START_SECONDS:.0f} s; see {started.log}.")
 
     @property
     def pid(self) -> int:

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from temporalio.client import WorkflowExecutionStatus
 
-from orchestration.audit.chain import Chain, expected_chain
+from orchestration.audit.chain import Chain, expected_chain, history_tip
 from orchestration.audit.entries import Entry, examine
 from orchestration.audit.mirror import Holding, compare
 from orchestration.client.history import HistoryRun, WorkflowHistory
-from perdure.checkpoint import WorkflowCheckpoint, seal
+from perdure.checkpoint import Link, WorkflowCheckpoint, seal
 from tests.conformance.chains import BEGINNING, following, make_chain, make_checkpoint
 from workflows.messages import PipelineInput, ResumePoint
 
@@ -108,6 +108,20 @@ def test_digests_confirm_checkpoints_that_temporal_forgot() -> None:
         wrong = [base[0], forged, *held[2:]]
         found = compare(RUN, Holding("Postgres", entries(wrong), len(held)), chain_of(runs, wrong))
         assert [difference.subject for difference in found] == ["checkpoint 2"]
+
+
+def test_a_run_without_a_checkpoint_confirms_the_chain_that_it_continues() -> None:
+    """Temporal has forgotten the run that took the checkpoints. The digest that the next run joins decides."""
+    base = make_chain(RUN, 4)
+    forged = seal(base[-1].model_copy(update={"processed_documents": 77}))
+    assert contents(chain_of([run(2, [], after=base[-1])], [*base[:3], forged], base)) == base
+
+
+def test_an_execution_of_the_same_run_does_not_shorten_its_chain() -> None:
+    """The run was reset to an execution that had continued as new after the third checkpoint."""
+    base = make_chain(RUN, 6)
+    history = WorkflowHistory([run(1, base), run(2, [], after=base[2], reset_of=1)])
+    assert history_tip(history) == Link(6, base[5].digest)
 
 
 def test_a_new_chain_is_not_compared_with_the_former_one() -> None:

@@ -94,6 +94,11 @@ async def test_a_bucket_is_written_verified_rebuilt_and_pruned(
             await assert_whole(orchestrator)
             assert not (await rebuild_mirror(orchestrator.client, orchestrator.stores, RUN)).changed
 
+            table = await script(three_stores, "prune", "--workflow-id", RUN, "--keep", "3")
+            assert table.code == 0, table.stderr
+            assert table.stdout.splitlines()[0].split() == (
+                ["workflow", "id", "checkpoints", "up", "to", "#", "in", "files", "in", "bucket"]
+            )
             pruned = await script(three_stores, "prune", "--workflow-id", RUN, "--keep", "2", "--json")
             assert pruned.code == 0, pruned.stderr
             (retired,) = pruned.json["pruned"]
