@@ -21,7 +21,8 @@ from orchestration.worker.slot import live_workers
 from perdure.errors import UnknownWorkflow
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_SECONDS = 90.0
+PATIENCE_SECONDS = 240.0
+"""Far more than a command takes, also beside twenty other busy processes."""
 NAMES = ["Ada Lovelace", "Grace Hopper", "Harbour Trust", "London", "Acme Ltd", "5 May 2024", "$1,200"]
 
 
@@ -52,8 +53,12 @@ class CommandLine:
 
     def __call__(self, *arguments: str, script: str = "starter.py", **variables: str) -> Ended:
         """Run a command of a script to its end."""
-        process = self.begin(*arguments, script=script, **variables)
-        stdout, stderr = process.communicate(timeout=PATIENCE_SECONDS)
+        with self.begin(*arguments, script=script, **variables) as process:
+            try:
+                stdout, stderr = process.communicate(timeout=PATIENCE_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
         assert "Traceback" not in stderr, stderr
         return Ended(process.returncode, stdout, stderr)
 
@@ -73,6 +78,11 @@ class CommandLine:
             text=True,
             start_new_session=True,
         )
+
+    @property
+    def database_url(self) -> str:
+        """Return the address of the data folder's database."""
+        return read_settings(self.environment).database_url
 
     def report(self, workflow_id: str) -> Any:
         """Return what `status --json` prints about a run."""
@@ -120,9 +130,11 @@ def command_line(folder: Path) -> Iterator[CommandLine]:
     stack = EmbeddedStack(folder, default_ports=False)
     asyncio.run(stack.up())
     line = CommandLine(folder)
-    yield line
-    line("down")
-    asyncio.run(stack.down())
+    try:
+        yield line
+        line("down")
+    finally:
+        asyncio.run(stack.down())
 
 
 def write_documents(folder: Path, *, number: int, words: int = 60, seed: int = 1) -> Path:
@@ -131,7 +143,7 @@ def write_documents(folder: Path, *, number: int, words: int = 60, seed: int = 1
     Args:
         folder: the folder; created if it does not exist.
         number: number of files.
-        words: number of words in each file; a worker needs about a second for 4,000 words.
+        words: number of words in each file; a worker needs a third of a second for 4,000 words.
         seed: seed of the random choice.
     """
     print(f"seed {seed}")

@@ -16,7 +16,7 @@ from orchestration.embedded.postgres import EmbeddedPostgres
 from orchestration.settings import Settings
 from orchestration.settings.temporal import TemporalSettings
 from tests.chaos.workers import ROOT, ChaosWorker
-from tests.integration.command_line import Ended
+from tests.integration.command_line import PATIENCE_SECONDS, Ended
 
 
 @contextmanager
@@ -58,7 +58,7 @@ async def script(settings: Settings, *arguments: str, name: str = "starter.py") 
             capture_output=True,
             text=True,
             check=False,
-            timeout=90,
+            timeout=PATIENCE_SECONDS,
         )
     )
     assert "Traceback" not in done.stderr, done.stderr
