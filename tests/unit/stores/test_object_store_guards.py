@@ -2,10 +2,11 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import obstore
 import pytest
 
 from perdure.checkpoint import WorkflowCheckpoint
@@ -171,3 +172,26 @@ async def test_kill_while_replacing_loses_no_damaged_object(
     elements, _ = await store.examine(RUN)
     await store.replace(RUN, chain, elements)
     assert list(await ObjectCheckpointStore(folder.as_uri()).list(RUN)) == chain
+
+
+async def test_checkpoint_behind_a_gap_is_refused(folder: Path, chain: list[WorkflowCheckpoint]) -> None:
+    """The listing from its sequence on is empty, as it is for an empty store."""
+    ahead = following(following(chain[-1]))
+    with pytest.raises(CheckpointGap):
+        await ObjectCheckpointStore(folder.as_uri()).append(following(ahead))
+    assert list(await ObjectCheckpointStore(folder.as_uri()).list(RUN)) == chain
+
+
+async def test_latest_is_found_in_any_order_of_the_listing(
+    folder: Path, chain: list[WorkflowCheckpoint], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    list_pages = obstore.list
+
+    async def list_backwards(*arguments: Any, **options: Any) -> AsyncIterator[list[Any]]:
+        pages = [page async for page in list_pages(*arguments, **options)]
+        yield sorted((item for page in pages for item in page), key=lambda item: str(item["path"]), reverse=True)
+
+    monkeypatch.setattr(obstore, "list", list_backwards)
+    store = ObjectCheckpointStore(folder.as_uri())
+    assert await store.latest(RUN) == chain[-1]
+    assert list(await store.list(RUN)) == chain
