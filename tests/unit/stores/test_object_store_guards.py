@@ -1,7 +1,9 @@
 """`ObjectCheckpointStore` while other processes write and delete, and when it dies in the middle of a call."""
 
 import asyncio
+import errno
 import json
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -10,9 +12,10 @@ import obstore
 import pytest
 
 from perdure.checkpoint import WorkflowCheckpoint
-from perdure.errors import CheckpointGap
+from perdure.errors import CheckpointGap, DependencyUnavailable
 from perdure.stores.objects import store as object_store
 from perdure.stores.objects.bucket import Bucket, Listed
+from perdure.stores.objects.durable_files import create_file
 from perdure.stores.objects.keys import key_of
 from perdure.stores.objects.store import ObjectCheckpointStore
 from tests.conformance.chains import following, make_chain
@@ -195,3 +198,38 @@ async def test_latest_is_found_in_any_order_of_the_listing(
     store = ObjectCheckpointStore(folder.as_uri())
     assert await store.latest(RUN) == chain[-1]
     assert list(await store.list(RUN)) == chain
+
+
+async def test_kill_while_an_object_is_written_leaves_no_foreign_object(
+    folder: Path, chain: list[WorkflowCheckpoint], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(_: int) -> None:
+        raise KilledError
+
+    after = following(chain[-1])
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", die)
+        with pytest.raises(KilledError):
+            await asyncio.to_thread(create_file, folder / key_of(RUN, 6), after.model_dump_json().encode(), folder)
+    store = ObjectCheckpointStore(folder.as_uri())
+    assert len(list((folder / "run_checkpoints").iterdir())) == 6, "the process left an unfinished file"
+    assert list(await store.list(RUN)) == chain
+    assert (await store.examine(RUN))[1] is None
+    assert await store.append(after) is True
+
+
+async def test_failed_write_gives_its_space_back(
+    folder: Path, chain: list[WorkflowCheckpoint], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    store = ObjectCheckpointStore(folder.as_uri())
+    await store.append(after := following(chain[-1]))
+    files = sorted(path.name for path in folder.rglob("*"))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", refuse)
+        with pytest.raises(DependencyUnavailable, match="No space left on device"):
+            await store.append(following(after))
+    assert sorted(path.name for path in folder.rglob("*")) == files
+    assert await store.append(following(after)) is True
