@@ -56,7 +56,8 @@ def test_process_that_got_the_id_of_a_server_is_not_that_server(child: subproces
     assert not is_alive(earlier)
     assert not PostgresRecord(earlier, 20_001, "").running
     stop(earlier, request=signal.SIGKILL, grace_seconds=60)
-    assert child.poll() is None, "the stop of a dead server killed another program"
+    child.communicate()  # the end of its input ends it in order
+    assert child.returncode == 0, "the stop of a dead server killed another program"
 
 
 def test_server_that_ignores_the_request_is_killed(child: subprocess.Popen[str]) -> None:
@@ -168,3 +169,14 @@ def test_interrupted_initialisation_leaves_no_cluster(tmp_path: Path, monkeypatc
         with pytest.raises(KeyboardInterrupt):
             server._initialise(None)
     assert not (server.cluster / "PG_VERSION").exists(), "the next start would take the folder for a whole cluster"
+
+
+def test_port_of_closed_connections_is_free() -> None:
+    """The kernel keeps the port of a connection for a minute after its server closed it."""
+    with socket.create_server((ports.HOST, 0)) as server:
+        port: int = server.getsockname()[1]
+        with socket.create_connection((ports.HOST, port)) as client:
+            connection, _ = server.accept()
+            connection.close()
+            assert client.recv(1) == b"", "the server has closed first"
+    assert ports.is_free(port)
