@@ -1,6 +1,7 @@
 """Worker slots: a worker that dies at any moment of its life loses no dead life that is not reclaimed yet."""
 
 import fcntl
+import shutil
 import time
 from pathlib import Path
 
@@ -184,3 +185,14 @@ def test_torn_line_stops_no_worker(tmp_path: Path) -> None:
     slot = take_slot(tmp_path)
     assert (slot.number, slot.dead) == (1, ())
     slot.release()
+
+
+def test_worker_of_a_copied_folder_inherits_no_dead_life(tmp_path: Path) -> None:
+    """The worker of the original may be alive: a copy is a restored backup, or a clone of the machine."""
+    original = tmp_path / "original"
+    living = take_slot(original)
+    shutil.copytree(original, tmp_path / "copy")
+    slot = take_slot(tmp_path / "copy")
+    assert slot.dead == ()
+    for held in (slot, living):
+        held.release()

@@ -9,7 +9,7 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -66,7 +66,7 @@ def test_server_that_ignores_the_request_is_killed(child: subprocess.Popen[str])
     reaper = threading.Thread(target=child.wait)
     reaper.start()
     stop(process, request=signal.SIGTERM, grace_seconds=0.2)
-    reaper.join(60)
+    reaper.join(20)
     assert child.returncode == -signal.SIGKILL
 
 
@@ -87,14 +87,16 @@ def test_launched_server_outlives_the_interrupt_of_its_command(tmp_path: Path) -
         stop(process, request=signal.SIGTERM, grace_seconds=60)
 
 
-async def test_command_waits_for_another_that_starts_servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("command", [EmbeddedStack.down, EmbeddedStack.up], ids=["down", "up"])
+async def test_command_waits_for_another_that_starts_servers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Callable[[EmbeddedStack], Awaitable[object]]
+) -> None:
     monkeypatch.setattr(stack, "LOCK_SECONDS", 0.1)
     servers = EmbeddedStack(tmp_path)
     with (tmp_path / "servers.lock").open("a") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
-        for command in (servers.down(), servers.up()):
-            with pytest.raises(RefusedCommand, match="Another command has been busy"):
-                await command
+        with pytest.raises(RefusedCommand, match="Another command has been busy"):
+            await command(servers)
     assert await servers.down() is False
 
 
