@@ -1,4 +1,4 @@
-"""`Bucket`: the few requests that the store makes, with their errors translated."""
+"""`Bucket`: the requests that the store makes, with obstore's errors converted to Perdure's."""
 
 import asyncio
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from obstore.store import LocalStore, S3Store
 
 PROBE = "perdure-conditional-put"
-"""Key of the object that shows whether the server refuses to overwrite it."""
+"""Key of the probe, an object that shows whether the server refuses to overwrite an object."""
 _MAX_WHY = 200
 
 
@@ -32,7 +32,7 @@ class Bucket:
     Every method raises `DependencyUnavailable` while the server cannot be used.
 
     Args:
-        url: checked by `check_url`.
+        url: a URL that `check_url` has accepted.
     """
 
     def __init__(self, url: str) -> None:
@@ -47,7 +47,7 @@ class Bucket:
 
         Args:
             folder: a key without a slash at its end.
-            after: return only keys behind this one.
+            after: only objects with keys after this key are returned.
         """
         import obstore  # noqa: PLC0415
 
@@ -55,7 +55,7 @@ class Bucket:
         with self._translate_errors():
             async for page in obstore.list(self._open(), prefix=folder, offset=after):
                 objects += [Listed(item["path"], item["e_tag"] or "") for item in page]
-        # A folder of a file system is listed in no order.
+        # obstore lists a folder of a file system in no particular order.
         return sorted(objects, key=lambda item: item.key)
 
     async def list_folders(self) -> list[str]:
@@ -81,14 +81,14 @@ class Bucket:
         """Store an object that must not exist yet; return its tag, or None if the key is taken.
 
         Raises:
-            DependencyUnavailable: also if the server ignores the condition and would overwrite objects.
+            DependencyUnavailable: also raised if the server ignores the condition and would overwrite objects.
         """
         if not self._is_conditional:
             await self._check_condition()
         return await self._put_new(key, content)
 
     async def overwrite(self, key: str, content: bytes) -> None:
-        """Store an object in place of the present one."""
+        """Store an object, and replace the present object under this key."""
         import obstore  # noqa: PLC0415
 
         client = self._open()
@@ -133,7 +133,7 @@ class Bucket:
         return answer["e_tag"] or ""
 
     async def _check_condition(self) -> None:
-        """Store the probe twice: a server that ignores `If-None-Match` accepts the second one too."""
+        """Store the probe twice: a server that ignores `If-None-Match` accepts the second put too."""
         stored = [
             await self._put_new(PROBE, b"Perdure checks that this object cannot be overwritten.") for _ in range(2)
         ]
