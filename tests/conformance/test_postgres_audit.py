@@ -195,6 +195,21 @@ async def test_fingerprints_depend_on_the_outputs_alone(pool: PostgresPool) -> N
     assert await compare_runs(pool, RUN, "other", 5) == []
 
 
+async def test_fingerprints_do_not_depend_on_the_place_of_rows(
+    pool: PostgresPool, superuser: asyncpg.Connection, database_url: str
+) -> None:
+    """A table is read in the order of an index or in the order of its file; a change moves a row to the file's end."""
+    before = await read_fingerprints(pool, RUN)
+    for table in ("documents", "document_texts", "chunks", "mentions", "document_statistics", "document_vectors"):
+        await superuser.execute(f"UPDATE {table} SET position = position WHERE position < 2")
+    database = await superuser.fetchval("SELECT current_database()")
+    for way in ("indexscan", "bitmapscan", "indexonlyscan", "hashjoin", "mergejoin"):
+        await superuser.execute(f"ALTER DATABASE {database} SET enable_{way} = off")
+    other = PostgresPool(database_url)
+    assert await read_fingerprints(other, RUN) == before
+    await other.close()
+
+
 @pytest.mark.parametrize(
     ("statement", "kinds"),
     FINGERPRINT_DAMAGE,
