@@ -37,7 +37,10 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
 
 @pytest.fixture
 async def open_store(storage: tuple[str, str]) -> AsyncIterator[OpenStore]:
-    """Return a function that opens the storage once more. Everything opened is closed at the end."""
+    """Return a function that opens the storage again.
+
+    The fixture closes every opened store at the end of the test.
+    """
     closers: list[Callable[[], Awaitable[None]]] = []
 
     def open_again() -> CheckpointStore:

@@ -106,7 +106,7 @@ async def test_inspectors_read_everything_and_change_nothing(superuser: asyncpg.
 @pytest.mark.usefixtures("chain")
 async def test_plain_sql_must_follow_the_chain(superuser: asyncpg.Connection, changes: str, constraint: str) -> None:
     field, value = changes.split(" = ")
-    # The guard must look at the real table, also when a temporary table has the same name.
+    # The trigger must read the real table, even if a temporary table has the same name.
     await superuser.execute("CREATE TEMP TABLE workflow_checkpoints (LIKE public.workflow_checkpoints)")
     with pytest.raises(asyncpg.CheckViolationError) as refused:
         await superuser.execute(

@@ -31,16 +31,16 @@ ORDER BY d.ordinal
 DELETE FROM document_parts WHERE workflow_id = :workflow_id AND position = :position
 
 -- name: held_by_this_lease
--- A part of other statements: the condition that fences a document's row. A lease that a later one has replaced
+-- A part of other statements: the condition that fences a document's row. A lease that a later lease has replaced
 -- matches no row.
 workflow_id = :workflow_id AND position = :position AND status = 'pending'
   AND epoch = :epoch AND dispatch = :dispatch AND attempt = :attempt
 
 -- name: was_changed
 -- A part of other statements: whether the document was changed between discovery and processing. The condition holds
--- only for versions that this epoch's discovery recorded: without a new discovery, a later epoch expects a changed
--- document. A file's version ends with the time of its last status change. The comparison leaves out this time, because
--- chmod sets it without a change of the content.
+-- only for versions that this epoch's discovery recorded. An epoch without discovery records no versions, and a document
+-- may have changed since the earlier discovery. A file's version ends with the time of its last status change. The
+-- comparison leaves out this time, because chmod sets it without a change of the content.
 seen_epoch = :epoch AND regexp_replace(:read_version::text, '^(\d+-\d+)-\d+$', '\1')
                         <> regexp_replace(version, '^(\d+-\d+)-\d+$', '\1')
 
