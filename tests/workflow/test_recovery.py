@@ -195,9 +195,7 @@ async def test_addition_of_a_former_epoch_causes_no_second_recovery(begin: Begin
     run = await begin(world, open=True)
     await until_saved(run, 1)
     adding = [
-        asyncio.create_task(
-            run.execute_update(DocumentPipeline.add_documents, AddDocuments(sources=[name], wait=True))
-        )
+        asyncio.create_task(run.execute_update(DocumentPipeline.add_documents, AddDocuments(sources=[name], wait=True)))
         for name in ("a.txt", "b.txt")
     ]
     await world.until_held("a.txt")
