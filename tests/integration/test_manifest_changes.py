@@ -1,4 +1,4 @@
-"""Inputs that change: the activities that use the manifest, on a real Postgres."""
+"""The activities that use the manifest, with changing inputs, on a real Postgres."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 
@@ -66,7 +66,7 @@ async def shelf(database_url: str) -> AsyncIterator[Shelf]:
     await pool.close()
 
 
-async def test_changed_content_is_processed_again_new_version_is_not(shelf: Shelf) -> None:
+async def test_only_a_new_version_with_changed_content_is_processed_again(shelf: Shelf) -> None:
     await shelf.process(await shelf.discover("first"))
     shelf.content = {"a.txt": ("v2", "first text"), "b.txt": ("v2", "second text, revised")}
     again = await shelf.discover("second")

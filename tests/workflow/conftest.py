@@ -57,7 +57,10 @@ def worker_for(
 
 
 async def pass_workflow_task(run: Handle) -> None:
-    """Wait for a workflow task in which the workflow sees every request made before; its update changes nothing."""
+    """Wait for a workflow task in which the workflow sees every earlier request.
+
+    The function sends an update that changes nothing.
+    """
     concurrency = (await run.query(DocumentPipeline.progress)).concurrency
     await run.execute_update(DocumentPipeline.set_concurrency, concurrency)
 

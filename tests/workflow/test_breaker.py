@@ -1,4 +1,4 @@
-"""The breaker: a service that stays unhealthy pauses the run; a user's pause is independent of it."""
+"""A service that stays unhealthy pauses the run, independently of a user's pause."""
 
 import pytest
 
@@ -27,6 +27,21 @@ async def until_captured(world: World, times: int) -> None:
     """Wait until the run has asked for the services' states `times` more times."""
     captures = len(world.requests_of("capture_service_states")) + times
     await until(lambda: len(world.requests_of("capture_service_states")) >= captures, "services are asked again")
+
+
+async def until_repeated(world: World, ordinal: int, times: int) -> None:
+    """Wait until `times` more attempts of a batch have begun."""
+
+    def count_attempts() -> int:
+        return sum(request.first == ordinal for request in world.requests_of("process_batch"))
+
+    attempts = count_attempts() + times
+    await until(lambda: count_attempts() >= attempts, "further attempts follow")
+
+
+async def until_mirrored(world: World, checkpoints: int) -> None:
+    """Wait until so many checkpoints are mirrored."""
+    await until(lambda: len(world.mirror) >= checkpoints, "a checkpoint is mirrored")
 
 
 async def test_unhealthy_service_pauses_the_run_until_it_is_healthy(begin: Begin) -> None:
@@ -141,20 +156,12 @@ async def test_outage_of_a_dependency_does_not_trip_the_breaker(begin: Begin) ->
     run = await begin(world, concurrency=2, breaker_seconds=0.3)
     await until_waiting(run)
     world.unwell = {"IdentityService": "Postgres is unavailable."}
-    saved = len(world.mirror)
     for ordinal in (2, 3):
         await world.until_held(ordinal)
-        # The server makes a further attempt only after more than the allowed time.
-        attempts = sum(request.first == 0 for request in world.requests_of("process_batch"))
-        await until(
-            lambda tried=attempts: (
-                sum(request.first == 0 for request in world.requests_of("process_batch")) >= tried + 2
-            ),  # type: ignore[misc]  # bound now
-            "further attempts follow",
-        )
+        await until_repeated(world, 0, 2)  # the server makes further attempts only after more than the allowed time
+        checkpoints = len(world.mirror)
         world.release(ordinal)
-        saved += 1
-        await until(lambda count=saved: len(world.mirror) >= count, "a checkpoint captures the services")  # type: ignore[misc]  # bound now
+        await until_mirrored(world, checkpoints + 1)
     assert {checkpoint.workflow_status for checkpoint in world.mirror} == {"in_progress"}
     assert world.mirror[-1].service_states["IdentityService"].status == "unhealthy"
     assert "unhealthy" not in ((await run.query(DocumentPipeline.progress)).waiting_for or "")

@@ -46,7 +46,7 @@ async def outcome(run: Handle) -> BaseException | None:
     return None
 
 
-@pytest.mark.parametrize("heeded", [True, False], ids=["activity stops", "activity answers all the same"])
+@pytest.mark.parametrize("heeded", [True, False], ids=["activity stops", "activity ignores the cancellation"])
 @pytest.mark.parametrize("held", PHASES.values(), ids=PHASES.keys())
 async def test_run_cancelled_in_any_phase_records_one_cancelled_checkpoint(
     begin: Begin, held: str, heeded: bool
@@ -63,7 +63,7 @@ async def test_run_cancelled_in_any_phase_records_one_cancelled_checkpoint(
     assert isinstance(await outcome(run), CancelledError)
     chain = check_chain(world, run.id, status="cancelled")
     assert [checkpoint.workflow_status for checkpoint in chain].count("cancelled") == 1
-    assert await scheduled_batches(run) == dispatched, "nothing more is handed out"
+    assert await scheduled_batches(run) == dispatched, "no further batch is handed out"
     data = chain[-1].state_data
     assert chain[-1].processed_documents + data.documents_cancelled == (data.documents_total or 0)
 
@@ -235,7 +235,7 @@ async def test_addition_in_flight_at_a_cancellation_gets_an_answer(begin: Begin)
     assert isinstance(await outcome(run), CancelledError)
     chain = check_chain(world, run.id, status="cancelled")
     assert chain[-1].state_data.documents_total == 2
-    assert chain[-1].state_data.documents_cancelled == 2, "what was added meanwhile is not forgotten"
+    assert chain[-1].state_data.documents_cancelled == 2, "the documents added during the cancellation are counted"
 
 
 async def test_run_with_unusable_sources_fails_with_the_reason(begin: Begin) -> None:
@@ -255,7 +255,7 @@ async def test_run_with_unusable_sources_fails_with_the_reason(begin: Begin) -> 
     chain = check_chain(world, run.id, status="failed")
     assert len(chain) == 1
     first, again = world.requests_of("discover")
-    assert (first.sources, again.sources) == (["file:///papers"], []), "only to learn its epoch"
+    assert (first.sources, again.sources) == (["file:///papers"], []), "the second request only claims the epoch"
 
 
 @pytest.mark.parametrize("refused", ["mirror_checkpoint", "process_batch", "close_run", "build_analytics"])

@@ -1,4 +1,4 @@
-"""A database restored from an older backup: the run reports the loss and repeats exactly the lost documents."""
+"""A run with a restored database reports the loss, and repeats exactly the lost documents."""
 
 import asyncio
 from collections import Counter

@@ -38,9 +38,9 @@ MIRRORED = "mirrored"
 class World:
     """In-memory documents and mirror, with a gate before each kind of activity.
 
-    `hold` makes activities wait until `release`. `away` makes them fail as if Postgres were away. `refuse` makes them
-    fail for good. A key is an activity's name, the first ordinal of a batch, the first source of an addition, or
-    `MIRRORED`.
+    `hold` makes activities wait until `release`. `away` has the keys of activities that fail as if Postgres were
+    unavailable. `refuse` has the keys of activities that fail with a non-retryable error. A key is an activity's name,
+    the first ordinal of a batch, the first source of an addition, or `MIRRORED`.
     """
 
     def __init__(self, documents: int = 0) -> None:
@@ -130,7 +130,7 @@ class World:
             self.waiting.subtract(keys)
 
     def set_back(self, documents: int, checkpoints: int) -> None:
-        """Act as a database restored from a backup: keep the first documents and checkpoints, and forget the epoch."""
+        """Act as a restored database: keep the first documents and checkpoints, forget the epoch."""
         self.done = {position: self.done[position] for position in range(documents) if position in self.done}
         del self.mirror[checkpoints:]
         self.epoch = 0

@@ -1,4 +1,4 @@
-"""The ranges of a run (watermark, beyond, unsaved) against a naive model of sets of ordinals."""
+"""The ranges of a run (watermark, beyond, unsaved) against a model of sets of ordinals."""
 
 import itertools
 
@@ -49,7 +49,7 @@ def totals(queued: int, queued_bytes: int = 0) -> ManifestTotals:
 
 
 class Marks(RuleBasedStateMachine):
-    """Batches start in order and finish in any order, checkpoints are written, and the queue grows."""
+    """Starts batches in order, finishes them in any order, writes checkpoints, grows the queue."""
 
     def __init__(self) -> None:
         super().__init__()
