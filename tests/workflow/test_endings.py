@@ -29,8 +29,8 @@ from workflows.messages import AddDocuments, PipelineInput, PipelineOptions
 PHASES = {
     "discover": "discover",
     "names": "name_documents",
-    "in flight": "process_batch",
-    "asking the services": "capture_service_states",
+    "in-flight": "process_batch",
+    "asking-the-services": "capture_service_states",
     "mirroring": "mirror_checkpoint",
     "identities": "resolve_identities",
     "analytics": "build_analytics",
@@ -46,7 +46,7 @@ async def outcome(run: Handle) -> BaseException | None:
     return None
 
 
-@pytest.mark.parametrize("heeded", [True, False], ids=["activity stops", "activity ignores the cancellation"])
+@pytest.mark.parametrize("heeded", [True, False], ids=["activity-stops", "activity-ignores-the-cancellation"])
 @pytest.mark.parametrize("held", PHASES.values(), ids=PHASES.keys())
 async def test_run_cancelled_in_any_phase_records_one_cancelled_checkpoint(
     begin: Begin, held: str, heeded: bool

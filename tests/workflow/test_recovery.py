@@ -34,7 +34,7 @@ async def settled(world: World, run: Handle) -> list[WorkflowCheckpoint]:
     return chain
 
 
-@pytest.mark.parametrize("cached", [True, False], ids=["cached", "replayed at each task"])
+@pytest.mark.parametrize("cached", [True, False], ids=["cached", "replayed-at-each-task"])
 async def test_run_with_a_set_back_database_repeats_exactly_the_lost_documents(begin: Begin, cached: bool) -> None:
     world = World(COUNT)
     world.hold(5)
@@ -82,7 +82,7 @@ async def test_set_back_during_the_last_steps_is_detected(begin: Begin, at: str)
     assert set(statuses[:-1]) == {"in_progress"}, "the run has not ended yet"
 
 
-@pytest.mark.parametrize("bad", [set(), {0}], ids=["completed", "completed with failures"])
+@pytest.mark.parametrize("bad", [set(), {0}], ids=["completed", "completed-with-failures"])
 async def test_results_lost_before_the_run_is_closed_are_detected(begin: Begin, bad: set[int]) -> None:
     """The backup is of the present epoch: only the number of results shows the loss."""
     world = World(3)
