@@ -164,6 +164,21 @@ async def test_cancelled_run_with_a_wide_window_replays(begin: Begin) -> None:
     await replayer(DocumentPipeline).replay_workflow(await run.fetch_history())
 
 
+async def test_run_cancelled_during_discovery_starts_no_further_work(begin: Begin) -> None:
+    """The discovery answers although it is cancelled, and finds no document that the window could hand out."""
+    world = World(0)
+    world.stubborn = True
+    world.hold("discover")
+    run = await begin(world)
+    await world.until_held("discover")
+    await run.cancel()
+    await pass_workflow_task(run)
+    world.release()
+    assert isinstance(await outcome(run), CancelledError)
+    assert await scheduled(run, "resolve_identities") == []
+    check_chain(world, run.id, status="cancelled")
+
+
 async def test_last_steps_run_one_after_another(begin: Begin) -> None:
     """The analytics read the identities, and the last checkpoint records a run that the database has closed."""
     steps = ["resolve_identities", "build_analytics", "close_run", "capture_service_states", "mirror_checkpoint"]
