@@ -15,6 +15,7 @@ from tests.workflow.chains import check_chain
 from tests.workflow.conftest import (
     Begin,
     Handle,
+    failed_activities,
     pass_workflow_task,
     scheduled,
     scheduled_batches,
@@ -85,6 +86,7 @@ async def test_run_continues_as_new_with_nothing_in_flight_or_uncovered(client: 
         run = await start(client, queue, concurrency=4)
         await run.result()
     inputs = await carried(client, run.id, world)
+    assert len(inputs) >= 2, "the history changed at least twice"
     for generation, (_, pipeline) in enumerate(inputs, start=1):
         state = pipeline.state
         assert state
@@ -152,7 +154,8 @@ async def test_pause_at_the_end_of_an_execution_is_recorded_by_the_next(begin: B
     run, late = await closing_with_an_addition(begin, world)
     await run.execute_update(DocumentPipeline.pause)
     world.release()
-    assert not (await late.result()).saved
+    async with asyncio.timeout(SECONDS):
+        assert not (await late.result()).saved
     await until_continued(run)
     await pass_workflow_task(run)
     assert len(await scheduled(run, "capture_service_states")) == 1, "a checkpoint begins at once"
@@ -168,8 +171,14 @@ async def test_set_back_found_by_the_last_addition_of_an_execution_is_repaired(b
     world = World(2)
     run, late = await closing_with_an_addition(begin, world)
     world.set_back(documents=0, checkpoints=0)
+    world.hold("recover")
+    world.release("late.txt")
+    async with asyncio.timeout(SECONDS):
+        while not await failed_activities(run):
+            await asyncio.sleep(0.02)
+    await pass_workflow_task(run)
+    assert len(await scheduled(run, "recover")) == 1
     world.release()
-    await until(lambda: bool(world.requests_of("recover")), "the run recovers")
     await late.result()
     await run.execute_update(DocumentPipeline.close)
     final = await run.result()

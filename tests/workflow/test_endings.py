@@ -240,8 +240,10 @@ async def test_addition_in_flight_at_a_cancellation_gets_an_answer(begin: Begin)
     await world.until_held("add_documents")
     await run.cancel()
     await pass_workflow_task(run)
+    refused = AddDocuments(sources=["c.txt"])
     with pytest.raises(WorkflowUpdateFailedError):
-        await run.execute_update(DocumentPipeline.add_documents, AddDocuments(sources=["c.txt"]))
+        async with asyncio.timeout(SECONDS):
+            await run.execute_update(DocumentPipeline.add_documents, refused)
     # A batch that is released before its cancellation arrives would finish its document.
     await until(lambda: world.waiting["process_batch"] == 0, "the batch in flight is cancelled")
     world.release()
