@@ -29,8 +29,8 @@ from workflows.messages import AddDocuments, PipelineInput, PipelineOptions
 PHASES = {
     "discover": "discover",
     "names": "name_documents",
-    "in flight": "process_batch",
-    "asking the services": "capture_service_states",
+    "in-flight": "process_batch",
+    "asking-the-services": "capture_service_states",
     "mirroring": "mirror_checkpoint",
     "identities": "resolve_identities",
     "analytics": "build_analytics",
@@ -46,7 +46,7 @@ async def outcome(run: Handle) -> BaseException | None:
     return None
 
 
-@pytest.mark.parametrize("heeded", [True, False], ids=["activity stops", "activity ignores the cancellation"])
+@pytest.mark.parametrize("heeded", [True, False], ids=["activity-stops", "activity-ignores-the-cancellation"])
 @pytest.mark.parametrize("held", PHASES.values(), ids=PHASES.keys())
 async def test_run_cancelled_in_any_phase_records_one_cancelled_checkpoint(
     begin: Begin, held: str, heeded: bool
@@ -164,6 +164,21 @@ async def test_cancelled_run_with_a_wide_window_replays(begin: Begin) -> None:
     await replayer(DocumentPipeline).replay_workflow(await run.fetch_history())
 
 
+async def test_run_cancelled_during_discovery_starts_no_further_work(begin: Begin) -> None:
+    """The discovery answers although it is cancelled, and finds no document that the window could hand out."""
+    world = World(0)
+    world.stubborn = True
+    world.hold("discover")
+    run = await begin(world)
+    await world.until_held("discover")
+    await run.cancel()
+    await pass_workflow_task(run)
+    world.release()
+    assert isinstance(await outcome(run), CancelledError)
+    assert await scheduled(run, "resolve_identities") == []
+    check_chain(world, run.id, status="cancelled")
+
+
 async def test_last_steps_run_one_after_another(begin: Begin) -> None:
     """The analytics need the identities, and the last checkpoint needs the closed run."""
     steps = ["resolve_identities", "build_analytics", "close_run", "capture_service_states", "mirror_checkpoint"]
@@ -225,8 +240,10 @@ async def test_addition_in_flight_at_a_cancellation_gets_an_answer(begin: Begin)
     await world.until_held("add_documents")
     await run.cancel()
     await pass_workflow_task(run)
+    refused = AddDocuments(sources=["c.txt"])
     with pytest.raises(WorkflowUpdateFailedError):
-        await run.execute_update(DocumentPipeline.add_documents, AddDocuments(sources=["c.txt"]))
+        async with asyncio.timeout(SECONDS):
+            await run.execute_update(DocumentPipeline.add_documents, refused)
     # A batch that is released before its cancellation arrives would finish its document.
     await until(lambda: world.waiting["process_batch"] == 0, "the batch in flight is cancelled")
     world.release()
