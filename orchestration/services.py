@@ -18,8 +18,6 @@ HEALTH_TIMEOUT_SECONDS = 3.0
 
 @dataclass(frozen=True)
 class Services:
-    """The built-in services and the configured ones."""
-
     """The two built-in services and the configured ones."""
 
     identity: IdentityService
