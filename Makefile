@@ -10,7 +10,7 @@ TEST_WORKERS ?= 3
 PYTEST := $(PYTHON_IN_VENV) -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-unit test-all chaos demo up down samples lint fix types contracts check clean
+.PHONY: help setup run test test-unit test-all chaos mutants demo up down samples lint fix types contracts check clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ test-all: setup ## Run every test: those of `make test`, the chaos tests and the
 
 chaos: setup ## Strike a run with kills, stops, cuts and full disks; ARGS="--faults 300 --seed 1"
 	@$(PYTHON_IN_VENV) -m tests.chaos.harness $(ARGS)
+
+mutants: setup ## Break the guards one by one, and list those that no test misses; ARGS="files --jobs 2"
+	@$(PYTHON_IN_VENV) -m tests.mutants.run $(ARGS)
 
 lint: setup ## Check style and formatting
 	@$(PYTHON_IN_VENV) -m ruff check .

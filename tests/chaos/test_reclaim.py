@@ -143,7 +143,7 @@ async def test_worker_on_another_host_gets_the_batches_by_timeout(
         await orchestrator.start([str(documents)], workflow_id=workflow_id, options=options)
         here = start_worker("K2-slow")
         await wait_for_batches(orchestrator, workflow_id, 2)
-        here.kill()  # its data folder has no live worker, so the server retries its batch after the timeout
+        here.kill()  # the data folder has no live worker, so the server retries the batch after the timeout
         await orchestrator.wait(workflow_id)
         assert not {"WorkerDied"} & set(await failures_before_success(orchestrator, workflow_id))
     finally:

@@ -1,0 +1,87 @@
+"""`PersistentCheckpointStore`: retirement, and locks between processes that write one file."""
+
+from pathlib import Path
+
+import pytest
+
+from perdure.errors import CheckpointConflict, CheckpointGap, DependencyUnavailable
+from perdure.stores.files import file_lock
+from perdure.stores.files.array_file import ArrayFile
+from perdure.stores.files.json_file import PersistentCheckpointStore
+from tests.conformance.chains import following, make_chain
+
+RUN = "run"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> PersistentCheckpointStore:
+    """Return a store over an empty folder."""
+    return PersistentCheckpointStore(tmp_path / "checkpoints")
+
+
+async def test_retirement_beyond_a_lagging_file_keeps_its_latest(store: PersistentCheckpointStore) -> None:
+    """The file ends before the retired sequence, and the run needs the file's latest checkpoint."""
+    chain = make_chain(RUN, 3)
+    await store.restore(chain)
+    assert await store.retire(RUN, 99) == 2
+    assert list(await store.list(RUN)) == chain[-1:]
+    assert await store.retire(RUN, 99) == 0
+    assert await store.append(following(chain[-1])) is True
+
+
+async def test_retirement_ends_at_its_sequence(store: PersistentCheckpointStore) -> None:
+    chain = make_chain(RUN, 5)
+    await store.restore(chain)
+    assert await store.retire(RUN, 2) == 2
+    assert await store.retire(RUN, 2) == 0
+    assert list(await store.list(RUN)) == chain[2:]
+    assert await store.retire("unknown", 5) == 0
+
+
+async def test_retirement_waits_for_another_writer(
+    store: PersistentCheckpointStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_lock, "LOCK_SECONDS", 0.05)
+    chain = make_chain(RUN, 3)
+    await store.restore(chain)
+    with ArrayFile(store.path_of(RUN)).locked(), pytest.raises(DependencyUnavailable, match="another process has held"):
+        await store.retire(RUN, 2)
+    assert list(await store.list(RUN)) == chain
+
+
+async def test_append_checks_the_file_that_it_locked(
+    store: PersistentCheckpointStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process appends between the call and the lock."""
+    first, second = make_chain(RUN, 2)
+    await store.append(first)
+    locked = ArrayFile.locked
+
+    def overtaken(array: ArrayFile) -> object:
+        monkeypatch.setattr(ArrayFile, "locked", locked)
+        with array.locked():
+            array.append(second.model_dump(mode="json"))
+        return array.locked()
+
+    monkeypatch.setattr(ArrayFile, "locked", overtaken)
+    with pytest.raises((CheckpointConflict, CheckpointGap)):
+        await store.append(following(first, writer="another"))
+    assert list(await store.list(RUN)) == [first, second]
+
+
+async def test_replacement_of_a_changed_file_is_refused(store: PersistentCheckpointStore) -> None:
+    chain = make_chain(RUN, 3)
+    await store.restore(chain[:2])
+    elements, _ = await store.examine(RUN)
+    await store.append(chain[2])
+    with pytest.raises(CheckpointGap):
+        await store.replace(RUN, chain[:2], elements)
+    assert list(await store.list(RUN)) == chain
+
+
+async def test_file_is_made_anew_after_its_folder_was_deleted(store: PersistentCheckpointStore, tmp_path: Path) -> None:
+    chain = make_chain(RUN, 1)
+    await store.append(chain[0])
+    (tmp_path / "checkpoints").rename(tmp_path / "moved")
+    assert await store.append(chain[0]) is True
+    assert list(await store.list(RUN)) == chain
