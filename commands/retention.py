@@ -1,4 +1,4 @@
-"""The command `prune`: delete old checkpoints by age or count, never a run's latest."""
+"""`prune`: delete old checkpoints by age or count, never a run's latest."""
 
 import re
 from dataclasses import asdict
@@ -20,7 +20,7 @@ _AGE = re.compile(r"(\d{1,6})([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 MAX_KEEP = 2_147_483_647
-"""The largest integer of Postgres, which counts them."""
+"""The largest value of the type `integer` in Postgres, which counts the checkpoints."""
 
 app = typer.Typer()
 
@@ -43,10 +43,10 @@ def prune(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be deleted, and delete nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Delete old checkpoints by age or by count, never the latest of a run. The rest stays verifiable.
+    """Delete old checkpoints by age or by count, never the latest of a run.
 
-    With both --older-than and --keep, a checkpoint goes only if both allow it. You cannot fork from a deleted
-    checkpoint.
+    The rest of the chain stays verifiable. With both --older-than and --keep, the command deletes a checkpoint only if
+    both allow it. You cannot fork from a deleted checkpoint.
     """
     run_main(
         lambda: _prune(workflow_id, every=every, older_than=older_than, keep=keep, dry_run=dry_run, as_json=as_json)
@@ -80,11 +80,11 @@ def parse_age(text: str) -> timedelta:
     """Return the time that a number and its unit name, such as 30d.
 
     Raises:
-        RefusedCommand: the text is no age.
+        RefusedCommand: the text has another form.
     """
     parts = _AGE.fullmatch(text.strip())
     if not parts:
-        raise RefusedCommand(f"An age is a number and one of s, m, h, d, w, such as 30d, not '{text}'.")
+        raise RefusedCommand(f"An age is a number with one of the units s, m, h, d, w, such as 30d, not '{text}'.")
     return timedelta(**{_UNITS[parts[2]]: int(parts[1])})
 
 

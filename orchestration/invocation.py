@@ -1,4 +1,7 @@
-"""How the user called this program, so that every command that a message shows can be pasted as it is."""
+"""How the user called this program.
+
+Messages use the functions to show commands that the user can paste unchanged.
+"""
 
 import shlex
 import shutil
@@ -28,7 +31,7 @@ def command_line(command: str, *arguments: str) -> str:
 
     Args:
         command: a name of `commands.catalogue.COMMANDS`.
-        arguments: what follows the name; quoted where the shell needs it.
+        arguments: arguments after the name; quoted if the shell needs quotes.
     """
     return shlex.join([*_program(), command, *arguments])
 
@@ -42,7 +45,7 @@ def _program() -> list[str]:
         same = on_path is not None and called.exists() and Path(on_path).samefile(called)
         return [called.name if same else _from_current_folder(called)]
     starter = called.absolute().with_name(_STARTER)
-    if not starter.is_file():  # a test or a program of the user's own imports the package
+    if not starter.is_file():  # a test or a user's program imports the package
         return [PROGRAM]
     return [_from_current_folder(Path(sys.executable)), _from_current_folder(starter)]
 

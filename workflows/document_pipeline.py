@@ -4,8 +4,8 @@ The phases of a run, and the effect of a crash in each:
 
 * begin: `discover` claims an epoch and queues the documents. A repeated `discover` gives the same result.
 * work: up to `concurrency` batches are in flight. A retried batch skips the documents that it committed before.
-* checkpoint: one is written when documents have finished since the last one. Temporal repeats the activity that had
-  not answered.
+* checkpoint: a checkpoint is written when documents have finished since the latest checkpoint. Temporal repeats an
+  activity whose worker died.
 * continue as new: when the history is long enough, the window drains, a checkpoint is written, and the state moves on.
 * finish: identities, analytics, the last checkpoint. Each activity gives the same result when it is repeated.
 """

@@ -1,4 +1,7 @@
-"""Folders that survive a power loss: a file is durable only if every folder above it has its name on the disk."""
+"""Makes folders whose names survive a power loss.
+
+A file is durable only if the disk has the name of the file and of every folder above it.
+"""
 
 import os
 from contextlib import suppress
@@ -8,7 +11,7 @@ from pathlib import Path
 def make_folder(folder: Path) -> None:
     """Create a folder with its parents, and sync the name of each level.
 
-    Levels that exist are synced too: the process that created them may not have done so.
+    Existing levels are synced too, because the process that created them may not have synced them.
 
     Raises:
         OSError: a level cannot be created, or the name of a new level cannot be synced.

@@ -29,7 +29,7 @@ class Armed:
     marker: Path
     """The file that the child writes before it strikes."""
     nth: int
-    """The number of the document at which the child strikes, from 1."""
+    """The document at which the child strikes, counted from 1."""
 
 
 def warm_up_unconfined() -> None:

@@ -85,7 +85,7 @@ def arm_in_quarantine(strike: Strike) -> None:
 
 
 def arm_after_quarantine(strike: Strike) -> None:
-    """K11: strike when the quarantine is committed and before the workflow learns it."""
+    """K11: strike when the quarantine is committed and before the workflow gets the result."""
     quarantine = manifest.PostgresManifestStore.quarantine
 
     async def armed(*args: Any, **named: Any) -> None:
@@ -135,7 +135,7 @@ def arm_in_file_append(strike: Strike) -> None:
 
 
 def keep_stops_outside_file_locks(strike: FailPoint) -> None:
-    """Let the fail-point wait while a thread of this process holds the lock of a checkpoint file."""
+    """Let the fail-point wait while a thread of this process holds a checkpoint file's lock."""
     hold_lock = array_file.ArrayFile._hold_lock
 
     @contextmanager

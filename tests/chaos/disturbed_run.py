@@ -47,7 +47,7 @@ class CommandResult:
 
 
 class Place:
-    """A folder, a database and a task queue, with a worker behind a gate that serves several runs."""
+    """A folder, a database and a task queue, with a gated worker that serves several runs."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -116,7 +116,7 @@ class DisturbedRun:
         await wait_until(enough, f"{count} documents are in a checkpoint")
 
     async def wait(self) -> RunReport:
-        """Admit every document, wait at most `SECONDS` for the end of the run, and return its report."""
+        """Admit all documents, wait at most `SECONDS` for the end of the run, and return its report."""
         self.gate.open()
         async with asyncio.timeout(SECONDS):
             return await self.orchestrator.wait(self.id)
@@ -128,7 +128,7 @@ class DisturbedRun:
         return checkpoint
 
     async def resume(self) -> CommandResult:
-        """Admit every document, run `resume_workflow.py` as a process of its own, and return its result."""
+        """Admit all documents, run `resume_workflow.py` as a process, and return its result."""
         self.gate.open()
         process = await asyncio.create_subprocess_exec(
             sys.executable,

@@ -30,7 +30,7 @@ class FailPoint:
         self.nth = nth
         self.in_flight: set[bytes] = set()
         self.interrupted: set[bytes] = set()
-        """Tokens of the activities in flight when the signal stopped the worker, and that have not ended since."""
+        """Tokens of the activities that were in flight when the signal stopped the worker and have not ended since."""
         self.outside_file_locks = threading.RLock()
         """Held by this process while it holds the lock of a checkpoint file."""
         self._left = nth
@@ -47,7 +47,7 @@ class FailPoint:
             file.flush()
             os.fsync(file.fileno())
         self.interrupted = set(self.in_flight)
-        with self.outside_file_locks:  # a stopped process would hold the lock of a file without end
+        with self.outside_file_locks:  # a process that is stopped inside the lock of a file would hold the lock forever
             os.kill(os.getpid(), self._sent)
 
 

@@ -12,7 +12,10 @@ POLL_SECONDS = 0.02
 
 
 class Gate:
-    """The gate of all workers of one data folder: a file with a number, and the list of documents that arrived."""
+    """The gate of all workers of one data folder.
+
+    The gate is a file with the number of admitted documents, and a list of the documents that have arrived.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._admitted = folder / "gate-admitted"
@@ -28,7 +31,7 @@ class Gate:
         self.admit(EVERY_DOCUMENT)
 
     def admit(self, count: int) -> None:
-        """Admit the first `count` documents in the order of their first arrival, and hold the others."""
+        """Admit the first `count` documents in the order of their arrival, and hold the others."""
         written = self._admitted.with_suffix(".new")
         written.write_text(str(count))
         written.replace(self._admitted)

@@ -37,7 +37,7 @@ async def follow(commands: str, home: Path, workflow_id: str = "", **variables: 
     Args:
         commands: shell commands.
         home: the home folder of the shell.
-        workflow_id: stands in for the page's example id `my-run`.
+        workflow_id: replaces the page's example id `my-run`.
         variables: further environment variables.
     """
     typed = commands.replace(".venv/bin/python", sys.executable).replace("my-run", workflow_id)

@@ -71,7 +71,7 @@ async def test_run_waits_while_postgres_is_killed_and_restarted(
         await run.until_mirrored(4)
         before = await run.commits()
         own_servers.kill_postgres()
-        run.gate.admit(4 + IN_FLIGHT)  # the documents in flight meet the outage
+        run.gate.admit(4 + IN_FLIGHT)  # the documents in flight are committed during the outage
         await asyncio.sleep(3.0)
         await own_servers.up()
         report = await run.wait()

@@ -102,7 +102,7 @@ async def test_run_waits_and_names_postgres_during_its_outage(
         await wait_until(reports_outage, "the run reports that Postgres is unavailable")
         before = (await handle.describe()).history_length
         await asyncio.sleep(4.0)
-        # Calls in flight may each still change to unlimited retries, which adds a few events per call, once.
+        # Each call in flight may still change to unlimited retries, which adds a few events once for each call.
         grown = (await handle.describe()).history_length - before
         shown = (await handle.describe()).typed_search_attributes
         assert grown <= 24

@@ -94,7 +94,7 @@ async def test_stopped_worker_keeps_its_batch_while_workers_start_and_die(
     for _ in range(2):
         other = start_worker()
         other.wait_until_alive()
-        await asyncio.sleep(2.0)  # in this time the new worker looks for dead workers several times
+        await asyncio.sleep(2.0)  # in this time the new worker searches for dead workers several times
         other.kill()
     start_worker().wait_until_alive()
     await asyncio.sleep(2.0)
@@ -127,7 +127,7 @@ async def test_worker_on_another_host_gets_the_batches_by_timeout(
         await orchestrator.start([str(documents)], workflow_id=workflow_id, options=options)
         here = start_worker("K2-slow")
         await wait_for_batches(orchestrator, workflow_id, 2)
-        here.kill()  # its data folder has no live worker, so the server retries its batch after the timeout
+        here.kill()  # the data folder has no live worker, so the server retries the batch after the timeout
         await orchestrator.wait(workflow_id)
         assert not {"WorkerDied"} & set(await failures_before_success(orchestrator, workflow_id))
     finally:

@@ -16,7 +16,7 @@ from orchestration.worker.slot import live_workers
 
 ROOT = Path(__file__).resolve().parents[2]
 ARMED = Path(__file__).with_name("armed_worker.py")
-# The sandbox passes few environment variables on to its children. Names with LC_ are among them.
+# The sandbox passes on few environment variables to its children: among others, those with names like LC_ALL.
 MARK = "LC_PERDURE_TEST_WORKER"
 KILL_SECONDS = 120.0
 ORPHAN_SECONDS = 10.0
@@ -47,18 +47,18 @@ class ChaosWorker:
 
     @classmethod
     def gated(cls, settings: Settings) -> "ChaosWorker":
-        """Start a worker whose children process only the documents that the `Gate` of the data folder admits."""
+        """Start a worker whose children process only documents that the folder's `Gate` admits."""
         return cls(settings, "gate", script=ARMED)
 
     @classmethod
     def armed(cls, settings: Settings, point: str, nth: int = 1, *, stop: bool = False) -> "ChaosWorker":
-        """Start a worker that strikes itself at a fail-point.
+        """Start a worker that kills or stops itself at a fail-point.
 
         Args:
-            settings: of the worker.
+            settings: settings of the worker.
             point: the name of the fail-point, from `armed_worker.POINTS`.
-            nth: how many times the worker passes the point until it strikes, counting the last.
-            stop: strike by SIGSTOP instead of SIGKILL.
+            nth: the pass of the fail-point at which the worker strikes, counted from 1.
+            stop: whether the worker stops itself by SIGSTOP instead of killing itself by SIGKILL.
         """
         return cls(settings, point, "--nth", str(nth), *(["--stop"] if stop else []), script=ARMED)
 

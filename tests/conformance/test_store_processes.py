@@ -23,7 +23,7 @@ def start_appender(storage: tuple[str, str], workflow_id: str, count: int) -> su
 
 
 def outcomes_of(appender: subprocess.Popen[str]) -> list[tuple[str, int]]:
-    """Read what the appender prints until its end, and wait for that.
+    """Read the lines that the appender prints, and wait for its end.
 
     `communicate` would lose lines that an earlier `readline` has buffered.
     """
@@ -75,7 +75,10 @@ async def test_a_killed_process_loses_no_acknowledged_checkpoint(
 
 
 async def settled(store: CheckpointStore, workflow_id: str) -> list[WorkflowCheckpoint]:
-    """Return all checkpoints, once two reads agree: the server may still finish an append of the killed process."""
+    """Return all checkpoints when two reads agree.
+
+    The server may still finish an append of the killed process.
+    """
     before: list[WorkflowCheckpoint] = []
     while (chain := list(await store.list(workflow_id))) != before:
         before = chain

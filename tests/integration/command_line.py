@@ -1,4 +1,4 @@
-"""Run the real scripts against the servers of a data folder of the test's own."""
+"""Runs the real scripts with the servers of a data folder that the test owns."""
 
 import asyncio
 import json
@@ -21,7 +21,8 @@ from orchestration.worker.slot import live_workers
 from perdure.errors import UnknownWorkflow
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_SECONDS = 90.0
+PATIENCE_SECONDS = 240.0
+"""Far more than a command takes, also beside twenty other busy processes."""
 NAMES = ["Ada Lovelace", "Grace Hopper", "Harbour Trust", "London", "Acme Ltd", "5 May 2024", "$1,200"]
 
 
@@ -35,7 +36,7 @@ class Ended:
 
     @property
     def json(self) -> Any:
-        """Return the value that stdout holds."""
+        """Return the JSON value on stdout."""
         return json.loads(self.stdout)
 
 
@@ -43,7 +44,7 @@ class CommandLine:
     """Runs `starter.py` and `resume_workflow.py` with one data folder.
 
     Args:
-        data_dir: absolute.
+        data_dir: absolute path of the data folder.
     """
 
     def __init__(self, data_dir: Path) -> None:
@@ -52,8 +53,12 @@ class CommandLine:
 
     def __call__(self, *arguments: str, script: str = "starter.py", **variables: str) -> Ended:
         """Run a command of a script to its end."""
-        process = self.begin(*arguments, script=script, **variables)
-        stdout, stderr = process.communicate(timeout=PATIENCE_SECONDS)
+        with self.begin(*arguments, script=script, **variables) as process:
+            try:
+                stdout, stderr = process.communicate(timeout=PATIENCE_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
         assert "Traceback" not in stderr, stderr
         return Ended(process.returncode, stdout, stderr)
 
@@ -62,7 +67,7 @@ class CommandLine:
         return self(*arguments, script="resume_workflow.py")
 
     def begin(self, *arguments: str, script: str = "starter.py", **variables: str) -> subprocess.Popen[str]:
-        """Start a command of a script in a session of its own, as a terminal does."""
+        """Start a command of a script in a new session, like a terminal."""
         return subprocess.Popen(
             [sys.executable, str(ROOT / script), *arguments],
             cwd=ROOT,
@@ -74,6 +79,11 @@ class CommandLine:
             start_new_session=True,
         )
 
+    @property
+    def database_url(self) -> str:
+        """Return the address of the data folder's database."""
+        return read_settings(self.environment).database_url
+
     def report(self, workflow_id: str) -> Any:
         """Return what `status --json` prints about a run."""
         return self("status", "--workflow-id", workflow_id, "--json").json
@@ -81,7 +91,7 @@ class CommandLine:
     def until(self, workflow_id: str, holds: Callable[[Any], bool]) -> Any:
         """Return the first report for which the condition holds, as `status --json` prints it.
 
-        The run may start later. One client asks again and again, because a command costs a second of processor time.
+        The run may start later. One client asks repeatedly, because a command costs a second of processor time.
         """
         return asyncio.run(self._until(workflow_id, holds))
 
@@ -116,23 +126,25 @@ class CommandLine:
 
 @contextmanager
 def command_line(folder: Path) -> Iterator[CommandLine]:
-    """Run servers during the block, and stop them and all workers afterwards."""
+    """Run servers during the block, then stop the servers and all workers."""
     stack = EmbeddedStack(folder, default_ports=False)
     asyncio.run(stack.up())
     line = CommandLine(folder)
-    yield line
-    line("down")
-    asyncio.run(stack.down())
+    try:
+        yield line
+        line("down")
+    finally:
+        asyncio.run(stack.down())
 
 
 def write_documents(folder: Path, *, number: int, words: int = 60, seed: int = 1) -> Path:
     """Write text files that name people and places; returns their folder.
 
     Args:
-        folder: made if it is missing.
-        number: of files.
-        words: of each file; a worker needs about a second for 4,000.
-        seed: of the random choice.
+        folder: the folder; created if it does not exist.
+        number: number of files.
+        words: number of words in each file; a worker needs a third of a second for 4,000 words.
+        seed: seed of the random choice.
     """
     print(f"seed {seed}")
     chooser = random.Random(seed)

@@ -94,7 +94,7 @@ async def test_worker_continues_with_the_parts_of_a_lost_worker(
 
 
 class RecordingPool(IsolatedPool[ProcessedDocument]):
-    """Records the parts that it is given, and the progress that its children report."""
+    """Records the parts that each call gets, and the progress that the children report."""
 
     def __init__(self, progress: list[str]) -> None:
         super().__init__(1, Limits(), document_job(Limits(), process_in_slices))
@@ -115,7 +115,7 @@ class RecordingPool(IsolatedPool[ProcessedDocument]):
 async def run_attempt(
     store: PostgresManifestStore, request: BatchRequest, number: int, progress: list[str] | None = None
 ) -> BatchResult:
-    """Process the batch once, as attempt `number`, with a pool of its own."""
+    """Process the batch once, as attempt `number`, with a new pool."""
     children = RecordingPool([] if progress is None else progress)
     environment = ActivityEnvironment()
     environment.info = replace(environment.info, attempt=number)

@@ -1,4 +1,4 @@
-"""P6: a run whose history Temporal has deleted after its retention resumes from the mirror alone."""
+"""P6: a run whose history Temporal has deleted resumes from the mirror alone."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -34,9 +34,9 @@ FORGET_SECONDS = 150.0
 async def forgetful(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Settings]:
     """Return settings of a server with a namespace that keeps closed runs for a second.
 
-    By default the server accepts no retention below an hour. The namespace is made with that retention, because a
-    change of another namespace's retention reaches the server's cache only after some seconds: a run that ends before
-    that keeps the retention of a day.
+    By default the server accepts no retention below an hour. The fixture creates a namespace with a retention of a
+    second. A change of an existing namespace's retention would reach the server's cache only after some seconds, and a
+    run that ends earlier would keep the retention of a day.
     """
     monkeypatch.setitem(DYNAMIC_CONFIG, "system.namespaceMinRetentionLocal", "1s")
     monkeypatch.setitem(DYNAMIC_CONFIG, "history.retentionTimerJitterDuration", "1s")

@@ -1,4 +1,4 @@
-"""The mutants of `make mutants`: each one applies to this tree, and `run.py` reports truly what the tests notice."""
+"""Each mutant of `make mutants` applies to this tree, and `run.py` reports the survivors."""
 
 import ast
 import json
@@ -42,7 +42,7 @@ def list_tests(path: Path) -> set[str]:
 
 
 def make_project(folder: Path, patches: dict[str, str]) -> None:
-    """Create a git repository with the runner, one product file, its test, and patches of the area `sums`."""
+    """Create a git repository with the runner, a product file, its test, and these patches."""
     area = folder / "tests/mutants/sums"
     area.mkdir(parents=True)
     for module in FOLDER.glob("*.py"):

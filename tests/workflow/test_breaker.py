@@ -1,4 +1,4 @@
-"""The breaker: a service that stays unhealthy pauses the run; a user's pause is independent of it."""
+"""A service that stays unhealthy pauses the run, independently of a user's pause."""
 
 import asyncio
 
@@ -142,7 +142,7 @@ async def test_outage_of_postgres_does_not_trip_the_breaker(begin: Begin) -> Non
     world.unwell = {"IdentityService": "Postgres is unavailable."}
     world.release()
     await until_waiting(run)
-    await asyncio.sleep(1.5)  # five times as long as an illness may last
+    await asyncio.sleep(1.5)  # five times `breaker_seconds`
     assert "unhealthy" not in ((await run.query(DocumentPipeline.progress)).waiting_for or "")
     world.unwell.clear()
     world.away.clear()

@@ -1,4 +1,4 @@
-"""P3 and the content of checkpoints: no gap, one chain, one checkpoint a document or shared ones."""
+"""P3 and the content of checkpoints: one chain without a gap, own and shared checkpoints."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Continue-as-new: nothing is lost or repeated, and the state that is handed over stays small."""
+"""Continue-as-new loses and repeats no document, and the state that it hands over is small."""
 
 import asyncio
 import uuid
@@ -88,7 +88,7 @@ async def test_run_continues_as_new_with_nothing_in_flight_or_uncovered(client: 
 
 
 async def test_open_run_accepts_documents_across_continue_as_new(client: Client) -> None:
-    """A waiting `add_documents` answers `saved` false at continue-as-new, and a repeated one adds nothing twice."""
+    """A waiting `add_documents` answers `saved` false; its repetition adds no document twice."""
     world = World()
     queue = uuid.uuid4().hex[:8]
     async with worker_for(client, world, queue):
@@ -135,7 +135,7 @@ async def test_pause_survives_continue_as_new(client: Client) -> None:
 
 @pytest.mark.timeout(400)
 async def test_long_outage_of_a_service_does_not_lengthen_the_history(client: Client) -> None:
-    """The breaker stays tripped over several executions; each captures the services and stays short."""
+    """The breaker stays tripped over several executions, each with a short history."""
     world = World(30)
     queue = uuid.uuid4().hex[:8]
     world.unwell = {"Letters": "Connection refused."}
@@ -153,7 +153,7 @@ async def test_long_outage_of_a_service_does_not_lengthen_the_history(client: Cl
                 await asyncio.sleep(0.2)
         progress = await run.query(DocumentPipeline.progress)
         assert progress.workflow_status == "paused"
-        assert len(world.mirror) == held, "nothing new is to be said of it"
+        assert len(world.mirror) == held, "no checkpoint follows while the run is paused"
         world.unwell.clear()
         world.delay = lambda: 0.0
         final = await run.result()

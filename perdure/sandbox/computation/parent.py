@@ -44,7 +44,7 @@ class Subprocess:
         try:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
-                "-P",  # without it Python imports from the current folder first
+                "-P",  # without this option, Python imports from the current folder first
                 "-m",
                 self._module,
                 str(os.getpid()),

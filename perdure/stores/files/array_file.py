@@ -6,7 +6,7 @@ exchanges the copies:
 
 * The *published* copy, under the name that readers know, is complete and is never changed.
 * The *spare*, under a hidden name, lacks the last element of the published copy. An append cuts the spare to the
-  content that both copies share (all but the last element), adds that element and the new one, syncs the spare, and
+  content that both copies share (all but the last element), adds that element and the new element, syncs the spare, and
   renames it to the published name. The copy that was published until then becomes the spare.
 
 A reader may still hold the former published copy open. An append therefore writes the spare under a write lease. The
@@ -81,7 +81,7 @@ class ArrayFile:
         try:
             wait_for_lock(descriptor, self._lock)
             yield
-            # A forked child may hold a copy of the descriptor, which would keep the lock after the close.
+            # A forked child may hold a copy of the descriptor. The copy would keep the lock after the close.
             fcntl.flock(descriptor, fcntl.LOCK_UN)
         finally:
             os.close(descriptor)
@@ -245,7 +245,7 @@ class ArrayFile:
         self._publish_elements(elements)
 
     def _keep_damaged(self) -> Path:
-        """Copy the published file under another name, durably, because the published file is about to be replaced."""
+        """Copy the published file durably under another name, before it is replaced."""
         kept_at = self._make_damaged_path()
         with self.path.open("rb") as published, kept_at.open("xb") as kept:
             shutil.copyfileobj(published, kept, _COPY_BYTES)
@@ -267,5 +267,5 @@ def _write(descriptor: int, offset: int, content: bytes) -> None:
         os.fsync(descriptor)
     except OSError:
         with suppress(OSError):
-            os.ftruncate(descriptor, offset)  # give the space back to the full disk
+            os.ftruncate(descriptor, offset)  # give the space back to the full disk: the write was incomplete
         raise

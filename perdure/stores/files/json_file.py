@@ -19,10 +19,10 @@ __all__ = ["PersistentCheckpointStore", "file_stem"]
 
 Answer = TypeVar("Answer")
 
-DEPENDENCY = "the checkpoint files"
+DEPENDENCY = "the store of checkpoint files"
 """Name of this store in `DependencyUnavailable`."""
 SUFFIX = "_checkpoints.json"
-"""End of the name of every checkpoint file."""
+"""Ending of the name of every checkpoint file."""
 
 
 class PersistentCheckpointStore:
@@ -70,7 +70,7 @@ class PersistentCheckpointStore:
 
         replaced, kept = await _run_in_thread(replace)
         if not replaced:
-            raise CheckpointGap(f"Another process has written to the file of {workflow_id} meanwhile.")
+            raise CheckpointGap(f"Another process has written to the file of {workflow_id} meanwhile: try again.")
         return kept.name if kept else None
 
     async def retire(self, workflow_id: str, up_to_sequence: int) -> int:
@@ -94,11 +94,11 @@ class PersistentCheckpointStore:
         return await _run_in_thread(lambda: self._append(checkpoint))
 
     async def restore(self, checkpoints: Sequence[WorkflowCheckpoint]) -> int:
-        """Append checkpoints that another store holds, in order; return the number of new ones."""
+        """Append checkpoints that another store holds, in order; return the number added."""
         return sum([await self.append(checkpoint) for checkpoint in checkpoints])
 
     async def latest(self, workflow_id: str) -> WorkflowCheckpoint | None:
-        """Return the last checkpoint of the file; it reads a bounded part of the file."""
+        """Return the last checkpoint of the file, from a bounded part of the file."""
         last = await _run_in_thread(lambda: self._open_array(workflow_id).last())
         return upgrade(last) if last else None
 

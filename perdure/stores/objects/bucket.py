@@ -1,4 +1,4 @@
-"""`Bucket`: the few requests that the store makes, with their errors translated."""
+"""`Bucket`: the requests that the store makes, with obstore's errors converted to Perdure's."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from obstore.store import LocalStore, S3Store
 
 PROBE = "perdure-conditional-put"
-"""Key of the object that shows whether the server refuses to overwrite it."""
+"""Key of the probe, an object that shows whether the server refuses to overwrite an object."""
 _MAX_WHY = 200
 
 
@@ -33,7 +33,7 @@ class Bucket:
     Every method raises `DependencyUnavailable` while the server cannot be used.
 
     Args:
-        url: checked by `check_url`.
+        url: a URL that `check_url` has accepted.
     """
 
     def __init__(self, url: str) -> None:
@@ -48,7 +48,7 @@ class Bucket:
 
         Args:
             folder: a key without a slash at its end.
-            after: return only keys behind this one.
+            after: only objects with keys after this key are returned.
         """
         import obstore  # noqa: PLC0415
 
@@ -56,7 +56,7 @@ class Bucket:
         with self._translate_errors():
             async for page in obstore.list(self._open(), prefix=folder, offset=after):
                 objects += [Listed(item["path"], item["e_tag"] or "") for item in page]
-        # A folder of a file system is listed in no order.
+        # obstore lists a folder of a file system in no particular order.
         return sorted(objects, key=lambda item: item.key)
 
     async def list_folders(self) -> list[str]:
@@ -82,14 +82,14 @@ class Bucket:
         """Store an object that must not exist yet; return its tag, or None if the key is taken.
 
         Raises:
-            DependencyUnavailable: also if the server ignores the condition and would overwrite objects.
+            DependencyUnavailable: also raised if the server ignores the condition and would overwrite objects.
         """
         if not self._is_conditional:
             await self._check_condition()
         return await self._put_new(key, content)
 
     async def overwrite(self, key: str, content: bytes) -> None:
-        """Store an object in place of the present one."""
+        """Store an object, and replace the present object under this key."""
         import obstore  # noqa: PLC0415
 
         with self._translate_errors():
@@ -127,7 +127,7 @@ class Bucket:
         return answer["e_tag"] or ""
 
     async def _check_condition(self) -> None:
-        """Store the probe twice: a server that ignores `If-None-Match` accepts the second one too."""
+        """Store the probe twice: a server that ignores `If-None-Match` accepts the second put too."""
         stored = [
             await self._put_new(PROBE, b"Perdure checks that this object cannot be overwritten.") for _ in range(2)
         ]
@@ -143,7 +143,10 @@ class Bucket:
         return self._client
 
     async def _sync(self, key: str) -> None:
-        """Make an object of a folder durable; a bucket's server has done so before it answers."""
+        """Make an object of a folder durable.
+
+        The server of a bucket makes an object durable before it answers.
+        """
         if self._folder is not None:
             with self._translate_errors():
                 await asyncio.to_thread(_sync_file, self._folder / key, self._folder)
@@ -160,7 +163,7 @@ class Bucket:
 
 
 def _sync_file(path: Path, top: Path) -> None:
-    """Sync a file, and every folder from it up to `top`, which may be new."""
+    """Sync a file, and every folder above it up to `top`, because these folders may be new."""
     for item in (path, *[folder for folder in path.parents if folder == top or top in folder.parents]):
         descriptor = os.open(item, os.O_RDONLY | os.O_CLOEXEC)
         try:

@@ -36,7 +36,7 @@ class Truncate:
 
 @dataclass(frozen=True)
 class Rename:
-    """Names of a folder that changed in one step: each has the number of its file now, or None if it is gone."""
+    """Names of a folder that changed in one step, each with its file's number; None if deleted."""
 
     target: int
     entries: tuple[tuple[str, int | None], ...]
@@ -115,7 +115,10 @@ class Disk:
                 created[entry] = path
 
     def list_content(self, number: int = ROOT, prefix: str = "") -> list[tuple[str, int, bytes | None]]:
-        """Return path, number and content of everything in a folder, sorted; folders have no content."""
+        """Return path, number and content of all entries below a folder, sorted.
+
+        Folders have no content.
+        """
         listed: list[tuple[str, int, bytes | None]] = []
         for name, entry in sorted(self.folders.get(number, {}).items()):
             if entry in self.folders:

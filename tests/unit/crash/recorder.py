@@ -1,4 +1,4 @@
-"""A recorder of everything that code does to a folder, and the crashes that can follow each step.
+"""Records what code does to a folder, and gives the crashes that can follow each step.
 
     with record(folder, []) as recorder:
         store.append(1)
@@ -45,7 +45,7 @@ class Recorder:
     """The operations on a folder, in order.
 
     Args:
-        folder: everything below it is recorded.
+        folder: the folder to record, with all entries below it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -63,12 +63,16 @@ class Recorder:
         self._operations.clear()
 
     def acknowledge(self, value: Any) -> None:
-        """Note that the code has reported success: from here on a crash must leave `value` or the next one."""
+        """Note that the code has reported success.
+
+        From here on, a crash must leave `value` or the next acknowledged value."""
         self.look()
         self._acknowledged.append((len(self._operations), value))
 
     def kill_process(self, after: Path) -> Iterator[Crash]:
-        """Yield the folder as a SIGKILL after each operation leaves it: every operation so far is kept.
+        """Yield the folder after a SIGKILL that follows each operation.
+
+        A SIGKILL keeps every operation so far.
 
         Args:
             after: the folder of each crash, which the next crash replaces.
@@ -174,12 +178,14 @@ class Recorder:
 
 @contextmanager
 def record(folder: Path, initially: Any) -> Iterator[Recorder]:
-    """Record what the code of the block does to a folder, in this thread and in threads that it starts.
+    """Record what the code of the block does to a folder.
+
+    The recorder covers this thread and the threads that the block starts.
 
     No fsync reaches the real disk: the model decides what survives.
 
     Args:
-        folder: exists.
+        folder: the folder to record; it must exist.
         initially: the value that the folder holds at first.
     """
     recorder = Recorder(folder)

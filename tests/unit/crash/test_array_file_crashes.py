@@ -1,4 +1,4 @@
-"""`ArrayFile`: after a crash at any moment the file holds the array before or after the operation under way."""
+"""`ArrayFile`: after any crash, the file holds the array before or after the operation."""
 
 import json
 import os
@@ -16,7 +16,7 @@ NAME = "a.json"
 
 
 def make_element(number: int) -> dict[str, Any]:
-    """Return an element whose text differs in every part, so that no half of it can pass for another."""
+    """Return an element with different parts, so that no half of it equals another element."""
     return {"number": number, "text": f"{number}-" * 10}
 
 
@@ -41,12 +41,15 @@ def lose_spare(array: ArrayFile) -> None:
 
 @pytest.fixture(autouse=True)
 def _leases_granted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No reader exists here but the recorder, which a lease would stop for as long as the file is written."""
+    """Grant leases without the kernel.
+
+    The recorder is the only reader, and a lease would stop the recorder while the file is written.
+    """
     monkeypatch.setattr(array_file, "write_lease", lambda _: True)
 
 
 def check_array(crash: Crash) -> None:
-    """Check that a crash left a whole array that was acknowledged, and that three appends continue it."""
+    """Check that a crash left an acknowledged array, and that three appends continue the array."""
     path = crash.folder / NAME
     elements = json.loads(path.read_bytes()) if path.exists() else []
     assert elements in crash.expected, crash.operations

@@ -1,4 +1,4 @@
-"""`PersistentCheckpointStore`: no crash loses an acknowledged checkpoint, and each leaves a chain that can go on."""
+"""`PersistentCheckpointStore`: no crash loses an acknowledged checkpoint or breaks a chain."""
 
 import asyncio
 import os
@@ -17,12 +17,15 @@ RUN = "run"
 
 @pytest.fixture(autouse=True)
 def _leases_granted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No reader exists here but the recorder, which a lease would stop for as long as the file is written."""
+    """Grant leases without the kernel.
+
+    The recorder is the only reader, and a lease would stop the recorder while the file is written.
+    """
     monkeypatch.setattr(array_file, "write_lease", lambda _: True)
 
 
 async def check_chain(crash: Crash, folder: str) -> None:
-    """Check that a crash left an acknowledged chain, and that a later attempt can append the missing checkpoints."""
+    """Check that a crash left an acknowledged chain, to which the rest can be appended."""
     store = PersistentCheckpointStore(crash.folder / folder)
     chain = list(await store.list(RUN))
     assert chain in crash.expected, crash.operations

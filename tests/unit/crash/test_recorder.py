@@ -39,7 +39,10 @@ def rename_durably(path: Path, content: str) -> None:
 def list_outcomes(
     folder: Path, after: Path, write: Callable[[Path, str], None], *, power: bool
 ) -> set[tuple[str, ...]]:
-    """Return, for each crash while "old!" becomes "new!", the content found and the contents that were acknowledged."""
+    """Return the content that each crash leaves, and the contents that were acknowledged.
+
+    The crashes happen while `write` changes the content from "old!" to "new!".
+    """
     path = folder / "file"
     path.write_text("old!")
     with record(folder, "old!") as recorder:

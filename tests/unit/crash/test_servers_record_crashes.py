@@ -1,4 +1,4 @@
-"""`servers.json`: after a crash at any moment the record is whole, the former one or the new one."""
+"""`servers.json`: after any crash, the file holds the whole former or the whole new record."""
 
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def test_kill_leaves_the_former_or_the_new_record(tmp_path: Path) -> None:
 
 
 def test_power_loss_leaves_a_whole_record(tmp_path: Path) -> None:
-    """The servers have ended with the machine, so that an older record serves as well: it names the same ports."""
+    """The servers ended with the machine, so an older record with the same ports is enough."""
     recorder = record_changes(tmp_path / "folder", STARTED, STOPPED, STARTED)
     found = set()
     for crash in recorder.lose_power(tmp_path / "after"):

@@ -1,4 +1,4 @@
-"""Worker slots: a worker that dies at any moment of its life loses no dead life that is not reclaimed yet."""
+"""Worker slots: the death of a worker at any moment loses no identity that is not reclaimed."""
 
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def live_and_die(folder: Path, times: int) -> list[str]:
 
 
 def assert_no_life_is_lost(recorder: Recorder, after: Path) -> None:
-    """Check that after a kill at any moment the file holds every identity that was not reclaimed at that moment."""
+    """Check that after each kill the file holds every identity that was not reclaimed before."""
     moments = 0
     for crash in recorder.kill_process(after):
         assert set(crash.expected[-1]) & set(crash.expected[0]) <= set(read_lines(crash.folder)), crash.operations
@@ -60,7 +60,7 @@ def test_kill_while_a_slot_is_taken_keeps_earlier_lives(tmp_path: Path, dead: in
 
 
 def test_kill_while_foreign_lines_are_dropped_keeps_earlier_lives(tmp_path: Path) -> None:
-    """A reboot or a restored copy leaves lines that prove nothing; they stand before those that do."""
+    """A reboot or a restored copy leaves lines that prove no death, before lines that prove one."""
     folder = tmp_path / "folder"
     folder.mkdir()
     earlier = live_and_die(folder, 2)
@@ -106,7 +106,7 @@ def test_dead_lives_stay_in_the_file_until_their_reclaim_ends(tmp_path: Path) ->
 
 
 def test_power_loss_leaves_a_slot_that_can_be_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a power loss the machine has another boot, so that no line proves a death, torn or not."""
+    """After a power loss, the machine has another boot id, so no line proves a death."""
     folder = tmp_path / "folder"
     folder.mkdir()
     with record(folder, None) as recorder:

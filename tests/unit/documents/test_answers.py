@@ -1,4 +1,4 @@
-"""Only a processed document is decoded from what a child sends; the worker runs nothing that the bytes name."""
+"""The worker decodes only a processed document, and runs no code that a child's bytes name."""
 
 import pickle
 from dataclasses import replace

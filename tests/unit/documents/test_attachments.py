@@ -1,4 +1,4 @@
-"""Each attachment is a document besides its mail, and no mail harms the worker."""
+"""Each attachment is a separate document beside its mail, and no mail harms the worker."""
 
 import os
 import random
@@ -38,14 +38,14 @@ def test_attachments_are_documents_besides_their_mail(tmp_path: Path) -> None:
     (tmp_path / "b.mbox").write_bytes(b"From a\n" + content + b"\n")
     with zipfile.ZipFile(tmp_path / "c.zip", "w") as archive:
         archive.writestr("x/m.eml", content)
-    found = list(discover([str(tmp_path)]))
+    listed = list(discover([str(tmp_path)]))
     names = ["", "/../../a.txt", "/a.txt", "/a.txt", "/inner ü.txt"]
     mails = ("a.eml", "b.mbox/1.eml", "c.zip/x/m.eml")
-    assert [document.name for document in found] == [f"{mail}{name}" for mail in mails for name in names]
-    assert found[1].uri == f"attachment+{uri_of(tmp_path)}/a.eml!/1"
-    assert len({document.uri for document in found}) == len(found)
+    assert [document.name for document in listed] == [f"{mail}{name}" for mail in mails for name in names]
+    assert listed[1].uri == f"attachment+{uri_of(tmp_path)}/a.eml!/1"
+    assert len({document.uri for document in listed}) == len(listed)
     for first in (0, 5, 10):
-        for document, content in zip(found[first + 1 : first + 5], (b"one", b"two", b"", b"inner"), strict=True):
+        for document, content in zip(listed[first + 1 : first + 5], (b"one", b"two", b"", b"inner"), strict=True):
             assert content_hash(document.uri)
             if not content:
                 with pytest.raises(EmptyDocument):

@@ -46,10 +46,10 @@ def _tar(path: Path, mode: str, *members: tuple[str, bytes]) -> Path:
 
 
 def _contents(source: Path) -> dict[str, bytes]:
-    found = list(discover([str(source)]))
-    assert len({document.uri for document in found}) == len(found)
-    assert all(document.uri.isascii() for document in found)
-    return {document.name: read_document(document.uri, document.source, LIMIT) for document in found}
+    listed = list(discover([str(source)]))
+    assert len({document.uri for document in listed}) == len(listed)
+    assert all(document.uri.isascii() for document in listed)
+    return {document.name: read_document(document.uri, document.source, LIMIT) for document in listed}
 
 
 @pytest.mark.parametrize(
@@ -57,20 +57,26 @@ def _contents(source: Path) -> dict[str, bytes]:
 )
 def test_members_of_a_tar_are_documents(tmp_path: Path, name: str, mode: str) -> None:
     members = [("x/1.txt", b"one"), ("../../etc/passwd", b"two"), ("x/1.txt", b"three")]
-    found = list(discover([str(_tar(tmp_path / name, mode, *members))]))
-    assert [read_document(document.uri, document.source, LIMIT) for document in found] == [b"one", b"two", b"three"]
-    assert len({document.uri for document in found}) == 3
-    assert all(content_hash(document.uri) for document in found)
+    listed = list(discover([str(_tar(tmp_path / name, mode, *members))]))
+    assert [read_document(document.uri, document.source, LIMIT) for document in listed] == [b"one", b"two", b"three"]
+    assert len({document.uri for document in listed}) == 3
+    assert all(content_hash(document.uri) for document in listed)
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_members_of_a_zip_are_documents_whatever_their_names(tmp_path: Path) -> None:
     names = ["a.txt", "../../up.txt", "/root.txt", "ü !#?.txt", "a.txt"]
     _zip(tmp_path / "b!.zip", *((name, str(number).encode()) for number, name in enumerate(names)))
-    found = list(discover([str(tmp_path)]))
-    assert [read_document(document.uri, document.source, LIMIT) for document in found] == [b"0", b"1", b"2", b"3", b"4"]
-    assert [document.name for document in found] == [f"b!.zip/{name}" for name in names]
-    assert found[0].uri == f"zip+{uri_of(tmp_path)}/b%21.zip!/a.txt"
+    listed = list(discover([str(tmp_path)]))
+    assert [read_document(document.uri, document.source, LIMIT) for document in listed] == [
+        b"0",
+        b"1",
+        b"2",
+        b"3",
+        b"4",
+    ]
+    assert [document.name for document in listed] == [f"b!.zip/{name}" for name in names]
+    assert listed[0].uri == f"zip+{uri_of(tmp_path)}/b%21.zip!/a.txt"
     assert [path.name for path in tmp_path.iterdir()] == ["b!.zip"]
 
 
@@ -130,9 +136,9 @@ def test_damaged_archive_is_listed_and_gives_only_document_errors(tmp_path: Path
             if raw:
                 raw[chance.randrange(len(raw))] = chance.randrange(256)
         path.write_bytes(raw)
-        found = list(discover([str(path)]))
-        assert found
-        for document in found:
+        listed = list(discover([str(path)]))
+        assert listed
+        for document in listed:
             with contextlib.suppress(DocumentError):  # No other kind of error may be raised.
                 read_document(document.uri, document.source, LIMIT)
 
@@ -180,10 +186,10 @@ def test_members_are_read_right_in_any_order(tmp_path: Path, name: str, monkeypa
     else:
         members = ((f"{number}", content) for number, content in enumerate(contents))
         _tar(path, "w:gz" if name == "a.tgz" else "w", *members)
-    found = list(enumerate(discover([str(path)])))
-    assert len(found) == 100
-    chance.shuffle(found)
-    for number, document in found:
+    listed = list(enumerate(discover([str(path)])))
+    assert len(listed) == 100
+    chance.shuffle(listed)
+    for number, document in listed:
         assert read_document(document.uri, document.source, LIMIT) == contents[number]
         assert _version_read(document) == document.version
 
@@ -197,10 +203,10 @@ def test_opening_a_member_reads_little_of_the_others(tmp_path: Path, name: str) 
         _tar(path, "w", *((f"{number}", content) for number in range(count)))
     else:
         path.write_bytes((b"From x\n" + content + b"\n") * count)
-    found = list(discover([str(path)]))
-    read_document(found[-1].uri, found[-1].source, LIMIT)
+    listed = list(discover([str(path)]))
+    read_document(listed[-1].uri, listed[-1].source, LIMIT)
     before = _bytes_read()
-    for document in found:
+    for document in listed:
         read_document(document.uri, document.source, LIMIT)
     assert _bytes_read() - before < 20 * path.stat().st_size
 
@@ -255,11 +261,11 @@ def test_member_name_longer_than_any_path_is_refused(tmp_path: Path) -> None:
 def test_member_before_the_damage_is_read(tmp_path: Path) -> None:
     path = _tar(tmp_path / "a.tar", "w", ("1", b"x" * 2000), ("2", b"y" * 2000))
     raw = path.read_bytes()
-    found = list(discover([str(path)]))
+    listed = list(discover([str(path)]))
     path.write_bytes(raw[:3000] + b"?" * 5000)
-    assert read_document(found[0].uri, found[0].source, LIMIT) == b"x" * 2000
+    assert read_document(listed[0].uri, listed[0].source, LIMIT) == b"x" * 2000
     with pytest.raises(DamagedDocument):
-        read_document(found[1].uri, found[1].source, LIMIT)
+        read_document(listed[1].uri, listed[1].source, LIMIT)
 
 
 def test_replaced_container_is_read_anew(tmp_path: Path) -> None:
@@ -271,9 +277,9 @@ def test_replaced_container_is_read_anew(tmp_path: Path) -> None:
 
 
 def test_few_archives_stay_open(tmp_path: Path) -> None:
-    found = list(discover([str(_zip(tmp_path / f"{number}.zip", ("a.txt", b"x"))) for number in range(12)]))
+    listed = list(discover([str(_zip(tmp_path / f"{number}.zip", ("a.txt", b"x"))) for number in range(12)]))
     before = len(list(Path("/proc/self/fd").iterdir()))
-    for document in found:
+    for document in listed:
         read_document(document.uri, document.source, LIMIT)
     assert len(list(Path("/proc/self/fd").iterdir())) - before <= index_cache.MAX_INDEXES
 

@@ -217,7 +217,7 @@ def test_unreadable_document_has_a_reason_in_a_sentence(content: bytes, error: t
     assert str(caught.value).endswith(".")
 
 
-def test_quality_falls_with_what_went_wrong() -> None:
+def test_quality_falls_with_each_loss() -> None:
     prose = "The harbour office wrote to every tenant about the new rent in plain words. " * 20
     good = quality_score(Extracted(prose))
     assert quality_score(Extracted("")) == quality_score(Extracted(" \n")) == 0.0

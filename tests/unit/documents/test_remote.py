@@ -1,4 +1,4 @@
-"""Documents of web servers and object stores are bounded, versioned and blamed rightly."""
+"""Remote documents are bounded and have versions; errors concern the document or its server."""
 
 import hashlib
 import socket

@@ -1,4 +1,7 @@
-"""What a parser that was taken over might try; children import it, and the document's name selects the attempt."""
+"""Attacks of a hostile parser; the document's name selects the attack.
+
+The children of a pool import this module.
+"""
 
 import contextlib
 import ctypes
@@ -86,7 +89,7 @@ def _kill_own_thread(_: str) -> None:
 
 
 def _send(message: bytes) -> None:
-    """Send the pool a message of our own, and wait to be killed."""
+    """Send the pool this message, and wait for the kill."""
     connection = next(
         socket.socket(fileno=int(entry.name))
         for entry in Path("/proc/self/fd").iterdir()

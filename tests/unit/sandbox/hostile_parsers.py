@@ -1,4 +1,7 @@
-"""Parsers that harm their own process; children import them, and the document's name selects the harm."""
+"""Parsers that harm their own process; the document's name selects the harm.
+
+The children of a pool import this module.
+"""
 
 import ctypes
 import os

@@ -1,4 +1,4 @@
-"""A parser that was taken over can only read its document and answer."""
+"""A hostile parser can only read its document and answer."""
 
 import os
 import socket

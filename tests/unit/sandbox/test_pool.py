@@ -1,4 +1,4 @@
-"""A parser may harm its process in any way: its document gets a reason, and every other document gets its result."""
+"""The document of a harmful parser gets a reason, and every other document gets its result."""
 
 import asyncio
 import contextlib

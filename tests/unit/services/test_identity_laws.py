@@ -30,7 +30,7 @@ def random_numbers() -> random.Random:
 
 @pytest.fixture
 def run(random_numbers: random.Random) -> GeneratedRun:
-    """A generated run of 3,000 mentions, of which a tenth are misspelt."""
+    """Return a generated run of 3,000 mentions, of which a tenth are misspelt."""
     return GeneratedRun(random_numbers.randrange(2**32), OPEN, 3000, typing_errors=0.1)
 
 
@@ -71,7 +71,7 @@ def test_canonical_name_is_its_own_canonical_name(run: GeneratedRun) -> None:
 
 
 def test_canonical_names_stay_apart_when_resolved_alone(run: GeneratedRun) -> None:
-    """Up to 1 in 50 joins another: counts and ambiguity depend on the names left out."""
+    """Up to 1 in 50 names joins another: counts and ambiguity depend on the names left out."""
     mentions = list(run)
     names = resolve(mentions)
     heads = [mention for mention in mentions if names[mention.kind, mention.normalised][1] == mention.normalised]
@@ -92,7 +92,7 @@ def test_names_of_a_person_do_not_contradict_each_other(run: GeneratedRun) -> No
 
 
 def test_misspelt_names_do_not_chain_two_right_names(random_numbers: random.Random) -> None:
-    """In a chain of words, each an edit from the next, only direct neighbours join."""
+    """Each word of the chain is one edit from the next word; only direct neighbours join."""
     words = ["a" * 8]
     while len(words) < 300:
         at = random_numbers.randrange(1, 8)

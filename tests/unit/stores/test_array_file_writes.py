@@ -1,4 +1,4 @@
-"""`ArrayFile`: what an append may rely on, and what it must leave to readers, other writers and later appends."""
+"""`ArrayFile`: appends beside readers, other writers, and earlier appends that failed."""
 
 import json
 import os
@@ -30,7 +30,10 @@ def fill(path: Path, elements: list[Any]) -> ArrayFile:
 
 @contextmanager
 def hold_lock(array: ArrayFile) -> Iterator[None]:
-    """Hold the array's lock as another process does: a lock belongs to an opened file, not to a process."""
+    """Hold the array's lock as another process does.
+
+    A lock belongs to an opened file, and not to a process.
+    """
     with ArrayFile(array.path).locked():
         yield
 
@@ -104,7 +107,7 @@ def test_replacement_waits_for_another_writer(tmp_path: Path, monkeypatch: pytes
 
 
 def test_forked_child_does_not_keep_the_lock(tmp_path: Path) -> None:
-    """A child that is forked while the lock is held has a copy of its descriptor for as long as it lives."""
+    """A child that is forked while the lock is held keeps a copy of the lock's descriptor."""
     script = f"""
 import os, signal
 from pathlib import Path
@@ -158,7 +161,7 @@ def test_append_to_a_damaged_end_leaves_valid_json(tmp_path: Path, content: byte
 
 
 def test_failed_append_gives_its_space_back(tmp_path: Path) -> None:
-    """A full disk stays usable: what the kernel had accepted of the element is cut off again."""
+    """The disk gets back the bytes of the element that the kernel had accepted."""
     array = fill(tmp_path / "a.json", [{"number": number, "text": "x" * 100} for number in range(5)])
     spare = tmp_path / ".a.json.spare"
     shared = spare.stat().st_size

@@ -20,7 +20,7 @@ def store(tmp_path: Path) -> PersistentCheckpointStore:
 
 
 async def test_retirement_beyond_a_lagging_file_keeps_its_latest(store: PersistentCheckpointStore) -> None:
-    """The file ends before the sequence that Postgres retires; without its latest the run could not be resumed."""
+    """The file ends before the retired sequence, and the run needs the file's latest checkpoint."""
     chain = make_chain(RUN, 3)
     await store.restore(chain)
     assert await store.retire(RUN, 99) == 2

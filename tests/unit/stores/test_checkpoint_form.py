@@ -76,7 +76,7 @@ def nested(depth: int) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "sentence"),
     [
         ("a\0b", "NUL"),
         ({"a\0b": 1}, "NUL"),
@@ -89,20 +89,20 @@ def nested(depth: int) -> Any:
     ],
     ids=["nul", "nul-key", "surrogate", "nan", "infinity", "huge", "deep", "object"],
 )
-def test_a_value_that_no_store_can_keep_is_refused(value: Any, said: str) -> None:
-    with pytest.raises(ValidationError, match=said):
+def test_a_value_that_no_store_can_keep_is_refused(value: Any, sentence: str) -> None:
+    with pytest.raises(ValidationError, match=sentence):
         make_checkpoint("w", value=value)
-    with pytest.raises(ValidationError, match=said):
+    with pytest.raises(ValidationError, match=sentence):
         ServiceState(status="healthy", last_check=datetime.now(UTC), metadata={"value": value})
 
 
 def test_ids_times_and_counts_are_validated() -> None:
     whole = make_checkpoint("w").model_dump()
-    for field, value, said in [
+    for field, value, sentence in [
         ("workflow_id", "a\0b", "NUL"),
         ("timestamp", "2026-01-01T00:00:00", "zone"),
         ("processed_documents", 2**31, "2147483647"),
         ("processed_documents", -1, "greater"),
     ]:
-        with pytest.raises(ValidationError, match=said):
+        with pytest.raises(ValidationError, match=sentence):
             WorkflowCheckpoint.model_validate({**whole, field: value})

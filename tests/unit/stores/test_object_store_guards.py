@@ -1,4 +1,4 @@
-"""`ObjectCheckpointStore` while other processes write and delete, and when it dies in the middle of a call."""
+"""`ObjectCheckpointStore`: other processes write and delete, and the process dies in a call."""
 
 import asyncio
 import json
@@ -65,7 +65,7 @@ async def test_kill_while_retiring_leaves_a_chain_without_gap(
 async def test_listing_that_lacks_an_object_is_repeated(
     folder: Path, chain: list[WorkflowCheckpoint], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A folder is listed in no order, so that an object of the middle may be missed while others are created."""
+    """A listing has no order, so it may lack a middle object while other objects are created."""
     list_objects = Bucket.list_objects
     hidden = [key_of(RUN, 3)]
 
@@ -100,7 +100,7 @@ async def test_object_that_is_pruned_after_the_listing_is_left_out(
 
 
 async def test_changed_object_is_read_again(folder: Path, chain: list[WorkflowCheckpoint]) -> None:
-    """An audit or a rebuild of another process may have replaced the object that this store read last."""
+    """A rebuild of another process may have replaced the object that the store read last."""
     store = ObjectCheckpointStore(folder.as_uri())
     assert await store.latest(RUN) == chain[-1]
     changed = following(chain[-2], writer="a rebuild")
