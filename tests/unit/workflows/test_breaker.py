@@ -137,3 +137,24 @@ def test_next_capture_comes_at_the_latest_when_the_breaker_trips(seconds: float,
     observe(breaker, 0, "Letters")
     observe(breaker, seconds, "Letters")
     assert breaker.interval(START + timedelta(seconds=seconds)) == interval
+
+
+def test_breaker_trips_at_a_capture_after_the_allowed_time() -> None:
+    breaker = make_breaker()
+    observe(breaker, 0, "Letters")
+    assert observe(breaker, ALLOWED + 7, "Letters")
+
+
+def test_new_breaker_is_not_armed() -> None:
+    breaker = Breaker(PipelineState(), ALLOWED)
+    observe(breaker, 0, "Letters")
+    assert not observe(breaker, ALLOWED, "Letters")
+
+
+def test_next_capture_is_never_in_the_past() -> None:
+    breaker = make_breaker()
+    observe(breaker, 0, "Letters")
+    breaker.armed = False
+    observe(breaker, ALLOWED, "Letters")
+    assert not breaker.tripped
+    assert breaker.interval(START + timedelta(seconds=ALLOWED + 30)) >= SHORTEST_INTERVAL
