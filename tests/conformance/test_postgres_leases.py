@@ -98,10 +98,10 @@ async def test_batch_with_one_lost_document_is_refused(store: PostgresManifestSt
 async def test_batch_leaves_the_next_ordinal_to_the_next_batch(store: PostgresManifestStore) -> None:
     """The next batch begins at the ordinal at which this batch ends; no document is in both."""
     epoch = await queue(store, "a.txt", "b.txt", "c.txt")
-    await store.lease_batch(RUN, Lease(epoch, 2, 1), 2, 3)
-    entries = await store.lease_batch(RUN, Lease(epoch, 1, 1), 0, 2)
+    await store.lease_batch(RUN, Lease(epoch, 1, 1), 2, 3)
+    entries = await store.lease_batch(RUN, Lease(epoch, 2, 1), 0, 2)
     assert [entry.ordinal for entry in entries] == [0, 1]
-    await store.commit(RUN, Lease(epoch, 2, 1), 2, processed(), attempts=1)
+    await store.commit(RUN, Lease(epoch, 1, 1), 2, processed(), attempts=1)
 
 
 async def test_later_lease_of_a_batch_leaves_finished_documents_unchanged(

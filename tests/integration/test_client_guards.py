@@ -34,7 +34,7 @@ from tests.integration.workerless_runs import open_run, store_chain
 from workflows.messages import PipelineInput, PipelineOptions
 
 LENGTH = 4
-SECONDS = 60.0
+SECONDS = 30.0
 
 
 @pytest.fixture
@@ -257,7 +257,8 @@ async def test_completed_run_is_left_alone_unless_the_database_lost_results(
         await store.restore([first, completed])
 
     said: list[str] = []
-    ended = await orchestrator.resume_workflow_from_checkpoint(run, say=said.append)
+    async with asyncio.timeout(SECONDS):
+        ended = await orchestrator.resume_workflow_from_checkpoint(run, say=said.append)
     assert (ended.workflow_status, ended.running) == ("completed", False)
     assert said == [f"The run '{run}' has ended: completed. Nothing is left to do."]
     assert await find_execution(orchestrator.client, run) is None
