@@ -70,12 +70,16 @@ def test_every_mutant_applies_to_this_tree() -> None:
 
 
 def test_every_mutant_names_tests_that_exist() -> None:
-    named = {test.partition("[")[0] for mutant in read_mutants() for test in mutant.tests}
     known: dict[str, set[str]] = {}
-    for path, _, name in (test.partition("::") for test in named):
-        known.setdefault(path, list_tests(ROOT / path) if (ROOT / path).is_file() else set())
-        known[path] |= {""} if known[path] else set()
-        assert name in known[path], f"{path} has no test {name!r}"
+    missing: list[str] = []
+    for mutant in read_mutants():
+        for test in mutant.tests:
+            path, _, name = test.partition("[")[0].partition("::")
+            if path not in known:
+                known[path] = {"", *list_tests(ROOT / path)} if (ROOT / path).is_file() else set()
+            if name not in known[path]:
+                missing.append(f"{mutant.label}: {test}")
+    assert not missing, "\n".join(missing)
 
 
 @pytest.mark.parametrize(
