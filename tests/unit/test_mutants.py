@@ -4,12 +4,14 @@ import ast
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from orchestration.embedded.process import identify, wait_until
 from tests.mutants.patches import FOLDER, ROOT, InvalidMutant, Mutant, read_mutant, read_mutants
 from tests.mutants.run import FOLDER_PREFIX
 
@@ -125,3 +127,28 @@ def test_runner_accepts_killed_and_explained_mutants_only(tmp_path: Path) -> Non
     assert run_mutants(project, "subtract", "sums/triple").returncode == 0
     assert run_mutants(project, "broken").returncode == 1
     assert run_mutants(project, "unknown").returncode == 2
+
+
+@needs_git
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_runner_ends_its_tests_and_leaves_no_file(tmp_path: Path, number: signal.Signals) -> None:
+    project = tmp_path / "project"
+    make_project(project, {"subtract": KILLED})
+    started = tmp_path / "started"
+    (project / "test_product.py").write_text(
+        "import os, pathlib, time\n\n\ndef test_add():\n"
+        f"    path = pathlib.Path({str(started)!r})\n"
+        "    path.with_suffix('.new').write_text(str(os.getpid()))\n"
+        "    path.with_suffix('.new').rename(path)\n"
+        "    time.sleep(600)\n"
+    )
+    command = [sys.executable, "-m", "tests.mutants.run", "--jobs", "1"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(project)}
+    with subprocess.Popen(command, cwd=project, env=environment, stderr=subprocess.PIPE, text=True) as runner:
+        assert wait_until(started.exists, 120), runner.poll()
+        runner.send_signal(number)
+        _, words = runner.communicate()
+    assert runner.returncode == 130, words
+    assert list(tmp_path.glob(f"{FOLDER_PREFIX}*")) == []
+    tests = int(started.read_text())
+    assert wait_until(lambda: identify(tests) is None, 60), "the tests run on"
