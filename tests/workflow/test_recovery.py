@@ -73,6 +73,8 @@ async def test_recovery_begins_after_every_batch_of_the_former_epoch_has_ended(b
     async with asyncio.timeout(SECONDS):
         while not await failed_activities(run):
             await asyncio.sleep(0.02)
+    await until(lambda: bool(world.mirror) and world.mirror[-1].processed_documents == 99, "the others are covered")
+    await until_saved(run, len(world.mirror))
     await pass_workflow_task(run)
     assert await scheduled(run, "recover") == []
     world.refuse.clear()
