@@ -26,7 +26,8 @@ def check_patches(mutants: list[Mutant]) -> str:
     """Return git's complaints about patches that do not apply to this tree; empty if all apply."""
     command = ["git", "apply", "--check", "-C1", *(str(mutant.path) for mutant in mutants)]
     environment = {**os.environ, "GIT_CEILING_DIRECTORIES": str(ROOT.parent)}
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False).stderr
+    checked = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    return checked.stderr if checked.returncode else ""  # also git's words on a patch that applies with less context
 
 
 def list_tests(path: Path) -> set[str]:

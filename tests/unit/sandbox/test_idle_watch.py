@@ -48,10 +48,10 @@ def running(program: str) -> "Iterator[subprocess.Popen[bytes]]":
 async def watch_for_many_looks(
     monkeypatch: pytest.MonkeyPatch, pid: int, prepare: Callable[[], None] = lambda: None
 ) -> None:
-    """Return when the process was looked at often; raise `ParserTimedOut` if it counts as idle before.
+    """Return after many checks; raise `ParserTimedOut` if the process counts as idle before.
 
     Args:
-        monkeypatch: of the test.
+        monkeypatch: the monkeypatch of the test.
         pid: id of the process.
         prepare: called before each look.
     """

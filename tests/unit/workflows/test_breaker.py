@@ -1,4 +1,4 @@
-"""The breaker's rules: which services trip it, when it trips and closes, and how often it captures."""
+"""Which services trip the breaker, and when it trips, closes and captures."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -21,7 +21,7 @@ def make_breaker(state: PipelineState | None = None, *, armed: bool = True) -> B
 
 
 def observe(breaker: Breaker, seconds: float, *sick: str, waits: bool = False) -> bool:
-    """Show the breaker a capture `seconds` after the start in which the named services are unhealthy."""
+    """Show the breaker a capture with these unhealthy services, `seconds` after the start."""
     time = START + timedelta(seconds=seconds)
     services = {
         name: ServiceState(status="unhealthy", last_check=time, metadata={"why": SICK})
@@ -76,7 +76,7 @@ def test_outage_of_a_dependency_trips_nothing_while_the_run_waits_for_it(service
 
 @pytest.mark.parametrize("service", PARTS)
 def test_tripped_breaker_stays_tripped_when_the_run_begins_to_wait(service: str) -> None:
-    """The outage that tripped the breaker also makes the next checkpoint wait; that closes nothing."""
+    """The outage that tripped the breaker also makes the next checkpoint wait for the database."""
     breaker = make_breaker()
     observe(breaker, 0, service)
     assert observe(breaker, ALLOWED, service)
