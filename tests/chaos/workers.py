@@ -18,7 +18,7 @@ ARMED = Path(__file__).with_name("armed_worker.py")
 # The sandbox passes few environment variables on to its children. Names with LC_ are among them.
 MARK = "LC_PERDURE_TEST_WORKER"
 KILL_SECONDS = 120.0
-ORPHAN_SECONDS = 10.0
+ORPHAN_SECONDS = 60.0
 
 
 class ChaosWorker:
@@ -92,7 +92,7 @@ class ChaosWorker:
     def stop(self) -> int:
         """Stop the worker by SIGTERM, and return its exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30)
+        return self.process.wait(KILL_SECONDS)
 
     def close(self) -> None:
         """Stop the worker and kill its remaining processes, in any state."""
