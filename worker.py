@@ -1,6 +1,8 @@
-"""Run one worker until SIGTERM or Ctrl-C: `python worker.py`; `--supervise` starts a new one whenever it dies.
+"""Run one worker until SIGTERM or Ctrl-C: `python worker.py`.
 
-Configuration is by environment; see docs/configuration.md.
+`--supervise` starts a new worker whenever the worker dies.
+
+Environment variables configure the worker; see docs/configuration.md.
 """
 
 from orchestration.program.launch import main

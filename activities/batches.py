@@ -44,7 +44,7 @@ class DocumentProcessor(Protocol):
         Args:
             uri: address of the document.
             name: name of the document for messages.
-            source: source that discovery listed the document under.
+            source: the source under which discovery listed the document.
             earlier: parts that an earlier attempt finished; the child continues after them.
             on_progress: called with a progress text and the parts that were finished since the last call.
 

@@ -17,7 +17,7 @@ from perdure.errors import DependencyUnavailable, PerdureError
 DEPENDENCY_UNAVAILABLE = DependencyUnavailable.__name__
 HEARTBEAT_EVERY_SECONDS = 2.0
 FIRST_HEARTBEAT_SECONDS = 0.5
-"""An activity that ends sooner sends no heartbeat, because each is a call to the server."""
+"""An activity that ends sooner sends no heartbeat, because each heartbeat is a call to the server."""
 
 
 @asynccontextmanager

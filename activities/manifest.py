@@ -14,9 +14,9 @@ from perdure.errors import DependencyUnavailable
 from perdure.manifest import ManifestStore, ManifestTotals
 
 PAGE_SIZE = 1000
-"""Documents in one page of the manifest."""
+"""Most documents in one page of the manifest."""
 NAMES_PAGE_SIZE = 100
-"""Names in one answer to the workflow."""
+"""Most names in one answer to the workflow."""
 
 
 class DiscoverRequest(BaseModel):
@@ -28,9 +28,9 @@ class DiscoverRequest(BaseModel):
     sources: list[str]
     """Sources to list; empty queues the documents that the manifest already holds."""
     retry_quarantined: bool = False
-    """Whether quarantined documents are queued; with no sources, only those are."""
+    """Whether quarantined documents are queued. Without sources, no other documents are queued then."""
     refresh: bool = False
-    """Whether documents that left the sources are dropped, and outdated ones are processed again."""
+    """Whether vanished documents are dropped, and outdated documents are processed again."""
     at_least_epoch: int = 1
     """Lower bound of the new epoch: later than the epoch of every stored checkpoint of this workflow id."""
 

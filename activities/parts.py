@@ -9,7 +9,7 @@ from perdure.errors import DependencyUnavailable, RefusedWrite
 from perdure.manifest import Lease, ManifestStore
 
 FIRST_WRITE_SECONDS = 5.0
-"""Age at which a document's parts are first written: repeating a shorter document costs less than writing."""
+"""Age of a document at which its parts are first written. To repeat a shorter document costs less than to write."""
 WRITE_EVERY_SECONDS = 3.0
 MAX_BYTES = 64 * 1024 * 1024
 """Most bytes of parts kept for one document; a later attempt computes further parts again."""
@@ -62,7 +62,7 @@ class PartsKeeper:
             try:
                 await self.manifest.keep_parts(self.workflow_id, self.lease, self.position, b"".join(waiting))
             except DependencyUnavailable:
-                # Written with the next interval, before newer parts: a reader needs them in their order.
+                # The next interval writes these parts before newer parts, because a reader needs them in their order.
                 self._waiting = waiting + self._waiting
             except RefusedWrite:
                 # A later attempt has taken the document over. The commit of this attempt will be refused.

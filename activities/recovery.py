@@ -42,7 +42,7 @@ class RecoverResult(BaseModel):
     latest: WorkflowCheckpoint | None = None
     """The newest checkpoint. Every store has this checkpoint after the synchronisation."""
     restored: int = 0
-    """Number of checkpoints that the leading store got back."""
+    """Number of checkpoints that the recovery gave back to the leading store."""
 
 
 class RecordedHistory(Protocol):
@@ -61,7 +61,13 @@ class RecordedHistory(Protocol):
 
 @dataclass(frozen=True)
 class RecoveryActivities:
-    """`read_history` asks Temporal; `stores` in the order in which they are written."""
+    """The activity that recovers a run, with its injected dependencies.
+
+    Attributes:
+        manifest: the activities of the manifest, which claim the epoch and queue documents.
+        stores: the checkpoint stores, in the order in which they are written.
+        read_history: returns the recorded parts of Temporal's histories of a workflow id.
+    """
 
     manifest: ManifestActivities
     stores: Sequence[CheckpointStore]

@@ -5,10 +5,10 @@ simple script would.
 
     python benchmarks/against_plain_loop.py FOLDER [--rounds 3] [--json FILE]
 
-The sides run in turn on the same machine, servers included, so the ratios are stable although absolute times vary. The
-time of a side is from its first document to its last result, after all libraries are loaded. For the pipeline that is
-from the first batch in its history until identity resolution is scheduled; by then every result is in Postgres and
-every checkpoint is in both stores.
+The three programs run in turn on the same machine, servers included, so the ratios are stable although absolute times
+vary. The time of a program is from its first document to its last result, after all libraries are loaded. For the
+pipeline, this is the time from the first batch in its history until identity resolution is scheduled. By then every
+result is in Postgres and every checkpoint is in both stores.
 """
 
 import argparse
@@ -79,7 +79,7 @@ async def run_pipeline(folder: Path, warm: Path) -> tuple[int, float]:
         scheduled = []
         done = []
         run_id: str | None = None
-        while run_id != "":  # from the last execution back to the first; each continued the one before as new
+        while run_id != "":  # from the last execution back to the first
             handle = orchestrator.client.get_workflow_handle(run.workflow_id, run_id=run_id)
             run_id = ""
             async for event in handle.fetch_history_events():
@@ -121,7 +121,8 @@ async def main() -> None:
         finally:
             await stack.down()
     print(f"{documents} documents, median of {len(rows)} rounds\n")
-    print("| | documents/s | pipeline's ratio to it | in the rounds |\n| --- | ---: | ---: | ---: |")
+    print("| Program | documents/s | speed of the pipeline ÷ speed of this program | range over the rounds |")
+    print("| --- | ---: | ---: | ---: |")
     for side in rows[0]:
         ratios = [row[side] / row["pipeline"] for row in rows]
         rate = statistics.median(documents / row[side] for row in rows)

@@ -2,10 +2,10 @@
 
     python benchmarks/analytics.py [--mentions 100000 1000000] [--seed 1] [--json FILE]
 
-Each step runs twice, each time in a new process: as Perdure does it, and as a plain program does it, which reads all
-rows into memory and uses the same libraries. The plain graph uses rustworkx and Leiden over pairs that Python counts.
-The plain files come from the `csv` and `json` modules, from `rustworkx.graph_write_graphml` and from a single Parquet
-table. Memory is the peak of the process; for the graph the peak of the ranking process is added.
+Each step runs twice, each time in a new process: once with Perdure's code, and once as a plain program. The plain
+program reads all rows into memory and uses the same libraries. Its graph uses rustworkx and Leiden over pairs that
+Python counts. Its files come from the `csv` and `json` modules, from `rustworkx.graph_write_graphml` and from a single
+Parquet table. Memory is the peak of the process. For the graph, the peak of the ranking process is added.
 """
 
 import argparse
@@ -141,7 +141,7 @@ async def step(dsn: str, name: str, way: str, folder: str) -> dict[str, Any]:
         dsn: the database of the run.
         name: `graph`, or an export format.
         way: one of `WAYS`.
-        folder: for the exported files.
+        folder: the folder of the exported files.
     """
     pool = PostgresPool(dsn)
     began = time.perf_counter()

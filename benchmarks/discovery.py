@@ -2,9 +2,9 @@
 
     python benchmarks/discovery.py [--entries 1000000] [--files 100000] [--messages 100000] [--json FILE]
 
-Each kind of source is listed twice, with a hundredth of the documents and with all, each time in a new process. Equal
-peaks show that memory does not grow with the number of documents. A manifest list names files of which only the first
-1,000 exist.
+Each kind of source is listed twice, first with a hundredth of the documents and then with all, each time in a new
+process. Equal peaks show that memory does not grow with the number of documents. The manifest names files of which only
+the first 1,000 exist.
 """
 
 import argparse

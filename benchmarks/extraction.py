@@ -72,7 +72,7 @@ COLUMNS = ("precision", "recall", "F1", "order", "headings", "tables", "pages", 
 def compare_with_truth(documents: int, seed: int) -> dict[str, dict[str, float | None]]:
     """Return the mean scores of each format, from 0 to 1.
 
-    A score is None if the format cannot hold such a part of a document.
+    A score is None if the format cannot hold what the score measures, such as tables.
     """
     results: dict[str, dict[str, float | None]] = {}
     for label, form in FORMATS.items():
@@ -228,8 +228,8 @@ def main() -> int:
     parser.add_argument("--documents", type=int, default=10, help="number of generated documents for each format")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path, help="also write all results to this file")
-    given = parser.parse_args()
-    truth = compare_with_truth(given.documents, given.seed)
+    arguments = parser.parse_args()
+    truth = compare_with_truth(arguments.documents, arguments.seed)
     rows: list[list[object]] = [[label, *(scores[column] for column in COLUMNS)] for label, scores in truth.items()]
     _print_table(["format", *COLUMNS], rows)
     corpus = os.environ.get("PERDURE_CORPUS")
@@ -244,8 +244,8 @@ def main() -> int:
             print(f"{kind}: {SECOND_TOOLS[kind][0]} is not installed. Install it to compare this type.")
     else:
         print("PERDURE_CORPUS is not set. Set it to a folder of documents to compare with second tools.")
-    if given.json:
-        given.json.write_text(json.dumps({"truth": truth, "second_tools": second}, indent=2, ensure_ascii=False))
+    if arguments.json:
+        arguments.json.write_text(json.dumps({"truth": truth, "second_tools": second}, indent=2, ensure_ascii=False))
     return 0
 
 

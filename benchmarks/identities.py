@@ -5,8 +5,8 @@
 The benchmark loads the mentions by COPY, then resolves them by the service of the product. Each size has two runs with
 different seeds: `open` has the names with which the rules were developed, `apart` has disjoint names. Precision and
 recall are pairwise and B-cubed over mentions. The oracle gives each name its most frequent true identity in all
-documents, so its distance from 1 is the cost of the rule that a name has a single identity in a run. Memory is the peak
-of a new worker process and of its resolver process.
+documents. The distance of the oracle from 1 is therefore the cost of the rule that a name has a single identity in a
+run. Memory is the peak of a new worker process and of its resolver process.
 """
 
 import argparse
@@ -69,7 +69,7 @@ class PeakMemory:
     """Watches the peak resident bytes of this process and of its resolver while the block runs."""
 
     async def __aenter__(self) -> Self:
-        """Start to watch."""
+        """Start the watch."""
         self._process = psutil.Process()
         self.before = self._process.memory_info().rss
         self.worker = self.before
@@ -92,7 +92,7 @@ class PeakMemory:
             self.late = max(self.late, time.perf_counter() - began - 0.02)
 
     async def __aexit__(self, *_: object) -> None:
-        """Stop to watch."""
+        """End the watch."""
         self._watch.cancel()
 
 

@@ -1,10 +1,10 @@
-"""Measure precision, recall and speed of mention detection, beside spaCy itself.
+"""Measure precision, recall and speed of mention detection by Perdure and by spaCy alone.
 
     PERDURE_CORPUS=FOLDER python benchmarks/mentions.py [--json FILE]
 
 The labels are those of `labelled/wikigold.conll.txt` in the corpus: people, organisations and places in sentences of
 Wikipedia. A mention is correct if its offsets and its kind are those of a label. For the column "recall, overlap" a
-mention of the same kind that overlaps the label is enough. Both sides process the same texts in turns.
+mention of the same kind that overlaps the label is enough. Perdure and spaCy process the same texts in turn.
 """
 
 import argparse
@@ -125,7 +125,7 @@ def main() -> int:
     """Measure, print the table, and write the JSON; exit code 2 without labelled text."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--json", type=Path)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     corpus = os.environ.get("PERDURE_CORPUS")
     if not corpus or not (file := Path(corpus) / "labelled" / "wikigold.conll.txt").is_file():
         sys.stderr.write(
@@ -155,8 +155,8 @@ def main() -> int:
             fast = f"{speed:,.0f}" if kind == "all" else ""
             cells = (f"{row[column]:.3f}" for column in ("precision", "recall", "f1", "overlap_recall"))
             print(f"| {name} | {kind} | {' | '.join(cells)} | {fast} |")
-    if given.json:
-        given.json.write_text(json.dumps(result, indent=1))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(result, indent=1))
     return 0
 
 

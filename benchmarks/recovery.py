@@ -6,7 +6,7 @@ The benchmark measures three ways of recovery in turn, over the same documents, 
 timeout 30 s). `supervised`: `worker.py --supervise` restarts its worker. `restarted`: the benchmark starts a new
 `worker.py` at once. `neighbour`: no worker is started, but a second worker of the same data folder is alive. Each kill
 comes at a random moment while documents are processed. A time is the difference between the column `committed_at` of
-Postgres and the kill, on the same host. It includes the start of the new process.
+Postgres and the kill, on the same host. The time includes the start of the new process.
 """
 
 import argparse
@@ -113,7 +113,7 @@ async def measure(
     """Return the seconds of each recovery; the run is terminated afterwards.
 
     Args:
-        orchestrator: an open orchestrator without a worker of its own.
+        orchestrator: an open orchestrator that starts no worker.
         way: one of `WAYS`.
         folder: the documents.
         kills: number of kills.
@@ -231,5 +231,5 @@ if __name__ == "__main__":
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS)
     parser.add_argument("--json", type=Path, help="write all measured times to this file")
     parser.add_argument("--log", action="store_true", help="print the log of the workers")
-    given = parser.parse_args()
-    run_main(lambda: main(given))
+    arguments = parser.parse_args()
+    run_main(lambda: main(arguments))

@@ -71,7 +71,8 @@ def compose_passages(chance: random.Random, sentences: list[str], words: list[st
     Args:
         chance: the source of randomness.
         sentences: the sentences to choose from.
-        words: half of the parts of a passage are 8 random words; without words, all parts are sentences.
+        words: the words to choose from. Half of the parts of a passage are 8 random words. If `words` is empty, all
+            parts are sentences.
         count: number of passages.
     """
     passages = []
@@ -85,7 +86,7 @@ def compose_passages(chance: random.Random, sentences: list[str], words: list[st
 
 
 def make_passages(chance: random.Random, folders: list[Path], count: int) -> tuple[list[str], list[str]]:
-    """Return `count` passages, and those of them from which the queries are taken."""
+    """Return `count` passages, and the passages from which the queries are taken."""
     texts = read_texts(folders or [SAMPLES])
     sentences = split_sentences(texts)
     if not folders:
@@ -204,8 +205,8 @@ async def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--corpus", type=Path, nargs="+", default=[])
     parser.add_argument("--json", type=Path)
-    given = parser.parse_args()
-    chance = random.Random(given.seed)  # noqa: S311
+    arguments = parser.parse_args()
+    chance = random.Random(arguments.seed)  # noqa: S311
     with tempfile.TemporaryDirectory(prefix="perdure-benchmark-") as name:
         Path(name).chmod(0o711)  # noqa: ASYNC240
         server = EmbeddedPostgres(Path(name))
@@ -213,21 +214,26 @@ async def main() -> None:
         pool = PostgresPool(server.dsn(), command_timeout_seconds=3600)
         try:
             await apply_migrations(server.dsn())
-            passages, query_sources = make_passages(chance, given.corpus, given.chunks)
+            passages, query_sources = make_passages(chance, arguments.corpus, arguments.chunks)
             indexing = await store(pool, passages)
-            queries = [make_query(chance, query_sources) for _ in range(given.queries)]
+            queries = [make_query(chance, query_sources) for _ in range(arguments.queries)]
             results = await measure_searches(pool, queries)
         finally:
             await pool.close()
             server.stop()
-    results |= {"chunks": len(passages), "queries": given.queries, "seed": given.seed, "indexing_seconds": indexing}
-    results["passages"] = "real" if given.corpus else "made"
-    results["real_chunks"] = len(query_sources) if given.corpus else 0
+    results |= {
+        "chunks": len(passages),
+        "queries": arguments.queries,
+        "seed": arguments.seed,
+        "indexing_seconds": indexing,
+    }
+    results["passages"] = "real" if arguments.corpus else "made"
+    results["real_chunks"] = len(query_sources) if arguments.corpus else 0
     results["load"] = os.getloadavg()
     times = results["search_ms"]
     fastest = results["fastest_of_rounds_ms"]
-    print(f"{given.queries} queries, {ROUNDS} times each, seed {given.seed}, load {results['load'][0]:.1f}\n")
-    print("| passages | chunks | search, p50 ms | p95 ms | p99 ms | p95 of the fastest of each query, ms ", end="")
+    print(f"{arguments.queries} queries, {ROUNDS} times each, seed {arguments.seed}, load {results['load'][0]:.1f}\n")
+    print("| passages | chunks | search, p50 ms | p95 ms | p99 ms | p95 of each query's fastest round, ms ", end="")
     print("| exact nearness alone, p50 ms | recall@10 | recall@100 | indexing, s |")
     print("| --- |" + " ---: |" * 9)
     print(
@@ -235,8 +241,8 @@ async def main() -> None:
         f"| {fastest['p95']:.1f} | {results['exact_nearness_ms']['p50']:.1f} "
         f"| {results['recall']['10']:.3f} | {results['recall'][str(CANDIDATES)]:.3f} | {indexing:.1f} |"
     )
-    if given.json:
-        given.json.write_text(json.dumps(results, indent=1))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(results, indent=1))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The commands `verify` and `rebuild-mirror`: find every difference, and repair the checkpoint stores."""
+"""`verify` and `rebuild-mirror`: find every difference, and repair the checkpoint stores."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,10 +19,10 @@ app = typer.Typer()
 
 @app.command()
 def verify(*, workflow_id: RunToRead = None, as_json: AsJson = False) -> None:
-    """Compare a run's history, checkpoint stores, documents and outputs; exit code 0 only if nothing differs.
+    """Compare a run's history, checkpoint stores, documents and outputs with each other.
 
-    The command also works on a running run. It prints each difference as a sentence. Exit code 1: something differs;
-    2: the check could not be made.
+    The command also works on a running run. It prints each difference as a sentence. Exit codes: 0 nothing differs,
+    1 something differs, 2 the check could not be made.
     """
 
     async def main() -> int:
@@ -43,10 +43,10 @@ def verify(*, workflow_id: RunToRead = None, as_json: AsJson = False) -> None:
 
 @app.command("rebuild-mirror")
 def rebuild(*, workflow_id: WorkflowId, as_json: AsJson = False) -> None:
-    """Repair a run's checkpoints in Postgres and in every other checkpoint store, from the run's history.
+    """Repair a run's checkpoints in every checkpoint store, from the run's history.
 
-    If Temporal has forgotten the run, the repair takes the copies that the digests confirm. It repairs only
-    checkpoints: resuming the run makes missing documents and outputs again.
+    If Temporal has forgotten the run, the repair takes the copies that the digests confirm. The command repairs only
+    checkpoints. To make missing documents and outputs again, resume the run.
     """
 
     async def main() -> None:
@@ -60,7 +60,7 @@ def rebuild(*, workflow_id: WorkflowId, as_json: AsJson = False) -> None:
         for repair in rebuilt.repairs:
             answers.print(repair.sentence, markup=False, soft_wrap=True)
         if rebuilt.changed:
-            say("Documents and outputs were not changed. If any is missing, resume the run to make it again.")
+            say("Documents and outputs were not changed. To make missing documents or outputs again, resume the run.")
 
     run_main(main)
 
@@ -76,7 +76,10 @@ def _print(verification: Verification) -> None:
 
 @contextmanager
 def _steps() -> Iterator[Callable[[str], None]]:
-    """Show the current step on a terminal: an audit of a large run takes minutes."""
+    """Yield a function that shows the current step in a terminal.
+
+    An audit of a large run takes minutes.
+    """
     if not words.is_terminal:
         yield lambda _: None
         return

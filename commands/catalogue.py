@@ -39,7 +39,7 @@ COMMANDS = {
     "prune": ("retention", "Delete old checkpoints, never a run's latest."),
     "verify": ("audit", "Compare a run's history, mirror, files and outputs, and print each difference."),
     "rebuild-mirror": ("audit", "Restore a run's checkpoints in Postgres and in the files from its history."),
-    "pause": ("steering", "Stop handing out documents; those in work finish."),
+    "pause": ("steering", "Stop handing out documents; documents in process finish."),
     "unpause": ("steering", "Continue a paused run."),
     "concurrency": ("steering", "Change how many batches of a run are in flight."),
     "add": ("steering", "Add files and folders to an open run."),
@@ -51,31 +51,31 @@ COMMANDS = {
 
 
 class LazyCommands(TyperGroup):
-    """A group that lists every command's name and loads the module of the one that is called."""
+    """Lists the names of all commands, and loads the module of the command that is called."""
 
     def __init__(self, **attributes: Any) -> None:
         attributes["commands"] = {name: TyperCommand(name, help=line) for name, (_, line) in COMMANDS.items()}
         super().__init__(**attributes)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Load the command that the first argument names, and return it as the base class does."""
+        """Load the command that the first argument names, and return the result of the base class."""
         if args[0] in COMMANDS:
             module = importlib.import_module(f"commands.{COMMANDS[args[0]][0]}")
             self.commands[args[0]] = add_global_options(get_group(module.app).commands[args[0]])
         return super().resolve_command(ctx, args)
 
 
-# The shell completes the name of a program on the PATH; `python starter.py` has none.
+# A shell can complete the options of a program on the PATH. `python starter.py` is no such program.
 app = typer.Typer(cls=LazyCommands, add_completion=not is_script(), rich_markup_mode="markdown")
 
 
 @app.callback()
 def _perdure(*, version: Version = False) -> None:
-    """Process documents durably: a run that is interrupted at any point continues where it stood.
+    """Process documents durably: an interrupted run continues at the place of the interruption.
 
     Sentences and progress go to stderr. With --json, stdout carries one JSON value. Every command takes --quiet and
-    --verbose. Exit codes: 0 done as asked; 1 the run ended, but not as completed, or a check found a difference; 2 the
-    command was refused; 130 interrupted.
+    --verbose. Exit codes: 0 success; 1 the run ended with another status than completed, or a check found a
+    difference; 2 the command was refused; 130 interrupted.
     """
 
 

@@ -1,4 +1,7 @@
-"""Which run a command reads: the one that is named, else the latest; and what is said of an id that nothing knows."""
+"""The run that a command reads: the named run, else the latest run.
+
+The refusal of an unknown workflow id also names the known runs.
+"""
 
 from collections.abc import Awaitable, Callable
 from typing import NoReturn
@@ -14,14 +17,16 @@ from perdure.errors import PerdureError, UnknownWorkflow
 
 
 async def named_or_latest(reader: PipelineOrchestrator, workflow_id: str | None) -> str:
-    """Return the workflow id that was given, else that of the latest run, which a sentence on stderr names.
+    """Return the given workflow id, else that of the latest run.
+
+    A sentence on stderr names the latest run.
 
     Args:
-        reader: open.
-        workflow_id: as `--workflow-id` gave it.
+        reader: an open orchestrator.
+        workflow_id: value of `--workflow-id`; None if the option was not given.
 
     Raises:
-        RefusedCommand: the id cannot be one, or none was given and there is no run.
+        RefusedCommand: the id breaks the rules for workflow ids, or no id was given and there is no run.
     """
     if workflow_id is not None:
         return checked_workflow_id(workflow_id)
@@ -31,12 +36,15 @@ async def named_or_latest(reader: PipelineOrchestrator, workflow_id: str | None)
 
 
 def say_which(workflow_id: str) -> None:
-    """Say which run a command reads that named none."""
+    """Print which run a command reads when the user named no run."""
     say(f"Run: {workflow_id} (the latest; --workflow-id names another)")
 
 
 def run_command(main: Callable[[], Awaitable[int | None]]) -> NoReturn:
-    """Run a command as `run_main` does; a refusal of an unknown workflow id also names the known runs."""
+    """Run a command as `run_main` does.
+
+    A refusal of an unknown workflow id also names the known runs.
+    """
 
     async def guarded() -> int | None:
         try:

@@ -1,4 +1,4 @@
-"""`demo`: kill a worker while it reads a document, and prove that no result was lost or made twice."""
+"""`demo`: kill a worker while it reads a document, and prove that no result was lost."""
 
 import asyncio
 import os
@@ -49,13 +49,13 @@ async def _demo(sources: list[str], workflow_id: str) -> int:
     for source in sources:
         check_source(source)
     await ensure_servers()
-    # On a task queue of its own, no other worker takes the work over while the killed one is gone.
+    # On a separate task queue, no other worker can take over the work after the kill.
     settings = replace(await prepared_settings(), task_queue=f"perdure-demo-{uuid4().hex[:8]}")
     undisturbed = f"{workflow_id}-undisturbed"
     async with PipelineOrchestrator(settings, own_worker=False) as orchestrator:
         try:
             before, after = await _kill_and_recover(orchestrator, sources, workflow_id)
-            say_when("The same documents again, undisturbed, to compare with.")
+            say_when("Processing the same documents in an undisturbed run, to compare the outputs.")
             await orchestrator.start(sources, workflow_id=undisturbed)
             await _follow(orchestrator, undisturbed)
             return await print_proof(orchestrator, workflow_id, undisturbed, before=before, after=after)
@@ -66,7 +66,10 @@ async def _demo(sources: list[str], workflow_id: str) -> int:
 
 
 async def _end_runs(orchestrator: PipelineOrchestrator, workflow_ids: list[str]) -> None:
-    """Terminate the runs that an interrupted demo leaves open, because no worker polls their task queue any more."""
+    """Terminate the runs that an interrupted demo leaves open.
+
+    No worker polls the task queue of these runs any more.
+    """
     for workflow_id in workflow_ids:
         execution = await find_execution(orchestrator.client, workflow_id)
         if execution and execution.close_time is None:
@@ -76,14 +79,17 @@ async def _end_runs(orchestrator: PipelineOrchestrator, workflow_ids: list[str])
 async def _kill_and_recover(
     orchestrator: PipelineOrchestrator, sources: list[str], workflow_id: str
 ) -> tuple[list[Commit], list[Commit]]:
-    """Process the sources with one kill; returns the state of every document at the kill, and at the end."""
+    """Process the sources, and kill the worker once.
+
+    Returns the state of every document at the kill, and at the end.
+    """
     report = await orchestrator.start(sources, workflow_id=workflow_id)
     say_when(f"Started the run '{workflow_id}'" + (f": {report.web_ui}" if report.web_ui else ""))
     worker = await WorkerProcess.start(orchestrator.settings)
     orchestrator.worker = worker
     say_when(f"Started a worker, process {worker.pid}.")
     before = await _kill_with_work_in_hand(orchestrator, workflow_id, worker)
-    say_when(f"Killed the worker with SIGKILL while it had in hand: {_names_in_hand(before)}.")
+    say_when(f"Killed the worker with SIGKILL while it processed: {_names_in_hand(before)}.")
     await asyncio.sleep(WITHOUT_WORKER_SECONDS)
     await _print_without_worker(orchestrator, workflow_id, before)
     began = asyncio.get_running_loop().time()
@@ -101,12 +107,12 @@ async def _kill_and_recover(
 async def _kill_with_work_in_hand(
     orchestrator: PipelineOrchestrator, workflow_id: str, worker: WorkerProcess
 ) -> list[Commit]:
-    """Kill the worker while it has a document in hand that is certain to have no result; returns all documents.
+    """Kill the worker while it holds a document without a result; returns all documents.
 
-    The worker is stopped first, so that no commit can arrive between the look at the documents and the kill.
+    The worker is stopped first, so that no commit can arrive between the query of the documents and the kill.
 
     Raises:
-        RefusedCommand: the run ended before that.
+        RefusedCommand: the run ended before the kill.
     """
     while True:
         documents = await list_commits(orchestrator.stores.pool, workflow_id)
@@ -136,8 +142,8 @@ async def _print_without_worker(orchestrator: PipelineOrchestrator, workflow_id:
     listed = f"{shown.get(PIPELINE_STATUS)}, {shown.get(DOCUMENTS_PROCESSED)} of {shown.get(DOCUMENTS_TOTAL)}"
     lines = [
         f"Postgres:   {documents.processed} of {documents.total} documents processed, "
-        + ("as at the kill" if current == before else "CHANGED since the kill"),
-        f"Temporal:   the run is {temporal}; search attributes as of the last one written: {listed}",
+        + ("the same as at the kill" if current == before else "CHANGED since the kill"),
+        f"Temporal:   the run is {temporal}; search attributes, which can be older: {listed}",
         *(
             f"Pending:    {pending.activity_type.name}, attempt {pending.attempt}, "
             f"started by {pending.last_worker_identity}"

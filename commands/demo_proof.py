@@ -1,4 +1,4 @@
-"""The proof at the end of `demo`, from what the database holds."""
+"""The proof that `demo` prints at its end, from the rows of both runs."""
 
 from commands.output import answers, print_line, print_table, readable
 from orchestration.client.orchestrator import PipelineOrchestrator
@@ -20,7 +20,7 @@ async def print_proof(
     """Print the timeline, the outputs and the checks; returns 0 if every check holds, 1 if not.
 
     Args:
-        orchestrator: open.
+        orchestrator: an open orchestrator.
         workflow_id: the run whose worker was killed.
         undisturbed: the other run over the same documents.
         before: the documents of the first run at the kill.
@@ -42,8 +42,9 @@ async def print_proof(
         ),
         (f"Both runs ended alike: {readable(end)}", end == other_end and end in _GOOD_ENDS),
         (
-            f"Outputs are identical in all {len(killed_prints)} kinds"
-            + (f", but not: {', '.join(different)}" if different else ""),
+            f"Outputs differ in: {', '.join(different)}"
+            if different
+            else f"Outputs are identical in all {len(killed_prints)} kinds",
             not different,
         ),
     ]
@@ -70,11 +71,11 @@ def _check_documents(before: list[Commit], after: list[Commit]) -> list[tuple[st
             all(_has_one_result(document) for document in after),
         ),
         (
-            f"The {len(committed)} committed before the kill were not touched again",
+            f"The {len(committed)} documents committed before the kill were not processed again",
             bool(committed) and all(after[document.position] == document for document in committed),
         ),
         (
-            f"The {len(in_hand)} in hand at the kill were done again, by a later attempt",
+            f"A later attempt processed again the {len(in_hand)} documents in process at the kill",
             bool(in_hand) and all(_lease(after[document.position]) > _lease(document) for document in in_hand),
         ),
     ]
@@ -94,7 +95,7 @@ def _print_timeline(before: list[Commit], after: list[Commit]) -> None:
                 f"{document.committed_at:{TIME}}"[:-3] if document.committed_at else "never",
                 document.name,
                 document.attempt,
-                "was in hand at the kill" if document.position in in_hand else "",
+                "in process at the kill" if document.position in in_hand else "",
             )
         )
     print_table(("committed", "document", "attempt", ""), rows, right=("attempt",))

@@ -48,7 +48,7 @@ async def _open_database(workflow_id: str | None) -> AsyncIterator[PostgresPool 
         pool = PostgresPool(read_database_url())
     except EmbeddedServersNotRunning:
         if workflow_id is not None:
-            say("The embedded Postgres is not running, so nothing is known of earlier runs: every document is new.")
+            say("The embedded Postgres is not running, so earlier runs are unknown and every document counts as new.")
         yield None
         return
     try:
@@ -61,7 +61,7 @@ def _print(ahead: LookAhead) -> None:
     known = {
         "new": ahead.new,
         "changed": ahead.changed,
-        "processed before by other code": ahead.outdated,
+        "processed by another version before": ahead.outdated,
         "not finished before": ahead.unfinished,
         "unchanged": ahead.unchanged,
         "gone from their source": ahead.gone,
@@ -72,7 +72,9 @@ def _print(ahead: LookAhead) -> None:
     if ahead.estimated_from:
         basis = f"at the pace of the run '{ahead.estimated_from}'"
     else:
-        basis = "at the pace of office documents measured on two cores, as no run here has shown a pace yet"
+        basis = (
+            "at the measured pace of office documents on two cores, because no run here has processed enough documents"
+        )
     print_line(f"To process: {ahead.to_process:,} documents, {describe_bytes(ahead.bytes)}")
     if ahead.to_process:
         print_line(f"Estimate:   {describe_seconds(ahead.estimated_seconds)}, {basis}")

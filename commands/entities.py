@@ -24,7 +24,9 @@ def entities(
     *,
     workflow_id: RunToRead = None,
     kind: Annotated[str | None, typer.Option("--kind", "-k", help="Only this kind, such as person.")] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=MAX_ENTITIES, help="Entities at the most.")] = 20,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", min=1, max=MAX_ENTITIES, help="The most entities to list.")
+    ] = 20,
     as_json: AsJson = False,
 ) -> None:
     """List the entities of a run by PageRank."""
@@ -52,10 +54,10 @@ def entity(
     *,
     name: Annotated[str, typer.Argument(help="A name or another spelling of it.", show_default=False)],
     workflow_id: RunToRead = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=MAX_ROWS, help="Rows of each list.")] = 10,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=MAX_ROWS, help="The most rows of each list.")] = 10,
     as_json: AsJson = False,
 ) -> None:
-    """Show one entity: its spellings, the entities that are most related to it, and the places that mention it."""
+    """Show one entity with its spellings, related entities, and the places that mention it."""
 
     async def main() -> None:
         async with open_queries() as queries:

@@ -32,20 +32,23 @@ def export(
             "--output",
             "-o",
             metavar="PATH",
-            help="A new file, for tables a new folder. By default in exports/ of the data folder, named after the run.",
+            help="A new file, or a new folder for tables. The default is in exports/ of the data folder.",
         ),
     ] = None,
     kinds: Annotated[
         list[str] | None,
-        typer.Option("--kind", "-k", help="Only entities of this kind, such as person; may be given several times."),
+        typer.Option(
+            "--kind", "-k", help="Only entities of this kind, such as person; repeat the option for several kinds."
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier export.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write a run's results to files: its graph, or its documents, mentions, identities, edges and chunks.
+    """Write a run's results to files: the graph, or all tables.
 
-    With --kind the graph, the mentions and the identities hold entities of that kind only. The same results give the
-    same bytes. An interrupted export leaves an earlier one as it was.
+    The tables are documents, mentions, identities, edges and chunks. With --kind the graph, the mentions and the
+    identities hold entities of that kind only. Equal results give equal bytes. An interrupted export leaves an earlier
+    export unchanged.
     """
 
     async def main() -> None:

@@ -1,4 +1,4 @@
-"""Where an export is written: whole or not at all, and over an earlier export only with `--force`."""
+"""Writes an export whole or not at all, and replaces an earlier one only with `--force`."""
 
 import os
 import shutil
@@ -13,40 +13,43 @@ from perdure.services.analytics.export.tables import PARQUET_TABLES
 from perdure.stores.files.json_file import file_stem
 
 EXPORTS = "exports"
-"""Folder of the data folder for what the user does not name a place for."""
+"""Folder of the data folder for exports and reports for which the user names no path."""
 _OWN = {f"{table.name}.{form}" for table in PARQUET_TABLES for form in (ExportFormat.PARQUET, ExportFormat.CSV)}
 _ENDINGS = {ExportFormat.GRAPHML: ".graphml", ExportFormat.JSON: "_graph.json"}
 
 
 def make_export_folder(data_dir: Path) -> Path:
-    """Return the folder of exports and reports in a data folder; it is made if it is missing.
+    """Return the folder of exports and reports in a data folder; creates the folder if needed.
 
     Raises:
-        RefusedCommand: it cannot be made.
+        RefusedCommand: the folder cannot be created.
     """
     folder = data_dir / EXPORTS
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RefusedCommand(f"The folder '{folder}' cannot be made: {error.strerror or error}.") from error
+        raise RefusedCommand(f"The folder '{folder}' cannot be created: {error.strerror or error}.") from error
     return folder
 
 
 def standard_path(workflow_id: str, form: ExportFormat) -> Path:
-    """Return the name of an export: `ID.graphml` or `ID_graph.json`, for tables the folder `ID_parquet` or `ID_csv`."""
+    """Return the default name of an export.
+
+    The name is `ID.graphml` or `ID_graph.json` for a graph, and the folder `ID_parquet` or `ID_csv` for tables.
+    """
     return Path(f"{file_stem(workflow_id)}{_ENDINGS.get(form, f'_{form}')}")
 
 
 def check_target(path: Path, form: ExportFormat, *, force: bool) -> None:
-    """Refuse a place for an export before any work is done.
+    """Refuse a path at which an export cannot be written, before the export begins.
 
     Args:
-        path: of a file, for tables of a folder.
-        form: of the export.
+        path: path of the file, or of the folder for tables.
+        form: form of the export.
         force: whether an earlier export may be replaced.
 
     Raises:
-        RefusedCommand: something there must not be replaced, or the folder around it cannot be written.
+        RefusedCommand: a file or folder at the path must not be replaced, or its parent folder cannot be written.
     """
     try:
         parent = path.absolute().parent
@@ -64,15 +67,17 @@ def check_target(path: Path, form: ExportFormat, *, force: bool) -> None:
 
 @contextmanager
 def staged(path: Path, form: ExportFormat, *, force: bool) -> Iterator[Path]:
-    """Yield a file to write, or an empty folder to fill, which gets its name when the block ends without an error.
+    """Yield the path of a temporary file to write, or of an empty folder to fill.
+
+    The file or folder gets its final name when the block ends without an error.
 
     Args:
-        path: the name.
-        form: of the export.
+        path: the final path.
+        form: form of the export.
         force: whether an earlier export may be replaced.
 
     Raises:
-        RefusedCommand: as `check_target`, or the export cannot be written.
+        RefusedCommand: as for `check_target`, or the export cannot be written.
     """
     check_target(path, form, force=force)
     try:
@@ -112,7 +117,7 @@ def _check_folder(path: Path, *, force: bool) -> None:
     if not _exists(path):
         return
     if not path.is_dir():
-        raise RefusedCommand(f"'{path}' is no folder: the tables are one file each, in a folder of their own.")
+        raise RefusedCommand(f"'{path}' is no folder: name a folder for the tables, each of which is one file.")
     names = {entry.name for entry in path.iterdir()}
     if names and not force:
         raise RefusedCommand(f"The folder '{path}' is not empty; --force replaces an earlier export.")
@@ -121,7 +126,7 @@ def _check_folder(path: Path, *, force: bool) -> None:
 
 
 def _exists(path: Path) -> bool:
-    """Whether the name is taken, also by a link to nothing."""
+    """Return whether the name exists, also as a link to a missing file."""
     try:
         path.lstat()
     except FileNotFoundError:
@@ -134,7 +139,7 @@ def _put_file(unfinished: Path, target: Path, *, force: bool) -> None:
         unfinished.replace(target)
         return
     try:
-        os.link(unfinished, target)  # a rename would replace a file that another process wrote meanwhile
+        os.link(unfinished, target)  # a rename would replace a file that another process wrote in the meantime
     except FileExistsError:
         raise
     except OSError:  # a file system without links
@@ -145,7 +150,7 @@ def _put_folder(unfinished: Path, target: Path, old: Path) -> None:
     if target.exists() and any(target.iterdir()):
         target.rename(old)
     try:
-        unfinished.rename(target)  # takes the place of an empty folder
+        unfinished.rename(target)  # replaces an empty folder
     except OSError:
         if old.exists():
             old.rename(target)
@@ -153,7 +158,10 @@ def _put_folder(unfinished: Path, target: Path, old: Path) -> None:
 
 
 def _sync(path: Path) -> None:
-    """Write a file, or a folder and its files, to the disk, so that a name never stands for half an export."""
+    """Write a file, or a folder and its files, to the disk.
+
+    Without this step, a power cut could leave half an export under the final name.
+    """
     for entry in [*(path.iterdir() if path.is_dir() else ()), path]:
         descriptor = os.open(entry, os.O_RDONLY)
         try:

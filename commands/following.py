@@ -1,4 +1,7 @@
-"""Follow a run to its end in the terminal, and print what to do when the following is interrupted."""
+"""Follow a run to its end in the terminal.
+
+If the user interrupts the command, a sentence names the command that continues the run.
+"""
 
 import asyncio
 
@@ -16,7 +19,7 @@ async def follow_to_end(client: PipelineOrchestrator, workflow_id: str) -> RunRe
     Raises:
         UnknownWorkflow: neither Temporal nor a store knows the run.
         ServerUnreachable: Temporal has not answered for too long.
-        CancelledError: Ctrl-C or SIGTERM; a sentence about what to do next has been printed.
+        CancelledError: Ctrl-C or SIGTERM; the function has printed how to continue the run.
     """
     current = await client.status(workflow_id)
     recovered = current.recovered
@@ -50,7 +53,7 @@ def safe_to_interrupt(workflow_id: str) -> str:
 def no_worker_note(client: PipelineOrchestrator, current: RunReport) -> str:
     """Return "no worker is alive" if that is certain, else an empty text.
 
-    It is certain for embedded servers only: other servers may have workers on other machines.
+    The absence is certain for embedded servers only: other servers may have workers on other machines.
     """
     embedded = client.settings.temporal.embedded
     alone = current.running and embedded and not live_workers(client.settings.data_dir)

@@ -1,4 +1,4 @@
-"""The options that every command takes: `--quiet` and `--verbose`, and `--version` of the program."""
+"""The options `--quiet` and `--verbose` of every command, and `--version` of the program."""
 
 from typing import Annotated, Any
 
@@ -41,7 +41,7 @@ _Quiet = Annotated[
         "-q",
         callback=_be_quiet,
         expose_value=False,
-        help="Print no sentences and no progress, only answers and refusals.",
+        help="Print only answers and refusals: no other messages, and no progress.",
     ),
 ]
 _Verbose = Annotated[
@@ -54,10 +54,10 @@ _holder = typer.Typer(add_completion=False)
 
 @_holder.command()
 def _options(*, quiet: _Quiet = False, verbose: _Verbose = False) -> None:
-    """Hold the options, which `add_global_options` copies from here."""
+    """Define the options that `add_global_options` copies."""
 
 
 def add_global_options(command: Any) -> Any:
-    """Give a command `--quiet` and `--verbose`; returns it."""
+    """Add `--quiet` and `--verbose` to a command, and return the command."""
     command.params.extend(get_command(_holder).params)
     return command

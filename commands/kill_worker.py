@@ -1,4 +1,4 @@
-"""`kill-worker`: send SIGKILL to a worker, to watch another one take its work over."""
+"""`kill-worker`: send SIGKILL to a worker, to show how another worker takes over its work."""
 
 import typer
 
@@ -15,9 +15,9 @@ app = typer.Typer()
 def kill_worker(*, as_json: AsJson = False) -> None:
     """Send SIGKILL to the worker of this data folder that has the lowest slot.
 
-    The worker gets no time to clean up. What it had in hand is taken over by its supervisor's next worker, by another
-    worker, or by the worker that the following command starts. The signal is sent only to a process that holds the
-    slot's lock.
+    The worker gets no time to clean up. Then another worker takes over its documents: a new worker of its supervisor,
+    another living worker, or a worker that `run` or `resume` starts. The signal is sent only to a process that holds
+    the slot's lock.
     """
 
     async def main() -> None:

@@ -10,7 +10,7 @@ from workflows.messages import MAX_BATCH_SIZE, MAX_CONCURRENCY
 
 WorkflowId = Annotated[str, typer.Option("--workflow-id", "-w", metavar="ID", help="The run.")]
 RunToRead = Annotated[
-    str | None, typer.Option("--workflow-id", "-w", metavar="ID", help="The run; the latest one if not given.")
+    str | None, typer.Option("--workflow-id", "-w", metavar="ID", help="The run; by default the latest run.")
 ]
 NewWorkflowId = Annotated[
     str | None,
@@ -18,7 +18,7 @@ NewWorkflowId = Annotated[
         "--workflow-id",
         "-w",
         metavar="ID",
-        help="Name of the run; generated if not given. A run of that name that has ended is brought up to date.",
+        help="Name of the run; by default a generated name. An ended run of this name is brought up to date.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value to stdout.")]
@@ -26,7 +26,8 @@ Concurrency = Annotated[
     int, typer.Option("--concurrency", "-c", min=1, max=MAX_CONCURRENCY, help="Batches in flight at once.")
 ]
 BatchSize = Annotated[
-    int, typer.Option(min=0, max=MAX_BATCH_SIZE, help="Documents in a batch; 0 chooses by the size of the run.")
+    int,
+    typer.Option(min=0, max=MAX_BATCH_SIZE, help="Documents in a batch; 0 adapts this to the size of the run."),
 ]
 Breaker = Annotated[
     float,
@@ -34,7 +35,7 @@ Breaker = Annotated[
         "--breaker",
         min=0,
         metavar="SECONDS",
-        help="Pause the run while a service has been unhealthy for so long; 0 never pauses it.",
+        help="Pause the run while a service has been unhealthy for this time; 0 never pauses the run.",
     ),
 ]
 Sources = Annotated[
@@ -43,11 +44,15 @@ Sources = Annotated[
 ]
 Include = Annotated[
     list[str] | None,
-    typer.Option("--include", metavar="GLOB", help="Take only documents whose name, or a part of it, matches."),
+    typer.Option(
+        "--include",
+        metavar="GLOB",
+        help="Take only documents whose path, or a part of the path, matches.",
+    ),
 ]
 Ignore = Annotated[
     list[str] | None,
-    typer.Option("--ignore", metavar="GLOB", help="Take no document whose name, or a part of it, matches."),
+    typer.Option("--ignore", metavar="GLOB", help="Take no document whose path, or a part of the path, matches."),
 ]
 Watch = Annotated[bool, typer.Option("--watch/--detach", help="Follow the run to its end, or leave it running.")]
 Open = Annotated[bool, typer.Option("--open", help="Let the run take further documents with `add` until `close`.")]

@@ -1,4 +1,6 @@
-"""What the commands print: sentences and progress to stderr, answers to stdout, JSON as one value and nothing else.
+"""Print sentences and progress to stderr, and answers to stdout.
+
+With `--json`, stdout gets one JSON value and nothing else.
 
 rich leaves colours out when the environment variable NO_COLOR is set (https://no-color.org).
 """
@@ -24,14 +26,14 @@ log = logging.getLogger("perdure.commands")
 
 COMPLETED = "completed"
 PIPED_WIDTH = 10_000
-"""Columns of a table in a pipe, where a program reads whole lines."""
+"""Width of a table in a pipe, in characters: a program that reads the pipe needs whole lines."""
 
 
 class _Answers(Console):
     """Stdout, which a reader such as `head` may close early."""
 
     def on_broken_pipe(self) -> NoReturn:
-        """Raise, where rich would end the process."""
+        """Raise BrokenPipeError; rich's own method ends the process."""
         raise BrokenPipeError
 
 
@@ -54,7 +56,7 @@ def be_verbose() -> None:
 
 
 def say(sentence: str) -> None:
-    """Print one sentence to stderr, on one line however narrow the terminal is."""
+    """Print one sentence to stderr, on one line even in a narrow terminal."""
     if words.quiet:
         return
     sys.stderr.write(f"{sentence}\n")
@@ -74,7 +76,7 @@ def print_json(value: object) -> None:
 
 
 def print_line(text: str) -> None:
-    """Print one line to stdout as it is, without rich's markup and however narrow the terminal is."""
+    """Print one line to stdout unchanged: without rich's markup, and without a line break."""
     answers.print(text, markup=False, soft_wrap=True)
 
 
@@ -100,7 +102,7 @@ def exit_code(report: RunReport) -> int:
 
 
 def readable(status: str) -> str:
-    """Return a workflow status as it is shown: with spaces for underscores."""
+    """Return a workflow status for users, with spaces instead of underscores."""
     return status.replace("_", " ")
 
 

@@ -61,7 +61,8 @@ def run(
 ) -> None:
     """Process files and folders: start the servers, follow the run, print a summary.
 
-    Embedded servers that are needed are started and stay up afterwards. With --detach a worker stays up too.
+    The command starts the embedded servers that are needed, and leaves them running. With --detach a worker also
+    stays.
     """
     if dry_run:
         run_command(lambda: _dry_run(chosen(sources, include, ignore), workflow_id, as_json=as_json))
@@ -83,9 +84,11 @@ def start(
     open_: Open = False,
     as_json: AsJson = False,
 ) -> None:
-    """Start a run and leave it to the workers; with --watch, follow it, and start a worker if none is alive.
+    """Start a run and leave it to the workers.
 
-    The servers must be running.
+    With --watch, the command follows the run, and starts a worker if none is alive.
+
+    The servers must be running already.
     """
     options = PipelineOptions(concurrency=concurrency, batch_size=batch_size, breaker_seconds=breaker, open=open_)
     run_command(lambda: _start(chosen(sources, include, ignore), workflow_id, options, watch=watch, as_json=as_json))
@@ -111,7 +114,7 @@ async def _dry_run(sources: list[str], workflow_id: str | None, *, as_json: bool
 async def _run(
     sources: list[str], workflow_id: str | None, options: PipelineOptions, *, watch: bool, as_json: bool
 ) -> int:
-    _check(sources, workflow_id, options)  # before a server is started for a run that is refused
+    _check(sources, workflow_id, options)  # a run that is refused needs no server
     await ensure_servers()
     settings = await prepared_settings()
     say_differences(settings)
@@ -159,11 +162,11 @@ async def _retry_failed(workflow_id: str, concurrency: int, *, watch: bool, as_j
 
 
 async def carry_out(orchestrator: PipelineOrchestrator, report: RunReport, *, watch: bool, as_json: bool) -> int:
-    """Make sure that a worker is alive for a run that was just started, then follow the run or leave it to the worker.
+    """Make sure that a worker is alive for a started run, then follow the run or leave it.
 
     Args:
-        orchestrator: open.
-        report: of the run, at its start.
+        orchestrator: an open orchestrator.
+        report: first report of the run.
         watch: whether to follow the run to its end.
         as_json: whether to print the last report as JSON instead of a summary.
 

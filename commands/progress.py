@@ -29,7 +29,7 @@ class RunDisplay:
         self.stop()
 
     def stop(self) -> None:
-        """Stop drawing, so that sentences can be printed; a later `show` draws again."""
+        """Stop drawing, so that the command can print sentences; a later `show` draws again."""
         if self._live:
             self._live.stop()
 
@@ -37,7 +37,7 @@ class RunDisplay:
         """Draw a report.
 
         Args:
-            report: the newest.
+            report: the newest report of the run.
             note: shown in place of the status, if not empty.
         """
         documents = report.documents
@@ -63,7 +63,7 @@ class RunDisplay:
 
 
 class RowDisplay:
-    """Shows how the rows of tables are written; also a context manager."""
+    """Shows the progress of writing tables; also a context manager."""
 
     def __init__(self) -> None:
         self._live = _make_row_bar() if _is_live() else None
@@ -82,7 +82,7 @@ class RowDisplay:
             self._live.stop()
 
     def show(self, table: str, done: int, total: int) -> None:
-        """Draw that `done` of `total` rows of a table are written."""
+        """Show the number of written rows, `done`, out of all rows of the table, `total`."""
         if self._live and self._task is not None:
             self._live.update(self._task, description=table, total=total, completed=done)
         elif time.monotonic() - self._printed_at >= LINE_EVERY_SECONDS:

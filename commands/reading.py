@@ -1,4 +1,4 @@
-"""`status`, `watch`, `list`, `checkpoints` and `failures`: they read, and need no living worker."""
+"""`status`, `watch`, `list`, `checkpoints`, `failures`: read-only, without a living worker."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -20,7 +20,7 @@ app = typer.Typer()
 
 @app.command()
 def status(*, workflow_id: RunToRead = None, as_json: AsJson = False) -> None:
-    """Show the state of a run; exit code 0 whatever its status is."""
+    """Show the state of a run; exit code 0 for every status."""
 
     async def main() -> None:
         async with PipelineOrchestrator(own_worker=False) as client:
@@ -53,7 +53,7 @@ def watch(*, workflow_id: RunToRead = None, as_json: AsJson = False) -> None:
 def list_runs(
     *,
     as_json: AsJson = False,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Runs at the most.")] = LIST_AT_MOST,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="The most runs to list.")] = LIST_AT_MOST,
 ) -> None:
     """List the runs that Temporal knows, the newest first, then those that only the stores know."""
 
@@ -93,7 +93,7 @@ def checkpoints(*, workflow_id: RunToRead = None, as_json: AsJson = False) -> No
     async def main() -> None:
         async with PipelineOrchestrator(own_worker=False) as reader:
             run = await named_or_latest(reader, workflow_id)
-            await reader.status(run)  # refuses an unknown run, which otherwise looks like one without checkpoints
+            await reader.status(run)  # refuses an unknown run, which would look like a run without checkpoints
             stored = await reader.list_checkpoints(run)
         if as_json:
             print_json([checkpoint.model_dump(mode="json") for checkpoint in stored])
@@ -121,7 +121,10 @@ def checkpoints(*, workflow_id: RunToRead = None, as_json: AsJson = False) -> No
 
 @app.command()
 def failures(*, workflow_id: RunToRead = None, as_json: AsJson = False) -> None:
-    """List a run's quarantined documents and the reasons; `attempts` counts those of the last start or retry."""
+    """List a run's quarantined documents with their reasons.
+
+    `attempts` counts the attempts since the last start or retry of the run.
+    """
 
     async def main() -> None:
         async with PipelineOrchestrator(own_worker=False) as reader:

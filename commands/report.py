@@ -39,22 +39,23 @@ def report(
             "--output",
             "-o",
             metavar="FILE",
-            help="The file; - is stdout. By default ID_report.html in exports/ of the data folder.",
+            help="The file; - is stdout. The default is ID_report.html in exports/ of the data folder.",
         ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace also a file that is no report.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file even if it is no report.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write one HTML page about a run, which needs no other file: to look at, to print, to send.
+    """Write one HTML page about a run; the page needs no other file.
 
-    The run may be finished or in progress, and Temporal may be away. An earlier report of that name is replaced.
+    The run may be finished or in progress, and Temporal may be unavailable. The command replaces an earlier report of
+    the same name.
     """
 
     async def main() -> None:
         if workflow_id is not None:
             checked_workflow_id(workflow_id)
         if output == STDOUT and as_json:
-            raise RefusedCommand("Stdout takes the page or the JSON value, not both: name a file with --output.")
+            raise RefusedCommand("Stdout cannot take both the page and the JSON value. Name a file with --output.")
         if output not in (None, STDOUT):
             check_target(Path(output), force=force)
         run, interrupted = await _ask_temporal(workflow_id)
@@ -81,7 +82,7 @@ def report(
 
 
 async def _read(workflow_id: str | None, interrupted: Interrupted | None) -> tuple[str, RunReportData]:
-    """The run, where none was named the latest one of Postgres, and the data of its report."""
+    """Return the run, by default the latest one in Postgres, and the data of its report."""
     database_url = read_database_url()
     await check_connection(database_url)
     pool = PostgresPool(database_url)
@@ -98,11 +99,14 @@ async def _read(workflow_id: str | None, interrupted: Interrupted | None) -> tup
 
 
 async def _ask_temporal(workflow_id: str | None) -> tuple[str | None, Interrupted | None]:
-    """The run, and its interruptions; None for both of them that only Temporal could tell."""
+    """Return the run and its interruptions, from Temporal.
+
+    The interruptions are None without Temporal. The run is None if also no workflow id was given.
+    """
     try:
         async with PipelineOrchestrator(own_worker=False) as reader:
             run = await named_or_latest(reader, workflow_id)
-            await reader.status(run)  # records the end of a run that could not record it itself
+            await reader.status(run)  # records the end of a run that could not record its own end
             return run, await read_interruptions(reader.client, run)
     except (EmbeddedServersNotRunning, ServerUnreachable, RPCError) as error:
         say(f"The report is made from Postgres alone: {error}")

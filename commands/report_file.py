@@ -1,4 +1,4 @@
-"""Where a report is written: whole or not at all, and never over a file that is no report."""
+"""Writes a report whole or not at all, and never over a file that is no report."""
 
 import io
 import os
@@ -16,19 +16,23 @@ _HEAD_BYTES = 2048
 
 
 def standard_path(workflow_id: str) -> Path:
-    """Return the name of a run's report, which begins as the name of the run's checkpoint file does."""
+    """Return the default name of a run's report.
+
+    The name begins like the name of the run's checkpoint file.
+    """
     return Path(f"{file_stem(workflow_id)}{SUFFIX}")
 
 
 def check_target(path: Path, *, force: bool) -> None:
-    """Refuse a place for a report before any work is done.
+    """Refuse a path at which a report cannot be written, before the report is made.
 
     Args:
-        path: of the file.
+        path: path of the file.
         force: whether a file that is no report may be replaced.
 
     Raises:
-        RefusedCommand: it is a folder, lies in no folder, or is a file that is no report and `force` is off.
+        RefusedCommand: the path is a folder, its folder does not exist, or it is a file that is no report and `force`
+            is off.
     """
     try:
         if path.is_dir():
@@ -42,15 +46,15 @@ def check_target(path: Path, *, force: bool) -> None:
 
 
 def write_page(path: Path, page: str, *, force: bool) -> None:
-    """Write the page, in one step where the path is a regular file or new.
+    """Write the page in one step; a regular file at the path is replaced.
 
     Args:
-        path: of the file; a device or a pipe is written to as it is.
+        path: path of the file; a device or a pipe is written to directly.
         page: the HTML.
         force: whether a file that is no report may be replaced.
 
     Raises:
-        RefusedCommand: as `check_target`, or the page cannot be written.
+        RefusedCommand: as for `check_target`, or the page cannot be written.
     """
     check_target(path, force=force)
     try:
@@ -73,7 +77,10 @@ def write_page(path: Path, page: str, *, force: bool) -> None:
 
 
 def write_to_stdout(page: str) -> None:
-    """Write the page to stdout as UTF-8, which its header declares, whatever the terminal's encoding is."""
+    """Write the page to stdout as UTF-8, in any terminal.
+
+    The page declares this encoding in its header.
+    """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", newline="\n")
     sys.stdout.write(page)

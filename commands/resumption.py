@@ -26,16 +26,18 @@ def resume(
     checkpoint_id: Annotated[
         str | None,
         typer.Option(
-            "--checkpoint-id", metavar="C", help="Start from this checkpoint; if it is not the latest, as a fork."
+            "--checkpoint-id",
+            metavar="C",
+            help="Start from this checkpoint. An older checkpoint than the latest starts a fork.",
         ),
     ] = None,
-    keep_open: Annotated[bool, typer.Option("--keep-open", help="Leave an open run open, and follow it.")] = False,
+    keep_open: Annotated[bool, typer.Option("--keep-open", help="Do not close an open run; follow it.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Bring a run to its end from its latest checkpoint, with a worker if none is alive.
 
-    Embedded servers that are needed are started, and stay up. Exit codes: 0 the run is completed, 1 it ended
-    otherwise, 2 refused, 130 interrupted.
+    The command starts the embedded servers that are needed, and leaves them running. Exit codes: 0 the run is
+    completed, 1 the run ended otherwise, 2 the command was refused, 130 interrupted.
     """
     run_command(lambda: _resume(workflow_id, checkpoint_id, keep_open=keep_open, as_json=as_json))
 

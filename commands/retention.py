@@ -1,4 +1,4 @@
-"""The command `prune`: delete old checkpoints by age or count, never a run's latest."""
+"""`prune`: delete old checkpoints by age or count, never a run's latest."""
 
 import re
 from dataclasses import asdict
@@ -20,7 +20,7 @@ _AGE = re.compile(r"(\d{1,6})([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 MAX_KEEP = 2_147_483_647
-"""The largest integer of Postgres, which counts them."""
+"""The largest value of the type `integer` in Postgres, which counts the checkpoints."""
 
 app = typer.Typer()
 
@@ -43,10 +43,10 @@ def prune(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be deleted, and delete nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Delete old checkpoints by age or by count, never the latest of a run. The rest stays verifiable.
+    """Delete old checkpoints by age or by count, never the latest of a run.
 
-    With both --older-than and --keep, a checkpoint goes only if both allow it. You cannot fork from a deleted
-    checkpoint.
+    The rest of the chain stays verifiable. With both --older-than and --keep, the command deletes a checkpoint only if
+    both allow it. You cannot fork from a deleted checkpoint.
     """
     run_main(
         lambda: _prune(workflow_id, every=every, older_than=older_than, keep=keep, dry_run=dry_run, as_json=as_json)
@@ -80,11 +80,11 @@ def parse_age(text: str) -> timedelta:
     """Return the time that a number and its unit name, such as 30d.
 
     Raises:
-        RefusedCommand: the text is no age.
+        RefusedCommand: the text has another form.
     """
     parts = _AGE.fullmatch(text.strip())
     if not parts:
-        raise RefusedCommand(f"An age is a number and one of s, m, h, d, w, such as 30d, not '{text}'.")
+        raise RefusedCommand(f"An age is a number with one of the units s, m, h, d, w, such as 30d, not '{text}'.")
     return timedelta(**{_UNITS[parts[2]]: int(parts[1])})
 
 
@@ -93,9 +93,17 @@ def _print(pruned: list[Pruned], *, dry_run: bool) -> None:
         say("No checkpoint is old enough to be deleted.")
         return
     total = sum(run.checkpoints for run in pruned)
-    print_table(
-        ("workflow id", "checkpoints", "up to #", "in files"),
-        [(run.workflow_id, run.checkpoints, run.up_to_sequence, run.in_files) for run in pruned],
-        right=("checkpoints", "up to #", "in files"),
-    )
+    other_stores = sorted({store for run in pruned for store in run.in_stores} - {"files"})
+    numbers = ("checkpoints", "up to #", "in files", *(f"in {store}" for store in other_stores))
+    rows = [
+        (
+            run.workflow_id,
+            run.checkpoints,
+            run.up_to_sequence,
+            run.in_files,
+            *(run.in_stores.get(store, 0) for store in other_stores),
+        )
+        for run in pruned
+    ]
+    print_table(("workflow id", *numbers), rows, right=numbers)
     say(f"{total} checkpoints of {len(pruned)} run(s) " + ("would be deleted." if dry_run else "were deleted."))

@@ -1,4 +1,7 @@
-"""Print the state of one run: the report, and for a run in progress its window, its services and its workers."""
+"""Print the state of one run.
+
+For a run in progress, the state includes its window, its services and its workers.
+"""
 
 from datetime import UTC, datetime
 
@@ -14,7 +17,10 @@ SECONDS_IN_AN_HOUR = 3600
 
 
 async def print_state(client: PipelineOrchestrator, report: RunReport) -> None:
-    """Print a run's report; for a running one also what it waits for, its window, services, workers and time left."""
+    """Print a run's report.
+
+    For a running run, print also its unavailable dependency, window, services, workers and remaining time.
+    """
     note = no_worker_note(client, report)
     extra: dict[str, str] = {}
     if report.running:
@@ -34,12 +40,12 @@ async def print_state(client: PipelineOrchestrator, report: RunReport) -> None:
 
 
 def print_report(report: RunReport, note: str = "", extra: dict[str, str] | None = None) -> None:
-    """Print a report to stdout, one line a fact.
+    """Print a report to stdout, one fact on each line.
 
     Args:
-        report: of the run.
+        report: report of the run.
         note: printed after the status, if not empty.
-        extra: further facts by their names; those that are empty are left out.
+        extra: further facts by their names; empty facts are left out.
     """
     documents = report.documents
     mark = report.latest_checkpoint
@@ -65,17 +71,23 @@ def print_report(report: RunReport, note: str = "", extra: dict[str, str] | None
 
 
 def describe_services(checkpoint: WorkflowCheckpoint) -> str:
-    """Return the services that are not healthy with their states, or "all healthy"; empty without any service."""
-    ailing = [
+    """Return the unhealthy services with their states, or "all healthy".
+
+    The text is empty for a checkpoint without any service.
+    """
+    unhealthy = [
         f"{name} {state.status}"
         for name, state in sorted(checkpoint.service_states.items())
         if state.status != "healthy"
     ]
-    return ", ".join(ailing) or ("all healthy" if checkpoint.service_states else "")
+    return ", ".join(unhealthy) or ("all healthy" if checkpoint.service_states else "")
 
 
 def describe_time_left(report: RunReport, at: datetime) -> str:
-    """Return how long the remaining documents take at the average pace since the start; empty while that is unknown."""
+    """Return the time for the remaining documents, at the average pace since the start.
+
+    The text is empty while the pace is unknown.
+    """
     done = report.documents.processed + report.documents.quarantined
     if not (report.started_at and done and report.documents.remaining):
         return ""

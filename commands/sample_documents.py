@@ -1,4 +1,4 @@
-"""Where the sample documents lie: in the checkout, or inside the installed package."""
+"""Finds the sample documents, in the checkout or inside the installed package."""
 
 import shutil
 from pathlib import Path
@@ -12,7 +12,7 @@ def samples_folder() -> Path:
     """Return the folder of the sample documents.
 
     Raises:
-        RefusedCommand: the installation lacks them.
+        RefusedCommand: the installation has no sample documents.
     """
     for folder in (_HERE.parent / "samples", _HERE / "samples"):
         if folder.is_dir():
@@ -21,20 +21,20 @@ def samples_folder() -> Path:
 
 
 def write_samples(folder: Path, copies: int) -> int:
-    """Copy the sample documents to a folder that is new or empty; returns how many files it wrote.
+    """Copy the sample documents to a new or empty folder; returns the number of files.
 
     Args:
-        folder: made if it is missing.
-        copies: with more than 1, each copy goes to a folder of its own, `copy-001` and so on.
+        folder: the folder; created if it does not exist.
+        copies: number of copies. With more than one, each copy goes to its own folder, `copy-001` and so on.
 
     Raises:
-        RefusedCommand: the folder holds something, or cannot be written.
+        RefusedCommand: the folder is not empty, or cannot be written.
     """
     source = samples_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
-            raise RefusedCommand(f"The folder '{folder}' is not empty. Name a new one.")
+            raise RefusedCommand(f"The folder '{folder}' is not empty. Name a new folder.")
         targets = [folder / f"copy-{number:03}" for number in range(1, copies + 1)] if copies > 1 else [folder]
         for target in targets:
             shutil.copytree(source, target, dirs_exist_ok=True)

@@ -21,14 +21,16 @@ def samples(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new or empty folder.", show_default=False)],
     copies: Annotated[
         int,
-        typer.Option("--copies", min=1, max=MAX_COPIES, help="Write them so many times, for a run that takes longer."),
+        typer.Option(
+            "--copies", min=1, max=MAX_COPIES, help="Number of copies of each sample. More copies make a run longer."
+        ),
     ] = 1,
     as_json: AsJson = False,
 ) -> None:
     """Write the sample documents to a folder.
 
-    They are letters, contracts, minutes, ledgers and reports of a small harbour town, in a dozen formats. With --copies
-    the run over the folder lasts long enough to kill its worker by hand.
+    The samples are letters, contracts, minutes, ledgers and reports of a small harbour town, in a dozen formats. With
+    --copies, a run over the folder lasts long enough to kill its worker by hand.
     """
 
     async def main() -> None:

@@ -24,7 +24,7 @@ def search(
     *,
     query: Annotated[str, typer.Argument(help='Words, "a phrase", -without, or a question.', show_default=False)],
     workflow_id: RunToRead = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=MAX_RESULTS, help="Passages at the most.")] = (
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=MAX_RESULTS, help="The most passages to list.")] = (
         DEFAULT_RESULTS
     ),
     as_json: AsJson = False,

@@ -35,30 +35,38 @@ log = logging.getLogger("perdure.commands")
 app = typer.Typer()
 
 Port = Annotated[
-    int | None, typer.Option(min=1, max=MAX_PORT, help="Use this port and no other; otherwise a free one is found.")
+    int | None, typer.Option(min=1, max=MAX_PORT, help="Use this port and no other. By default a free port is chosen.")
 ]
 
 
 @app.command()
 def up(temporal_port: Port = None, ui_port: Port = None) -> None:
-    """Run the embedded servers in the foreground until Ctrl-C or SIGTERM, and print their addresses."""
+    """Run the embedded servers in the foreground until Ctrl-C or SIGTERM.
+
+    The command prints the addresses of the servers.
+    """
     run_main(lambda: _up(temporal_port, ui_port))
 
 
 @app.command()
 def down() -> None:
-    """Stop the workers of this data folder, then its embedded servers; refused if no server runs."""
+    """Stop the workers of this data folder, then its embedded servers.
+
+    The command is refused if no server runs.
+    """
     run_main(_down)
 
 
 async def ensure_servers() -> None:
-    """Start those embedded servers that the environment asks for and that do not run; they stay up.
+    """Start the embedded servers that the environment asks for and that do not run.
+
+    The servers stay up after the command.
 
     Raises:
         RefusedCommand: a server does not start, or the database that the environment names cannot be used.
     """
     stack = EmbeddedStack.from_environment(os.environ, say=say)
-    if not stack.postgres:  # otherwise an embedded Temporal would be started, and left behind, for nothing
+    if not stack.postgres:  # an unusable external database is refused before an embedded Temporal starts
         await check_connection(read_database_url())
     before = stack.status()
     await start_servers(stack)
@@ -67,10 +75,10 @@ async def ensure_servers() -> None:
 
 
 async def start_servers(stack: EmbeddedStack) -> ServersRecord:
-    """Start the servers of a data folder; returns where they are.
+    """Start the servers of a data folder; returns the record of their addresses.
 
     Raises:
-        RefusedCommand: a server does not start; where the disk has too little space, the sentence says that.
+        RefusedCommand: a server does not start; the message also tells if the disk has too little space.
     """
     try:
         return await stack.up()
@@ -85,10 +93,10 @@ async def start_servers(stack: EmbeddedStack) -> ServersRecord:
 
 
 async def prepared_settings() -> Settings:
-    """Return the settings, after a look that the database is there and the application of its migrations.
+    """Check the database, apply its migrations, and return the settings.
 
     Raises:
-        RefusedCommand: the settings or the database cannot be used, or embedded servers are needed and do not run.
+        RefusedCommand: the settings or the database cannot be used, or a needed embedded server does not run.
     """
     settings = read_settings()
     log.debug(
@@ -100,7 +108,10 @@ async def prepared_settings() -> Settings:
 
 
 async def stop_workers() -> int:
-    """Send SIGTERM to every worker of this data folder and wait for its end; returns how many workers that were."""
+    """Send SIGTERM to every worker of this data folder, and wait for its end.
+
+    Returns the number of stopped workers.
+    """
     stopped = []
     for worker in find_live_workers(data_dir_from()):
         with suppress(psutil.NoSuchProcess):
@@ -150,7 +161,7 @@ async def _down() -> int:
 
 
 def _free_megabytes(folder: Path) -> int | None:
-    """Free space of the disk under a folder that may not exist yet; None if it cannot be told."""
+    """Return the free space for a folder that may not exist yet; None if it is unknown."""
     existing = next((path for path in (folder, *folder.parents) if path.is_dir()), None)
     try:
         return shutil.disk_usage(existing).free // 1_000_000 if existing else None

@@ -1,4 +1,4 @@
-"""Print where the settings of a command differ from those of the worker that is alive."""
+"""Print how the settings of a command differ from those of the living worker."""
 
 from commands.output import say
 from orchestration.settings import Settings
@@ -6,6 +6,6 @@ from orchestration.worker.announced_settings import differences_from_living_work
 
 
 def say_differences(settings: Settings) -> None:
-    """Print one sentence for each setting that the living worker of the data folder does not share."""
+    """Print one sentence for each setting in which the data folder's living worker differs."""
     for sentence in differences_from_living_worker(settings):
         say(f"Note: {sentence}")

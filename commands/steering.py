@@ -1,4 +1,7 @@
-"""The commands that change a run in progress: a worker must be alive to answer all of them but `cancel`."""
+"""The commands that change a run in progress.
+
+A worker must be alive to answer each command except `cancel`.
+"""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated
@@ -19,11 +22,11 @@ Wait = Annotated[bool, typer.Option("--wait", help="Return only when the change 
 
 @app.command()
 def pause(*, workflow_id: WorkflowId, as_json: AsJson = False) -> None:
-    """Stop handing out documents; those in work finish."""
+    """Stop handing out documents; documents in process finish."""
 
     async def act(client: PipelineOrchestrator) -> str:
         await client.pause(workflow_id)
-        return "The run is paused. Documents in work finish."
+        return "The run is paused. Documents in process finish."
 
     _steer(workflow_id, act, as_json=as_json)
 
@@ -39,14 +42,18 @@ def unpause(*, workflow_id: WorkflowId, as_json: AsJson = False) -> None:
     _steer(workflow_id, act, as_json=as_json)
 
 
-@app.command(context_settings={"ignore_unknown_options": True})  # so that -1 is a number out of range, not an option
+# With this setting, -1 is a number out of range and not an unknown option.
+@app.command(context_settings={"ignore_unknown_options": True})
 def concurrency(
     *,
     number: Annotated[int, typer.Argument(metavar="N", min=1, max=MAX_CONCURRENCY)],
     workflow_id: WorkflowId,
     as_json: AsJson = False,
 ) -> None:
-    """Change how many batches of a run are in flight; a smaller number is reached as batches finish."""
+    """Change how many batches of a run are in flight.
+
+    A smaller number takes effect as batches finish.
+    """
 
     async def act(client: PipelineOrchestrator) -> str:
         progress = await client.set_concurrency(workflow_id, number)
@@ -90,7 +97,10 @@ def close(*, workflow_id: WorkflowId, as_json: AsJson = False) -> None:
 
 @app.command()
 def cancel(*, workflow_id: WorkflowId, wait: Wait = False, as_json: AsJson = False) -> None:
-    """End a run early: it hands out nothing more, and writes a last checkpoint as soon as a worker is alive."""
+    """End a run early, with a last checkpoint.
+
+    The run hands out no more documents, and writes its last checkpoint as soon as a worker is alive.
+    """
 
     async def main() -> int:
         async with PipelineOrchestrator(own_worker=False) as client:

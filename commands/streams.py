@@ -1,7 +1,7 @@
-"""The three standard streams, whatever the calling shell did to them.
+"""Makes the three standard streams usable, even if the calling shell closed some of them.
 
 A shell may start a program with stdin, stdout or stderr closed (`perdure list >&-`). The kernel gives the number of
-the closed stream to the next file or socket that the program opens, and the output would go into that.
+the closed stream to the next file or socket that the program opens, and the output would go into that file or socket.
 """
 
 import errno
@@ -26,7 +26,7 @@ class OutputNotWritten(RefusedCommand):
 
 
 class AnswerStream(io.TextIOWrapper):
-    """Stdout; raises `OutputNotWritten`, one sentence, where a plain stream raises `OSError`."""
+    """Stdout; raises `OutputNotWritten`, with one sentence, instead of `OSError`."""
 
     def write(self, text: str, /) -> int:
         """Write the text; returns its length in characters."""
@@ -38,7 +38,10 @@ class AnswerStream(io.TextIOWrapper):
 
 
 class SentenceStream(io.TextIOWrapper):
-    """Stderr; drops what cannot be written, because a lost sentence is no reason to stop the work."""
+    """Stderr; drops text that cannot be written.
+
+    A lost sentence is no reason to stop the work.
+    """
 
     def write(self, text: str, /) -> int:
         """Write the text, or drop it; returns its length in characters."""
@@ -53,24 +56,26 @@ class SentenceStream(io.TextIOWrapper):
 
 
 def open_standard_streams() -> None:
-    """Give each closed standard stream an open file, and replace stdout and stderr by the two classes above.
+    """Open a file for each closed standard stream, and replace stdout and stderr.
+
+    `AnswerStream` replaces stdout, and `SentenceStream` replaces stderr.
 
     The file of a closed stdout takes no data, so a command that has an answer fails with one sentence, and a command
     without one succeeds.
     """
     for number, mode in ((_STDIN, os.O_RDONLY), (_STDOUT, os.O_RDONLY), (_STDERR, os.O_WRONLY)):
         if not _is_open(number):
-            os.open(os.devnull, mode)  # the operating system takes the lowest free number, which is this one
+            os.open(os.devnull, mode)  # the operating system takes the lowest free number, which is the stream's
     sys.stdout = _wrapped(AnswerStream, sys.stdout, _STDOUT)
     sys.stderr = _wrapped(SentenceStream, sys.stderr, _STDERR)
 
 
 def _wrapped(kind: type[io.TextIOWrapper], stream: TextIO | None, number: int) -> TextIO:
-    if stream is None:  # Python found it closed
+    if stream is None:  # Python found the stream closed
         return kind(os.fdopen(number, "wb", closefd=False), line_buffering=number == _STDERR)
     if not isinstance(stream, io.TextIOWrapper) or isinstance(stream, kind):
         return stream
-    # A detached stream tells nothing any more.
+    # A detached stream has no attributes any more.
     encoding = stream.encoding
     errors = stream.errors
     by_line = stream.line_buffering
@@ -88,7 +93,7 @@ def _is_open(number: int) -> bool:
 def _explained(act: Callable[[], Value]) -> Value:
     try:
         return act()
-    except BrokenPipeError:  # the reader went away, which is no failure
+    except BrokenPipeError:  # the reader closed its end, which is no failure
         raise
     except OSError as error:
         why = "stdout is closed" if error.errno == errno.EBADF else (error.strerror or str(error)).lower()

@@ -1,4 +1,4 @@
-"""Print what a run that has ended produced, which documents failed and why, and where to look further."""
+"""Print the results of an ended run, its failed documents, and where to find more."""
 
 import shlex
 import shutil
@@ -28,10 +28,12 @@ CHECKPOINTS_SQL = (
 
 
 async def print_summary(orchestrator: PipelineOrchestrator, ended: RunReport, *, seconds: float) -> None:
-    """Print a summary to stdout; where Postgres is away, a sentence says so in place of its figures.
+    """Print a summary to stdout.
+
+    If Postgres is unavailable, a sentence stands in place of the figures from Postgres.
 
     Args:
-        orchestrator: open.
+        orchestrator: an open orchestrator.
         ended: the last report of the run.
         seconds: how long the command took, from the start of the run.
     """
@@ -54,7 +56,7 @@ async def print_summary(orchestrator: PipelineOrchestrator, ended: RunReport, *,
         failures = await orchestrator.failures(ended.workflow_id)
     except DependencyUnavailable as error:
         _print_fact("Outputs", f"cannot be shown now: {error}")
-    _print_fact("Quality", f"{ended.quality_score:.2f} of 1, the mean of how well each document could be read")
+    _print_fact("Quality", f"{ended.quality_score:.2f} of 1, the mean of the quality scores of the documents")
     mark = ended.latest_checkpoint
     _print_fact("Checkpoints", f"{mark.sequence}, the last one {mark.checkpoint_id}" if mark else "none")
     _print_failures(failures, ended.workflow_id)
@@ -62,12 +64,12 @@ async def print_summary(orchestrator: PipelineOrchestrator, ended: RunReport, *,
 
 
 def describe_changes(changes: Changes) -> str:
-    """Return what a later start of a run found; empty for the first start."""
+    """Return the changes that a later start of a run discovered; empty for the first start."""
     counts = {
         "unchanged": changes.unchanged,
         "new": changes.added,
         "changed": changes.changed,
-        "processed before by other code": changes.outdated,
+        "processed by another version before": changes.outdated,
         "tried again": changes.retried,
         "gone": changes.removed,
     }
@@ -102,7 +104,7 @@ def _print_where_to_look(settings: Settings, ended: RunReport) -> None:
 
 
 def _psql(settings: Settings) -> str:
-    """The command line of a psql that is installed, for the run's database."""
+    """Return the command line of an installed psql, for the run's database."""
     bundled = installation() / "bin" / "psql"
     current = Path.cwd()
     program = bundled.relative_to(current) if bundled.is_relative_to(current) else bundled
@@ -110,7 +112,7 @@ def _psql(settings: Settings) -> str:
 
 
 def _quoted_for_shell(text: str) -> str:
-    """The text in double quotes where that is safe, because SQL has single quotes of its own."""
+    """Return the text in double quotes if these are safe, because SQL has its own single quotes."""
     return shlex.quote(text) if set(text) & set('"$`!\\') else f'"{text}"'
 
 

@@ -1,4 +1,4 @@
-"""`fork` and `diff`: start a new run from any checkpoint, and compare what two runs produced."""
+"""`fork` and `diff`: start a run from any checkpoint, and compare the results of two runs."""
 
 from typing import Annotated
 
@@ -15,6 +15,7 @@ from perdure.errors import UnknownWorkflow
 from perdure.stores.postgres.differences import Difference, KindOfDifferences, compare_runs
 
 SHOWN_OF_A_KIND = 20
+"""The most differences of each kind of output that `diff` prints."""
 
 app = typer.Typer()
 
@@ -23,18 +24,24 @@ app = typer.Typer()
 def fork(
     *,
     checkpoint_id: Annotated[
-        str, typer.Option("--checkpoint-id", metavar="C", help="The start; `checkpoints` lists those of a run.")
+        str,
+        typer.Option(
+            "--checkpoint-id", metavar="C", help="Start from this checkpoint; `checkpoints` lists a run's checkpoints."
+        ),
     ],
     workflow_id: Annotated[
-        str | None, typer.Option("--workflow-id", "-w", metavar="NEW", help="The new run; generated if not given.")
+        str | None,
+        typer.Option(
+            "--workflow-id", "-w", metavar="NEW", help="Workflow id of the new run; by default a generated one."
+        ),
     ] = None,
     watch: Watch = True,
     as_json: AsJson = False,
 ) -> None:
-    """Start a run under a new workflow id from any checkpoint of another run, with the outputs of that checkpoint.
+    """Start a new run from any checkpoint of another run, with the outputs of that checkpoint.
 
-    Documents that were finished at the checkpoint keep their results; all others are processed. The other run stays as
-    it is. The same command again, under the same id, continues an interrupted fork.
+    Documents that were finished at the checkpoint keep their results; all others are processed. The other run does not
+    change. The same command with the same new workflow id continues an interrupted fork.
     """
     run_command(lambda: _fork(checkpoint_id, workflow_id, watch=watch, as_json=as_json))
 
@@ -43,10 +50,10 @@ def fork(
 def diff(
     *,
     run_a: Annotated[str, typer.Argument(metavar="RUN_A", help="Workflow id of a run.")],
-    run_b: Annotated[str, typer.Argument(metavar="RUN_B", help="Workflow id of another.")],
+    run_b: Annotated[str, typer.Argument(metavar="RUN_B", help="Workflow id of another run.")],
     as_json: AsJson = False,
 ) -> None:
-    """Compare everything that two runs produced; exit code 0 if it is identical, 1 if not.
+    """Compare everything that two runs produced; exit code 0 if all is identical, 1 if not.
 
     Documents are matched by their URIs. Times and numbers of attempts are not compared.
     """

@@ -1,4 +1,4 @@
-"""Run a command line; one that cannot be understood is refused by one sentence on stderr and exit code 2."""
+"""Run a command line; refuse one that cannot be parsed, with one sentence and code 2."""
 
 import logging
 import os
@@ -21,7 +21,7 @@ OUTPUT_GONE = 141
 def run_app(app: typer.Typer) -> NoReturn:
     """Run the command that the command line names and leave with its exit code.
 
-    A command that reaches its work leaves through `orchestration.process_exit` itself.
+    A command with valid arguments leaves the process itself, through `orchestration.process_exit`.
     """
     open_standard_streams()
     # The client logs each retry of a call. The commands print one sentence when the retries are used up.
@@ -49,7 +49,10 @@ def run_app(app: typer.Typer) -> NoReturn:
 
 
 def _code_of_exit(error: SystemExit) -> int:
-    """Return 0 for an eager option such as `--install-completion`; rich leaves with 1 when the reader is gone."""
+    """Return the exit code; 0 for an eager option such as `--install-completion`.
+
+    rich exits with code 1 when the reader of the output has closed its end.
+    """
     if error.code:
         _drop_output()
         return OUTPUT_GONE
@@ -57,7 +60,7 @@ def _code_of_exit(error: SystemExit) -> int:
 
 
 def _drop_output() -> None:
-    """Point stdout at /dev/null, so that Python has nothing to flush, and to fail at, when it ends."""
+    """Point stdout at /dev/null, so that Python does not fail to flush it at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -12,15 +12,17 @@ app = typer.Typer()
 @app.command()
 def worker(
     *,
-    supervise: Annotated[bool, typer.Option("--supervise", help="Start the worker again whenever it dies.")] = False,
+    supervise: Annotated[
+        bool, typer.Option("--supervise", help="Start a new worker whenever the worker dies.")
+    ] = False,
     exit_with_parent: Annotated[
         int | None,
-        typer.Option("--exit-with-parent", metavar="PID", help="Stop when the process PID, its parent, is gone."),
+        typer.Option("--exit-with-parent", metavar="PID", help="Stop when the parent process, PID, has ended."),
     ] = None,
 ) -> None:
     """Run one worker until SIGTERM or Ctrl-C.
 
-    The worker takes work from the task queue of the Temporal server that the environment names, or of this data folder.
+    The worker polls the Temporal server that the environment names, by default the embedded server of this data folder.
     """
     options = ["--supervise"] if supervise else []
     if exit_with_parent is not None:

@@ -1,4 +1,4 @@
-"""Connect to Temporal, with one sentence for each way in which that can fail."""
+"""Connect to Temporal, with one sentence for each kind of failure."""
 
 import asyncio
 import logging
@@ -47,7 +47,7 @@ _SIGNS = {
     "operation was canceled": "the program that answers is no Temporal server, or requires TLS (TEMPORAL_TLS=true)",
     "transport error": "the program that answers is no Temporal server, or requires TLS (TEMPORAL_TLS=true)",
 }
-"""A part of the transport's message, and its meaning for the user."""
+"""A part of the transport's message to its meaning for the user."""
 
 _INT = IndexedValueType.INDEXED_VALUE_TYPE_INT
 SEARCH_ATTRIBUTES: dict[str, IndexedValueType.ValueType] = {
@@ -61,15 +61,15 @@ REGISTER_COMMAND = "temporal operator search-attribute create " + " ".join(
     f"--name {name} --type {IndexedValueType.Name(kind).rpartition('_')[2].title()}"
     for name, kind in SEARCH_ATTRIBUTES.items()
 )
-"""The command for an administrator where Perdure may not register the attributes."""
+"""The command with which an administrator registers the attributes if Perdure may not register them."""
 
 
 async def connect(settings: Settings, *, identity: str | None = None) -> Client:
     """Return a client of the server that the settings name, with Perdure's data converter.
 
     Args:
-        settings: name the server.
-        identity: of the client in histories; None for process and host.
+        settings: give the address of the server.
+        identity: identity of the client in histories; None for process id and host.
 
     Raises:
         ServerUnreachable: no server answers, the server refuses the client, or it lacks the namespace.
@@ -78,7 +78,7 @@ async def connect(settings: Settings, *, identity: str | None = None) -> Client:
 
 
 async def connect_to(temporal: TemporalSettings, *, identity: str | None = None) -> Client:
-    """Return a client as `connect` does, from Temporal's part of the settings alone.
+    """Return a client like `connect`, from Temporal's part of the settings alone.
 
     Raises:
         ServerUnreachable: as for `connect`.
@@ -105,7 +105,10 @@ async def connect_to(temporal: TemporalSettings, *, identity: str | None = None)
 
 @cache
 def _runtime() -> Runtime:
-    """Return a runtime whose core logs through Python: by default it writes to stdout, which is for JSON."""
+    """Return a runtime whose core logs through Python.
+
+    By default the core logs to stdout, which is for JSON.
+    """
     core = LogForwardingConfig(logging.getLogger("temporalio.core"))
     levels = TelemetryFilter(core_level="WARN", other_level="ERROR")
     return Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(filter=levels, forwarding=core)))
@@ -115,7 +118,7 @@ async def ensure_search_attributes(client: Client, *, say: Callable[[str], None]
     """Register the search attributes that are missing; return whether they can be used.
 
     Args:
-        client: connected.
+        client: any client of the namespace.
         say: called with the command for an administrator if registering is not permitted.
 
     Raises:
@@ -142,21 +145,24 @@ async def ensure_search_attributes(client: Client, *, say: Callable[[str], None]
         if await _usable(client):
             return True
         await asyncio.sleep(_POLL_SECONDS)
-    say("The server has not made the search attributes usable in time; this run goes on without them.")
+    say("The server has not made the search attributes usable in time; this run continues without them.")
     return False
 
 
 def ui_link(settings: Settings, workflow_id: str) -> str | None:
-    """Return where the Web UI shows a run; None if the address of the Web UI is not known.
+    """Return the address of a run's page in the Web UI; None if the Web UI is not known.
 
-    The link names no execution, so it leads to the latest one also after the run continued as new.
+    The link names no execution, so it leads to the latest execution, also after the run continued as new.
     """
     workflows = _ui_workflows(settings)
     return f"{workflows}/{quote(workflow_id, safe='')}" if workflows else None
 
 
 def ui_list_link(settings: Settings, query: str) -> str | None:
-    """Return where the Web UI lists the runs that a visibility query finds; None if its address is not known."""
+    """Return the address of the Web UI's list of the runs that a visibility query finds.
+
+    Return None if the address of the Web UI is not known.
+    """
     workflows = _ui_workflows(settings)
     return f"{workflows}?query={quote(query, safe='')}" if workflows else None
 
@@ -168,7 +174,10 @@ def _ui_workflows(settings: Settings) -> str | None:
 
 
 async def _usable(client: Client) -> bool:
-    """Servers learn of new attributes one part after the other: what counts is that a query takes them."""
+    """Return whether a query can use the search attributes.
+
+    The parts of a server learn of new attributes at different times, so only a query shows that they can be used.
+    """
     query = " AND ".join(f"{name} IS NULL" for name in SEARCH_ATTRIBUTES)
     try:
         await client.count_workflows(query)
@@ -192,7 +201,7 @@ def _failure(temporal: TemporalSettings, error: Exception) -> str:
         return f"No Temporal server answers at {temporal.address} within {CONNECT_SECONDS:.0f} seconds."
     text = _brief(error)
     if "code: Unauthenticated" in text or "code: PermissionDenied" in text:
-        return _denial(temporal, text.partition('message: "')[2].partition('"')[0] or "it gives no reason")
+        return _denial(temporal, text.partition('message: "')[2].partition('"')[0] or "the server gives no reason")
     why = next((meaning for sign, meaning in _SIGNS.items() if sign in text), text)
     return f"No Temporal server can be reached at {temporal.address}: {why}."
 

@@ -1,4 +1,7 @@
-"""How the user called this program, so that every command that a message shows can be pasted as it is."""
+"""How the user called this program.
+
+Messages use the functions to show commands that the user can paste unchanged.
+"""
 
 import shlex
 import shutil
@@ -7,6 +10,7 @@ from pathlib import Path
 
 PROGRAM = "perdure"
 _STARTER = "starter.py"
+_FROM_STANDARD_INPUT = ("-", "-c", "")
 
 
 def is_script() -> bool:
@@ -16,6 +20,8 @@ def is_script() -> bool:
 
 def program_name() -> str:
     """Return the program's name as the user typed it: `perdure`, or `python starter.py`."""
+    if sys.argv[0] in _FROM_STANDARD_INPUT:
+        return PROGRAM
     name = Path(sys.argv[0]).name
     return f"python {name}" if is_script() else name
 
@@ -25,19 +31,21 @@ def command_line(command: str, *arguments: str) -> str:
 
     Args:
         command: a name of `commands.catalogue.COMMANDS`.
-        arguments: what follows the name; quoted where the shell needs it.
+        arguments: arguments after the name; quoted if the shell needs quotes.
     """
     return shlex.join([*_program(), command, *arguments])
 
 
 def _program() -> list[str]:
     called = Path(sys.argv[0])
+    if sys.argv[0] in _FROM_STANDARD_INPUT:  # a program of the user's own imports the package
+        return [PROGRAM]
     if not is_script():
         on_path = shutil.which(called.name)
         same = on_path is not None and called.exists() and Path(on_path).samefile(called)
         return [called.name if same else _from_current_folder(called)]
     starter = called.absolute().with_name(_STARTER)
-    if not starter.is_file():  # a test or a program of the user's own imports the package
+    if not starter.is_file():  # a test or a user's program imports the package
         return [PROGRAM]
     return [_from_current_folder(Path(sys.executable)), _from_current_folder(starter)]
 

@@ -1,4 +1,4 @@
-"""The end of every program: close, flush, and exit with the code that fits what happened.
+"""The end of every program: close, flush, and exit with the fitting code.
 
 A process that has used the Temporal client may abort while Python shuts down ("PyGILState_Release …", exit code
 134; sdk-python issue 300), after all its work is done. So no program here lets Python shut down: once everything is
@@ -6,8 +6,8 @@ closed and flushed, the process ends through `os._exit`.
 
 | code | meaning |
 | --- | --- |
-| 0 | done as asked |
-| 1 | the run ended, but not completed; a check found a difference; or an unexpected error occurred |
+| 0 | success |
+| 1 | the run ended with another status than completed, a check found a difference, or an unexpected error occurred |
 | 2 | the command was refused, or could not be carried out |
 | 130, 143 | interrupted by Ctrl-C, or by SIGTERM |
 | 141 | the reader of the output closed its end |
@@ -40,14 +40,14 @@ OUTPUT_GONE = 141
 
 
 def run_main(main: Callable[[], Awaitable[int | None]], *, tell: Callable[[str], None] | None = None) -> NoReturn:
-    """Run a program's main function and leave with its code, or with the one that its failure calls for.
+    """Run a program's main function, and leave with its exit code or that of its failure.
 
-    SIGTERM and Ctrl-C cancel `main`, which then closes what it has open, without a time limit. A program with handlers
-    of its own replaces that. With PERDURE_DEBUG=1 every failure shows its traceback.
+    SIGTERM and Ctrl-C cancel `main`, which then closes its connections, without a time limit. A program can install its
+    own signal handlers instead. With PERDURE_DEBUG=1 every failure shows its traceback.
 
     Args:
         main: the program; returns its exit code, None for 0.
-        tell: called with the sentence on a failure, in addition to stderr.
+        tell: called with the sentence about a failure, in addition to stderr.
     """
     terminated = False
 
@@ -73,12 +73,12 @@ def run_main(main: Callable[[], Awaitable[int | None]], *, tell: Callable[[str],
 
 
 def leave(code: int) -> NoReturn:
-    """Flush what has been written and end the process at once."""
+    """Flush the output and end the process at once."""
     logging.shutdown()
     try:
         sys.stdout.flush()
     except PerdureError as error:  # the disk under a redirected stdout is full, or stdout is closed
-        if code != REFUSED:  # otherwise the same sentence has been written already
+        if code != REFUSED:  # with REFUSED, the same sentence has been written already
             explain(error)
         code = code or REFUSED
     except (OSError, ValueError):
@@ -89,7 +89,7 @@ def leave(code: int) -> NoReturn:
 
 
 def explain(error: BaseException, tell: Callable[[str], None] | None = None) -> int:
-    """Write one sentence on an error to stderr, pass it to `tell`, and return the exit code."""
+    """Write one sentence about an error to stderr and to `tell`; return the exit code."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     if isinstance(error, SystemExit):
@@ -112,12 +112,15 @@ def _sentence(error: BaseException) -> tuple[str, int]:
     if isinstance(error, PerdureError):
         return str(error), REFUSED
     if isinstance(error, RPCError) and error.status in (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED):
-        return f"The Temporal server went away: {_one_line(error)}.", REFUSED
+        return f"The Temporal server became unavailable: {_one_line(error)}.", REFUSED
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         where = f" for {error.filename}" if error.filename else ""
-        return f"The disk is full{where}: free some space, or set PERDURE_DATA_DIR to a folder elsewhere.", REFUSED
+        return (
+            f"The disk is full{where}. Free some space, or set PERDURE_DATA_DIR to another disk.",
+            REFUSED,
+        )
     what = f"{type(error).__name__}: {_one_line(error)}"
-    return f"Something unforeseen happened ({what}); the details are in {_write_down(error)}", UNFORESEEN
+    return f"An unexpected error occurred ({what}); the details are in {_write_down(error)}", UNFORESEEN
 
 
 def _one_line(error: BaseException) -> str:
@@ -125,7 +128,10 @@ def _one_line(error: BaseException) -> str:
 
 
 def _write_down(error: BaseException) -> Path:
-    """Append the traceback to the data folder's log, or to a temporary file without such a folder; return the path."""
+    """Append the traceback to the data folder's log, and return the path of the log.
+
+    Without a data folder, the traceback goes into a temporary file.
+    """
     report = f"{datetime.now(UTC).isoformat()} {' '.join(sys.argv)}\n{''.join(traceback.format_exception(error))}\n"
     try:
         folder = data_dir_from() / "logs"

@@ -18,21 +18,22 @@ HEALTH_TIMEOUT_SECONDS = 3.0
 
 @dataclass(frozen=True)
 class Services:
-    """The built-in services and the configured ones."""
-
-    """The two built-in services and the configured ones."""
+    """The two built-in services and the configured services."""
 
     identity: IdentityService
     analytics: AnalyticsService
     others: list[Service]
 
     async def capture(self, workflow_id: str) -> dict[str, ServiceState]:
-        """Check every service at once and return the states by name; no error of a service is raised."""
+        """Check all services concurrently, and return their states by name.
+
+        A service that raises an error is recorded as unhealthy.
+        """
         return await capture([self.identity, self.analytics, *self.others], workflow_id, HEALTH_TIMEOUT_SECONDS)
 
 
 def build_services(settings: Settings, pool: PostgresPool) -> Services:
-    """Return the two built-in services and the configured ones, over this connection pool."""
+    """Return the two built-in services and the configured services, over this connection pool."""
     return Services(
         IdentityService(PostgresIdentityStore(pool)),
         AnalyticsService(PostgresAnalyticsStore(pool)),

@@ -16,7 +16,10 @@ from perdure.stores.postgres.manifest import PostgresManifestStore
 
 @dataclass(frozen=True)
 class Stores:
-    """All stores of a run. `checkpoints` is in the order of writing: no follower gets ahead of the leader."""
+    """All stores of a run.
+
+    `checkpoints` is in the order of writing: no follower gets ahead of the leader.
+    """
 
     pool: PostgresPool
     manifest: ManifestStore
@@ -24,7 +27,10 @@ class Stores:
 
     @property
     def leader(self) -> CheckpointStore:
-        """Return the checkpoint store that is written first: Postgres, where the documents' results are too."""
+        """Return the checkpoint store that is written first: Postgres.
+
+        Postgres also holds the results of the documents.
+        """
         return self.checkpoints[0]
 
     @property
@@ -34,7 +40,10 @@ class Stores:
 
     @property
     def auditable(self) -> Sequence[Auditable]:
-        """Return the followers that an audit can examine and repair; the leader's audit is SQL of its own."""
+        """Return the followers that an audit can examine and repair.
+
+        The audit of the leader has its own SQL.
+        """
         return [store for store in self.followers if isinstance(store, Auditable)]
 
     @property
@@ -62,10 +71,10 @@ class Stores:
         return max(latest, key=lambda checkpoint: checkpoint.sequence, default=None)
 
     async def list(self, workflow_id: str) -> Sequence[WorkflowCheckpoint]:
-        """Return all checkpoints of a workflow id, oldest first, from the first store that has any.
+        """Return all checkpoints of a workflow id, oldest first, from the first store that has some.
 
         Raises:
-            DependencyUnavailable: no store that answers has any, and a store does not answer.
+            DependencyUnavailable: a store does not answer, and no other store has a checkpoint.
         """
         failure: DependencyUnavailable | None = None
         for store in self.checkpoints:
@@ -86,7 +95,7 @@ class Stores:
 
 
 def open_stores(settings: Settings) -> Stores:
-    """Return the stores that the settings name. Nothing is connected before its first use."""
+    """Return the stores that the settings name. Each store connects at its first use."""
     pool = PostgresPool(settings.database_url)
     checkpoints: list[CheckpointStore] = [PostgresCheckpointStore(pool)]
     if settings.checkpoint_dir:

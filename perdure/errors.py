@@ -3,8 +3,8 @@
 Two branches decide what happens to the work:
 
 * `DocumentError`: the document's own fault. The document is quarantined with the reason, and the run continues.
-* `DependencyUnavailable`: an outage. The work waits and is repeated for as long as the outage lasts. No document is
-  quarantined for it.
+* `DependencyUnavailable`: an outage. The work waits and is repeated for as long as the outage lasts. An outage
+  quarantines no document.
 
 The other branches: `RefusedWrite` protects stored data, and `RefusedCommand` answers the user of a command.
 

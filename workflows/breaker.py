@@ -14,7 +14,7 @@ from perdure.services.identity import IdentityService
 from workflows.state import Ailment, PipelineState
 
 PARTS_OF_THE_RUN = frozenset({IdentityService.name, AnalyticsService.name})
-"""Services that share the run's database: while the database is unavailable, the run already waits and shows it."""
+"""Services that share the run's database. While the database is unavailable, the run waits anyway, and shows why."""
 SHORTEST_INTERVAL = timedelta(seconds=1)
 """Least time between two captures of an unhealthy service."""
 LONGEST_INTERVAL = timedelta(seconds=10)

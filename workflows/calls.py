@@ -2,8 +2,8 @@
 
 The run shows the reason of each failure while it waits. A run must show why it waits, and workflow code cannot see the
 server's own retries. The first attempts are therefore one activity with a small limit. When that activity fails, the
-workflow records the reason and schedules the same work once more without a limit. An outage of any length costs a
-constant number of history events.
+workflow records the reason and schedules the same work once more as a patient activity, which has no limit. An outage
+of any length costs a constant number of history events.
 """
 
 import asyncio
@@ -88,7 +88,7 @@ class Calls:
                     raise
                 if _count_cancellations() > cancelled_before:
                     # The activity failed with another error before it could act on the cancellation. Without
-                    # this check the patient attempt would be scheduled for work that must stop.
+                    # this check, the patient activity would be scheduled for work that must stop.
                     raise asyncio.CancelledError from error
                 if not _is_lost_with_worker(error):
                     self._waiting[call] = _describe_failure(error)
@@ -100,11 +100,14 @@ class Calls:
                 if self._waiting.pop(call, None):
                     self._on_change()
                 return answer
-        raise AssertionError("the patient attempt returned neither an answer nor an error")  # pragma: no cover
+        raise AssertionError("the patient activity returned neither an answer nor an error")  # pragma: no cover
 
 
 def make_failure(error: ActivityError) -> ApplicationError:
-    """Return the failure of a run whose activity failed for good, with the activity's reason as its message."""
+    """Return the failure of a run whose activity failed permanently.
+
+    The message of the failure is the activity's reason.
+    """
     cause = error.cause
     if isinstance(cause, ApplicationError):
         return ApplicationError(cause.message, type=cause.type, non_retryable=True)

@@ -80,7 +80,8 @@ def next_checkpoint(
                 "epoch": state.epoch,
                 "previous_digest": state.digest,
                 **({"forked_from": pipeline.forked_from.model_dump()} if pipeline.forked_from else {}),
-                # Here only the first checkpoint after a recovery has the sentence; the state data keeps it.
+                # The metadata have the sentence in the first checkpoint after a recovery only. The state data have it
+                # in all later checkpoints.
                 **({"recovered": state.recovered} if state.recovered_at_sequence == state.sequence else {}),
             },
         )

@@ -1,7 +1,8 @@
 """Group commit of checkpoints: the run writes at most one checkpoint at a time.
 
 A checkpoint is due when documents have finished since the latest checkpoint. Documents that finish one at a time get
-one checkpoint each. Documents that finish while a checkpoint is written share the next one, so they never wait for it.
+one checkpoint each. Documents that finish while a checkpoint is written share the next checkpoint, and no document
+waits for a checkpoint.
 """
 
 from temporalio import workflow
@@ -57,7 +58,8 @@ class GroupCommit:
         """
         run = self._run
         state = self._run.state
-        # Cleared before the first await: a request that arrives while this checkpoint is written asks for the next.
+        # The flag is cleared before the first await, because a request that arrives while this checkpoint is written
+        # asks for the next checkpoint.
         self._requested = False
         services = await run.call(
             ServiceActivities.capture_service_states,

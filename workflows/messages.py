@@ -61,7 +61,7 @@ class PipelineInput(BaseModel):
     """Absolute `file://` URIs."""
     options: PipelineOptions = Field(default_factory=PipelineOptions)
     retry_quarantined: bool = False
-    """Whether quarantined documents are processed again; with `rediscover` off, only those are."""
+    """Whether quarantined documents are processed again. If `rediscover` is off, no others are processed then."""
     rediscover: bool = True
     """Whether the sources are listed again."""
     refresh: bool = False

@@ -49,7 +49,7 @@ class PipelineState(BaseModel):
     dispatched: int = 0
     """Number of batch activities scheduled so far, repeated ones included."""
     watermark: int = 0
-    """Every ordinal below is finished."""
+    """Every ordinal below the watermark is finished."""
     beyond: list[Range] = Field(default_factory=list)
     """Finished ranges above the watermark, sorted, never touching; at most one for each batch of the window."""
     unsaved: list[Range] = Field(default_factory=list)
@@ -89,7 +89,7 @@ class PipelineState(BaseModel):
         return round(self.quality_sum / self.processed, 3) if self.processed else 0.0
 
     def take_totals(self, totals: ManifestTotals) -> None:
-        """Set every count to the manifest's."""
+        """Set every count to the same count of the manifest."""
         self.total = totals.total
         self.processed = totals.processed
         self.quarantined = totals.quarantined

@@ -1,1 +1,1 @@
-"""Made documents with known content, one writer for each format, for `benchmarks/extraction.py`."""
+"""Generated documents with known content, one writer a format, for `extraction.py`."""

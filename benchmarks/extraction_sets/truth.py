@@ -1,4 +1,4 @@
-"""Generated documents, whose words, headings, tables and properties are therefore known."""
+"""Generates documents, so that their words, headings, tables and properties are known."""
 
 import random
 from dataclasses import dataclass, field

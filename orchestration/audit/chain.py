@@ -1,9 +1,9 @@
 """`Chain`: the checkpoints that every store should hold.
 
 The chain is derived from history and from intact copies in the stores. Each checkpoint names the digest of the one
-before it. So the newest checkpoint that history knows confirms every earlier one, and so does the checkpoint that the
-latest run continues. This also holds for the checkpoints of runs that Temporal has forgotten: the digest shows whether
-the copy in a store is the checkpoint that the run took.
+before it. So the newest checkpoint that history knows confirms every earlier one. The checkpoint that the latest run
+continues confirms the earlier ones too. A digest also confirms the checkpoints of runs that Temporal has forgotten: the
+digest shows whether the copy in a store is the checkpoint that the run took.
 """
 
 from collections import Counter
@@ -28,19 +28,19 @@ class Chain:
     contents: dict[int, WorkflowCheckpoint] = field(default_factory=dict)
     """The checkpoints by sequence of which history or a store has an intact copy."""
     confirmed_from: int = 1
-    """From this sequence to the tip, each digest confirms the one before; earlier copies are taken as they are."""
+    """From this sequence to the tip, each digest confirms the one before. No digest confirms earlier copies."""
     contradicted: set[int] = field(default_factory=set)
     """Sequences at which stores hold different intact checkpoints, and no digest decides which one is right."""
 
     def add(self, checkpoint: WorkflowCheckpoint) -> None:
-        """Put a checkpoint into its place."""
+        """Add a checkpoint at its sequence."""
         self.digests[checkpoint.sequence] = checkpoint.digest
         self.contents[checkpoint.sequence] = checkpoint
         self.tip = max(self.tip, checkpoint.sequence)
 
     @property
     def end(self) -> Link:
-        """Return the last place, which the next checkpoint has to follow."""
+        """Return the last link of the chain, which the next checkpoint has to follow."""
         return Link(self.tip, self.digests[self.tip])
 
 
@@ -53,8 +53,8 @@ def expected_chain(
 
     Args:
         history: history of all runs of the workflow id; may be empty.
-        stores: the entries of each store, the leader first: its copy is taken where no digest decides.
-        is_ending: returns whether a checkpoint that is in no history rightly records how a run ended.
+        stores: the entries of each store, the leader first. Where no digest decides, the leader's copy counts.
+        is_ending: returns whether a checkpoint that is in no history correctly records how a run ended.
     """
     intact = [[entry.intact for entry in entries if entry.intact] for entries in stores]
     taken = history.taken
@@ -77,9 +77,9 @@ def expected_chain(
 
 
 def history_tip(history: WorkflowHistory) -> Link | None:
-    """Return the newest place of the chain that history confirms.
+    """Return the newest link of the chain that history confirms.
 
-    History confirms a place that is acknowledged, or that a later run continued.
+    History confirms a link that is acknowledged, or that a later run continued.
     """
     newest = history.newest_acknowledged
     tip = Link(newest.sequence, newest.digest) if newest else None
@@ -88,7 +88,7 @@ def history_tip(history: WorkflowHistory) -> Link | None:
         if newest and acknowledged_by is None and newest.digest in run.acknowledged:
             acknowledged_by = run.first_run_id
         elif run.joins and (newest is None or acknowledged_by not in (None, run.first_run_id)):
-            # Only another run: an execution that was reset or continued as new joins its own run's chain.
+            # Only another run counts: an execution that was reset or continued as new joins its own run's chain.
             tip = run.joins
     return tip
 
@@ -110,9 +110,9 @@ def _walk_back(
     history: WorkflowHistory,
     stores: Sequence[Sequence[WorkflowCheckpoint]],
 ) -> None:
-    """Fill the chain from `top` to the first place.
+    """Fill the chain from `top` down to the first sequence.
 
-    A place is filled by its digest where the digest is known, else by the copy at that place.
+    Where the digest of a sequence is known, the function takes the copy with that digest, else the copy in a store.
     """
     recorded = {checkpoint.sequence: checkpoint for checkpoint in history.checkpoints}
     stored: dict[int, WorkflowCheckpoint] = {}
@@ -137,7 +137,7 @@ def _walk_back(
 def _find_contradictions(
     chain: Chain, stores: Sequence[Sequence[WorkflowCheckpoint]], *, has_history: bool
 ) -> set[int]:
-    """Return the places where intact copies contradict the chain and history does not decide.
+    """Return the sequences at which intact copies differ from the chain, undecided by history.
 
     History decides against a copy in one store. It does not decide against equal copies in two stores.
     """

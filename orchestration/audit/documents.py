@@ -7,14 +7,14 @@ from perdure.stores.postgres.audit import Offence
 from perdure.stores.postgres.audit_checks import SERVICE_CHECKS
 
 QUALITY_TOLERANCE = 0.0011
-"""Largest difference of two means that are equal: each is rounded to 3 places and summed in another order."""
+"""Largest difference between two equal means: each mean is rounded to 3 places, and summed in another order."""
 
 _SENTENCES = {
     "missing_document": "The row of document {position} is missing: positions count from 0 without a gap.",
     "missing_text": "{document} is marked processed, but its text is missing.",
-    "wrong_text_length": "{document} has a text of {found} characters; its row says {expected}.",
-    "wrong_chunk_count": "{document} has {found} chunks numbered from 0; its row says {expected}.",
-    "wrong_mention_count": "{document} has {found} mentions numbered from 0; its row says {expected}.",
+    "wrong_text_length": "{document} has a text of {found} characters; its row gives {expected}.",
+    "wrong_chunk_count": "{document} has {found} chunks numbered from 0; its row gives {expected}.",
+    "wrong_mention_count": "{document} has {found} mentions numbered from 0; its row gives {expected}.",
     "incomplete_document": "{document} is marked {expected}, but its row lacks {found}.",
     "orphaned_text": "A text is stored for {document}, {why}.",
     "orphaned_chunks": "{found} chunks are stored for {document}, {why}.",

@@ -1,4 +1,4 @@
-"""`Entry`: one stored checkpoint as it stands in a store, intact or damaged."""
+"""`Entry`: one stored checkpoint, intact or damaged."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Entry:
     checkpoint: WorkflowCheckpoint | None
     fault: str | None
     kind: str = "edited_checkpoint"
-    """Kind of the difference that the fault is."""
+    """Kind of difference that an audit reports for the fault."""
 
     @property
     def intact(self) -> WorkflowCheckpoint | None:
@@ -32,9 +32,9 @@ class Entry:
 
 
 def examine(stored: Any, workflow_id: str) -> Entry:
-    """Read a row, an element or an object, and check it against itself.
+    """Read a row, an element or an object, and check that its parts agree.
 
-    A row has the columns that the database derives.
+    A row has additional columns, whose values the database copies from the metadata.
     """
     if not isinstance(stored, Mapping):
         return Entry("an element", None, None, "is no JSON object", "unreadable_checkpoint")

@@ -3,7 +3,7 @@
 The order of reading ensures that a run in progress causes no false difference. A checkpoint is in history before it is
 in Postgres, and in Postgres before it is in a follower. So the audit reads history first, for the checkpoints that must
 be in the stores; then the followers; then Postgres, as of one moment; then history again, for the checkpoints that may
-be in the stores. Each source holds everything that an earlier one held.
+be in the stores. Each source holds everything that an earlier source held.
 """
 
 from collections.abc import Callable
@@ -21,10 +21,10 @@ from perdure.services.analytics import MAX_IDENTITIES_PER_DOCUMENT
 from perdure.stores.postgres.audit import Coverage, Offence, RunRow, Snapshot, open_snapshot
 
 Say = Callable[[str], None]
-"""Takes a few words on the current step."""
+"""Called with a short description of the current step."""
 
 COMPLETED = frozenset({"completed", "completed_with_failures"})
-"""The statuses in which identities, graph, tables and vectors have been made."""
+"""The statuses of runs that have identities, graph, tables and vectors."""
 
 
 @dataclass
@@ -33,17 +33,17 @@ class FollowerEvidence:
 
     store: Auditable
     name: str
-    """The place for messages, such as "the file x_checkpoints.json"."""
+    """The store's place, as messages name it, such as "the file x_checkpoints.json"."""
     elements: list[Any]
-    """The elements as they are, for `Auditable.replace`."""
+    """The elements as stored, for `Auditable.replace`."""
     entries: list[Entry]
     damage: str | None
-    """The damage of the whole place, as a clause."""
+    """The damage of the whole file or bucket, as a clause of a sentence."""
 
 
 @dataclass
 class Evidence:
-    """Everything about one run, read once.
+    """All data about one run, read once.
 
     `before` is the history at a time before the stores were read.
     """
@@ -96,7 +96,7 @@ async def gather(client: Client, stores: Stores, workflow_id: str, say: Say, *, 
         client: any client of the namespace.
         stores: the open stores.
         workflow_id: the run.
-        say: is called with a few words before each step.
+        say: called with a short description before each step.
         documents: whether documents and outputs are read too.
 
     Raises:
@@ -142,7 +142,7 @@ async def _read_documents(evidence: Evidence, database: Snapshot, say: Say) -> N
     evidence.offences = await database.check_documents()
     latest = evidence.latest
     if not latest or not evidence.run or latest.epoch != evidence.run.epoch:
-        return  # a later run has begun, and has taken no checkpoint yet
+        return  # a later run has begun, and has made no checkpoint yet
     data = latest.state_data
     beyond = [(first, end) for first, end in data.beyond_watermark]
     coverage = Coverage(latest.epoch, data.watermark, beyond)

@@ -23,7 +23,7 @@ class Verification:
     notes: list[str] = field(default_factory=list)
     """Sentences about facts that are no difference."""
     counts: dict[str, int] = field(default_factory=dict)
-    """Numbers of the things that were checked, by kind."""
+    """Number of checked items, by kind."""
 
     @property
     def ok(self) -> bool:

@@ -19,7 +19,7 @@ class Holding:
     """Name of the store for messages, such as "Postgres" or "the file x.json"."""
     entries: Sequence[Entry]
     required: int
-    """Up to this sequence every checkpoint must be there. A run in progress may be writing the next ones."""
+    """Up to this sequence every checkpoint must be there. A run in progress may be writing later checkpoints."""
     retired: int = 0
     """Up to this sequence, checkpoints were pruned."""
 

@@ -1,7 +1,7 @@
 """`rebuild_mirror`: make every checkpoint store hold the right chain again.
 
-The right chain comes from history. Where history is gone, it comes from the copies that the digests confirm. Only
-checkpoints are repaired: resuming the run makes missing documents and outputs again.
+The right chain comes from history. Where history is gone, the chain comes from the copies that the digests confirm.
+Only checkpoints are repaired: a resumed run makes missing documents and outputs again.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from perdure.errors import CheckpointGap, RefusedCommand
 from perdure.stores.postgres.rebuild import rebuild_chain
 
 ATTEMPTS = 10
-"""Number of tries to rebuild. After a write of a running run, the next try reads all data again."""
+"""Number of tries. If the run writes during a try, the next try reads all data again."""
 
 
 @dataclass
@@ -52,7 +52,7 @@ class Repair:
         self.removed = max(0, len(wrong) - self.replaced)
 
     def _list_numbers(self) -> list[tuple[str, int]]:
-        return [("appended", self.appended), ("written anew", self.replaced), ("removed", self.removed)]
+        return [("appended", self.appended), ("replaced", self.replaced), ("removed", self.removed)]
 
 
 @dataclass
@@ -88,7 +88,7 @@ async def rebuild_mirror(client: Client, stores: Stores, workflow_id: str, say: 
         client: any client of the namespace.
         stores: the open stores.
         workflow_id: the run.
-        say: is called with a few words before each step.
+        say: called with a short description before each step.
 
     Raises:
         UnknownWorkflow: neither Temporal nor a store knows the run.
@@ -119,14 +119,14 @@ def _refuse_if_undecided(evidence: Evidence, chain: Chain) -> None:
         places = _format_places(sorted(chain.contradicted))
         why = "the stores agree on a copy that history contradicts" if evidence.history.runs else "history is gone"
         raise RefusedCommand(
-            f"It cannot be decided what is right: intact copies contradict each other at {places}, and {why}. Nothing "
-            "was changed."
+            f"It cannot be decided which copy is right: intact copies contradict each other at {places}, and {why}. "
+            "Nothing was changed."
         )
     retired = max(evidence.retired, min(chain.contents, default=1) - 1)
     if lost := [place for place in range(retired + 1, chain.tip + 1) if place not in chain.contents]:
         raise RefusedCommand(
-            f"No store and no history has an intact copy of {_format_places(lost)}, so the mirror cannot be made "
-            "whole. Nothing was changed."
+            f"No store and no history has an intact copy of {_format_places(lost)}, so the mirror cannot be "
+            "repaired. Nothing was changed."
         )
 
 

@@ -17,21 +17,21 @@ from perdure.checkpoint import WorkflowCheckpoint
 from perdure.errors import UnknownWorkflow
 
 AGAIN_SECONDS = 0.5
-"""Seconds before a second look at a run in progress that seems to have a difference."""
+"""Seconds before the second check of a run in progress that seems to have a difference."""
 UNRECORDED = "unrecorded_end"
-"""Kind of the difference that a run ended in Temporal, and no store records its end."""
+"""Kind of difference: a run ended in Temporal, and no store records its end."""
 
 
 async def verify(client: Client, stores: Stores, workflow_id: str, say: Say = lambda _: None) -> Verification:
-    """Compare everything that is known of a run.
+    """Compare all data that Temporal and the stores have of a run.
 
-    Of a run in progress, only differences seen twice are returned.
+    For a run in progress, the function returns only differences that it saw twice.
 
     Args:
         client: any client of the namespace.
         stores: the open stores.
         workflow_id: the run.
-        say: is called with a few words before each step.
+        say: called with a short description before each step.
 
     Raises:
         UnknownWorkflow: neither Temporal nor a store knows the run.
@@ -40,7 +40,7 @@ async def verify(client: Client, stores: Stores, workflow_id: str, say: Say = la
     """
     evidence, _, verification = await look(client, stores, workflow_id, say)
     if [difference.kind for difference in verification.differences] == [UNRECORDED]:
-        # Nothing else differs, so the record of the end covers up no difference.
+        # Only the record of the end is missing, so the new record hides no other difference.
         await reconcile_run(client, stores, workflow_id)
         return (await look(client, stores, workflow_id, say))[2]
     if verification.differences and not evidence.closed and evidence.history.runs:
@@ -63,7 +63,7 @@ async def look(
         client: any client of the namespace.
         stores: the open stores.
         workflow_id: the run.
-        say: is called with a few words before each step.
+        say: called with a short description before each step.
         documents: whether documents and outputs are compared too.
 
     Raises:
@@ -117,7 +117,6 @@ def judge(evidence: Evidence, chain: Chain, *, documents: bool = True) -> Verifi
 
 def _compare_stores(evidence: Evidence, chain: Chain, retired: int) -> list[Difference]:
     required = _find_required(evidence, chain)
-    ended = evidence.closed or not evidence.history.runs
     # A follower is written after Postgres, and was read before it: Postgres must hold what a follower holds.
     leading = max([required, *[_find_highest(follower.entries, chain) for follower in evidence.followers]])
     differences = compare(evidence.workflow_id, Holding("Postgres", evidence.rows, leading, retired), chain)
@@ -127,7 +126,7 @@ def _compare_stores(evidence: Evidence, chain: Chain, retired: int) -> list[Diff
             sentence = f"{name[0].upper()}{name[1:]} {follower.damage}."
             differences.append(Difference("damaged_file", name, sentence))
         # A follower may lag behind Postgres while its run is in progress, but not after the end of the run.
-        up_to = max(required, _find_highest(evidence.rows, chain)) if ended else required
+        up_to = max(required, _find_highest(evidence.rows, chain)) if evidence.closed else required
         first = min((entry.sequence for entry in follower.entries if entry.sequence), default=1)
         holding = Holding(name, follower.entries, up_to, min(first - 1, retired))
         differences += compare(evidence.workflow_id, holding, chain)
@@ -137,7 +136,7 @@ def _compare_stores(evidence: Evidence, chain: Chain, retired: int) -> list[Diff
 def _find_required(evidence: Evidence, chain: Chain) -> int:
     """Return the last sequence acknowledged before the stores were read.
 
-    Every store must have this sequence.
+    Every store must have this checkpoint.
     """
     if not evidence.history.runs:
         return chain.tip
@@ -151,7 +150,7 @@ def _find_highest(entries: Iterable[Entry], chain: Chain) -> int:
 
 
 def _count_lost_beginning(evidence: Evidence, chain: Chain) -> int:
-    """Return the number of first checkpoints that no store has.
+    """Return the number of checkpoints that are missing at the beginning of every store.
 
     A second source must agree with Postgres on this number.
     """
@@ -188,8 +187,8 @@ def _take_notes(verification: Verification, evidence: Evidence, chain: Chain, re
     only_stored = [sequence for sequence in chain.contents if sequence not in recorded]
     if evidence.history.runs and only_stored:
         notes.append(
-            f"Temporal has forgotten {len(only_stored)} of {chain.tip} checkpoints, or never had them; the digest of "
-            "the next one confirms each."
+            f"Temporal has forgotten {len(only_stored)} of {chain.tip} checkpoints, or never had them; the digest in "
+            "the next checkpoint confirms each of them."
             if chain.confirmed_from <= min(only_stored)
             else f"Temporal has forgotten {len(only_stored)} of {chain.tip} checkpoints; they were checked against "
             "each other."

@@ -11,7 +11,7 @@ from orchestration.stores import Stores
 
 @dataclass(frozen=True)
 class Connected:
-    """A client's connections, open for as long as the client is."""
+    """A client's connections, which are open as long as the client is open."""
 
     settings: Settings
     client: Client

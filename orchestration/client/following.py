@@ -1,4 +1,4 @@
-"""Read how a run stands, once or until the run ends. No worker has to be alive for it."""
+"""Read the state of a run, once or until the run ends. No worker has to be alive."""
 
 import asyncio
 import time
@@ -24,9 +24,9 @@ _AWAY = (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED)
 
 
 async def read_status(connected: Connected, workflow_id: str) -> RunReport:
-    """Return how the run stands.
+    """Return the state of the run.
 
-    If a run ended without recording its end, its end is recorded first.
+    If the run ended without recording its end, the function records the end first.
 
     Raises:
         UnknownWorkflow: neither Temporal nor a store knows the run.
@@ -42,7 +42,7 @@ async def read_status(connected: Connected, workflow_id: str) -> RunReport:
 
 
 async def follow(connected: Connected, workflow_id: str) -> AsyncIterator[RunReport]:
-    """Yield the run's report again and again, the last one when the run has ended.
+    """Yield the run's report repeatedly; the last one is that of the ended run.
 
     The function waits during a restart of the Temporal server. If the client may start workers, the function replaces
     a worker that ends.
@@ -60,8 +60,8 @@ async def follow(connected: Connected, workflow_id: str) -> AsyncIterator[RunRep
                 raise
             if time.monotonic() - answered_at > AWAY_SECONDS:
                 raise ServerUnreachable(
-                    f"The Temporal server at {connected.settings.temporal.address} has been away for more than "
-                    f"{AWAY_SECONDS:.0f} seconds; the run goes on when it is back."
+                    f"The Temporal server at {connected.settings.temporal.address} has been unavailable for more than "
+                    f"{AWAY_SECONDS:.0f} seconds; the run continues when the server is available again."
                 ) from error
         else:
             answered_at = time.monotonic()
@@ -111,7 +111,7 @@ async def list_runs(connected: Connected, limit: int = LIST_AT_MOST) -> list[Run
 
 
 async def ask_progress(connected: Connected, workflow_id: str) -> Progress | None:
-    """Return the run's own answer on its progress; None if no worker answers in time."""
+    """Return the progress that the workflow reports; None if no worker answers in time."""
     handle = connected.client.get_workflow_handle(checked_workflow_id(workflow_id))
     try:
         answer: Progress = await handle.query("progress", result_type=Progress, rpc_timeout=QUERY_TIMEOUT)

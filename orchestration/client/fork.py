@@ -1,7 +1,7 @@
 """Starts a run from a checkpoint of another run, with the outputs of that checkpoint.
 
-Copying is one transaction and starting is one call. Both can be repeated, so a fork that was killed in between
-continues when it is requested again under the same id.
+Copying the outputs is one transaction, and starting the run is one call. Both can be repeated, so a fork that was
+killed between the two steps continues when it is requested again under the same id.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Fork:
-    """A run that was started from a checkpoint of another."""
+    """A run that was started from a checkpoint of another run."""
 
     workflow_id: str
     checkpoint: WorkflowCheckpoint
@@ -51,8 +51,8 @@ async def fork(
         connected: open connections to Temporal and the stores.
         checkpoint_id: checkpoint id of any run.
         workflow_id: workflow id of the new run, generated if not given.
-        origin: the run whose checkpoint it must be, if given.
-        say: called with each event, one sentence at a time.
+        origin: workflow id of the run that the checkpoint must belong to; None for any run.
+        say: called with one sentence for each event.
 
     Raises:
         UnknownCheckpoint: no store has the checkpoint.
@@ -91,12 +91,12 @@ async def find_checkpoint(stores: Stores, checkpoint_id: str, workflow_id: str |
 
     Args:
         stores: the open stores.
-        checkpoint_id: checkpoint id of the checkpoint.
-        workflow_id: workflow id of the run whose checkpoint it must be; None for any run.
+        checkpoint_id: id of the checkpoint.
+        workflow_id: workflow id of the run that the checkpoint must belong to; None for any run.
 
     Raises:
         UnknownCheckpoint: no store has the checkpoint.
-        DependencyUnavailable: a store cannot be reached, and no other one has the checkpoint.
+        DependencyUnavailable: a store cannot be reached, and no other store has the checkpoint.
     """
     failure: DependencyUnavailable | None = None
     for store in stores.checkpoints:
@@ -112,7 +112,7 @@ async def find_checkpoint(stores: Stores, checkpoint_id: str, workflow_id: str |
 
 
 async def _refuse_if_taken(connected: Connected, target: str, source: ForkOrigin) -> None:
-    """Refuse an id that a run has, unless that run is this very fork, requested before."""
+    """Refuse an id that a run has, unless an earlier request of the same fork started that run."""
     try:
         await read_status(connected, target)
     except UnknownWorkflow:
@@ -123,7 +123,7 @@ async def _refuse_if_taken(connected: Connected, target: str, source: ForkOrigin
     if latest.metadata.get("forked_from") != source.model_dump():
         raise RefusedCommand(f"There is a run '{target}' already, and it is not a fork of this checkpoint.")
     if latest.workflow_status in ("completed", "completed_with_failures"):
-        raise RefusedCommand(f"The fork '{target}' has ended already; choose another id to fork once more.")
+        raise RefusedCommand(f"The fork '{target}' has ended already; choose another id for another fork.")
 
 
 def _say_what_differs(checkpoint: WorkflowCheckpoint, copied: Copied, say: Say) -> None:
@@ -131,8 +131,8 @@ def _say_what_differs(checkpoint: WorkflowCheckpoint, copied: Copied, say: Say) 
     kept = copied.processed + copied.quarantined
     if kept < finished:
         say(
-            f"{finished - kept} documents that were done at that checkpoint have been processed again since. Their "
-            "earlier results are gone, so they are processed once more."
+            f"{finished - kept} documents that were finished at that checkpoint have been processed again since. Their "
+            "earlier results are gone, so the fork processes these documents again."
         )
     if kept + copied.pending < checkpoint.state_data.documents_total:
-        say("The database has fewer documents than the checkpoint counts: the sources are looked at again.")
+        say("The database has fewer documents than the checkpoint counts: the fork lists the sources again.")

@@ -43,17 +43,17 @@ class HistoryRun:
     started_at: datetime
     closed_at: datetime | None
     checkpoints: Sequence[WorkflowCheckpoint]
-    """The inputs of its activities `mirror_checkpoint`, in order, each once."""
+    """The checkpoints that the execution gave to `mirror_checkpoint`, in order, each once."""
     added_sources: Sequence[str]
-    """The sources of the updates `add_documents` that it accepted."""
+    """The sources of the `add_documents` updates that the execution accepted."""
     acknowledged: frozenset[str] = frozenset()
     """Digests of the checkpoints whose `mirror_checkpoint` has completed: every store has them."""
     pipeline: PipelineInput | None = None
-    """Its input; None for another workflow type."""
+    """The input of the execution; None for another workflow type."""
     events: int = 0
-    """Length of its history when it was read, in events."""
+    """Number of events in the history when it was read."""
     at_rest: bool = False
-    """Whether no activity and no workflow task was open when it was read."""
+    """Whether no activity and no workflow task was open when the history was read."""
 
     @property
     def joins(self) -> Link | None:
@@ -69,7 +69,7 @@ class HistoryRun:
 
     @property
     def begins_a_chain(self) -> bool:
-        """Return whether no store had a checkpoint when it was started."""
+        """Return whether no store had a checkpoint when the execution was started."""
         return self.pipeline is not None and self.joins is None
 
 
@@ -96,7 +96,7 @@ class WorkflowHistory:
 
     @property
     def newest_acknowledged(self) -> WorkflowCheckpoint | None:
-        """Return the latest checkpoint that every store has had; None if there is none."""
+        """Return the latest checkpoint that every store has acknowledged; None if there is none."""
         acknowledged = (checkpoint for run in self.present for checkpoint in _select_acknowledged(run))
         return max(acknowledged, key=age, default=None)
 
@@ -125,7 +125,8 @@ def chain_of(history: WorkflowHistory) -> list[WorkflowCheckpoint]:
     chain = {tip.sequence: tip}
     current = tip
     while current.sequence > 1:
-        # A link may be missing: a run that Temporal has forgotten took it, or the reconciler, which has no history.
+        # A link may be missing: a run that Temporal has forgotten took this checkpoint, or the reconciler made it. The
+        # reconciler has no history.
         earlier = taken.get(current.previous_digest) or max(
             (
                 candidate
@@ -147,7 +148,7 @@ def chain_of(history: WorkflowHistory) -> list[WorkflowCheckpoint]:
 async def read_history(client: Client, workflow_id: str, known: WorkflowHistory | None = None) -> WorkflowHistory:
     """Read the histories of every execution of a workflow id.
 
-    The result is empty if Temporal has none.
+    The result is empty if Temporal has no execution.
 
     Args:
         client: any client of the namespace.
@@ -169,7 +170,8 @@ async def read_history(client: Client, workflow_id: str, known: WorkflowHistory 
             reading = _Reading(client, execution)
             read[run_id] = await reading.run()
             named |= reading.named
-        # The list lags behind: it may lack an execution that another one names. The server may have forgotten one too.
+        # The list lags behind: it may lack an execution that another execution names. The server may also have deleted
+        # an execution.
         described = [await _describe(client, workflow_id, run_id) for run_id in sorted(named - read.keys() - {""})]
         wanted = {execution.run_id: execution for execution in described if execution}
     return WorkflowHistory(sorted(read.values(), key=lambda run: run.started_at))
@@ -181,7 +183,7 @@ async def find_runs(client: Client, workflow_id: str) -> list[WorkflowExecution]
     query = "WorkflowId = '{}'".format(workflow_id.replace("\\", "\\\\").replace("'", "\\'"))
     async for execution in client.list_workflows(query):
         executions[execution.run_id] = execution
-    # The list lags behind: it may lack the latest execution, or show one as running that has ended.
+    # The list lags behind: it may lack the latest execution, or show an ended execution as running.
     running = [item.run_id for item in executions.values() if item.status == WorkflowExecutionStatus.RUNNING]
     for run_id in (None, *running):
         if described := await _describe(client, workflow_id, run_id):
@@ -200,19 +202,19 @@ async def _describe(client: Client, workflow_id: str, run_id: str | None) -> Wor
 
 @dataclass
 class _Reading:
-    """The reading of one execution's events, once from the first to the last."""
+    """Reads one execution's events once, from the first to the last."""
 
     client: Client
     execution: WorkflowExecution
     named: set[str] = field(default_factory=set)
-    """Ids of the other executions that it names."""
+    """Ids of the other executions that this execution names."""
     _first_run_id: str = ""
     _pipeline: PipelineInput | None = None
     _checkpoints: dict[str, WorkflowCheckpoint] = field(default_factory=dict)
-    _select_acknowledged: set[str] = field(default_factory=set)
+    _acknowledged: set[str] = field(default_factory=set)
     _added: list[str] = field(default_factory=list)
     _scheduled: dict[int, str] = field(default_factory=dict)
-    """Open activities: id of the event that scheduled each, and the digest of its checkpoint or ""."""
+    """Open activities: the id of the scheduling event to the digest of the checkpoint, or to ""."""
     _task_due: bool = True
     _events: int = 0
 
@@ -230,7 +232,7 @@ class _Reading:
             execution.close_time,
             list(self._checkpoints.values()),
             self._added,
-            frozenset(self._select_acknowledged),
+            frozenset(self._acknowledged),
             self._pipeline,
             self._events,
             not self._scheduled and not self._task_due,
@@ -267,7 +269,7 @@ class _Reading:
                 self._checkpoints.setdefault(checkpoint.digest, checkpoint)
         elif kind == "activity_task_completed_event_attributes":
             digest = self._scheduled.pop(event.activity_task_completed_event_attributes.scheduled_event_id, "")
-            self._select_acknowledged |= {digest} if digest else set()
+            self._acknowledged |= {digest} if digest else set()
         elif kind in _ACTIVITY_CLOSED:
             self._scheduled.pop(getattr(event, kind).scheduled_event_id, None)
 

@@ -15,7 +15,7 @@ from perdure.report.data import ONE_MOMENT, Interruption
 from workflows.calls import WORKER_DIED
 
 READ_SECONDS = 20.0
-"""The report shows the interruptions found in this time; a very long history is not read to its end."""
+"""Longest time to read. The report shows the interruptions found in this time."""
 RUNS = 200
 INTERRUPTIONS = 60
 _STOPPED = {
@@ -34,11 +34,12 @@ class Interrupted:
     """
 
     found: Sequence[Interruption]
+    """The interruptions, oldest first."""
     since: datetime | None
 
 
 async def read_interruptions(client: Client, workflow_id: str) -> Interrupted:
-    """Return the interruptions of a run, from as much of its histories as `READ_SECONDS` allow.
+    """Return the interruptions of a run that can be read in `READ_SECONDS`.
 
     Raises:
         RPCError: the server cannot be reached.
@@ -59,7 +60,7 @@ async def read_interruptions(client: Client, workflow_id: str) -> Interrupted:
 class _Reading:
     found: list[Interruption] = field(default_factory=list)
     _lives: dict[str, str] = field(default_factory=dict)
-    """Slot and host of a worker to the identity of its latest life."""
+    """Slot and host of a worker to the identity of the latest process in that slot."""
 
     async def read(self, client: Client, run: WorkflowExecution) -> None:
         """Add the interruptions of one execution."""
@@ -95,9 +96,9 @@ def _read_lost_worker(failure: Failure) -> str | None:
 
 
 def _merge_moments(ordered: Sequence[Interruption]) -> list[Interruption]:
-    """Merge interruptions of one moment.
+    """Merge interruptions that happened at the same moment.
 
-    Many activities show the same death of a worker, and a new worker follows it.
+    Many activities can show the death of one worker, and a new worker starts at about the same time.
     """
     kept: list[Interruption] = []
     for current in ordered:

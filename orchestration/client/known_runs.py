@@ -1,6 +1,6 @@
 """Lists the runs that Temporal or a store knows.
 
-Commands use the list if they name no run, or an unknown run.
+Commands use the list if the user names no run, or an unknown run.
 """
 
 from datetime import datetime
@@ -14,8 +14,8 @@ from workflows.messages import WORKFLOW_TYPE
 
 NAMED_AT_MOST = 5
 _COMPARED = 20
-"""Executions whose start is looked up to find the latest run."""
-_OF_OURS = f'WorkflowType="{WORKFLOW_TYPE}"'
+"""Number of executions whose starts are compared to find the latest run."""
+_PERDURE_RUNS = f'WorkflowType="{WORKFLOW_TYPE}"'
 
 
 async def find_latest_run(client: Client, stores: Stores) -> str:
@@ -27,7 +27,7 @@ async def find_latest_run(client: Client, stores: Stores) -> str:
         RefusedCommand: there is no run.
     """
     started: dict[str, datetime] = {}
-    async for execution in client.list_workflows(_OF_OURS, limit=_COMPARED):
+    async for execution in client.list_workflows(_PERDURE_RUNS, limit=_COMPARED):
         if execution.id not in started:
             described = await client.get_workflow_handle(execution.id).describe()
             started[execution.id] = await first_start(client, described)
@@ -42,7 +42,7 @@ async def find_latest_run(client: Client, stores: Stores) -> str:
 async def first_start(client: Client, execution: WorkflowExecution | WorkflowExecutionDescription) -> datetime:
     """Return when the first execution of this execution's continue-as-new chain started.
 
-    Where the server has deleted the first execution already, that is the start of the given one.
+    If the server has deleted the first execution, the function returns the start of the given execution.
     """
     first = execution.raw_info.first_run_id if isinstance(execution, WorkflowExecutionDescription) else ""
     if first in ("", execution.run_id):
@@ -58,7 +58,7 @@ async def first_start(client: Client, execution: WorkflowExecution | WorkflowExe
 async def name_known_runs(client: Client, stores: Stores) -> str:
     """Return a sentence that names some of the known runs, the newest first."""
     ids: list[str] = []
-    async for execution in client.list_workflows(_OF_OURS, limit=_COMPARED):
+    async for execution in client.list_workflows(_PERDURE_RUNS, limit=_COMPARED):
         if execution.id not in ids:
             ids.append(execution.id)
     ids += [workflow_id for workflow_id in await _list_stored(stores) if workflow_id not in ids]

@@ -12,14 +12,14 @@ from perdure.checkpoint.sync import sync_all
 
 @dataclass(frozen=True)
 class Losses:
-    """The lost results and checkpoints of a run. Every store has the same checkpoints again."""
+    """The lost results and checkpoints of a run, found while the stores were synchronised."""
 
     latest: WorkflowCheckpoint | None
     """The newest checkpoint of all stores."""
     checkpoints: int
     """Number of checkpoints that Postgres got back from history or from another store."""
     documents: int
-    """Number of finished documents that have no result any more, or are not in the manifest any more."""
+    """Number of finished documents that have lost their result or their row in the manifest."""
     database_is_empty: bool
     """Whether the database has no document of the run."""
     added_sources: tuple[str, ...] = ()
@@ -27,7 +27,7 @@ class Losses:
 
     @property
     def sentence(self) -> str:
-        """Return the loss in words for users; empty without a loss."""
+        """Return a sentence for users about the loss; empty without a loss."""
         if self.latest is None or not self.documents:
             return ""
         finished = _count_finished(self.latest)

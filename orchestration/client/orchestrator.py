@@ -1,4 +1,4 @@
-"""`PipelineOrchestrator`: Perdure from Python. The commands use it too.
+"""`PipelineOrchestrator`: Perdure for Python programs and for the commands.
 
 async with PipelineOrchestrator() as orchestrator:
     run = await orchestrator.start([], options=PipelineOptions(open=True))
@@ -37,10 +37,10 @@ class PipelineOrchestrator:
     """Starts, feeds, steers, reads, resumes and forks runs; an async context manager.
 
     Every method that takes a workflow id raises `UnknownWorkflow` if neither Temporal nor a store knows the run. The
-    methods that steer a run raise `WorkflowNotRunning` if it has ended, and `RefusedCommand` if no worker answers.
+    methods that steer a run raise `WorkflowNotRunning` if the run has ended, and `RefusedCommand` if no worker answers.
 
     Args:
-        settings: where everything is; read from the environment if not given.
+        settings: addresses and folders; read from the environment if not given.
         own_worker: whether the client starts a worker process when a run needs a worker and no worker of this data
             folder is alive. The worker stops when this client closes or the client's process ends.
     """
@@ -72,17 +72,17 @@ class PipelineOrchestrator:
     def connected(self) -> Connected:
         """The open connections, for the functions of this room."""
         if self._connected is None:
-            raise RuntimeError("Open it first: async with PipelineOrchestrator() as orchestrator")
+            raise RuntimeError("The orchestrator is not open. Use: async with PipelineOrchestrator() as orchestrator")
         return self._connected
 
     @property
     def client(self) -> Client:
-        """The Temporal client, while this is open."""
+        """The Temporal client of the open orchestrator."""
         return self.connected.client
 
     @property
     def stores(self) -> Stores:
-        """The stores, while this is open."""
+        """The stores of the open orchestrator."""
         return self.connected.stores
 
     @property
@@ -92,6 +92,7 @@ class PipelineOrchestrator:
 
     @worker.setter
     def worker(self, process: WorkerProcess | None) -> None:
+        """Take over a worker process, which stops with this client; None for no worker."""
         self._own_worker.process = process
 
     async def start(
@@ -110,9 +111,9 @@ class PipelineOrchestrator:
         Args:
             sources: paths or URIs; may be empty only for an open run.
             workflow_id: chosen by the caller, or generated.
-            options: how the run works; an option that they do not set is as in `starting.DEFAULTS`.
+            options: options of the run; `starting.DEFAULTS` holds those that are not set.
             retry_quarantined: process quarantined documents again.
-            rediscover: list the sources again; off to take only what the manifest has.
+            rediscover: list the sources again; off to process only the documents in the manifest.
 
         Raises:
             RefusedCommand: a source or the id cannot be used, or a run of this id is open.
@@ -141,7 +142,7 @@ class PipelineOrchestrator:
         `status` is `processed` or `quarantined`, and `reason` says why it is quarantined.
 
         Raises:
-            RefusedCommand: the document cannot be found, or the run accepts no more.
+            RefusedCommand: the document cannot be found, or the run accepts no more documents.
         """
         return await updates.process_document(self.connected, workflow_id, source)
 
@@ -149,16 +150,16 @@ class PipelineOrchestrator:
         """Add sources to an open run; with `wait`, return once a checkpoint covers their documents.
 
         Raises:
-            RefusedCommand: a source cannot be found, or the run accepts no more.
+            RefusedCommand: a source cannot be found, or the run accepts no more sources.
         """
         return await updates.add_documents(self.connected, workflow_id, sources, wait=wait)
 
     async def pause(self, workflow_id: str) -> Progress:
-        """Have the run hand out no more documents; those in process finish."""
+        """Let the run hand out no more documents; documents in process finish."""
         return await updates.send_update(self.connected, workflow_id, Progress, DocumentPipeline.pause)
 
     async def unpause(self, workflow_id: str) -> Progress:
-        """Have the run continue after `pause`."""
+        """Let the run continue after `pause`."""
         return await updates.send_update(self.connected, workflow_id, Progress, DocumentPipeline.unpause)
 
     async def set_concurrency(self, workflow_id: str, concurrency: int) -> Progress:
@@ -167,7 +168,7 @@ class PipelineOrchestrator:
         return await updates.send_update(self.connected, workflow_id, Progress, update, concurrency)
 
     async def close_intake(self, workflow_id: str) -> Progress:
-        """Have an open run accept no more documents; the run ends when its documents are finished."""
+        """Let an open run accept no more documents; the run ends when its documents are finished."""
         return await updates.send_update(self.connected, workflow_id, Progress, DocumentPipeline.close)
 
     async def cancel(self, workflow_id: str) -> None:
@@ -182,14 +183,14 @@ class PipelineOrchestrator:
         return await self._own_worker.ensure()
 
     async def status(self, workflow_id: str) -> RunReport:
-        """Return how the run stands.
+        """Return the state of the run.
 
-        If a run ended without recording its end, its end is recorded first.
+        If the run ended without recording its end, this method records the end first.
         """
         return await following.read_status(self.connected, workflow_id)
 
     def follow(self, workflow_id: str) -> AsyncIterator[RunReport]:
-        """Yield the run's report again and again, the last one when the run has ended.
+        """Yield the run's report repeatedly; the last one is that of the ended run.
 
         Raises:
             ServerUnreachable: the Temporal server stays unavailable.
@@ -222,7 +223,7 @@ class PipelineOrchestrator:
         return await self.stores.manifest.failures(workflow_id)
 
     async def ask_progress(self, workflow_id: str) -> Progress | None:
-        """Return the run's own answer on its progress; None if no worker answers in time."""
+        """Return the progress that the workflow reports; None if no worker answers in time."""
         return await following.ask_progress(self.connected, workflow_id)
 
     async def align_stores(self, workflow_id: str) -> WorkflowCheckpoint | None:
@@ -246,8 +247,8 @@ class PipelineOrchestrator:
         Args:
             checkpoint_id: checkpoint id of any run.
             workflow_id: workflow id of the new run, generated if not given.
-            origin: the run whose checkpoint it must be, if given.
-            say: called with each event, one sentence at a time.
+            origin: workflow id of the run that the checkpoint must belong to; None for any run.
+            say: called with one sentence for each event.
 
         Raises:
             UnknownCheckpoint: no store has the checkpoint.
@@ -273,12 +274,12 @@ class PipelineOrchestrator:
             checkpoint_id: a checkpoint of this run. If a later checkpoint exists, the run is forked from this
                 checkpoint, and the client follows the fork.
             keep_open: whether an open run stays open. If not, the client closes the run.
-            say: called with each event, one sentence at a time.
+            say: called with one sentence for each event.
             on_report: called with each report while the client follows the run.
 
         Raises:
             UnknownCheckpoint: `checkpoint_id` is not a checkpoint of this run.
-            RefusedCommand: a fork cannot be made of it.
+            RefusedCommand: the checkpoint cannot be forked.
         """
         return await resume(
             self.connected, workflow_id, checkpoint_id=checkpoint_id, keep_open=keep_open, say=say, on_report=on_report

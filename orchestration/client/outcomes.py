@@ -22,7 +22,7 @@ class DocumentCheckpoint(WorkflowCheckpoint):
     @classmethod
     def with_outcomes(cls, checkpoint: WorkflowCheckpoint, outcomes: Sequence[DocumentStatus]) -> "DocumentCheckpoint":
         """Return the checkpoint together with these outcomes."""
-        # The values are validated already. A second validation could not change them, and would copy them.
+        # The values are validated already. A second validation would only copy the values.
         values = {name: getattr(checkpoint, name) for name in WorkflowCheckpoint.model_fields}
         return cls.model_construct(**values, outcomes=tuple(outcomes))
 

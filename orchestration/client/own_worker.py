@@ -19,10 +19,10 @@ class OwnWorker:
         self._allowed = allowed
 
     async def ensure(self) -> bool:
-        """Start a worker if this data folder has no live worker; return whether it was started.
+        """Start a worker if this data folder has no live worker; return whether one was started.
 
         Raises:
-            RefusedCommand: the worker ended at once; its log says why.
+            RefusedCommand: the worker ended at once; its log gives the reason.
         """
         if not self._allowed or live_workers(self._settings.data_dir) or (self.process and self.process.alive):
             return False

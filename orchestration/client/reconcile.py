@@ -1,8 +1,9 @@
 """Record the ends of runs that could not record their end themselves.
 
-A run that fails or is cancelled writes its last checkpoint itself. A run that is terminated or times out cannot, nor
-can a run without a worker. The next command that reads such a run, or the next worker that starts, appends the
-checkpoint on its end. The checkpoint is made from Temporal and the manifest alone, so making it again gives the same.
+A run that fails or is cancelled writes its last checkpoint itself. A run that is terminated or times out cannot write
+its last checkpoint, and neither can a run without a worker. The next command that reads such a run, or the next worker
+that starts, appends the last checkpoint. The checkpoint is made from Temporal and the manifest alone, so a second
+attempt makes the same checkpoint.
 """
 
 import logging
@@ -26,7 +27,7 @@ from workflows.state import PipelineState, Range
 RECONCILER = "reconciler"
 """The value of `recorded_by` in the metadata of a checkpoint that this module made."""
 LOOK_AT_MOST = 1000
-"""Number of ended runs, the newest, that a starting worker checks."""
+"""Number of the newest ended runs that a starting worker checks."""
 
 log = logging.getLogger("perdure.reconcile")
 
@@ -42,7 +43,7 @@ class Recorded:
 
 
 def ending_of(status: WorkflowExecutionStatus | None) -> str | None:
-    """Return the status to record for a run that ended this way.
+    """Return the status to record for a run that ended with this status in Temporal.
 
     Return None if such a run records its end itself.
     """
@@ -55,12 +56,12 @@ async def reconcile(client: Client, stores: Stores, task_queue: str | None = Non
     Runs whose end was recorded before are not returned.
 
     Args:
-        client: connected.
+        client: any client of the namespace.
         stores: stores of the runs.
         task_queue: only runs of this queue are checked, because other queues may have another database; None for all.
 
     Raises:
-        RPCError: Temporal cannot be reached; some runs may have been recorded before.
+        RPCError: Temporal cannot be reached; some ends may have been recorded before.
     """
     query = f'WorkflowType="{WORKFLOW_TYPE}" AND ExecutionStatus IN ("Failed", "Terminated", "TimedOut", "Canceled")'
     if task_queue is not None:
@@ -105,7 +106,7 @@ def _records_end(latest: WorkflowCheckpoint, execution: WorkflowExecution) -> bo
 
 
 async def _append_to_followers(stores: Stores, workflow_id: str, latest: WorkflowCheckpoint) -> None:
-    """Append a recorded end to the followers: the process that recorded it may have died before."""
+    """Append a recorded end to the followers that lack it, after the death of another process."""
     if latest.metadata.get("recorded_by") != RECONCILER:
         return
     for store in stores.followers:
@@ -121,10 +122,10 @@ async def _record(client: Client, stores: Stores, execution: WorkflowExecution) 
     if run is None or run.pipeline is None or run.closed_at is None or status is None:
         return None
     if not await _is_whole(stores, execution.id, history):
-        log.warning("the mirror of the run %s is not what its history says; it is left as it is", execution.id)
+        log.warning("the mirror of the run %s contradicts its history; its end is not recorded", execution.id)
         return None
-    lives = {known.run_id for known in history.runs if known.first_run_id == run.first_run_id}
-    ended = EndedRun(execution.id, run.first_run_id, lives | {run.first_run_id}, _find_start(history, run), status)
+    run_ids = {known.run_id for known in history.runs if known.first_run_id == run.first_run_id}
+    ended = EndedRun(execution.id, run.first_run_id, run_ids | {run.first_run_id}, _find_start(history, run), status)
 
     def make(standing: Standing) -> WorkflowCheckpoint | None:
         latest = standing.latest
@@ -143,9 +144,9 @@ async def _record(client: Client, stores: Stores, execution: WorkflowExecution) 
 
 
 async def _is_whole(stores: Stores, workflow_id: str, history: WorkflowHistory) -> bool:
-    """Return whether a new checkpoint of the leader hides no damage.
+    """Return whether the mirror agrees with history, so that a new checkpoint hides no damage.
 
-    This holds if the leader ends where history ends, and no follower is ahead.
+    The mirror agrees if the leader ends where history ends, and no follower is ahead.
     """
     newest = history.newest_acknowledged
     latest = await stores.leader.latest(workflow_id)
@@ -165,14 +166,14 @@ def _find_start(history: WorkflowHistory, run: HistoryRun) -> datetime:
 
 
 def make_ending(execution: WorkflowExecution, run: HistoryRun, standing: Standing) -> WorkflowCheckpoint:
-    """Return the last checkpoint of a run that could not write it.
+    """Return the last checkpoint of a run that could not write its last checkpoint.
 
     Equal arguments give equal checkpoints.
 
     Args:
         execution: how the run ended, according to Temporal.
-        run: its history.
-        standing: its latest checkpoint and manifest in Postgres.
+        run: history of the run.
+        standing: latest checkpoint and manifest of the run in Postgres.
     """
     latest = standing.latest
     totals = standing.totals

@@ -38,7 +38,7 @@ from workflows.messages import ForkOrigin, PipelineInput, PipelineOptions, Progr
 
 Say = Callable[[str], None]
 ANSWERED_WITHIN_SECONDS = 120.0
-"""Longer than a stopping worker's grace period and the start of the next worker together."""
+"""Longer than the grace period of a stopping worker plus the start of the next worker."""
 
 
 async def resume(
@@ -58,13 +58,13 @@ async def resume(
         checkpoint_id: a checkpoint of this run. If a later checkpoint exists, the run is forked from this checkpoint,
             and the client follows the fork.
         keep_open: whether an open run stays open. If not, the client closes the run.
-        say: called with each event, one sentence at a time.
+        say: called with one sentence for each event.
         on_report: called with each report while the client follows the run.
 
     Raises:
         UnknownWorkflow: neither Temporal nor a store knows the run.
         UnknownCheckpoint: `checkpoint_id` is not a checkpoint of this run.
-        RefusedCommand: a fork cannot be made of it.
+        RefusedCommand: the checkpoint cannot be forked.
     """
     before = await read_status(connected, workflow_id)
     execution = await find_execution(connected.client, workflow_id)
@@ -109,9 +109,9 @@ def _describe_start(before: RunReport, *, from_beginning: bool) -> str:
     documents = before.documents
     finished = 0 if from_beginning else documents.processed + documents.quarantined
     if documents.total == 0:
-        return "Resuming before the first document was found."
+        return "Resuming before the sources were listed."
     if finished >= documents.total:
-        return f"All {documents.total} documents are done: resuming at what follows them."
+        return f"All {documents.total} documents are finished: resuming at the steps after the documents."
     return f"Resuming from document {finished + 1} of {documents.total}."
 
 
@@ -120,13 +120,13 @@ async def _join(connected: Connected, workflow_id: str, say: Say) -> None:
     if alive:
         say(f"The run '{workflow_id}' is running, and {len(alive)} worker(s) of this data folder are alive.")
     elif await connected.worker.ensure():
-        say(f"The run '{workflow_id}' is running, but no worker of this data folder is alive: started one.")
+        say(f"The run '{workflow_id}' is running, but no worker of this data folder is alive: started a worker.")
 
 
 async def _let_it_end(connected: Connected, before: RunReport, *, keep_open: bool, say: Say) -> None:
-    """Continue a paused run and close an open one.
+    """Continue a paused run and close an open run.
 
-    Do neither if the run has ended in the meantime.
+    The function does nothing if the run has ended in the meantime.
     """
     with suppress(WorkflowNotRunning):
         if before.workflow_status == "paused":
@@ -139,8 +139,8 @@ async def _let_it_end(connected: Connected, before: RunReport, *, keep_open: boo
 async def _send_until_answered(connected: Connected, workflow_id: str, update: Any) -> None:
     """Send an update again until a worker answers it.
 
-    The worker that was alive a moment ago may be stopping: it holds its slot for the rest of its grace period and
-    answers no more. A new worker starts as soon as the slot is free.
+    A worker that was alive a moment ago may be stopping: a stopping worker holds its slot for its grace period, but
+    answers no updates. A new worker starts as soon as the slot is free.
 
     Raises:
         NoWorkerAnswered: no worker answered for `ANSWERED_WITHIN_SECONDS`.
@@ -170,23 +170,23 @@ async def _start_again(
 ) -> None:
     pipeline = await _make_pipeline_input(connected, workflow_id, execution, losses.latest, keep_open=keep_open)
     pipeline.recovered = losses.sentence or None
-    if losses.documents:  # the lost results may be of sources that were added later
+    if losses.documents:  # the lost results may belong to sources that were added later
         pipeline.sources = list(dict.fromkeys([*pipeline.sources, *losses.added_sources]))
     try:
         await start_workflow(connected, workflow_id, pipeline)
     except WorkflowAlreadyRunning:
         say(f"Another process has just resumed '{workflow_id}': following that run.")
     if await connected.worker.ensure():
-        say("No worker was alive: started one.")
+        say("No worker was alive: started a worker.")
 
 
 async def _fork(
     connected: Connected, workflow_id: str, checkpoint_id: str, say: Say, on_report: Callable[[RunReport], None]
 ) -> RunReport:
-    """Start a fork from an older checkpoint and follow it; a run itself only goes forward."""
+    """Start a fork from an older checkpoint and follow the fork, because a run cannot go back."""
     forked = await fork(connected, checkpoint_id, origin=workflow_id, say=say)
     if await connected.worker.ensure():
-        say("No worker was alive: started one.")
+        say("No worker was alive: started a worker.")
     ended = await wait(connected, forked.workflow_id, on_report)
     say(f"The run '{forked.workflow_id}' has ended: {ended.workflow_status.replace('_', ' ')}.")
     return ended

@@ -11,7 +11,7 @@ from perdure.stores.postgres.retention import retire
 
 @dataclass(frozen=True)
 class Pruned:
-    """The checkpoints of one run that were retired, or would be in a dry run."""
+    """The checkpoints of one run that were retired; in a dry run, those that can be retired."""
 
     workflow_id: str
     checkpoints: int
@@ -31,10 +31,10 @@ async def prune(
     The latest checkpoint stays, and the rest is a chain without a gap.
 
     Args:
-        stores: open. Postgres decides which checkpoints go; the followers remove the same ones.
+        stores: the open stores. Postgres decides which checkpoints to retire; the followers remove the same ones.
         workflow_ids: the runs.
         keep: the number of newest checkpoints that stay, at least 1.
-        older_than: only checkpoints taken before this moment go; None for any age.
+        older_than: only checkpoints taken before this time are retired; None for any age.
         dry_run: whether nothing is changed.
 
     Raises:

@@ -75,7 +75,7 @@ async def read_report(settings: Settings, client: Client, stores: Stores, workfl
 
     Raises:
         UnknownWorkflow: neither Temporal nor a store knows the run.
-        DependencyUnavailable: a store cannot be reached, and Temporal and the others do not know the run.
+        DependencyUnavailable: a store cannot be reached, and Temporal and the other stores do not know the run.
     """
     execution = await find_execution(client, workflow_id)
     totals, checkpoint, failure = await _read_stored(stores, workflow_id)
@@ -117,12 +117,12 @@ def combine(
     Counts come from Postgres, else from the checkpoint, else from the search attributes.
 
     Args:
-        settings: name the Web UI.
+        settings: give the address of the Web UI.
         workflow_id: workflow id of the run.
-        execution: the latest of the run; None if Temporal knows none.
+        execution: latest execution of the run; None if Temporal knows none.
         totals: counts in Postgres; None if Postgres does not know the run or is unavailable.
-        checkpoint: the newest stored one; None if there is none.
-        started_at: start of the first execution.
+        checkpoint: newest stored checkpoint of the run; None if there is none.
+        started_at: start of the run's first execution; None if it is unknown.
     """
     attributes = execution.typed_search_attributes if execution else None
     if totals:

@@ -26,8 +26,8 @@ DEFAULTS = {"breaker_seconds": BREAKER_SECONDS, "history_events": HISTORY_EVENTS
 TASK_TIMEOUT = timedelta(seconds=1)
 """The time that the server waits for a workflow task of a worker that was killed during the task.
 
-A task takes some milliseconds, and a replay of `HISTORY_EVENTS` some hundred. From the third try on the server allows
-more time.
+A task takes some milliseconds, and a replay of `HISTORY_EVENTS` some hundred milliseconds. The server allows more time
+from the third try of a task.
 """
 
 
@@ -42,15 +42,15 @@ async def start(
 ) -> RunReport:
     """Start a run over sources.
 
-    An earlier run of the same id is brought up to date, not repeated.
+    An earlier run of the same id is brought up to date: its results are kept.
 
     Args:
         connected: open connections to Temporal and the stores.
         sources: paths or URIs; may be empty only for an open run, or without `rediscover`.
-        workflow_id: chosen by the caller; None to have one generated.
-        options: how the run works; an option that they do not set is as in `DEFAULTS`.
+        workflow_id: chosen by the caller; None for a generated id.
+        options: options of the run; `DEFAULTS` holds those that are not set.
         retry_quarantined: whether quarantined documents are processed again.
-        rediscover: whether the sources are listed again; otherwise the run takes what the manifest has.
+        rediscover: whether the sources are listed again; otherwise the run processes only documents in the manifest.
 
     Raises:
         RefusedCommand: a source or the id cannot be used, or a run of this id is open.
@@ -137,5 +137,5 @@ def _summarise(sources: Sequence[str]) -> str:
 def _describe(pipeline: PipelineInput) -> str:
     lines = ["Sources:", "", *[f"* `{source}`" for source in pipeline.sources[:20]]]
     if pipeline.resume:
-        lines += ["", f"Goes on after checkpoint {pipeline.resume.sequence} `{pipeline.resume.checkpoint_id}`."]
+        lines += ["", f"Continues after checkpoint {pipeline.resume.sequence} `{pipeline.resume.checkpoint_id}`."]
     return "\n".join(lines)

@@ -45,7 +45,7 @@ async def process_document(connected: Connected, workflow_id: str, source: str) 
     The call waits until the document has its final status.
 
     Raises:
-        RefusedCommand: the document cannot be found, or the run accepts no more.
+        RefusedCommand: the document cannot be found, or the run accepts no more documents.
     """
     await connected.worker.ensure()
     added = await add_documents(connected, workflow_id, [source], wait=True)
@@ -68,7 +68,7 @@ async def add_documents(
         wait: whether to return only once a checkpoint covers the added documents.
 
     Raises:
-        RefusedCommand: a source cannot be found, or the run accepts no more.
+        RefusedCommand: a source cannot be found, or the run accepts no more sources.
     """
     for source in sources:
         check_source(source)
@@ -89,7 +89,7 @@ async def find_running(connected: Connected, workflow_id: str) -> WorkflowHandle
     """
     execution = await find_execution(connected.client, checked_workflow_id(workflow_id))
     if execution is None:
-        await read_status(connected, workflow_id)  # raises for a run that no store knows either
+        await read_status(connected, workflow_id)  # raises UnknownWorkflow for a run that no store knows
     if execution is None or execution.status != WorkflowExecutionStatus.RUNNING:
         raise WorkflowNotRunning(f"The run '{workflow_id}' is not running.")
     return connected.client.get_workflow_handle(workflow_id)
@@ -109,7 +109,7 @@ async def send_update(
 
     Raises:
         NoWorkerAnswered: no worker is alive, or none answers in time.
-        RefusedCommand: the run refuses.
+        RefusedCommand: the run refuses the update.
         WorkflowNotRunning: the run has ended.
     """
     handle = await find_running(connected, workflow_id)
@@ -120,13 +120,14 @@ async def send_update(
                 update, *arguments, wait_for_stage=WorkflowUpdateStage.ACCEPTED, result_type=answers
             )
         return cast("Answer", await accepted.result())
-    except WorkflowUpdateRPCTimeoutOrCancelledError as error:  # in place of TimeoutError and CancelledError
+    except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+        # The SDK raises this error both for a timeout and for a cancellation.
         task = asyncio.current_task()
         if task and task.cancelling():
             raise asyncio.CancelledError from error
         raise NoWorkerAnswered(
-            f"No worker answered within {ANSWER_SECONDS:.0f} seconds; the run '{workflow_id}' may still do as "
-            "asked when one does."
+            f"No worker answered within {ANSWER_SECONDS:.0f} seconds; the run '{workflow_id}' may still carry out the "
+            "request when a worker is available."
         ) from error
     except WorkflowUpdateFailedError as error:
         raise RefusedCommand(str(error.cause)) from error
@@ -139,7 +140,7 @@ async def send_update(
 async def _require_worker(connected: Connected) -> None:
     """Refuse at once an update that no worker would answer.
 
-    The server lists the pollers of workers that died lately too. Such an update runs into its time limit.
+    The server also lists the pollers of workers that died recently. An update to such a worker ends at its time limit.
     """
     settings = connected.settings
     if live_workers(settings.data_dir):

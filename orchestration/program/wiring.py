@@ -24,11 +24,11 @@ from perdure.sandbox.pool import IsolatedPool
 from workflows.document_pipeline import DocumentPipeline
 
 GRACE = timedelta(seconds=20)
-"""How long activities may go on after SIGTERM before they are cancelled."""
+"""Time for activities to finish after SIGTERM. Then the worker cancels them."""
 STICKY = timedelta(seconds=1)
-"""How long the server keeps a cached run's next task for this worker before it offers the task to every worker."""
+"""Time for which the server keeps the next task of a cached run for this worker. Then every worker can get the task."""
 HEARTBEAT_THROTTLE = timedelta(seconds=2)
-"""The SDK sends at most one heartbeat of an activity in this time."""
+"""Shortest time between two heartbeats of an activity that the SDK sends."""
 
 
 def build_worker(
@@ -42,12 +42,12 @@ def build_worker(
     """Return the worker with all its activities wired; it does not poll yet.
 
     Args:
-        client: connected under the identity of the worker's slot.
-        settings: name the task queue.
+        client: a client with the identity of the worker's slot.
+        settings: give the task queue.
         stores: the open stores.
-        services: whose health the checkpoints record.
-        pool: started; reads the documents.
-        interceptors: around every activity and workflow.
+        services: the services whose health the checkpoints record.
+        pool: the started pool, which processes the documents.
+        interceptors: interceptors of every activity and workflow.
     """
     manifest = ManifestActivities(stores.manifest, discover, content_hash)
     batches = BatchActivities(stores.manifest, pool)
@@ -57,7 +57,7 @@ def build_worker(
     return Worker(
         client,
         task_queue=settings.task_queue,
-        build_id=f"perdure-{__version__}",  # without one the SDK hashes every loaded module, which takes 0.2 s
+        build_id=f"perdure-{__version__}",  # without a build id the SDK hashes every loaded module, which takes 0.2 s
         workflows=[DocumentPipeline],
         activities=[
             manifest.discover,
@@ -71,7 +71,7 @@ def build_worker(
             service.resolve_identities,
             service.build_analytics,
         ],
-        # The sandbox costs a fifth of a short run's time; tests and replays run these workflows inside the sandbox
+        # The SDK's sandbox costs a fifth of a short run's time. Tests and replays run the workflows inside the sandbox
         # (docs/decisions/0006-sandbox-in-tests.md).
         workflow_runner=UnsandboxedWorkflowRunner(),
         interceptors=interceptors,

@@ -8,13 +8,13 @@ MAX_NAMESAKES = 10
 
 
 async def rank_entities(queries: Queries, run: str, kind: str | None, limit: int) -> list[Entity]:
-    """Return the entities of a run by PageRank, the highest first.
+    """Return the entities of a run, the highest PageRank first.
 
     Args:
         queries: the open read-only stores.
         run: workflow id.
-        kind: only this kind, such as `person`; None for all.
-        limit: the most entities to return.
+        kind: the kind of the entities, such as `person`; None for all kinds.
+        limit: largest number of entities to return.
 
     Raises:
         RefusedCommand: the run has no entity of that kind.
@@ -33,7 +33,7 @@ async def find_entities(queries: Queries, run: str, name: str) -> list[Entity]:
         RefusedCommand: no entity has the name; the message suggests names that are spelt alike.
     """
     if "\0" in name or not name.strip():
-        raise RefusedCommand("A name has letters.")
+        raise RefusedCommand("The name has no letters. Name a person, a place or an organisation.")
     if named := await queries.entities.named(run, name.strip(), MAX_NAMESAKES):
         return named
     alike = " or ".join(f"'{other}'" for other in await queries.entities.suggestions(run, name))

@@ -107,7 +107,7 @@ async def _write_blocks(
 
 @contextmanager
 def _translate_disk_errors() -> Iterator[None]:
-    """Report an error of the disk as one of the export, not of the database."""
+    """Turn an OSError into the refusal of the export."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Predicts the work and the duration of a run, without a change of any data."""
+"""Predicts the work and the duration of a run, and changes no data."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ from perdure.stores.postgres.recorded import RecordedDocument, RecordedDocuments
 
 PAGE = 1_000
 PACE_DOCUMENTS = 10
-"""Least number of finished documents from which a pace is computed."""
+"""The pace of a run counts only if the run has finished this many documents."""
 UNMEASURED_PACE = 7.0
 """Documents per second and core. docs/performance.md measured 14.4 documents per second on two cores."""
 
@@ -36,9 +36,9 @@ class LookAhead:
     new: int
     changed: int
     outdated: int
-    """Processed before by another version of the processing code."""
+    """Documents that another version of the processing code has processed."""
     unfinished: int
-    """Recorded before and not processed."""
+    """Documents that an earlier run recorded and did not process."""
     unchanged: int
     gone: int
     bytes: int

@@ -16,7 +16,7 @@ from perdure.stores.postgres.search import PostgresPassageStore
 
 @dataclass(frozen=True)
 class Queries:
-    """The stores that the functions of this room read, on one pool of connections."""
+    """The stores that the functions of this room read; all share one pool of connections."""
 
     passages: PassageStore
     entities: PostgresEntityStore
@@ -24,15 +24,15 @@ class Queries:
 
     @classmethod
     def on(cls, pool: PostgresPool) -> "Queries":
-        """Return the stores on this pool, which the caller closes."""
+        """Return stores that use this pool. The caller closes the pool."""
         return cls(PostgresPassageStore(pool), PostgresEntityStore(pool), PostgresExportStore(pool))
 
     async def choose_run(self, workflow_id: str | None) -> str:
         """Return the given workflow id, else that of the latest run with a processed document.
 
         Raises:
-            UnknownWorkflow: the database does not know the run that was given.
-            RefusedCommand: no run was given, and none has processed a document yet.
+            UnknownWorkflow: the database does not know the given run.
+            RefusedCommand: no run was given, and no run has processed a document yet.
         """
         return await choose_run(self.passages, workflow_id)
 
@@ -41,8 +41,8 @@ async def choose_run(passages: PassageStore, workflow_id: str | None) -> str:
     """Return the given workflow id, else that of the latest run with a processed document.
 
     Raises:
-        UnknownWorkflow: the database does not know the run that was given.
-        RefusedCommand: no run was given, and none has processed a document yet.
+        UnknownWorkflow: the database does not know the given run.
+        RefusedCommand: no run was given, and no run has processed a document yet.
     """
     if workflow_id:
         if not await passages.knows(checked_workflow_id(workflow_id)):
@@ -55,12 +55,12 @@ async def choose_run(passages: PassageStore, workflow_id: str | None) -> str:
 
 @asynccontextmanager
 async def open_queries() -> AsyncIterator[Queries]:
-    """Open the configured database, or the data folder's own.
+    """Open the configured database, else the embedded database.
 
-    No other setting is read, and no other server asked.
+    The function reads no other setting, and connects to no other server.
 
     Raises:
-        RefusedCommand: no database is configured, and the data folder's own does not run.
+        RefusedCommand: no database is configured, and the embedded Postgres does not run.
     """
     pool = PostgresPool(read_database_url())
     try:

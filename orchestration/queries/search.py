@@ -13,8 +13,8 @@ async def search_passages(queries: Queries, run: str, query: str, limit: int) ->
     Args:
         queries: the open read-only stores.
         run: workflow id.
-        query: in the words of a user.
-        limit: the most passages to return.
+        query: the query as the user typed it.
+        limit: largest number of passages to return.
 
     Raises:
         DependencyUnavailable: the database cannot be reached.

@@ -1,4 +1,4 @@
-"""The settings: read once from the environment where a program is put together, and passed down from there.
+"""The settings: read once from the environment, and passed to the rooms below.
 
 The room imports nothing else of `orchestration`. docs/configuration.md describes every variable.
 Start reading at `variables.Variables`, then `settings.Settings`.

@@ -1,4 +1,7 @@
-"""`PERDURE_SERVICES`: the names and addresses of the services whose health every checkpoint records."""
+"""`PERDURE_SERVICES`: the names and addresses of the configured services.
+
+Every checkpoint records the health of these services.
+"""
 
 import json
 
@@ -9,13 +12,13 @@ VARIABLE = "PERDURE_SERVICES"
 
 
 def parse_services(value: str) -> dict[str, str]:
-    """Return name to address, in the order of the value.
+    """Return a mapping of name to address, in the order of the value.
 
     Args:
         value: a JSON object, or `name=address` separated by commas or spaces.
 
     Raises:
-        InvalidConfiguration: the value is neither, or an address is none whose health can be asked for.
+        InvalidConfiguration: the value has another form, or the health of an address cannot be checked.
     """
     text = value.strip()
     services = _parse_json(text) if text.startswith("{") else _parse_list(text)

@@ -1,4 +1,4 @@
-"""The settings of one program: everything that the environment says, as one frozen object."""
+"""The settings of one program, from the environment, as one frozen object."""
 
 import json
 import os
@@ -24,25 +24,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Settings:
-    """Where everything is, and how much of the machine may be used."""
+    """The addresses, the folders, and the limits on the use of the machine."""
 
     data_dir: Path
-    """Absolute; holds embedded servers, checkpoint files, logs and worker slots."""
+    """Absolute path of the data folder: embedded servers, checkpoint files, logs and worker slots."""
     database_url: str = field(repr=False)
     temporal: TemporalSettings
     task_queue: str = DEFAULT_TASK_QUEUE
     checkpoint_dir: Path | None = None
-    """Where checkpoint files are written; None to write none."""
+    """Folder of the checkpoint files; None to write no files."""
     checkpoint_url: str | None = None
-    """Bucket or folder where checkpoint objects are written; None to write none."""
+    """URL of the bucket or folder of the checkpoint objects; None to write no objects."""
     pool_workers: int = field(default_factory=lambda: os.cpu_count() or 1)
     limits: Limits = field(default_factory=Limits)
     external_services: Mapping[str, str] = field(default_factory=dict)
-    """Name to address; each service is asked for its health at every checkpoint."""
+    """Name to address of each service whose health the checkpoints record."""
     ocr: "Ocr | None" = None
-    """None for no text recognition."""
+    """The text recognition; None if it is off."""
     embedded_database: bool = False
-    """Whether `database_url` is that of the data folder's own server."""
+    """Whether `database_url` is the address of the embedded Postgres."""
 
     @classmethod
     def from_environment(
@@ -52,14 +52,14 @@ class Settings:
         database_url: str,
         temporal: TemporalSettings,
     ) -> Self:
-        """Return the settings that the variables name, with the servers that the caller has looked up.
+        """Return the settings from environment variables and from the given servers.
 
-        `orchestration.embedded.configured.read_settings` looks up the servers as well.
+        `orchestration.embedded.configured.read_settings` looks up the servers and calls this method.
 
         Args:
-            environment: variables; an empty one counts as unset.
-            database_url: of the configured database, or of the data folder's own.
-            temporal: the configured Temporal server, or the data folder's own.
+            environment: the variables; an empty variable counts as unset.
+            database_url: address of the configured or embedded database.
+            temporal: the configured or embedded Temporal server.
 
         Raises:
             InvalidConfiguration: a value cannot be used; the message names its variable.
@@ -81,10 +81,11 @@ class Settings:
         )
 
     def environment(self) -> dict[str, str]:
-        """Return variables that give a process started with them, over this process's own, the same settings.
+        """Return variables that give another process the same settings.
 
-        The addresses of embedded servers are left out, because the servers may have moved when the process looks them
-        up. The process inherits the variables of TLS.
+        A process that is started with these variables, in addition to those of this process, has the same settings. The
+        addresses of embedded servers are left out, because their ports may have changed when the process reads the
+        settings. The process inherits the variables for TLS.
         """
         variables = {
             "PERDURE_DATA_DIR": str(self.data_dir),

@@ -1,4 +1,4 @@
-"""The address of Temporal, from the environment variables and the profile file that all Temporal tools share."""
+"""The address of Temporal, from environment variables and Temporal's profile file."""
 
 import os
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ CLOUD_UI = "https://cloud.temporal.io"
 
 @dataclass(frozen=True)
 class TemporalSettings:
-    """What a client needs to connect, and the address of the Web UI."""
+    """The data that a client needs to connect, and the address of the Web UI."""
 
     address: str
     namespace: str = "default"
@@ -25,11 +25,13 @@ class TemporalSettings:
     tls: bool | TLSConfig = field(default=False, repr=False)
     rpc_metadata: Mapping[str, str] = field(default_factory=dict, repr=False)
     embedded: bool = False
-    """Whether the server is the data folder's own."""
+    """Whether the server is embedded."""
 
 
 def configured_temporal(environment: Mapping[str, str]) -> TemporalSettings | None:
-    """Return the settings of the environment and of the profile that it names; None if neither names an address.
+    """Return the Temporal settings from the environment and the profile.
+
+    Return None if the environment and the profile give no address.
 
     Raises:
         InvalidConfiguration: the profile or a certificate cannot be read, or the address has another form.

@@ -1,4 +1,7 @@
-"""The environment variables of Perdure: one field each, and one sentence for a value that cannot be used."""
+"""The environment variables of Perdure, one field each.
+
+A value that cannot be used is refused with one sentence.
+"""
 
 import os
 from collections.abc import Mapping
@@ -23,7 +26,7 @@ _LIMIT_PREFIX = "PERDURE_LIMIT_"
 
 
 def _check_database_url(value: str) -> str:
-    """Return the address itself; the refusal does not show it, because it may hold a password."""
+    """Return the address itself. A refusal does not show the address, which may hold a password."""
     try:
         parts = urlsplit(value)
         usable = parts.scheme in ("postgres", "postgresql") and (parts.port is None or parts.port > 0)
@@ -37,9 +40,10 @@ def _check_database_url(value: str) -> str:
 
 
 class Variables(BaseModel):
-    """The variables of Perdure's own, apart from limits and OCR; the alias of a field is the variable's name.
+    """The variables of Perdure, apart from limits and OCR.
 
-    The description says what a value must be. The sentence that refuses a value quotes it.
+    The alias of a field is the variable's name. The description says what a value must be; the sentence that refuses a
+    value quotes the description.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -47,13 +51,13 @@ class Variables(BaseModel):
     database_url: Annotated[str, BeforeValidator(_check_database_url)] | None = Field(
         default=None, alias="DATABASE_URL", repr=False
     )
-    """None for the data folder's own database."""
+    """Address of the database; None for the embedded database."""
     task_queue: str = Field(default=DEFAULT_TASK_QUEUE, alias="PERDURE_TASK_QUEUE")
     file_checkpoints: Literal["0", "1"] = Field(default="1", alias="PERDURE_FILE_CHECKPOINTS", description="0 or 1")
     checkpoint_url: Annotated[str, BeforeValidator(check_url)] | None = Field(
         default=None, alias="PERDURE_CHECKPOINT_URL", repr=False
     )
-    """None to write no checkpoint objects."""
+    """URL of the checkpoint objects; None to write no objects."""
     pool_workers: int = Field(
         default_factory=lambda: os.cpu_count() or 1,
         alias="PERDURE_POOL_WORKERS",
@@ -64,11 +68,11 @@ class Variables(BaseModel):
     external_services: Annotated[Mapping[str, str], BeforeValidator(parse_services)] = Field(
         default={}, alias="PERDURE_SERVICES", repr=False
     )
-    """Name to address."""
+    """Name to address of each configured service."""
 
 
 def read_variables(environment: Mapping[str, str]) -> Variables:
-    """Return the values of the variables; an empty one counts as unset.
+    """Return the values of the variables; an empty variable counts as unset.
 
     Raises:
         InvalidConfiguration: a value cannot be used; the message names its variable.
@@ -77,7 +81,9 @@ def read_variables(environment: Mapping[str, str]) -> Variables:
 
 
 def read_limits(environment: Mapping[str, str]) -> Limits:
-    """Return the limits of a document's processing, each settable by the variable `limit_variable` names.
+    """Return the limits of a document's processing.
+
+    The variable that `limit_variable` names sets each limit.
 
     Raises:
         InvalidConfiguration: a value is not a positive number.
@@ -107,20 +113,20 @@ def data_dir_from(environment: Mapping[str, str] | None = None) -> Path:
     """Return the data folder, absolute: `PERDURE_DATA_DIR`, else `data` in the current folder.
 
     Args:
-        environment: variables; those of this process if not given.
+        environment: the variables; by default those of this process.
 
     Raises:
-        InvalidConfiguration: the value is no path.
+        InvalidConfiguration: the value is not a usable path.
     """
     value = (os.environ if environment is None else environment).get("PERDURE_DATA_DIR") or "data"
     try:
         return Path(value).expanduser().resolve()
     except (OSError, RuntimeError, ValueError) as error:
-        raise InvalidConfiguration(f"PERDURE_DATA_DIR is '{value}', which is no usable path: {error}.") from error
+        raise InvalidConfiguration(f"PERDURE_DATA_DIR is '{value}', which is not a usable path: {error}.") from error
 
 
 def _limit_fields() -> dict[str, Any]:
-    """Return one field for each limit, of the limit's own type and default."""
+    """Return one field for each limit, with the type and default of the limit."""
     described = {int: "a positive whole number", float: "a positive number"}
     kinds = get_type_hints(Limits)
     return {

@@ -1,4 +1,4 @@
-"""A worker's life beside its work: its slot, its supervisor, and the work of workers that died.
+"""A worker's slot, its supervisor, and the work of workers that died.
 
 The room may import `stores`, `services`, `connection`, `settings` and the floors below `orchestration`.
 Start reading at `slot.take_slot`, then `reclaim.keep_reclaiming`.

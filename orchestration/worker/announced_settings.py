@@ -1,4 +1,7 @@
-"""The settings of a living worker, written beside its slot's file, so that a command can compare its own with them."""
+"""The settings of a living worker, in a file beside the file of its slot.
+
+A command compares its own settings with them.
+"""
 
 import hashlib
 import json
@@ -13,22 +16,22 @@ from orchestration.worker.slot import find_live_workers
 
 _SHOWN = ("PERDURE_TASK_QUEUE", "PERDURE_FILE_CHECKPOINTS", "PERDURE_POOL_WORKERS", "PERDURE_OCR", "TEMPORAL_NAMESPACE")
 _SHOWN_PREFIX = "PERDURE_LIMIT_"
-"""Variables that hold no secret. Of every other one, such as a database's address, only a digest is written."""
+"""Prefix of variables that hold no secret. For other variables, such as DATABASE_URL, only a digest is written."""
 _ELSEWHERE = "PERDURE_DATA_DIR"
-"""The file stands in that folder, so the two always agree."""
+"""The variable that is not compared: the file is in this data folder, so the values always agree."""
 _DIGEST = "sha256:"
 
 log = logging.getLogger("perdure.worker")
 
 
 def announce_settings(settings: Settings, lock_file: Path) -> None:
-    """Write a worker's settings beside its slot's file, readable by the owner alone and without secrets.
+    """Write a worker's settings beside its slot's file, without secrets.
 
-    The worker goes on without the file if the disk refuses it: commands then compare nothing.
+    Only the owner may read the file. If the disk refuses the file, the worker continues, and commands compare nothing.
 
     Args:
-        settings: of the worker.
-        lock_file: of the slot that the worker holds.
+        settings: settings of the worker.
+        lock_file: file of the slot that the worker holds.
     """
     salt = secrets.token_hex(8)
     announced = {"pid": os.getpid(), "salt": salt, "settings": _without_secrets(settings, salt)}
@@ -43,12 +46,12 @@ def announce_settings(settings: Settings, lock_file: Path) -> None:
 
 
 def differences_from_living_worker(settings: Settings) -> list[str]:
-    """One sentence for each setting in which a living worker of the data folder differs from these settings.
+    """Return a sentence for each setting that a living worker of the data folder does not share.
 
-    The list is empty when no worker is alive, and for a worker that has announced nothing.
+    The list is empty if no worker is alive, or if the workers have written no settings.
 
     Args:
-        settings: of the command that asks.
+        settings: settings of the command.
     """
     sentences: list[str] = []
     for worker in find_live_workers(settings.data_dir):
@@ -66,7 +69,7 @@ def differences_from_living_worker(settings: Settings) -> list[str]:
 
 
 def _without_secrets(settings: Settings, salt: str) -> dict[str, str]:
-    """The variables of the settings; those that may hold a secret as a salted digest."""
+    """Return the variables of the settings; a salted digest replaces a value that may be secret."""
     return {
         name: value if not value or _is_shown(name) else _DIGEST + hashlib.sha256((salt + value).encode()).hexdigest()
         for name, value in settings.environment().items()
@@ -95,7 +98,10 @@ def _file_beside(lock_file: Path) -> Path:
 
 
 def _read(path: Path, pid: int) -> dict[str, Any] | None:
-    """What the worker with this process id has announced; None for nothing, or for what an earlier worker wrote."""
+    """Return the settings that the worker with this process id wrote.
+
+    Return None if there is no file, or if an earlier worker wrote the file.
+    """
     try:
         announced = json.loads(path.read_bytes())
         usable = (

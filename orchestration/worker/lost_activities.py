@@ -1,10 +1,10 @@
-"""Fail the activities that the server shows as started by this worker and that this worker is not executing.
+"""Fail activities of this worker that the server shows as started and that the worker lost.
 
-While the server is away, the SDK tries for some seconds to deliver a completion, and then drops it. A task that the
-server sent over a connection that was breaking never arrives. The server counts both as work in progress until the
-heartbeat timeout. The worker compares the server's list for its own identity with its own list. An activity that is
-missing twice in a row is failed, so that the server retries it at once. If the worker were wrong, the fences of every
-write would refuse the earlier attempt.
+While the server is unavailable, the SDK tries for some seconds to deliver a completion, and then drops the completion.
+A task that the server sent over a breaking connection never arrives. In both cases the server shows the activity as
+started until the heartbeat timeout. The worker compares its own list of activities with the server's list for the
+worker's identity. An activity that the worker misses twice in a row is failed, so that the server retries the activity
+at once. If the worker were wrong, the fence of each write would refuse the earlier attempt.
 """
 
 import asyncio
@@ -22,9 +22,9 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 from orchestration.worker.reclaim import GONE, fail_activity
 
 LOOK_EVERY_SECONDS = 2.5
-LOST = "The worker does not have this activity in hand; it is retried at once."
+LOST = "The worker does not execute this activity; the server retries the activity at once."
 REMEMBER_SECONDS = 90.0
-"""How long a run is watched after this worker's last activity for it; longer than the heartbeat timeout."""
+"""Time to watch a run after this worker's last activity for the run; longer than the heartbeat timeout."""
 RUNS_AT_MOST = 64
 
 Task = tuple[str, str, str, int]
@@ -34,7 +34,7 @@ log = logging.getLogger("perdure.lost_activities")
 
 
 class InHand(Interceptor):
-    """The activities that this worker executes, and the runs that it has lately worked for."""
+    """The activities that this worker executes, and the runs that it recently worked for."""
 
     def __init__(self) -> None:
         self.tasks: set[Task] = set()
@@ -45,7 +45,7 @@ class InHand(Interceptor):
         return _Recorder(next, self)
 
     def runs(self) -> list[tuple[str, str]]:
-        """Return workflow id and run id of the runs worked for lately, the latest first."""
+        """Return workflow id and run id of recently executed runs, the newest first."""
         since = time.monotonic() - REMEMBER_SECONDS
         self._last_worked = {run: moment for run, moment in self._last_worked.items() if moment > since}
         return sorted(self._last_worked, key=lambda run: -self._last_worked[run])[:RUNS_AT_MOST]
@@ -71,6 +71,7 @@ class _Recorder(ActivityInboundInterceptor):
         self._in_hand = in_hand
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002 - the SDK's
+        """Execute an activity, and record it while it is executed."""
         info = activity.info()
         task = (info.workflow_id or "", info.workflow_run_id or "", info.activity_id, info.attempt)
         self._in_hand.begin(task)
@@ -81,11 +82,11 @@ class _Recorder(ActivityInboundInterceptor):
 
 
 async def rescue_lost_activities(client: Client, identity: str, in_hand: InHand) -> None:
-    """Look for lost tasks again and again; never returns.
+    """Look for lost tasks repeatedly; never returns.
 
     Args:
-        client: of any identity.
-        identity: of this worker alone, under which it polls.
+        client: a client of any identity.
+        identity: the identity with which only this worker polls.
         in_hand: the activities that the worker executes.
     """
     missing: set[Task] = set()
@@ -94,10 +95,10 @@ async def rescue_lost_activities(client: Client, identity: str, in_hand: InHand)
         try:
             not_in_hand = await _find_missing(client, identity, in_hand)
         except RPCError:
-            continue  # the server is away; a task that is lost stays lost until the server is back
+            continue  # the server is unavailable; a lost task stays lost until the server is available again
         lost = missing & not_in_hand
         for workflow_id, run_id, activity_id, _ in lost:
-            with suppress(RPCError):  # the activity has just timed out or ended
+            with suppress(RPCError):  # the activity has timed out or ended in the meantime
                 await fail_activity(
                     client,
                     workflow_id,
@@ -111,7 +112,7 @@ async def rescue_lost_activities(client: Client, identity: str, in_hand: InHand)
 
 
 async def _find_missing(client: Client, identity: str, in_hand: InHand) -> set[Task]:
-    """Return the tasks that the server shows as started by this worker, and that it does not execute."""
+    """Return the tasks that this worker started and no longer executes, according to the server."""
     started = PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
     shown: set[Task] = set()
     for workflow_id, run_id in in_hand.runs():

@@ -1,4 +1,4 @@
-"""A worker as a process of its own, started and stopped by the process that follows a run."""
+"""A worker as a separate process, which the process that follows a run starts and stops."""
 
 import asyncio
 import os
@@ -15,24 +15,23 @@ from orchestration.worker.slot import live_workers
 from perdure.errors import RefusedCommand
 
 PROGRAM = "orchestration.program.launch"
-"""The module that the process runs; named, not imported, because it stands above this room."""
+"""Name of the module that the process runs. This room cannot import the module, which is in a higher room."""
 ROOT = Path(__file__).resolve().parents[2]
-"""The folder from which the module can be imported: of a checkout or of the installed packages."""
+"""Folder from which the module can be imported: the checkout, or the folder of the installed packages."""
 STOP_SECONDS = 30.0
 START_SECONDS = 60.0
-"""A worker took more than 10 s to its slot on 2 cores with a load of 20. A caller that goes on without the worker is
-refused the next update."""
+"""Longest wait for the slot of the worker. A worker needed more than 10 s on 2 cores with a load of 20."""
 START_POLL_SECONDS = 0.05
 _PATHS = ("TEMPORAL_CONFIG_FILE", "TESSDATA_PREFIX")
 
 
 class WorkerProcess:
-    """One worker, which stops gracefully by itself when the process that started it is gone.
+    """One worker, which stops gracefully when the process that started it has ended.
 
     Args:
-        settings: of the worker.
-        detached: the worker goes on when the process that started it is gone. A supervisor then starts a new worker
-            whenever the worker dies.
+        settings: settings of the worker.
+        detached: whether the worker continues when the process that started it has ended. A supervisor then starts a
+            new worker whenever the worker dies.
     """
 
     def __init__(self, settings: Settings, *, detached: bool = False) -> None:
@@ -47,8 +46,8 @@ class WorkerProcess:
                 stdout=log,
                 stderr=log,
                 env={**_with_absolute_paths(os.environ), **settings.environment()},
-                cwd=ROOT,  # `-m` looks for the module in the current folder first
-                start_new_session=True,  # Ctrl-C in the terminal is for the process that follows the run
+                cwd=ROOT,  # `-m` searches the current folder for the module first
+                start_new_session=True,  # Ctrl-C in the terminal must reach only the process that follows the run
             )
 
     @classmethod
@@ -56,30 +55,32 @@ class WorkerProcess:
         """Start a worker and return when it has taken its slot.
 
         Args:
-            settings: of the worker.
+            settings: settings of the worker.
             detached: as for the class.
 
         Raises:
-            RefusedCommand: the worker ended at once; its log says why.
+            RefusedCommand: the worker ended at once, or took no slot within `START_SECONDS`; its log gives the reason.
+                A worker that took no slot is killed.
         """
         started = await asyncio.to_thread(partial(cls, settings, detached=detached))
         for _ in range(int(START_SECONDS / START_POLL_SECONDS)):
             alive = live_workers(settings.data_dir).values()
             if alive if detached else started.pid in alive:
-                break
+                return started
             if not started.alive:
                 raise RefusedCommand(f"The worker did not start; see {started.log}.")
             await asyncio.sleep(START_POLL_SECONDS)
-        return started
+        started.kill()
+        raise RefusedCommand(f"The worker was not ready after {START_SECONDS:.0f} s; see {started.log}.")
 
     @property
     def pid(self) -> int:
-        """Process id of the worker, or of its supervisor if it is detached."""
+        """Return the process id of the worker, or of its supervisor if the worker is detached."""
         return self._process.pid
 
     @property
     def alive(self) -> bool:
-        """Whether the process has not ended."""
+        """Return whether the process is alive."""
         return self._process.poll() is None
 
     def kill(self) -> None:
@@ -99,7 +100,7 @@ class WorkerProcess:
 
 
 def _with_absolute_paths(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables with relative paths made absolute: the worker runs in another folder."""
+    """Return the variables with absolute paths, because the worker runs in another folder."""
     return {
         name: str(Path(value).absolute()) if value and _is_path(name) else value for name, value in environment.items()
     }

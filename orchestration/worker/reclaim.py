@@ -1,8 +1,9 @@
-"""Fail the activities that dead workers had started, so that the server retries them without waiting for timeouts.
+"""Fail the activities of dead workers, so that the server retries them at once.
 
-A worker that starts does so for the earlier lives of its own slot. Every worker also checks, twice a second, whether
-another worker of its data folder has died. The proof of death is a file lock that the kernel has released (`slot`).
-Only activities of the dead identity are failed, so a worker that is alive or stopped keeps its own.
+A starting worker reclaims the activities of the earlier workers of its own slot. Every worker also checks, twice a
+second, whether another worker of its data folder has died. The proof of a death is a file lock that the kernel has
+released (`slot`). Only activities of the dead worker's identity are failed. A worker that is alive, or stopped by
+SIGSTOP, keeps its activities.
 """
 
 import asyncio
@@ -27,7 +28,8 @@ from workflows.messages import WORKFLOW_TYPE
 RUNS_AT_ONCE = 16
 LOOK_EVERY_SECONDS = 0.5
 LOOK_AGAIN_SECONDS = (0.5, 1.5, 4.0, 10.0)
-"""Later looks after the first: a task that the server sent over a breaking connection shows as started with a delay."""
+"""Pauses before the repeated searches. The server shows a task as started with a delay if the connection broke while it
+sent the task."""
 AT_ONCE = timedelta(milliseconds=1)
 TOO_LATE = timedelta(seconds=1)
 GONE = (RPCStatusCode.NOT_FOUND, RPCStatusCode.FAILED_PRECONDITION)
@@ -37,14 +39,19 @@ log = logging.getLogger("perdure.reclaim")
 
 @dataclass
 class Reclaimed:
-    """Numbers of the activities that were failed, and of the runs that were looked at."""
+    """Number of failed activities, and number of examined runs."""
 
     activities: int = 0
     runs: int = 0
 
 
 async def keep_reclaiming(client: Client, slot: WorkerSlot, data_dir: Path, task_queue: str) -> None:
-    """Reclaim the work of this slot's earlier lives, then of every worker of the folder that dies; never returns."""
+    """Reclaim the activities of dead workers of the data folder; never returns.
+
+    The function begins with the earlier workers of this slot, and then waits for the death of any other worker.
+
+    The first activities are those of the earlier workers of this slot.
+    """
     async with asyncio.TaskGroup() as clearing:
         if slot.dead:
             clearing.create_task(_clear_own(client, slot, task_queue))
@@ -53,8 +60,9 @@ async def keep_reclaiming(client: Client, slot: WorkerSlot, data_dir: Path, task
                 with dead_lives(data_dir) as dead:
                     if dead:
                         log.info("%d worker(s) of this data folder have died: %s", len(dead), ", ".join(dead))
-                        # The slots of the dead are held until the first look is done, so that no other worker does
-                        # the same. The later looks need no lock: a dead life stays dead.
+                        # This worker holds the slots of the dead workers until the first search is done, so that no
+                        # other worker reclaims the same activities. The repeated searches need no lock, because a dead
+                        # worker cannot start activities again.
                         await _look(client, dead, task_queue)
                         clearing.create_task(_look_again(client, dead, task_queue))
             except OSError as error:
@@ -75,7 +83,7 @@ async def _look_again(client: Client, dead: Collection[str], task_queue: str) ->
 
 
 async def _look(client: Client, dead: Collection[str], task_queue: str) -> None:
-    """Reclaim; ask a server that is away again until it answers."""
+    """Reclaim once; if the server is unavailable, retry until it answers."""
     warned = False
     while True:
         try:
@@ -94,15 +102,17 @@ async def _look(client: Client, dead: Collection[str], task_queue: str) -> None:
 
 
 async def reclaim(client: Client, dead: Collection[str], task_queue: str) -> Reclaimed:
-    """Fail the activities that these identities had started, and free their runs from the workers' sticky queues.
+    """Fail the activities that these identities had started.
+
+    The function also frees the runs of these workers from sticky task queues.
 
     Args:
-        client: of any identity.
-        dead: identities of lives that have ended; the caller has proof of each death.
-        task_queue: only runs of this queue are looked at.
+        client: a client of any identity.
+        dead: identities of dead workers; the caller has proof of each death.
+        task_queue: task queue of the runs to examine.
 
     Raises:
-        RPCError: the server cannot be asked. The timeouts then do the same later.
+        RPCError: the server is unavailable. The server then retries the activities after their timeouts.
     """
     reclaimed = Reclaimed()
     gate = asyncio.Semaphore(RUNS_AT_ONCE)
@@ -129,7 +139,13 @@ async def _reclaim_run(
         held = _held_by(description, dead)
         await asyncio.gather(
             *[
-                fail_activity(client, workflow_id, run_id, activity_id, "Its worker died; it is retried at once.")
+                fail_activity(
+                    client,
+                    workflow_id,
+                    run_id,
+                    activity_id,
+                    "The worker died; the server retries the activity at once.",
+                )
                 for activity_id in held
             ]
         )
@@ -151,7 +167,10 @@ def _held_by(description: WorkflowExecutionDescription, dead: Collection[str]) -
 
 
 def _times_out_soon(pending: PendingActivityInfo) -> bool:
-    """Whether the server may give the activity to another worker this moment: failing by id would hit that worker."""
+    """Return whether the activity times out so soon that another worker may get it.
+
+    The server fails an activity by its id, so a late request would fail the attempt of the other worker.
+    """
     timeout = pending.activity_options.heartbeat_timeout.ToTimedelta()
     if not timeout:
         return False
@@ -163,8 +182,9 @@ async def fail_activity(client: Client, workflow_id: str, run_id: str, activity_
     """Fail a started activity, so that the server retries it at once.
 
     Raises:
-        RPCError: the server is away, or the activity is not started any more.
+        RPCError: the server is unavailable, or the activity is not started any more.
     """
     handle = client.get_async_activity_handle(workflow_id=workflow_id, run_id=run_id, activity_id=activity_id)
-    # The retry policy's interval grows, for a dependency that is away. Here no dependency is away.
+    # The retry policy has growing intervals for an unavailable dependency. After the death of a worker, no interval is
+    # needed.
     await handle.fail(ApplicationError(why, type=WORKER_DIED, next_retry_delay=AT_ONCE))

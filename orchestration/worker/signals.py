@@ -1,8 +1,8 @@
 """Send a signal to a living worker, after proof that the process is that worker.
 
-A process id in a slot's file may be stale: the system may have given the number to another program since, or the folder
-may be shared with a container that has process ids of its own. So the signal is sent only to a process that has the
-slot's file open while the file's lock is held.
+A process id in a slot's file may be stale: the system may have given the number to another program, or the folder may
+be shared with a container, which has other process ids. So the signal is sent only to a process that has the slot's
+file open while the file's lock is held.
 """
 
 import os
@@ -17,10 +17,10 @@ from perdure.errors import RefusedCommand
 
 
 def signal_worker(worker: LiveWorker, number: signal.Signals) -> bool:
-    """Send a signal to a worker; returns whether its process is one of this machine and got the signal.
+    """Send a signal to a worker; returns whether a process of this machine got the signal.
 
     Args:
-        worker: as `find_live_workers` found it.
+        worker: a worker from `find_live_workers`.
         number: the signal.
 
     Raises:
@@ -29,9 +29,8 @@ def signal_worker(worker: LiveWorker, number: signal.Signals) -> bool:
     if not worker.pid:
         return False
     try:
-        # A descriptor of the process names this process only: the number can be given to another one between the check
-        # and the signal.
-        # Some builds of Python, such as those that uv installs, lack the call.
+        # A descriptor always refers to the same process. The system can give a process id to another process between
+        # the check and the signal. Some builds of Python, such as those that uv installs, lack `pidfd_open`.
         descriptor = os.pidfd_open(worker.pid) if hasattr(os, "pidfd_open") else None
     except OSError:
         return False
@@ -55,7 +54,7 @@ def signal_worker(worker: LiveWorker, number: signal.Signals) -> bool:
 
 
 def _has_open(pid: int, lock_file: Path) -> bool:
-    """Whether the process has this very file open."""
+    """Return whether the process has this file open, and not only a file of the same name."""
     with suppress(psutil.NoSuchProcess):
         return any(Path(opened.path).samefile(lock_file) for opened in psutil.Process(pid).open_files())
     return False

@@ -1,12 +1,13 @@
-"""A worker's slot in its data folder: a file whose lock proves that its holder is alive and earlier holders are dead.
+"""A worker's slot in its data folder: a file whose lock the living worker holds.
 
-The kernel releases the lock when the process ends, in whatever way, and not before. A worker that is only stopped
-keeps its slot. Each life of a worker has an identity of its own. The identity stays in the slot's file until the
-activities that the server counts as started under it have been reclaimed.
+A held lock proves that the worker is alive. A released lock proves that the earlier holders are dead, because the
+kernel releases the lock only when the process ends. A worker that is stopped by SIGSTOP keeps its slot. Each worker
+process has its own identity. The identity of a dead worker stays in the slot's file until the activities that the
+server shows as started under this identity have been reclaimed.
 
-A lock proves something only for this kernel and this very file. So each line of the file names the boot of the machine
-and the file that it was written into. The line is ignored in a copy of the folder, on a clone of the machine, on
-another host that shares the folder, and after a reboot. The server's timeouts cover those cases.
+The proof holds only for one kernel and one file. So each line of the file names the boot of the machine and the file
+that the line was written into. A line does not count in a copy of the folder, on a clone of the machine, on another
+host that shares the folder, and after a reboot. In those cases the server retries the activities after their timeouts.
 """
 
 import fcntl
@@ -41,23 +42,26 @@ _BOOT = _boot_id()
 
 @dataclass(frozen=True)
 class WorkerSlot:
-    """One of the data folder's numbered places for a worker; the worker keeps it for its whole life."""
+    """A numbered place for a worker in the data folder, which the worker keeps until it ends."""
 
     number: int
     identity: str
-    """The name under which this life of the worker polls the Temporal server."""
+    """The name under which this worker process polls the Temporal server."""
     dead: tuple[str, ...]
-    """Identities of earlier lives in this slot whose activities no worker has reclaimed yet."""
+    """Identities of earlier workers in this slot whose activities no worker has reclaimed yet."""
     lock_file: Path
     """The slot's file."""
     _lock: IO[bytes]
 
     def forget_dead(self) -> None:
-        """Remove the earlier lives from the file, after their activities have been reclaimed."""
+        """Remove the dead identities from the file, after their activities have been reclaimed."""
         _write(self._lock, [_line(self._lock, self.identity)])
 
     def release(self) -> None:
-        """Give the slot back when the worker stops in order; lives that are not reclaimed yet stay in the file."""
+        """Give the slot back when the worker stops in order.
+
+        Dead identities whose activities are not reclaimed yet stay in the file.
+        """
         _write(self._lock, [line for line in _lines(self._lock) if line.split()[1] != self.identity])
         self._lock.close()
 
@@ -94,7 +98,10 @@ class LiveWorker:
 
 
 def find_live_workers(data_dir: Path) -> list[LiveWorker]:
-    """The workers of this data folder whose slots are locked now, in the order of their file names."""
+    """Return the workers of this data folder whose slots are locked now.
+
+    The workers are in the order of their file names.
+    """
     alive: list[LiveWorker] = []
     for path in sorted((data_dir / _DIRECTORY).glob(_FILES)):
         with path.open("rb", buffering=0) as lock:
@@ -107,7 +114,7 @@ def find_live_workers(data_dir: Path) -> list[LiveWorker]:
 
 
 def live_workers(data_dir: Path) -> dict[int, int]:
-    """Return slot number to process id of the workers of this data folder that are alive on this host."""
+    """Return a mapping of slot to process id of the live workers of this data folder."""
     return {worker.slot: worker.pid for worker in find_live_workers(data_dir)}
 
 
@@ -139,7 +146,10 @@ def _open(path: Path) -> IO[bytes]:
 
 
 def _lock(file: IO[bytes], *, tries: int) -> bool:
-    """Return whether the lock was taken. A process that checks for live workers holds the lock for an instant only."""
+    """Lock the file, in several tries, and return whether it was locked.
+
+    A process that checks for live workers holds the lock only for an instant, so a second try can succeed.
+    """
     for left in reversed(range(tries)):
         with suppress(BlockingIOError):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -154,7 +164,7 @@ def _line(file: IO[bytes], identity: str) -> str:
 
 
 def _place(file: IO[bytes]) -> str:
-    """Return the boot of the machine and the very file for which a lock of the file is proof."""
+    """Return the boot of the machine and the identity of the file, for which a lock is proof."""
     status = os.fstat(file.fileno())
     return f"{_BOOT}/{status.st_dev}:{status.st_ino}"
 
@@ -170,7 +180,10 @@ def _lines(file: IO[bytes]) -> list[str]:
 
 
 def _write(file: IO[bytes], lines: list[str]) -> None:
-    """Replace the content in place. A process that dies between the two steps leaves more lines, never fewer."""
+    """Replace the content of the file in place.
+
+    A process that dies between the two steps leaves too many lines, never too few.
+    """
     content = "".join(f"{line}\n" for line in lines).encode()
     os.pwrite(file.fileno(), content, 0)
     file.truncate(len(content))

@@ -1,7 +1,7 @@
 """Start a new worker whenever the worker dies: `perdure worker --supervise`.
 
-The supervisor has loaded everything that a worker needs, and has the zygote running. It opens no connection and starts
-no thread. A worker is a fork of the supervisor, so a new worker starts within milliseconds of the death of the last.
+The supervisor has loaded everything that a worker needs, and runs the zygote. The supervisor opens no connection and
+starts no thread. A worker is a fork of the supervisor, so a new worker starts within milliseconds of a worker's death.
 """
 
 import gc
@@ -18,7 +18,7 @@ from typing import NoReturn
 from perdure.sandbox.fork_server import ForkServer, Zygote
 
 HEALTHY_SECONDS = 1.0
-"""A worker that exits sooner failed at startup: it is restarted with backoff. Any other is restarted at once."""
+"""A worker that exits sooner failed at startup, and is restarted with backoff. Another worker is restarted at once."""
 FIRST_DELAY_SECONDS = 0.25
 LONGEST_DELAY_SECONDS = 30.0
 LOOK_EVERY_SECONDS = 0.2
@@ -32,13 +32,15 @@ log = logging.getLogger("perdure.supervisor")
 
 
 class Supervisor:
-    """Runs one worker at a time in a child process; make it in the main thread of a process without other threads.
+    """Runs one worker at a time in a child process.
+
+    Make a supervisor in the main thread of a process that has no other threads.
 
     Args:
-        run_worker: what the child process does. It gets the fork server that is lent to it, and a function to call with
-            the sentence on its failure. It ends the process itself.
-        zygote: forks the parsers; lent to one worker after the other.
-        parent: process id; the supervisor stops when that process is gone. None for never.
+        run_worker: the function that the child process runs. Its arguments are the lent fork server, and a function to
+            call with the sentence about a failure. The function ends the process itself.
+        zygote: the zygote that forks the parsers; lent to each worker in turn.
+        parent: id of the parent process; the supervisor stops when that process has ended. None for no such process.
     """
 
     def __init__(self, run_worker: RunWorker, zygote: Zygote, parent: int | None = None) -> None:
@@ -49,10 +51,10 @@ class Supervisor:
         self._last_error = mmap.mmap(-1, LAST_ERROR_BYTES)  # shared with the children
 
     def run(self) -> int:
-        """Keep a worker alive until SIGTERM, Ctrl-C, or the end of a worker that was asked to stop; return 0."""
+        """Run workers until SIGTERM or Ctrl-C, or until a worker ends with exit code 0; return 0."""
         gc.collect()
-        gc.freeze()  # the collector would write to every page that parent and child share, and so copy it
-        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # `sigtimedwait` takes them
+        gc.freeze()  # the garbage collector would write to, and so copy, every page that parent and child share
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # `sigtimedwait` receives these signals
         short_lives = 0
         while True:
             began = time.monotonic()
@@ -74,13 +76,13 @@ class Supervisor:
         if not self._zygote.is_alive():
             self._zygote = Zygote(self._zygote.warm_up)
         lent = None
-        with suppress(OSError):  # the worker then starts a fork server of its own
+        with suppress(OSError):  # without the loan, the worker starts its own fork server
             lent = self._zygote.lend()
         pid = os.fork()
         if pid == 0:
             self._become_worker(lent)
         if lent:
-            lent.close()  # the worker's copy is then the only one: the loan ends when the worker does
+            lent.close()  # only the worker keeps a copy of the socket, so the loan ends when the worker ends
         return pid
 
     def _become_worker(self, lent: socket.socket | None) -> NoReturn:
@@ -94,7 +96,10 @@ class Supervisor:
         self._run_worker(ForkServer(lent=lent) if lent else None, tell)
 
     def _wait_for(self, pid: int) -> int:
-        """Return the worker's exit code, negative for a signal; pass a request to stop on to the worker."""
+        """Return the worker's exit code; negative for a signal.
+
+        The supervisor passes a request to stop on to the worker.
+        """
         while True:
             ended, status = os.waitpid(pid, os.WNOHANG)
             if ended:
@@ -109,7 +114,7 @@ class Supervisor:
             self._asked_to_stop()
 
     def _asked_to_stop(self) -> bool:
-        """Sleep until a signal arrives, for a moment at most; return whether the supervisor shall stop."""
+        """Wait a moment for a signal, and return whether the supervisor shall stop."""
         received = signal.sigtimedwait(_SIGNALS, LOOK_EVERY_SECONDS)
         orphaned = self._parent is not None and os.getppid() != self._parent and not self._stopping
         asked = orphaned or (received is not None and received.si_signo != signal.SIGCHLD)
@@ -135,12 +140,12 @@ def describe_exit(pid: int, code: int, lifetime: float, short_lives: int, delay:
     """Return a sentence for the log: how a worker ended, why, and when the next one starts.
 
     Args:
-        pid: of the worker.
-        code: its exit code; the negative number of the signal that killed it.
-        lifetime: in seconds.
+        pid: process id of the worker.
+        code: exit code of the worker, or the negative number of the signal that killed the worker.
+        lifetime: seconds from the start to the end of the worker.
         short_lives: number of workers in a row that failed at startup, this one included.
         delay: seconds until the next start.
-        reason: what the worker reported; empty if it reported nothing.
+        reason: sentence about the failure that the worker reported; empty if it reported none.
     """
     how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
     why = f": {reason.rstrip('.')}" if reason else ""

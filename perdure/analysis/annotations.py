@@ -30,4 +30,4 @@ class Mention:
     normalised: str
     """The form that equal mentions share; never empty."""
     confidence: float
-    """From 0 to 1."""
+    """The certainty of the recognition, from 0 to 1."""

@@ -34,7 +34,7 @@ class EntityDecoder:
         ner: a trained `EntityRecognizer` with its own `Tok2Vec`, as in spaCy's packaged models.
 
     Raises:
-        ValueError: the network of `ner` is built in another way.
+        ValueError: the layers of `ner` are not those of spaCy's packaged models.
     """
 
     def __init__(self, ner: Any) -> None:
@@ -56,7 +56,7 @@ class EntityDecoder:
         self._labels = [move.partition("-")[2] for move in moves]
         self._starts = np.array([move[0] == "B" for move in moves])
         self._units = np.array([move[0] == "U" and move != "U-" for move in moves])
-        # For each move that opens an entity: the moves that continue and that end an entity of the same label.
+        # For each move that opens an entity, the numbers of the moves that continue and end an entity of its label.
         self._inside = np.array([_find_move(moves, f"I-{label}") for label in self._labels])
         self._last = np.array([_find_move(moves, f"L-{label}") for label in self._labels])
         self._outside = moves.index(_OUT)
@@ -87,9 +87,11 @@ class EntityDecoder:
             yield in_document
 
     def _compute_features(self, documents: Sequence[Any], lengths: Sequence[int]) -> _Floats:
-        """Return what each token adds to a state.
+        """Return the features of each token for each place in the parser's state.
 
-        The shape is (tokens + 1, places in the state, values of the hidden units). Row 0 stands for "no token".
+        The state has three places for tokens: the current token, the first token of the open entity, and the token
+        before the current one. The shape is (tokens + 1, places, values of the hidden units). Row 0 stands for "no
+        token".
         """
         attributes = np.concatenate([document.to_array(self._columns) for document in documents])
         # The first layers see one token alone, so each distinct token goes through them once.

@@ -1,7 +1,8 @@
 """Detects the language of a text, as an ISO 639-1 code.
 
-A language that the text declares has precedence. Kreuzberg's whatlang detects the language, since it loads at once. The
-model of py3langid takes 0.8 s to load, which is too long for a worker that must recover within two seconds.
+The caller prefers a language that the document declares. Kreuzberg's whatlang detects the language, because whatlang
+loads at once. The model of py3langid takes 0.8 s to load, which is too long for a worker that must recover within two
+seconds.
 """
 
 import re
@@ -12,7 +13,7 @@ import kreuzberg
 
 _SAMPLE_CHARACTERS = 4_000
 _MIN_LETTERS = 60
-"""Fewer letters do not tell languages of the same script apart."""
+"""With fewer letters, the detection confuses languages of the same script."""
 _MIN_CONFIDENCE = 0.8
 _DECLARED = re.compile(r"([a-z]{2,3})(?:[-_].*)?", re.IGNORECASE | re.DOTALL)
 _LETTERS = re.compile(r"[^\W\d_]+")
@@ -33,10 +34,10 @@ _TWO_LETTERS = frozenset(_BY_THREE_LETTERS.values()) | frozenset(_ONLY_TWO_LETTE
 
 
 def iso_language(declared: str) -> str | None:
-    """Return the two-letter code of a declared language; None if it names no language.
+    """Return the two-letter code of a declared language; None if the text names no language.
 
     Args:
-        declared: such as `en-GB`, `EN_us` or `eng` (each gives `en`), `und` or `x-none` (each gives None).
+        declared: a text such as `en-GB`, `EN_us` or `eng` (each gives `en`), `und` or `x-none` (each gives None).
     """
     match = _DECLARED.fullmatch(declared.strip())
     if match is None:
@@ -46,7 +47,7 @@ def iso_language(declared: str) -> str | None:
 
 
 def detected_language(text: str) -> str | None:
-    """Return the language of the text's beginning; None if it is uncertain."""
+    """Return the language of the text's beginning; None if the detection is uncertain."""
     sample = " ".join(_LETTERS.findall(text[:_SAMPLE_CHARACTERS]))
     if len(sample) < _MIN_LETTERS:
         return None
@@ -57,4 +58,4 @@ def detected_language(text: str) -> str | None:
 @cache
 def _make_config() -> Any:
     detection = kreuzberg.LanguageDetectionConfig(enabled=True, min_confidence=_MIN_CONFIDENCE, detect_multiple=False)
-    return kreuzberg.ExtractionConfig(use_cache=False, disable_ocr=True, language_detection=detection)  # type: ignore[call-arg] # its stubs lag
+    return kreuzberg.ExtractionConfig(use_cache=False, disable_ocr=True, language_detection=detection)  # type: ignore[call-arg] # missing in its stubs

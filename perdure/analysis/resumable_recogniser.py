@@ -14,7 +14,7 @@ _PART = "mentions"
 
 
 class FinishedParts(Protocol):
-    """Keeps finished parts of a text's analysis; `perdure.sandbox.parts.Parts` is one."""
+    """Keeps finished parts of a text's analysis; `perdure.sandbox.parts.Parts` implements it."""
 
     def of(self, kind: str) -> list[Any]:
         """Return the parts of a kind that earlier processes finished."""
@@ -29,7 +29,7 @@ class ResumableRecogniser:
     """Yields the mentions of each slice, and recognises unfinished slices only.
 
     Args:
-        parts: slices that earlier processes finished, and where new ones go.
+        parts: returns the slices that earlier processes finished, and keeps newly finished slices.
         describe: returns the progress text for users, given the offset up to which the text is finished.
         recogniser: recogniser of the slices.
     """

@@ -30,7 +30,7 @@ class ServiceState(BaseModel):
 class WorkflowCheckpoint(BaseModel):
     """The state of a run at one moment. The wire and every store carry the same fields.
 
-    Values are validated into the one form in which every store returns them, so that digests agree: times in UTC,
+    Values are validated into the form in which every store returns them, so that digests agree: times in UTC,
     numbers as Postgres keeps them. A value that no store can keep (NUL, NaN, half of a surrogate pair) is a
     `ValueError`.
 

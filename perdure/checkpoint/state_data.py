@@ -55,7 +55,7 @@ class StateData(WrittenAsRead):
     """
 
     workflow_status: str
-    """One of `WorkflowStatus`."""
+    """The status of the run, one of `WorkflowStatus`."""
     documents_total: int = 0
     """Documents in the manifest."""
     documents_remaining: int = 0

@@ -20,7 +20,7 @@ class CheckpointStore(Protocol):
     async def append(self, checkpoint: WorkflowCheckpoint) -> bool:
         """Store a checkpoint durably.
 
-        Return True if it is new, False if the store has the same one already.
+        Return True if the checkpoint is new, False if the store has the same checkpoint already.
 
         Raises:
             CheckpointConflict: the store has other content under the same id.
@@ -34,11 +34,11 @@ class CheckpointStore(Protocol):
     async def restore(self, checkpoints: Sequence[WorkflowCheckpoint]) -> int:
         """Append checkpoints of one workflow id that another store holds, in order.
 
-        Return the number of new ones. Unlike `append`, it accepts epochs that a later run has replaced: they were
-        current when they were written.
+        Return the number of new checkpoints. Unlike `append`, this method accepts an epoch that a later run has
+        replaced, because the epoch was current when its checkpoint was written.
 
         Raises:
-            CheckpointConflict, CheckpointGap: as `append`.
+            CheckpointConflict, CheckpointGap: in the same cases as `append`.
         """
         ...
 
@@ -81,7 +81,7 @@ class Auditable(CheckpointStore, Protocol):
         """Return the stored elements as they are, good or bad, in the order of the store.
 
         The second value says what is wrong with the storage as a whole, as a clause such as "holds no JSON array";
-        None if it is whole.
+        None if nothing is wrong with it.
         """
         ...
 

@@ -22,7 +22,7 @@ async def sync(
         recorded: the checkpoints in Temporal's history, in order. They are tried first.
 
     Raises:
-        CheckpointGap: some source has later checkpoints, but no source has the one that follows the store's latest.
+        CheckpointGap: some source has later checkpoints, but no source has the next checkpoint of the store.
         CheckpointConflict: the sources contradict each other.
     """
     added = 0
@@ -33,7 +33,7 @@ async def sync(
         try:
             added += await store.restore(beyond)
         except CheckpointGap as error:
-            gap = error  # this source begins too late; another one may have the checkpoints between
+            gap = error  # this source begins too late; another source may have the checkpoints before
     if gap and not added:
         raise gap
     return added
@@ -44,10 +44,11 @@ async def sync_all(
 ) -> list[int]:
     """Synchronise every store with the others; return the number of checkpoints that each got.
 
-    A store that no source continues keeps what it has: the caller's next append to that store reports the gap.
+    If no source has the next checkpoint of a store, that store stays unchanged. The caller's next append to that store
+    then reports the gap.
 
     Args:
-        stores: in the order in which they are written.
+        stores: the stores, in the order in which checkpoints are written to them.
         workflow_id: the run.
         recorded: the checkpoints in Temporal's history, in order.
 

@@ -23,7 +23,8 @@ def plain_json(value: Any, depth: int = 0) -> Any:
         depth: the nesting around `value`, in levels.
 
     Raises:
-        ValueError: no store can keep the value: NUL, NaN, infinity, half of a surrogate pair, or too deep or long.
+        ValueError: no store can keep the value. It holds NUL, NaN, infinity, half of a surrogate pair, too deep
+            nesting, or an integer with too many digits.
     """
     if depth > MAX_JSON_DEPTH:
         raise ValueError(f"JSON is nested more than {MAX_JSON_DEPTH} deep")

@@ -23,7 +23,7 @@ def path_of(source: str) -> Path:
         InvalidSource: the source is empty, of another scheme or machine, or holds a NUL.
     """
     if not source.strip():
-        raise InvalidSource("A source cannot be empty: name a file or a folder.")
+        raise InvalidSource("The source is empty: name a file or a folder.")
     if source[: len(_SCHEME)].lower() == _SCHEME:
         return _parse_path(source)
     if "\0" in source:
@@ -33,22 +33,24 @@ def path_of(source: str) -> Path:
         os.fsencode(path)
         if "://" in source and not os.path.lexists(path):
             raise InvalidSource(
-                f"'{shown(source)}' cannot be read: a source is a path, or begins with file://, http://, https://, "
-                "s3:// or manifest:."
+                f"'{shown(source)}' cannot be read: name a path, or an address that begins with file://, http://, "
+                "https://, s3:// or manifest:."
             )
         if source.startswith("~") and not os.path.lexists(path):
             path = path.expanduser()
         return path.resolve()
     except UnicodeEncodeError as error:
         raise InvalidSource(f"'{shown(source)}' is no possible file name.") from error
-    except (RuntimeError, OSError) as error:  # a circular link, or a user without a home folder
-        raise InvalidSource(f"'{shown(source)}' leads nowhere.") from error
+    except (RuntimeError, OSError) as error:
+        raise InvalidSource(
+            f"'{shown(source)}' leads to no file: a link in it is circular, or its user has no home folder."
+        ) from error
 
 
 def uri_of(path: Path) -> str:
     """Return the `file://` URI of an absolute path.
 
-    All bytes but ASCII letters, digits and `/-_.~` are percent-encoded.
+    All bytes are percent-encoded, except ASCII letters, digits and `/-_.~`.
     """
     return _SCHEME + quote_from_bytes(os.fsencode(path), safe="/-_.~")
 

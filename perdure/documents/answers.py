@@ -21,7 +21,7 @@ _NUMPY = {
     ("numpy._core.multiarray", "_reconstruct"),
     ("numpy._core.multiarray", "scalar"),
 }
-"""What an array is pickled by."""
+"""The functions and classes of NumPy that a pickled array names."""
 
 
 class ProcessedDocumentCodec:
@@ -35,7 +35,7 @@ class ProcessedDocumentCodec:
         """Return the processed document that these bytes hold.
 
         Raises:
-            TypeError: they hold something else.
+            TypeError: the bytes hold a value of another class.
             Exception: any other error that `pickle` raises for damaged bytes.
         """
         answer = _Unpickler(io.BytesIO(content)).load()
@@ -51,7 +51,7 @@ class _Unpickler(pickle.Unpickler):
         """Return an allowed class or function.
 
         Raises:
-            pickle.UnpicklingError: it is not allowed.
+            pickle.UnpicklingError: the class or function is not allowed.
         """
         if (value := _VALUES.get((module, name))) is not None:
             return value

@@ -21,9 +21,9 @@ def locate(offset: int, page_offsets: Sequence[int], sections: Sequence[Section]
     """Return the page and section of an offset.
 
     Args:
-        offset: into the text, in characters, at least 0.
-        page_offsets: where each page begins, ascending; an offset before the first page is on the first page.
-        sections: sorted by offset.
+        offset: the offset in the text, in characters, at least 0.
+        page_offsets: the offset of each page, ascending. An offset before the first page is on the first page.
+        sections: the headings of the document, sorted by offset.
     """
     page = max(1, bisect_right(page_offsets, offset)) if page_offsets else None
     index = bisect_right(sections, offset, key=lambda section: section.offset)

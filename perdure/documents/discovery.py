@@ -32,8 +32,8 @@ def check_source(source: str) -> None:
         source: a path or a URI, with or without patterns.
 
     Raises:
-        SourceNotFound: nothing is there.
-        InvalidSource: it is neither file nor folder, cannot be read, or holds no document.
+        SourceNotFound: the source does not exist.
+        InvalidSource: the source is neither file nor folder, cannot be read, or holds no document.
     """
     source_of(source).check(source)
 

@@ -24,7 +24,7 @@ class DiscoveredDocument:
     name: str
     """The name in reports: the path relative to its source, with forward slashes."""
     source: str
-    """The source in which it was found, as an absolute URI."""
+    """The source in which the document was found, as an absolute URI."""
     size_bytes: int
     version: str
     """Changes whenever the content may have changed. Of a file: size, time of modification, time of status change."""
@@ -35,11 +35,11 @@ class Section:
     """A heading. Its section ends at the next heading of the same or a higher level."""
 
     offset: int
-    """In characters of the document's text."""
+    """The offset of the heading, in characters of the document's text."""
     level: int
     """1 for the highest."""
     heading: str
-    """On one line, never empty."""
+    """The words of the heading, on one line; never empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,9 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     """Cells from left to right, each on one line; rows may differ in length."""
     page: int | None = None
-    """From 1; None if the format has no pages."""
+    """The page of the table, from 1; None if the format has no pages."""
     cut: bool = False
-    """Whether cells beyond the bounds were left out; the text has them all."""
+    """Whether cells beyond the bounds were left out; the text of the document has all cells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +67,9 @@ class ProcessedDocument:
     """SHA-256 of the file's bytes, in hexadecimal."""
     size_bytes: int
     media_type: str
-    """As sniffed from the content."""
+    """The media type that the content shows."""
     text: str
-    """Without NUL characters and lone surrogates, which not every store takes."""
+    """The text, without NUL characters and lone surrogates, which some stores cannot keep."""
     title: str | None
     page_offsets: tuple[int, ...]
     """Where each page, slide or sheet begins in `text`, in characters; empty if the format has none."""
@@ -82,16 +82,16 @@ class ProcessedDocument:
     quality_score: float
     """0 to 1, rounded to 3 places; see docs/quality.md."""
     warnings: tuple[str, ...] = field(default=())
-    """One sentence for each thing that was lost or repaired."""
+    """One sentence for each loss and each repair."""
     sections: tuple[Section, ...] = field(default=())
-    """Sorted by offset."""
+    """The headings, sorted by offset."""
     tables: tuple[Table, ...] = field(default=())
-    """Sorted by start; no table overlaps another."""
+    """The tables, sorted by start; no table overlaps another table."""
     authors: tuple[str, ...] = field(default=())
-    """As the document names them, each author once."""
+    """The authors that the document names, each author once."""
     created: str | None = None
     """`YYYY-MM-DDTHH:MM:SSZ`, or `YYYY-MM-DD` where the document gives no time with an offset."""
     modified: str | None = None
-    """In the same form."""
+    """In the form of `created`."""
     language: str | None = None
     """ISO 639-1 code: the declared language, else the detected one; None if there is neither."""

@@ -15,7 +15,7 @@ class Format:
     label: str
     """The format's name in reports."""
     media_types: tuple[str, ...]
-    """The first one is stored with each document of the format; the others are synonyms in older results."""
+    """The first media type is stored with each document of the format; the others are synonyms in older results."""
     extensions: tuple[str, ...]
     """Lower case, without the dot. They matter to recognition only where `claims_extensions` is set."""
     recognise: Recogniser
@@ -25,7 +25,7 @@ class Format:
     why_no_text: str
     """`module:function`, called with the file's bytes and the `Extracted` that has no text; returns the reason."""
     claims_extensions: bool = False
-    """Whether the extension decides: true for formats of plain text, which their content does not tell apart."""
+    """Whether the extension decides: true for formats of plain text, whose content cannot be distinguished."""
     warm_up: str | None = None
     """`module:function`, called once in the process from which all parsers are forked."""
 

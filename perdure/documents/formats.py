@@ -220,7 +220,7 @@ def format_of(media_type: str) -> Format:
     """Return the row of a media type.
 
     Raises:
-        UnsupportedFormat: no row has it.
+        UnsupportedFormat: no row has this media type.
     """
     row = _find(media_type)
     if row is None:

@@ -22,7 +22,7 @@ class OpenedDocument:
     descriptor: int
     size_bytes: int
     version: str
-    """In the form that discovery uses, so that the two can be compared."""
+    """The version, in the form that discovery uses, so that both versions can be compared."""
 
     def close(self) -> None:
         """Close the descriptor."""
@@ -30,7 +30,7 @@ class OpenedDocument:
 
 
 def size_refusal(size: int, max_bytes: int) -> DocumentTooLarge:
-    """Return the refusal of a document of `size` bytes."""
+    """Return the error that refuses a document of `size` bytes."""
     return DocumentTooLarge(
         f"The file has {-(-size // MEGABYTE)} MB, more than the limit of {max_bytes // MEGABYTE} MB."
     )
@@ -48,7 +48,7 @@ def spool(pieces: Iterable[bytes], version: Callable[[], str], max_bytes: int) -
 
     Raises:
         DocumentTooLarge: there are more bytes than `max_bytes`.
-        OSError: the disk is full, or the pieces raise it.
+        OSError: the disk is full, or reading a piece failed.
     """
     size = 0
     with tempfile.TemporaryFile() as file:
@@ -79,7 +79,7 @@ def content_of(descriptor: int, max_bytes: int) -> bytes:
 
     Raises:
         DocumentTooLarge: there are more bytes than `max_bytes`.
-        EmptyDocument: there are none.
+        EmptyDocument: the file has no bytes.
         OSError: the disk fails.
     """
     content = bytearray()

@@ -28,15 +28,15 @@ def open_document_pool(
 
     Args:
         workers: documents that are processed at the same time.
-        limits: on each document.
-        process: what the children do with a document, such as `process_document` with OCR.
+        limits: limits on each document.
+        process: the function that a child runs on a document, such as `process_document` with OCR.
         server: a fork server that was started or lent before.
     """
     return IsolatedPool(workers, limits, document_job(limits, process), server)
 
 
 def document_job(limits: Limits, process: ProcessFunction = process_document) -> Job[ProcessedDocument]:
-    """Return what the children of a document pool run; see `open_document_pool`."""
+    """Return the job of the children of a document pool; see `open_document_pool`."""
     # Every child imports the modules of the parser and of the codec, so the zygote must have loaded both. It has not
     # loaded this module: the sources take 34 ms of CPU time to load.
     parser = partial(process_within, process, limits)

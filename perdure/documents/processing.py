@@ -114,7 +114,7 @@ def process_document(
 
 
 def _make_picture_reader(ocr: "Ocr | None", limits: Limits, allow_cpu: AllowCpu) -> "ReadPicture | None":
-    """Return OCR that allows itself CPU time for each page."""
+    """Return a function that allows CPU time for a page and reads it; None without OCR."""
     if ocr is None:
         return None
 

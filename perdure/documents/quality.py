@@ -47,7 +47,7 @@ def _is_legible(character: str) -> bool:
 
 
 def _compute_plausibility(words: list[str]) -> float:
-    """Return the share of words of a reasonable length that have vowels where the script has."""
+    """Return the share of plausible words: not too long, and in Latin script with a vowel."""
     return sum(_is_plausible(word) for word in words) / len(words)
 
 

@@ -35,7 +35,7 @@ def open_file(uri: str, root: Callable[[], Path], max_bytes: int) -> OpenedDocum
 
     Raises:
         DocumentError: the file is gone, empty, too large, unreadable, or no file.
-        DependencyUnavailable: its source is gone altogether, or the disk fails.
+        DependencyUnavailable: the document's source is gone, or the disk fails.
     """
     path = path_of(uri)
     try:
@@ -43,7 +43,7 @@ def open_file(uri: str, root: Callable[[], Path], max_bytes: int) -> OpenedDocum
             status = os.fstat(file.fileno())
             if status.st_size > max_bytes:
                 raise size_refusal(status.st_size, max_bytes)
-            # A disk that fails shows it here and not in the confined parser, whose error would quarantine the document.
+            # A failing disk must fail here and not in the confined parser, whose error would quarantine the document.
             if not os.pread(file.fileno(), 1, 0):
                 raise EmptyDocument("The file is empty.")
             return OpenedDocument(os.dup(file.fileno()), status.st_size, version_of(status))
@@ -112,10 +112,10 @@ def reason_of(error: OSError) -> str:
 
 
 def fault(error: OSError, path: Path, root: Callable[[], Path]) -> DocumentError | DependencyUnavailable:
-    """Return the document's fault, or that of its source, for an error of the operating system.
+    """Return the error of the document or of its source for an operating system's error.
 
     Args:
-        error: raised for the file.
+        error: the error that was raised for the file.
         path: path of the file.
         root: returns the file or folder on which the document's source stands.
     """
@@ -135,7 +135,7 @@ def _explain_unusable(folder: Path, *, is_source: bool) -> str | None:
     """Return what is wrong with the place of a vanished file; None if only the file is gone.
 
     Args:
-        folder: in which the file was; also an archive or a manifest.
+        folder: the folder, the archive or the manifest in which the file was.
         is_source: whether the folder is the source itself.
     """
     try:

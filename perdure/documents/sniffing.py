@@ -16,7 +16,7 @@ def sniff(content: bytes, name: str) -> str:
 
     Raises:
         UnsupportedFormat: no row of the table of formats recognises the document.
-        EncryptedDocument, DamagedDocument: the container shows it already.
+        EncryptedDocument, DamagedDocument: the container is encrypted or damaged.
     """
     sample = Sample(content, formats.claimed_type(name))
     for row in formats.FORMATS:

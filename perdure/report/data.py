@@ -8,7 +8,7 @@ from typing import Literal
 from perdure.checkpoint import TERMINAL_STATUSES
 
 QUALITY_BUCKETS = 20
-"""Number of buckets of equal width over 0 to 1; the last one includes 1."""
+"""Number of buckets of equal width over 0 to 1; the last bucket includes 1."""
 
 ONE_MOMENT = timedelta(seconds=5)
 """Events of one kind within this time are shown as one event."""
@@ -177,7 +177,7 @@ class RunReportData:
     counts: Counts = field(default_factory=Counts)
     progress: Sequence[FinishedAt] = ()
     checkpoints: Sequence[CheckpointAt] = ()
-    """At most a bounded selection of a long run's checkpoints."""
+    """The checkpoints; for a long run, a bounded selection of them."""
     interruptions: Sequence[Interruption] = ()
     quality: Sequence[int] = ()
     """Number of processed documents in each of `QUALITY_BUCKETS`."""
@@ -200,7 +200,8 @@ class RunReportData:
 
         Args:
             recorded: interruptions read from Temporal's histories.
-            since: start of the oldest history that Temporal keeps; None if it keeps none, and the retries stay.
+            since: start of the oldest history that Temporal keeps; None if Temporal keeps none. Retries that the
+                database shows before this time stay.
         """
         if since is None:
             return self

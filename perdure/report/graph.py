@@ -69,7 +69,7 @@ def graph_chart(graph: GraphPicture, width: float, *, name: str) -> str:
         _place_labels(axes, nodes, places, radii, (width, height))
         description = f"{counted(len(nodes), 'identity', 'identities')}, the heaviest is "
         description += plain(graph.nodes[0].name) if graph.nodes else "none"
-        return to_svg(figure, name=name, title="Who is mentioned with whom", description=f"{description}.")
+        return to_svg(figure, name=name, title="Identities mentioned together", description=f"{description}.")
 
 
 def _compute_layout(nodes: Sequence[Node], edges: Sequence[Edge], width: float, height: float) -> dict[str, Place]:

@@ -25,7 +25,7 @@ from perdure.report.wording import (
 )
 
 MARKER = "Perdure report"
-"""Stands near the beginning of every report: the command replaces only files that contain it."""
+"""Stands near the beginning of every report. The command replaces an existing file only if it contains this text."""
 ROWS = 20
 """Most rows in a table of events; the chart above it shows all events."""
 _HERE = Path(__file__).parent

@@ -53,7 +53,7 @@ STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "perdure",
     "svg.id": None,
-    "font.family": "DejaVu Sans",  # matplotlib measures with it; the page uses its own font
+    "font.family": "DejaVu Sans",  # matplotlib measures texts in this font; the page displays texts in the page's font
     "font.size": 12,
     "text.color": COLOURS["ink"],
     "text.parse_math": False,
@@ -86,7 +86,7 @@ def to_svg(figure: Figure, *, name: str, title: str, description: str) -> str:
     """
     drawing = StringIO()
     with mpl.rc_context(STYLE), warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a letter that DejaVu Sans lacks
+        warnings.simplefilter("ignore", UserWarning)  # warns about letters that DejaVu Sans lacks
         figure.savefig(drawing, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     root = ET.fromstring(drawing.getvalue())  # noqa: S314 - matplotlib wrote this text
     for parent in list(root.iter()):

@@ -121,7 +121,8 @@ def _list_interruptions(data: RunReportData) -> str:
         )
         if count
     ]
-    words = f"; it survived {' and '.join(parts)}" if parts else ""
+    words = f"; the run survived {' and '.join(parts)}" if parts else ""
     if resumed:
-        words += f"{' and' if parts else '; it'} was resumed {'once' if resumed == 1 else f'{number(resumed)} times'}"
+        times = "once" if resumed == 1 else f"{number(resumed)} times"
+        words += f"{' and' if parts else '; the run'} was resumed {times}"
     return words

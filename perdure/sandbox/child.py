@@ -29,8 +29,8 @@ _RECEIVED_BYTES = MEGABYTE
 def serve(connection: socket.socket) -> None:
     """Read documents on request until the connection closes.
 
-    The content of a request is `(work, URI, name, earlier parts)`. `work` is `(parser, codec, limits)`, pickled by
-    itself and the same for every request of a pool. `perdure.sandbox.messages` describes the replies.
+    The content of a request is `(work, URI, name, earlier parts)`. `work` is `(parser, codec, limits)`, pickled
+    separately, and the same for every request of a pool. `perdure.sandbox.messages` describes the replies.
     """
     work = None
     while (received := _receive_request(connection)) is not None:
@@ -82,7 +82,7 @@ def _parse(parser: Parser[Any], uri: str, name: str, descriptor: int, limits: Pr
     except Exception as error:  # noqa: BLE001 - a parser can raise any exception; the document gets a reason
         return FAILURE, ParserCrashed(f"The parser failed with an unexpected error ({type(error).__name__}).")
     finally:
-        # Sending the answer must not count: a child that is killed then has read its document in vain.
+        # The limit must not end the child while it sends the answer: its finished work would be lost.
         _limit_cpu(resource.RLIM_INFINITY)
 
 

@@ -12,7 +12,7 @@ from perdure.sandbox.messages import ANSWER, FAILURE, HEADER, PARTS, REQUEST, de
 from perdure.sandbox.parts import Send
 
 _LARGE_BYTES = MEGABYTE
-"""Decoding more would hold up the event loop: an answer of this size holds a book's chunks and mentions."""
+"""A thread decodes a larger message, because its decoding would block the event loop. A book gives such an answer."""
 
 Content = TypeVar("Content")
 
@@ -35,7 +35,7 @@ async def read_document(
         max_bytes: the longest message that the child may send.
 
     Raises:
-        ChildEnded: there is no answer.
+        ChildEnded: the child ended, or closed its socket, before it answered.
         DocumentError: the parser reported the document's fault, or the child sent something that is not an answer.
         DependencyUnavailable: the parser reported that a disk or another dependency failed.
     """
@@ -65,7 +65,7 @@ async def _receive(connection: socket.socket, count: int) -> bytearray:
     """Return exactly `count` bytes.
 
     Raises:
-        ChildEnded: the socket was closed before.
+        ChildEnded: the socket was closed before that many bytes came.
     """
     received = bytearray(count)
     rest = memoryview(received)
@@ -81,7 +81,7 @@ async def _decode(decode: Callable[[bytearray], Content], content: bytearray) ->
     """Return what `content` decodes to, decoded in a thread if it is large.
 
     Raises:
-        ParserCrashed: it cannot be decoded.
+        ParserCrashed: the content cannot be decoded.
     """
     try:
         return await asyncio.to_thread(decode, content) if len(content) > _LARGE_BYTES else decode(content)

@@ -21,9 +21,9 @@ def explain_exit(exit_code: int | None, errors: str, limits: ProcessLimits) -> P
     """Return the error of a document whose child ended without an answer.
 
     Args:
-        exit_code: as `subprocess` gives it; a negative number names a signal; None if the fork server is gone.
-        errors: the end of what the child wrote to standard error.
-        limits: that the child ran under.
+        exit_code: the exit code; a negative number names a signal; None if the fork server is gone.
+        errors: the end of the child's output to standard error.
+        limits: the limits of the child.
     """
     if exit_code is None:
         return DependencyUnavailable(POOL, "its fork server is gone")

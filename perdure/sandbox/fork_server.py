@@ -1,4 +1,4 @@
-"""The pool's side of the zygote: asks it to fork children, and how they ended."""
+"""The pool's side of the zygote: has it fork children, and asks it how children ended."""
 
 import asyncio
 import contextlib
@@ -21,8 +21,8 @@ class ForkServer:
     Give exactly one of the arguments.
 
     Args:
-        zygote: belongs to this object from now on.
-        lent: socket to a zygote of the process from which this one was forked (`Zygote.lend`).
+        zygote: a zygote that belongs to this object from now on.
+        lent: socket to a zygote of the process from which the present process was forked (`Zygote.lend`).
 
     Raises:
         DependencyUnavailable: from `fork` and `exit_code`: the zygote cannot fork, or is gone.
@@ -109,7 +109,7 @@ class ForkServer:
     def stop(self) -> None:
         """Accept no more requests; requests that wait raise `DependencyUnavailable`.
 
-        Kill the children before: the zygote waits for their end.
+        The caller kills the children before this call, because the zygote waits for their end.
         """
         self._closing = True
         with contextlib.suppress(OSError):
@@ -121,7 +121,7 @@ class ForkServer:
             self._control.close()
 
     def wait(self) -> None:
-        """After `stop`: wait for the end of a zygote that belongs to this object."""
+        """Wait for the end of a zygote that belongs to this object; call `stop` first."""
         if self._zygote:
             self._zygote.wait()
 

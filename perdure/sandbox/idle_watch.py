@@ -1,6 +1,6 @@
-"""Notices a child that waits for nothing: it sleeps, and its CPU time does not advance.
+"""Detects an idle child: it sleeps, and its CPU time does not advance.
 
-The kernel's process status tells that, on Linux only. On other systems the wall-clock limit alone ends such a child. A
+The check reads the process status that Linux gives. On other systems the wall-clock limit alone ends an idle child. A
 process that waits for a disk (state `D`) or for a CPU (`R`), or that was stopped by a signal (`T`), is not idle.
 """
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from perdure.errors import ParserTimedOut
 
 _LOOKS = 4
-"""Looks within the idle time, so that an idle child is noticed at most a quarter of that time late."""
+"""Number of checks within the idle time. An idle child is detected at most a quarter of that time late."""
 # Fields of /proc/PID/stat, counted after the name in parentheses.
 _STATE = 0
 _USER_TICKS = 11
@@ -40,7 +40,8 @@ async def stop_when_idle(pid: int, seconds: float) -> AsyncIterator[None]:
 
 
 async def _watch(pid: int, seconds: float, overdue: asyncio.Timeout) -> None:
-    # This counts looks, not seconds: this process may itself have been stopped for minutes while the answer waited.
+    # The loop counts checks, not seconds: this process may itself have been stopped for minutes, and may find the
+    # child's answer waiting.
     last_ticks: int | None = None
     idle_looks = 0
     while idle_looks < _LOOKS:

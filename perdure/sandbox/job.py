@@ -81,6 +81,6 @@ class Outcome(Generic[Answer]):
     document: Answer
     """The parser's answer."""
     attempts: int
-    """Children that read the document."""
+    """Number of children that read the document."""
     version: str = ""
     """Version of the bytes that were opened, as the opener gave it."""

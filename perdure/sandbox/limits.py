@@ -20,8 +20,8 @@ class ProcessLimits:
     idle_seconds: float = 60.0
     """Seconds that the process may sleep without CPU time. A wait for a disk or a CPU does not count as sleep."""
     wall_seconds: float = 1_800.0
-    """Wall-clock time of one attempt: the last resort, where the other limits fail."""
+    """Wall-clock time of one attempt. This limit ends a child that no other limit ends."""
     attempts: int = 2
     """Attempts at a document whose parser crashed, hung or ran out of memory."""
     max_file_bytes: int = 256 * MEGABYTE
-    """Size of the document."""
+    """Largest size of a document."""

@@ -18,7 +18,7 @@ from perdure.sandbox.limits import MEGABYTE
 
 SEND_EVERY_SECONDS = 0.5
 MAX_KEPT_BYTES = 256 * MEGABYTE
-"""Parts of one document beyond this are dropped; a later process computes them again."""
+"""Most bytes of parts kept for one document. Further parts are dropped, and a later process computes them again."""
 _IN_MEMORY_BYTES = 4 * MEGABYTE
 
 Send = Callable[[str, bytes], None]
@@ -109,7 +109,7 @@ def use_parts(parts: Parts) -> Iterator[None]:
 def current_parts() -> Parts:
     """Return the parts of the document that is being processed.
 
-    Outside `use_parts`, the returned object has no earlier parts and drops new ones.
+    Outside `use_parts`, the returned object has no earlier parts and drops new parts.
     """
     return _current.get() or Parts()
 

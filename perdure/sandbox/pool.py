@@ -21,9 +21,9 @@ from perdure.sandbox.limits import ProcessLimits
 from perdure.sandbox.parts import KeptParts, Send
 
 _MAX_SERVED = 200
-"""Documents a child: its memory limit counts from its start, and memory fragments."""
+"""Most documents that one child reads. A new child then takes its place, because a child's memory fragments."""
 _MAX_KILLED_ATTEMPTS = 5
-"""Attempts at a document whose parser is killed from outside, which is more often the machine's fault."""
+"""Attempts at a document whose parser is killed from outside. Such a kill is more often the fault of the machine."""
 
 
 class IsolatedPool(Generic[Answer]):
@@ -31,8 +31,8 @@ class IsolatedPool(Generic[Answer]):
 
     Args:
         workers: children that work at the same time.
-        limits: on each document.
-        job: what the children run.
+        limits: limits on each document.
+        job: the job of the children: opener, parser, codec and warm-up.
         server: a fork server that was started or lent before. If this server ends, the pool starts another one.
     """
 
@@ -68,9 +68,9 @@ class IsolatedPool(Generic[Answer]):
         Args:
             uri: uri of the document.
             name: name of the document.
-            source: that discovery listed the document under; the opener needs it.
+            source: the source under which discovery listed the document; the opener needs it.
             earlier: parts that were finished before, as `on_progress` received them, one after another.
-            on_progress: called now and then with a progress text and the parts that were finished since.
+            on_progress: called repeatedly, with a progress text and the parts finished since the last call.
 
         Raises:
             DocumentError: the document cannot be processed. On a `ParserFailure`, `attempts` counts the attempts.
@@ -135,7 +135,7 @@ class IsolatedPool(Generic[Answer]):
         except TimeoutError as error:
             raise ParserTimedOut(f"The parser was stopped after {limits.wall_seconds:g} seconds.") from error
         except ChildEnded:
-            pass  # the exit code tells why
+            pass  # the exit code gives the reason
         else:
             is_usable = True
             return answer

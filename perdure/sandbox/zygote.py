@@ -33,7 +33,7 @@ def main() -> None:
     module, _, function = sys.argv[3].partition(":")
     getattr(importlib.import_module(module), function)()
     gc.collect()
-    gc.freeze()  # the collector would write to, and so copy, every page that the children share
+    gc.freeze()  # the collector would write to every page that the children share, and a written page is copied
     _Server(control).serve()
     _reap_all()
 

@@ -13,8 +13,8 @@ from perdure.sandbox.forked_child import POOL
 
 _ROOT = str(Path(__file__).resolve().parents[2])
 _CLOSE_SECONDS = 0.5
-# One thread a library, since the pool itself runs documents in parallel. On a machine of many cores, each thread and
-# each arena of the C library's allocator would take its share of the limited address space.
+# Each library uses one thread, since the pool itself runs documents in parallel. On a machine of many cores, each
+# thread and each arena of the C library's allocator would take its share of the limited address space.
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "RAYON_NUM_THREADS",
             "TOKIO_WORKER_THREADS")  # fmt: skip
 _ENVIRONMENT = {**dict.fromkeys(_THREADS, "1"), "MALLOC_ARENA_MAX": "2", "TOKENIZERS_PARALLELISM": "false"}

@@ -6,11 +6,12 @@ import socket
 
 MAX_CHARACTERS = 300
 _READ_CHARACTERS = 4_000
-"""Longest message that is read; an address that the cut divides is left out, because it may hold a password."""
+"""Most characters of a message that are read. An address at the cut is left out, because it may hold a password."""
 
 _TRACEBACK = "Traceback (most recent call last)"
 _ERROR_NUMBER = re.compile(r"^\[Errno -?\d+\] ")
-# A password may hold an unescaped "/" or "@". The match runs to the last "@" before a space: it may hide too much.
+# A password may hold an unescaped "/" or "@". The match runs to the last "@" before a space, so the match may hide more
+# than the password.
 _USER_IN_ADDRESS = re.compile(r"://[^\s'\"<>]*@")
 _AUTHORISATION = re.compile(r"\b(bearer|basic|digest|negotiate)\s+[^\s,;'\"]+", re.IGNORECASE)
 _NAMED_SECRET = re.compile(
@@ -47,7 +48,7 @@ def without_credentials(text: str) -> str:
 
 def _read_message(error: BaseException) -> str:
     if isinstance(error, socket.gaierror):
-        return error.strerror or str(error)  # its error numbers are not those of the operating system
+        return error.strerror or str(error)  # the numbers of this error are not those of the operating system
     if isinstance(error, TimeoutError) and not str(error):
         return "It did not answer in time"
     if isinstance(error, OSError) and error.errno:

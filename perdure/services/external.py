@@ -138,7 +138,7 @@ def external_services(configured: Mapping[str, str], check_postgres: PostgresChe
     """Return one service for each name and address, sorted by name.
 
     Raises:
-        InvalidConfiguration: a name cannot be used, or an address is incomplete or of none of the four kinds. The
+        InvalidConfiguration: a name cannot be used, or an address is incomplete or of no known kind. The
             message shows no part of an address except its scheme, because an address may hold a password.
     """
     return [_make_service(name, address, check_postgres) for name, address in sorted(configured.items())]
@@ -160,7 +160,7 @@ def _make_service(name: str, address: str, check_postgres: PostgresCheck) -> Ser
             return TcpService(name, host, port or 0)
         case "grpc" | "tcp":
             form = "grpc://host:port/service" if parts.scheme == "grpc" else "tcp://host:port"
-            raise InvalidConfiguration(f"The service '{name}' has more in its address than {form}.")
+            raise InvalidConfiguration(f"The service '{name}' has more in its address than {form}: leave the rest out.")
     raise InvalidConfiguration(
         f"The service '{name}' needs an address of http(s)://, grpc://, tcp:// or postgresql://, not '{parts.scheme}'."
     )

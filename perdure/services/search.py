@@ -75,13 +75,13 @@ class PassageStore(Protocol):
         ...
 
     async def latest_run(self) -> str | None:
-        """Return the run with the latest commit; None without any."""
+        """Return the run with chunks that was started or resumed last; None if no run has chunks."""
         ...
 
     async def by_terms(self, workflow_id: str, query: str, count: int) -> Sequence[Place] | None:
         """Return the places of passages that contain the query's words, best first.
 
-        Return None if there are too many.
+        Return None if there are too many such passages.
         """
         ...
 

@@ -22,7 +22,7 @@ def file_stem(workflow_id: str) -> str:
 def hashed_stem(workflow_id: str) -> str:
     """Return the name that is made of the beginning and the SHA-256 of a workflow id."""
     digest = hashlib.sha256(workflow_id.encode("utf-8", "surrogatepass")).hexdigest()
-    # "%=" occurs in no percent-encoded name, so that no id has this name as its plain one.
+    # "%=" occurs in no percent-encoded name, so this name is not the plain name of another id.
     return f"{_percent_encode(workflow_id)[:_READABLE_BYTES]}%={digest}"
 
 

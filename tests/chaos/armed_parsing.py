@@ -14,6 +14,7 @@ from perdure.documents.document import ProcessedDocument
 from perdure.documents.processing import process_document
 from perdure.documents.warm_up import warm_up
 from perdure.sandbox import child
+from tests.chaos.gate import Gate
 
 SLOW_SECONDS = 0.4
 WARM_UP = f"{__name__}:warm_up_unconfined"
@@ -28,7 +29,7 @@ class Armed:
     marker: Path
     """The file that the child writes before it strikes."""
     nth: int
-    """The number of the document at which the child strikes, from 1."""
+    """The document at which the child strikes, counted from 1."""
 
 
 def warm_up_unconfined() -> None:
@@ -61,6 +62,12 @@ def parse_slowly(_: Armed, uri: str, *args: Any) -> ProcessedDocument:
     The pause gives a test the time to kill the worker in the middle of a document.
     """
     time.sleep(SLOW_SECONDS)
+    return process_document(uri, *args)
+
+
+def parse_when_admitted(armed: Armed, uri: str, *args: Any) -> ProcessedDocument:
+    """Process a document when the gate beside the marker admits it."""
+    Gate(armed.marker.parent).wait(uri)
     return process_document(uri, *args)
 
 

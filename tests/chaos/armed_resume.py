@@ -1,4 +1,4 @@
-"""`resume_workflow.py` that kills itself after it read the state and before it starts a run."""
+"""A `resume_workflow.py` that kills itself between reading the state and starting a run."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ from orchestration.client import resume
 
 
 async def kill_this_process(*_: Any) -> None:
-    """Kill this process by SIGKILL; stands in the place of `resume.start_workflow`."""
+    """Kill this process by SIGKILL; replaces `resume.start_workflow`."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -2,7 +2,8 @@
 
 The worker sends SIGKILL to itself at the Nth call of the fail-point.
 
-With `--stop` the worker stops itself by SIGSTOP instead, and continues from that point after SIGCONT.
+With `--stop` the worker stops itself by SIGSTOP instead, and continues from that point after SIGCONT. The continued
+worker writes a second file when the activities that were in flight have ended.
 
 This script runs the code of `worker.py`, and wraps functions of the product to add the fail-point. The product has no
 code for fail-points. Before the signal the worker writes its process id to the file MARKER, so that a test can assert
@@ -10,26 +11,18 @@ that the fail-point was reached.
 """
 
 import argparse
+import logging
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from temporalio import workflow
-from temporalio.worker import (
-    ActivityInboundInterceptor,
-    ContinueAsNewInput,
-    ExecuteActivityInput,
-    Interceptor,
-    StartActivityInput,
-    WorkflowInboundInterceptor,
-    WorkflowInterceptorClassInput,
-    WorkflowOutboundInterceptor,
-)
+from temporalio.worker import Interceptor
 
 from orchestration.embedded.configured import read_settings
 from orchestration.process_exit import run_main
@@ -38,92 +31,13 @@ from perdure.documents.document import ProcessedDocument
 from perdure.documents.limits import Limits
 from perdure.documents.pool import document_job
 from perdure.sandbox.pool import IsolatedPool
+from perdure.stores.files import array_file
 from perdure.stores.postgres import checkpoints, connection, identities, manifest
 from tests.chaos import armed_parsing
+from tests.chaos.fail_point import ArmedActivities, ArmedWorkflow, Continuation, FailPoint, Strike
 
-Strike = Callable[[], None]
 STOPPED_SECONDS = 6.0
 """Postgres ends a transaction of a stopped worker after this time, which is shorter than in the product."""
-
-
-class FailPoint:
-    """Kills or stops this process at its `nth` call."""
-
-    def __init__(self, marker: Path, nth: int, sent: signal.Signals = signal.SIGKILL) -> None:
-        self.marker = marker
-        self.nth = nth
-        self._left = nth
-        self._sent = sent
-
-    def __call__(self) -> None:
-        self._left -= 1
-        if self._left == 0:
-            self._strike()
-
-    def _strike(self) -> None:
-        with self.marker.open("w") as file:
-            file.write(str(os.getpid()))
-            file.flush()
-            os.fsync(file.fileno())
-        os.kill(os.getpid(), self._sent)
-
-
-class ArmedActivities(Interceptor):
-    """Strikes before an activity starts, or after it returns and before the worker reports it."""
-
-    def __init__(self, name: str, strike: Strike, *, before: bool) -> None:
-        self.name = name
-        self.strike = strike
-        self.before = before
-
-    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002 - the SDK's name
-        """Return an interceptor that strikes around the armed activity."""
-        armed = self
-
-        class Inbound(ActivityInboundInterceptor):
-            async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002 - the SDK's name
-                is_armed = input.fn.__name__ == armed.name
-                if is_armed and armed.before:
-                    armed.strike()
-                result = await super().execute_activity(input)
-                if is_armed and not armed.before:
-                    armed.strike()
-                return result
-
-        return Inbound(next)
-
-
-class ArmedWorkflow(Interceptor):
-    """Strikes between two commands of a workflow task, or at continue-as-new."""
-
-    def __init__(self, strike: Strike, *, at_continue_as_new: bool) -> None:
-        self.strike = strike
-        self.at_continue_as_new = at_continue_as_new
-
-    def workflow_interceptor_class(self, input: WorkflowInterceptorClassInput) -> type[WorkflowInboundInterceptor]:  # noqa: A002 - the SDK's name
-        """Return an interceptor class that strikes between commands or at continue-as-new."""
-        armed = self
-
-        class Outbound(WorkflowOutboundInterceptor):
-            last_task = -1
-
-            def start_activity(self, input: StartActivityInput) -> workflow.ActivityHandle[Any]:  # noqa: A002 - the SDK's name
-                task = workflow.info().get_current_history_length()
-                if not armed.at_continue_as_new and task == self.last_task and not workflow.unsafe.is_replaying():
-                    armed.strike()
-                Outbound.last_task = task
-                return super().start_activity(input)
-
-            def continue_as_new(self, input: ContinueAsNewInput) -> NoReturn:  # noqa: A002 - the SDK's name
-                if armed.at_continue_as_new:
-                    armed.strike()
-                return super().continue_as_new(input)
-
-        class Inbound(WorkflowInboundInterceptor):
-            def init(self, outbound: WorkflowOutboundInterceptor) -> None:
-                super().init(Outbound(outbound))
-
-        return Inbound
 
 
 def arm_before_transaction(strike: Strike) -> None:
@@ -171,7 +85,7 @@ def arm_in_quarantine(strike: Strike) -> None:
 
 
 def arm_after_quarantine(strike: Strike) -> None:
-    """K11: strike when the quarantine is committed and before the workflow learns it."""
+    """K11: strike when the quarantine is committed and before the workflow gets the result."""
     quarantine = manifest.PostgresManifestStore.quarantine
 
     async def armed(*args: Any, **named: Any) -> None:
@@ -220,6 +134,18 @@ def arm_in_file_append(strike: Strike) -> None:
     os.pwrite = armed
 
 
+def keep_stops_outside_file_locks(strike: FailPoint) -> None:
+    """Let the fail-point wait while a thread of this process holds a checkpoint file's lock."""
+    hold_lock = array_file.ArrayFile._hold_lock
+
+    @contextmanager
+    def held(file: array_file.ArrayFile) -> Iterator[None]:
+        with strike.outside_file_locks, hold_lock(file):
+            yield
+
+    array_file.ArrayFile._hold_lock = held
+
+
 def make_arming_of_parser(process: Any) -> Callable[[FailPoint], None]:
     """K2: give the children a function that strikes while it parses."""
 
@@ -239,6 +165,7 @@ ARMINGS: dict[str, Callable[[FailPoint], None]] = {
     "K2": make_arming_of_parser(armed_parsing.kill_the_worker),
     "K2-child": make_arming_of_parser(armed_parsing.kill_this_child),
     "K2-slow": make_arming_of_parser(armed_parsing.parse_slowly),
+    "gate": make_arming_of_parser(armed_parsing.parse_when_admitted),
     "K3": arm_before_transaction,
     "K4": arm_in_transaction,
     "K6": arm_in_mirror_transaction,
@@ -271,8 +198,13 @@ def main() -> None:
     parser.add_argument("--stop", action="store_true")
     arguments = parser.parse_args()
     strike = FailPoint(arguments.marker, arguments.nth, signal.SIGSTOP if arguments.stop else signal.SIGKILL)
+    logging.basicConfig(level=logging.INFO)  # a test waits for a line of the log
     connection.STOPPED_SECONDS = STOPPED_SECONDS
-    interceptors = [INTERCEPTORS[arguments.point](strike)] if arguments.point in INTERCEPTORS else []
+    interceptors: list[Interceptor] = [Continuation(strike)]
+    if arguments.point in INTERCEPTORS:
+        interceptors.append(INTERCEPTORS[arguments.point](strike))
+    if arguments.stop:
+        keep_stops_outside_file_locks(strike)
     if arguments.point in ARMINGS:
         ARMINGS[arguments.point](strike)
 

@@ -1,6 +1,6 @@
 """An independent check of an ended run: history, mirror, files and outputs.
 
-The check reads the stored rows, files and events, and recomputes ids and digests instead of trusting stored ones.
+The check reads the stored rows, files and events, and computes ids and digests again.
 """
 
 import itertools

@@ -67,7 +67,7 @@ def undisturbed(documents: Path, undisturbed_settings: Settings) -> dict[str, tu
 
 @pytest.fixture
 async def orchestrator(settings: Settings) -> AsyncIterator[PipelineOrchestrator]:
-    """An open orchestrator without a worker of its own."""
+    """An open orchestrator that starts no worker."""
     async with PipelineOrchestrator(settings, own_worker=False) as orchestrator:
         yield orchestrator
 
@@ -125,7 +125,7 @@ def _session_place(own_servers: OwnServers, session_dir: Path) -> Iterator[Place
 
 @pytest.fixture
 def place(own_servers: OwnServers, _session_place: Place) -> Place:
-    """The place for runs that lose their servers, with started servers.
+    """The data folder and database of runs that lose their servers, with started servers.
 
     An earlier test may have started the worker of the place.
     """

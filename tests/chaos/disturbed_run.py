@@ -17,14 +17,14 @@ from orchestration.client.run_status import RunReport
 from orchestration.settings import Settings
 from perdure.checkpoint import WorkflowCheckpoint
 from tests.chaos.checker import check_chain
+from tests.chaos.gate import Gate
 from tests.chaos.outputs import document_rows, outputs
 from tests.chaos.workers import ROOT, ChaosWorker
 from workflows.messages import PipelineOptions
 
 SECONDS = 60.0
-NEVER_STRIKE = 10**6
-"""A count that no fail-point reaches: the worker is slow, but is never killed."""
-
+IN_FLIGHT = 2
+"""Number of documents that a disturbed run holds in flight."""
 Outputs = dict[str, tuple[int, str]]
 Commits = dict[str, datetime]
 """Name of each document that has a result, and the time of its commit."""
@@ -47,46 +47,58 @@ class CommandResult:
 
 
 class Place:
-    """A folder, a database and a task queue, with a slow worker that serves several runs."""
+    """A folder, a database and a task queue, with a gated worker that serves several runs."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.gate = Gate(settings.data_dir)
         self.worker: ChaosWorker | None = None
 
     def start_worker(self) -> None:
-        """Start the slow worker if it does not run."""
+        """Start the worker if it does not run."""
         if self.worker is None:
-            self.worker = ChaosWorker.armed(self.settings, "K2-slow", NEVER_STRIKE)
+            self.worker = ChaosWorker.gated(self.settings)
 
-    def stop_worker(self) -> None:
-        """Stop the worker by SIGTERM, and assert that it ends with exit code 0."""
+    def stop_worker(self, *, admitted: int) -> None:
+        """Stop the worker by SIGTERM, and assert that it ends with exit code 0.
+
+        Args:
+            admitted: number of documents that the gate admits when the worker takes no further activity. The worker
+                ends after the activities in flight, so the gate must admit their documents.
+        """
         worker = self.worker
         assert worker
         self.worker = None
+        worker.begin_to_stop()
+        self.gate.admit(admitted)
         assert worker.stop() == 0, worker.log.read_text()
 
     def close(self) -> None:
         """Stop the worker and kill its remaining processes, in any state."""
+        self.gate.open()
         if self.worker:
             self.worker.close()
 
 
 @asynccontextmanager
 async def disturbed_run(place: Place, documents: Path) -> AsyncIterator["DisturbedRun"]:
-    """Start a run over the documents and a slow worker, and yield the run."""
+    """Start a run over the documents and a worker whose gate is closed, and yield the run."""
     workflow_id = f"disturbed-{uuid.uuid4().hex[:8]}"
+    place.gate.close()
     async with PipelineOrchestrator(place.settings, own_worker=False) as orchestrator:
         place.start_worker()
-        await orchestrator.start([str(documents)], workflow_id=workflow_id, options=PipelineOptions(concurrency=2))
-        yield DisturbedRun(orchestrator, workflow_id)
+        options = PipelineOptions(concurrency=IN_FLIGHT)
+        await orchestrator.start([str(documents)], workflow_id=workflow_id, options=options)
+        yield DisturbedRun(orchestrator, workflow_id, place.gate)
 
 
 class DisturbedRun:
     """The checks and commands of one started run."""
 
-    def __init__(self, orchestrator: PipelineOrchestrator, workflow_id: str) -> None:
+    def __init__(self, orchestrator: PipelineOrchestrator, workflow_id: str, gate: Gate) -> None:
         self.orchestrator = orchestrator
         self.id = workflow_id
+        self.gate = gate
 
     async def commits(self) -> Commits:
         """Return the time of commit of each committed document, by name."""
@@ -94,7 +106,8 @@ class DisturbedRun:
         return {row.name: row.committed_at for row in rows if row.committed_at}
 
     async def until_mirrored(self, count: int) -> None:
-        """Wait until a stored checkpoint counts at least `count` processed documents."""
+        """Admit `count` documents, and wait until a stored checkpoint counts them as processed."""
+        self.gate.admit(count)
 
         async def enough() -> bool:
             latest = await self.orchestrator.get_latest_checkpoint(self.id)
@@ -103,7 +116,8 @@ class DisturbedRun:
         await wait_until(enough, f"{count} documents are in a checkpoint")
 
     async def wait(self) -> RunReport:
-        """Wait at most `SECONDS` for the end of the run, and return its report."""
+        """Admit all documents, wait at most `SECONDS` for the end of the run, and return its report."""
+        self.gate.open()
         async with asyncio.timeout(SECONDS):
             return await self.orchestrator.wait(self.id)
 
@@ -114,7 +128,8 @@ class DisturbedRun:
         return checkpoint
 
     async def resume(self) -> CommandResult:
-        """Run `resume_workflow.py` as a process of its own, and return its result."""
+        """Admit all documents, run `resume_workflow.py` as a process, and return its result."""
+        self.gate.open()
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             str(ROOT / "resume_workflow.py"),

@@ -17,7 +17,7 @@ from orchestration.settings.temporal import TemporalSettings
 
 
 class OwnServers:
-    """A Temporal and a Postgres server; their addresses stay the same after every loss of data."""
+    """A Temporal and a Postgres server, which keep their addresses after every loss of data."""
 
     def __init__(self, folder: Path) -> None:
         self.stack = EmbeddedStack(folder, default_ports=False, say=lambda _: None)

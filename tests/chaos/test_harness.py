@@ -23,7 +23,7 @@ FAULTS = len(KINDS)
 
 
 def run_chaos(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the harness as a process of its own, and return its result."""
+    """Run the harness as a separate process, and return its result."""
     command = [sys.executable, "-m", "tests.chaos.harness", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
 

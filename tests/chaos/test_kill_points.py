@@ -12,7 +12,7 @@ from tests.chaos.papers import write_documents
 from tests.chaos.workers import ChaosWorker
 from workflows.messages import PipelineOptions
 
-# `make test` runs K5 only. K5 is the hardest point: the commit exists, and Temporal does not know it.
+# `make test` runs K5 only. K5 is the hardest point: the commit exists, and Temporal does not know the commit.
 POINTS = [
     pytest.param("discover", 1, id="discover: manifest written, completion not sent", marks=pytest.mark.slow),
     pytest.param("K1", 4, id="K1: activity started, nothing read", marks=pytest.mark.slow),

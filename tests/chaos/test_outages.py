@@ -4,7 +4,7 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from orchestration.client.orchestrator import PipelineOrchestrator
 from orchestration.embedded.postgres import EmbeddedPostgres
 from orchestration.settings import Settings
 from tests.chaos.checker import check, committed
+from tests.chaos.gate import Gate
 from tests.chaos.short_histories import ShortHistories
 from tests.chaos.workers import ChaosWorker
 from workflows.document_pipeline import DocumentPipeline
@@ -23,9 +24,10 @@ from workflows.messages import PipelineOptions, Progress
 
 pytestmark = pytest.mark.slow
 
-NEVER_STRIKE = 10**6
-"""A count that no fail-point reaches: the worker is slow, but is never killed."""
-SECONDS = 30.0
+SECONDS = 90.0
+IN_FLIGHT = 2
+LAST = 10
+"""Number of documents in a run."""
 
 Outputs = dict[str, tuple[int, str]]
 
@@ -36,6 +38,29 @@ async def wait_until(condition: Callable[[], Awaitable[bool]], what: str) -> Non
     while not await condition():
         assert time.monotonic() < deadline, f"{what}: not true after {SECONDS:.0f} s"
         await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+def gate(settings: Settings) -> Gate:
+    """The closed gate of this test's gated workers."""
+    gate = Gate(settings.data_dir)
+    gate.close()
+    return gate
+
+
+@pytest.fixture
+def start_gated_worker(settings: Settings, gate: Gate) -> Iterator[Callable[[], ChaosWorker]]:
+    """A function that starts a worker behind the gate."""
+    started: list[ChaosWorker] = []
+
+    def start() -> ChaosWorker:
+        started.append(ChaosWorker.gated(settings))
+        return started[-1]
+
+    yield start
+    gate.open()
+    for worker in started:
+        worker.close()
 
 
 async def wait_until_committed(orchestrator: PipelineOrchestrator, workflow_id: str, count: int) -> None:
@@ -53,12 +78,14 @@ async def test_run_waits_and_names_postgres_during_its_outage(
     undisturbed: Outputs,
     orchestrator: PipelineOrchestrator,
     workflow_id: str,
-    start_worker: Callable[..., ChaosWorker],
+    start_gated_worker: Callable[[], ChaosWorker],
+    gate: Gate,
     two_at_a_time: PipelineOptions,
     postgres_server: EmbeddedPostgres,
 ) -> None:
     await orchestrator.start([str(documents)], workflow_id=workflow_id, options=two_at_a_time)
-    start_worker("K2-slow", NEVER_STRIKE)
+    start_gated_worker()
+    gate.admit(3)
     await wait_until_committed(orchestrator, workflow_id, 3)
     handle = orchestrator.client.get_workflow_handle_for(DocumentPipeline.run, workflow_id)
 
@@ -70,11 +97,12 @@ async def test_run_waits_and_names_postgres_during_its_outage(
 
     port = postgres_server.port
     await asyncio.to_thread(postgres_server.stop)
+    gate.open()
     try:
         await wait_until(reports_outage, "the run reports that Postgres is unavailable")
         before = (await handle.describe()).history_length
         await asyncio.sleep(4.0)
-        # Calls in flight may each still change to unlimited retries, which adds a few events per call, once.
+        # Each call in flight may still change to unlimited retries, which adds a few events once for each call.
         grown = (await handle.describe()).history_length - before
         shown = (await handle.describe()).typed_search_attributes
         assert grown <= 24
@@ -92,11 +120,16 @@ async def test_worker_finishes_its_activities_after_sigterm(
     orchestrator: PipelineOrchestrator,
     workflow_id: str,
     start_worker: Callable[..., ChaosWorker],
+    start_gated_worker: Callable[[], ChaosWorker],
+    gate: Gate,
     two_at_a_time: PipelineOptions,
 ) -> None:
     await orchestrator.start([str(documents)], workflow_id=workflow_id, options=two_at_a_time)
-    worker = start_worker("K2-slow", NEVER_STRIKE)
+    worker = start_gated_worker()
+    gate.admit(2)
     await wait_until_committed(orchestrator, workflow_id, 2)
+    await asyncio.to_thread(worker.begin_to_stop)
+    gate.admit(2 + IN_FLIGHT)
     assert worker.stop() == 0
     worker.assert_no_orphans()
     description = await orchestrator.client.get_workflow_handle(workflow_id).describe()
@@ -114,6 +147,8 @@ async def test_run_ends_as_undisturbed_after_kills_at_random_moments(
     orchestrator: PipelineOrchestrator,
     workflow_id: str,
     start_worker: Callable[..., ChaosWorker],
+    start_gated_worker: Callable[[], ChaosWorker],
+    gate: Gate,
     two_at_a_time: PipelineOptions,
 ) -> None:
     seed = int(os.environ.get("PERDURE_TEST_SEED") or random.SystemRandom().randrange(2**32))
@@ -123,16 +158,18 @@ async def test_run_ends_as_undisturbed_after_kills_at_random_moments(
     kills = 3
     before: dict[int, datetime] = {}
     for kill in range(kills):
-        worker = start_worker("K2-slow", NEVER_STRIKE)
-        # Kill after up to 2 more commits, at a random moment of the next document.
-        await wait_until_committed(orchestrator, workflow_id, len(before) + chance.randint(0 if kill else 1, 2))
+        worker = start_gated_worker()
+        # Kill after up to 2 more commits, at a random moment of the next document. The gate holds the last document.
+        awaited = min(len(before) + chance.randint(0 if kill else 1, 2), LAST - 1)
+        gate.admit(min(awaited + 1, LAST - 1))
+        await wait_until_committed(orchestrator, workflow_id, awaited)
         await asyncio.sleep(chance.uniform(0.0, 0.5))
-        assert (await orchestrator.status(workflow_id)).running, "the run ended before the last kill"
         worker.kill()
         worker.assert_no_orphans()
         after = await committed(orchestrator, workflow_id)
         assert {position: after[position] for position in before} == before
         before = after
+    gate.open()
     start_worker()
     await orchestrator.wait(workflow_id)
     await check(orchestrator, workflow_id, expected=undisturbed, before=before)
@@ -178,22 +215,28 @@ async def test_run_continues_after_temporal_is_killed_and_restarted(
     on_short_histories: Settings,
     short_histories: ShortHistories,
     workflow_id: str,
+    gate: Gate,
 ) -> None:
     settings = on_short_histories
-    worker = ChaosWorker.armed(settings, "K2-slow", NEVER_STRIKE)
+    gate.admit(3)
+    worker = ChaosWorker.gated(settings)
     try:
         async with PipelineOrchestrator(settings, own_worker=False) as orchestrator:
-            await orchestrator.start([str(documents)], workflow_id=workflow_id)
+            options = PipelineOptions(concurrency=IN_FLIGHT)
+            await orchestrator.start([str(documents)], workflow_id=workflow_id, options=options)
             await wait_until_committed(orchestrator, workflow_id, 3)
             before = await committed(orchestrator, workflow_id)
             short_histories.kill()
+            gate.admit(3 + IN_FLIGHT)  # the documents in flight complete while the server is away
             with pytest.raises(RPCError):
                 await orchestrator.status(workflow_id)
             await asyncio.sleep(1.0)
             assert (await short_histories.up()).address == settings.temporal.address
         async with PipelineOrchestrator(settings, own_worker=False) as orchestrator:
+            gate.open()
             await orchestrator.wait(workflow_id)
             await check(orchestrator, workflow_id, expected=undisturbed, before=before)
         assert worker.process.poll() is None, "the worker ended during the outage"
     finally:
+        gate.open()
         worker.close()

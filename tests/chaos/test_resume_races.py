@@ -4,7 +4,7 @@ import asyncio
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from orchestration.audit import verify
 from orchestration.client.orchestrator import PipelineOrchestrator
 from orchestration.settings import Settings
 from tests.chaos.checker import committed
+from tests.chaos.gate import Gate
 from tests.chaos.outputs import outputs
 from tests.chaos.workers import ROOT, ChaosWorker
 from tests.integration.shared_run import environment_of, script
@@ -24,15 +25,28 @@ pytestmark = pytest.mark.slow
 Outputs = dict[str, tuple[int, str]]
 
 
+@pytest.fixture
+def gate(settings: Settings) -> Iterator[Gate]:
+    """The closed gate of a started worker."""
+    gate = Gate(settings.data_dir)
+    gate.close()
+    worker = ChaosWorker.gated(settings)
+    yield gate
+    gate.open()
+    worker.close()
+
+
 async def start_and_terminate(
-    orchestrator: PipelineOrchestrator, workflow_id: str, documents: Path, options: PipelineOptions
+    orchestrator: PipelineOrchestrator, workflow_id: str, documents: Path, options: PipelineOptions, gate: Gate
 ) -> None:
-    """Start a run, and terminate it when at least 3 documents are committed."""
+    """Start a run, terminate it when 3 documents are committed, and open the gate."""
     await orchestrator.start([str(documents)], workflow_id=workflow_id, options=options)
+    gate.admit(3)
     async with asyncio.timeout(90):
         while len(await committed(orchestrator, workflow_id)) < 3:
             await asyncio.sleep(0.05)
     await orchestrator.client.get_workflow_handle(workflow_id).terminate("in the middle")
+    gate.open()
 
 
 async def assert_complete(
@@ -51,11 +65,10 @@ async def test_resume_killed_before_its_start_can_be_repeated(
     settings: Settings,
     orchestrator: PipelineOrchestrator,
     workflow_id: str,
-    start_worker: Callable[..., ChaosWorker],
+    gate: Gate,
     two_at_a_time: PipelineOptions,
 ) -> None:
-    start_worker("K2-slow", 10**6)
-    await start_and_terminate(orchestrator, workflow_id, documents, two_at_a_time)
+    await start_and_terminate(orchestrator, workflow_id, documents, two_at_a_time, gate)
     before = await committed(orchestrator, workflow_id)
     for _ in range(2):
         armed = await asyncio.to_thread(
@@ -79,11 +92,10 @@ async def test_concurrent_resumes_start_one_run_and_all_follow_it(
     settings: Settings,
     orchestrator: PipelineOrchestrator,
     workflow_id: str,
-    start_worker: Callable[..., ChaosWorker],
+    gate: Gate,
     two_at_a_time: PipelineOptions,
 ) -> None:
-    start_worker("K2-slow", 10**6)
-    await start_and_terminate(orchestrator, workflow_id, documents, two_at_a_time)
+    await start_and_terminate(orchestrator, workflow_id, documents, two_at_a_time, gate)
     before = await committed(orchestrator, workflow_id)
     ended = await asyncio.gather(
         *[script(settings, "--workflow-id", workflow_id, "--json", name="resume_workflow.py") for _ in range(3)]

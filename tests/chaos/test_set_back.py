@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchestration.audit import verify
-from tests.chaos.disturbed_run import Commits, DisturbedRun, Outputs, Place, disturbed_run
+from tests.chaos.disturbed_run import IN_FLIGHT, Commits, DisturbedRun, Outputs, Place, disturbed_run
 from tests.chaos.own_servers import OwnServers, back_up, commits_in, set_back
 
 pytestmark = pytest.mark.slow
@@ -74,7 +74,6 @@ async def test_run_restarts_and_chain_continues_after_both_servers_lose_their_da
     async with disturbed_run(place, documents) as run:
         await run.until_mirrored(4)
         await own_servers.lose_temporal()
-        await asyncio.sleep(1.0)  # the activities in flight commit, or Postgres refuses their commits
         last = await run.latest()
         await asyncio.to_thread(own_servers.lose_database, place.settings)
         resumed = await run.resume()
@@ -98,7 +97,7 @@ async def test_resume_reprocesses_documents_after_set_back_without_worker(
         await run.until_mirrored(2)
         await asyncio.to_thread(back_up, place.settings, tmp_path / "older.dump")
         await run.until_mirrored(5)
-        await asyncio.to_thread(place.stop_worker)
+        await asyncio.to_thread(place.stop_worker, admitted=5 + IN_FLIGHT)
         kept, since = await set_back_to(tmp_path / "older.dump", run)
         resumed = await run.resume()
         assert resumed.code == 0, resumed.output

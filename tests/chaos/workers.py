@@ -1,6 +1,7 @@
 """Workers as separate processes, which the chaos tests kill and watch."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from orchestration.worker.slot import live_workers
 
 ROOT = Path(__file__).resolve().parents[2]
 ARMED = Path(__file__).with_name("armed_worker.py")
-# The sandbox passes few environment variables on to its children. Names with LC_ are among them.
+# The sandbox passes on few environment variables to its children: among others, those with names like LC_ALL.
 MARK = "LC_PERDURE_TEST_WORKER"
 KILL_SECONDS = 120.0
 ORPHAN_SECONDS = 60.0
@@ -45,14 +46,19 @@ class ChaosWorker:
             )
 
     @classmethod
+    def gated(cls, settings: Settings) -> "ChaosWorker":
+        """Start a worker whose children process only documents that the folder's `Gate` admits."""
+        return cls(settings, "gate", script=ARMED)
+
+    @classmethod
     def armed(cls, settings: Settings, point: str, nth: int = 1, *, stop: bool = False) -> "ChaosWorker":
-        """Start a worker that strikes itself at a fail-point.
+        """Start a worker that kills or stops itself at a fail-point.
 
         Args:
-            settings: of the worker.
+            settings: settings of the worker.
             point: the name of the fail-point, from `armed_worker.POINTS`.
-            nth: how many times the worker passes the point until it strikes, counting the last.
-            stop: strike by SIGSTOP instead of SIGKILL.
+            nth: the pass of the fail-point at which the worker strikes, counted from 1.
+            stop: whether the worker stops itself by SIGSTOP instead of killing itself by SIGKILL.
         """
         return cls(settings, point, "--nth", str(nth), *(["--stop"] if stop else []), script=ARMED)
 
@@ -75,6 +81,14 @@ class ChaosWorker:
         """Continue a stopped worker by SIGCONT."""
         self.process.send_signal(signal.SIGCONT)
 
+    def wait_until_interrupted_activities_ended(self) -> None:
+        """Wait until a continued worker has ended the activities in which its fail-point stopped it."""
+        deadline = time.monotonic() + KILL_SECONDS
+        while not self.marker.with_suffix(".continued").exists():
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.02)
+
     def wait_until_alive(self) -> None:
         """Wait until the worker holds its slot; clients find live workers by their slots."""
         deadline = time.monotonic() + KILL_SECONDS
@@ -88,6 +102,14 @@ class ChaosWorker:
         assert self.process.poll() is None, self.log.read_text()
         self.process.kill()
         assert self.process.wait() == -signal.SIGKILL
+
+    def begin_to_stop(self) -> None:
+        """Send SIGTERM to the worker, and wait until it takes no further activity."""
+        self.process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + KILL_SECONDS
+        while not re.search(r"worker .+ stops", self.log.read_text()):
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.02)
 
     def stop(self) -> int:
         """Stop the worker by SIGTERM, and return its exit code."""

@@ -1,7 +1,8 @@
-"""A process that appends checkpoints and prints the sequence of each that it got acknowledged.
+"""A process that appends checkpoints, and prints the sequence of each acknowledged one.
 
 usage: appender.py KIND WHERE WORKFLOW_ID COUNT
-The process continues after the latest stored checkpoint. It prints "lost SEQUENCE" if another writer was first.
+The process continues after the latest stored checkpoint. The process prints "lost
+SEQUENCE" if another writer was first.
 """
 
 import asyncio

@@ -1,11 +1,14 @@
-"""Every checkpoint store, opened over the same storage as often as a test asks."""
+"""Fixtures: each kind of checkpoint store over one storage, and database connections."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from perdure.checkpoint import CheckpointStore
+from perdure.stores.postgres.connection import PostgresPool
+from tests.conformance.held_pool import HeldPool
 from tests.conformance.opened import KINDS, opened
 from tests.s3_server import empty_bucket, s3_server
 
@@ -34,7 +37,10 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
 
 @pytest.fixture
 async def open_store(storage: tuple[str, str]) -> AsyncIterator[OpenStore]:
-    """Return a function that opens the storage once more. Everything opened is closed at the end."""
+    """Return a function that opens the storage again.
+
+    The fixture closes every opened store at the end of the test.
+    """
     closers: list[Callable[[], Awaitable[None]]] = []
 
     def open_again() -> CheckpointStore:
@@ -51,3 +57,28 @@ async def open_store(storage: tuple[str, str]) -> AsyncIterator[OpenStore]:
 def store(open_store: OpenStore) -> CheckpointStore:
     """Return one opened store."""
     return open_store()
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[PostgresPool]:
+    """Return a pool of connections to the test's own database."""
+    pool = PostgresPool(database_url, max_size=4)
+    yield pool
+    await pool.close()
+
+
+@pytest.fixture
+async def held_pool(database_url: str) -> AsyncIterator[HeldPool]:
+    """Return a pool of the same database whose transactions wait before their COMMIT."""
+    pool = HeldPool(database_url, max_size=4)
+    yield pool
+    await pool.close()
+
+
+@pytest.fixture
+async def superuser(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """Return a connection as the owner of the tables and of the server."""
+    conn = await asyncpg.connect(database_url)
+    assert await conn.fetchval("SELECT usesuper FROM pg_user WHERE usename = current_user")
+    yield conn
+    await conn.close()

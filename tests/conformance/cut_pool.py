@@ -1,4 +1,4 @@
-"""A pool whose connections break after the k-th statement, on either side."""
+"""A pool whose connections break after a chosen statement, at the client or at the server."""
 
 from typing import Any
 from unittest import mock
@@ -31,7 +31,7 @@ class Fuse:
         self.left = None
 
     async def burn(self, conn: asyncpg.Connection) -> None:
-        """Count one answered statement; the caller does not get the answer of the last one."""
+        """Count one answered statement; after the last one, cut the connection instead of returning."""
         if self.left is None:
             return
         if self.left > 0:

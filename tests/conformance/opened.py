@@ -1,4 +1,7 @@
-"""Open a checkpoint store by the name of its kind, in tests and in the processes that they start."""
+"""Open a checkpoint store by the name of its kind.
+
+Tests use the functions, and so do the processes that tests start.
+"""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -36,7 +39,7 @@ KINDS: dict[str, Callable[[str], Opened]] = {
     "bucket": open_objects,
     "folder": open_objects,
 }
-"""How to open each kind of store; its storage is named by an address, a path or a URL."""
+"""Kind of store to the function that opens it. The argument is an address, a path or a URL."""
 
 
 def opened(kind: str, where: str) -> Opened:

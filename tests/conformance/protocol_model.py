@@ -1,7 +1,7 @@
 """The commit protocol as a model in plain Python, without transactions, SQL and crashes.
 
-A method does everything that it describes, or it raises the refusal and changes nothing. The protocol allows one
-exception: a lease that is refused may have given its dispatch and attempt to some rows.
+A method does all that its docstring says, or raises a refusal and changes nothing. The protocol allows one exception:
+a refused lease may have written its dispatch and attempt into some rows.
 """
 
 from dataclasses import asdict, dataclass, field
@@ -59,7 +59,10 @@ class Protocol:
             raise StoreSetBack
 
     def record(self, epoch: int, versions: dict[str, str]) -> None:
-        """Add documents to the manifest, given as URI and version; known ones get their new version."""
+        """Add documents to the manifest, given as URI to version.
+
+        A known document gets its new version.
+        """
         self.check_epoch(epoch)
         known = {row.uri: row for row in self.rows}
         for uri, version in versions.items():
@@ -105,11 +108,14 @@ class Protocol:
         return self.totals()
 
     def queued(self, epoch: int) -> int:
-        """Return how many ordinals the epoch has."""
+        """Return the number of ordinals of the epoch."""
         return max((row.ordinal + 1 for row in self.rows if row.epoch == epoch), default=0)
 
     def lease(self, lease: Lease, first: int, end: int) -> list[tuple[int, str]]:
-        """Lease the pending ones of the ordinals [first, end); return (position, status) of all."""
+        """Lease the pending documents of the ordinals [first, end).
+
+        Returns all documents of the ordinals as (position, status).
+        """
         queue = sorted((row.ordinal, position) for position, row in enumerate(self.rows) if row.epoch == lease.epoch)
         wanted = [position for ordinal, position in queue if first <= ordinal < end]
         refused = False

@@ -93,7 +93,8 @@ async def test_pool_outlives_a_restart_and_a_crash_of_the_server(
     postgres_server: EmbeddedPostgres, pool: PostgresPool
 ) -> None:
     for end in ("stop", "kill"):
-        await asyncio.gather(*(fetch_value(pool, "SELECT pg_sleep(0.05)") for _ in range(4)))  # four idle connections
+        # These calls leave four idle connections in the pool.
+        await asyncio.gather(*(fetch_value(pool, "SELECT pg_sleep(0.05)") for _ in range(4)))
         running = postgres_server.running()
         port = postgres_server.port
         assert running is not None

@@ -1,7 +1,6 @@
 """The rules that the database itself enforces on checkpoints, for every login."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
@@ -12,13 +11,7 @@ from perdure.stores.postgres import PostgresCheckpointStore
 from perdure.stores.postgres.checkpoints import LATEST
 from perdure.stores.postgres.connection import PostgresPool
 from tests.conformance.chains import following, make_chain, make_checkpoint
-
-
-@pytest.fixture
-async def pool(database_url: str) -> AsyncIterator[PostgresPool]:
-    pool = PostgresPool(database_url, max_size=4)
-    yield pool
-    await pool.close()
+from tests.conformance.held_pool import is_blocked
 
 
 @pytest.fixture
@@ -32,15 +25,6 @@ async def chain(store: PostgresCheckpointStore) -> list[WorkflowCheckpoint]:
     for checkpoint in chain:
         await store.append(checkpoint)
     return chain
-
-
-@pytest.fixture
-async def superuser(database_url: str) -> AsyncIterator[asyncpg.Connection]:
-    """Yield a connection as the owner of the tables and of the server."""
-    conn = await asyncpg.connect(database_url)
-    assert await conn.fetchval("SELECT usesuper FROM pg_user WHERE usename = current_user")
-    yield conn
-    await conn.close()
 
 
 CHANGES = [
@@ -122,7 +106,7 @@ async def test_inspectors_read_everything_and_change_nothing(superuser: asyncpg.
 @pytest.mark.usefixtures("chain")
 async def test_plain_sql_must_follow_the_chain(superuser: asyncpg.Connection, changes: str, constraint: str) -> None:
     field, value = changes.split(" = ")
-    # The guard must look at the real table, also when a temporary table has the same name.
+    # The trigger must read the real table, even if a temporary table has the same name.
     await superuser.execute("CREATE TEMP TABLE workflow_checkpoints (LIKE public.workflow_checkpoints)")
     with pytest.raises(asyncpg.CheckViolationError) as refused:
         await superuser.execute(
@@ -153,8 +137,7 @@ async def test_append_waits_for_an_open_claim(
     await claim.start()
     await superuser.execute("UPDATE runs SET epoch = 2 WHERE workflow_id = 'run'")
     append = asyncio.create_task(store.append(following(chain[-1])))
-    await wait_until_blocked(superuser, by=superuser)
-    assert not append.done()
+    assert await is_blocked(superuser, append, by=superuser.get_server_pid())
     await claim.commit()
     with pytest.raises(StaleWriter):
         await append
@@ -185,8 +168,7 @@ async def test_concurrent_writers_never_interleave(
         await transaction.start()
         await insert(first_writer, following(first, writer=1))
         second = asyncio.create_task(insert(second_writer, following(first, writer=2)))
-        await wait_until_blocked(superuser, by=first_writer)
-        assert not second.done()
+        assert await is_blocked(superuser, second, by=first_writer.get_server_pid())
         await transaction.rollback()
         await second
         latest = await store.latest("run")
@@ -195,15 +177,6 @@ async def test_concurrent_writers_never_interleave(
     finally:
         await first_writer.close()
         await second_writer.close()
-
-
-async def wait_until_blocked(conn: asyncpg.Connection, *, by: asyncpg.Connection) -> None:
-    """Wait until another connection waits for a lock that `by` holds."""
-    async with asyncio.timeout(90):
-        while not await conn.fetchval(
-            "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid)))", by.get_server_pid()
-        ):
-            await asyncio.sleep(0.01)
 
 
 async def insert(conn: asyncpg.Connection, checkpoint: WorkflowCheckpoint) -> None:

@@ -20,7 +20,7 @@ STATEMENTS = {
     for statement in load_statements(file, *INCLUDED.get(file, ())).values()
 }
 SEVERAL_AT_ONCE = {"create_tables", "use_indexes"}
-"""Statements that stand for several, which the server cannot prepare."""
+"""Entries that hold several statements. The server cannot prepare several statements at once."""
 SETUP = {
     "identities.sql": load_statements("identities.sql")["create_tables"],
     "analytics.sql": load_statements("analytics.sql")["create_ranks"],
@@ -28,9 +28,9 @@ SETUP = {
 
 
 def is_whole(statement: Statement) -> bool:
-    """Return whether a statement can be sent as it is.
+    """Return whether a statement can be sent unchanged.
 
-    Parts of other statements and statements that still need a constant cannot.
+    A part of another statement cannot be sent, nor can a statement that still needs a constant.
     """
     begins_whole = re.match(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b", statement.template)
     is_part = re.search(r"^\W*(A part|A pattern|Puts a check)", statement.description)

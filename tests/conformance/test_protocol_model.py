@@ -1,9 +1,9 @@
-"""The stores against a model of the commit protocol, on Postgres with cut connections.
+"""Compares the stores with a model of the commit protocol, on Postgres with cut connections.
 
 An operation may lose its connection after any of its statements: the client closes the socket, or the server ends the
-backend. A repeated operation must leave the same state as an undisturbed one. An operation that is not repeated, as
-after the death of a worker, must have happened whole or not at all. PERDURE_TEST_SEED repeats a search, and
-PERDURE_MODEL_EXAMPLES makes it longer.
+backend. A repeated operation must leave the same state as an undisturbed operation. An operation that is not repeated,
+for example because its worker died, must have happened whole or not at all. The variable PERDURE_TEST_SEED repeats a
+search, and PERDURE_MODEL_EXAMPLES makes a search longer.
 
 The file is longer than 300 lines because Hypothesis needs all rules of a machine in one class.
 """
@@ -56,7 +56,7 @@ NAMES = [f"{letter}.txt" for letter in "abcdefgh"]
 
 @dataclass(frozen=True)
 class Cut:
-    """After how many statements a connection is cut, and whether the operation is repeated."""
+    """The number of statements before a cut, and whether the operation is repeated."""
 
     after: int
     by_server: bool
@@ -109,8 +109,8 @@ class ProtocolMachine(RuleBasedStateMachine):
         Args:
             modelled: the operation on the model.
             real: the operation on the stores.
-            cut: where the stores lose their connection, None for nowhere.
-            already: the answers of an operation that is repeated after a cut although it had happened before the cut.
+            cut: the statement after which the stores lose their connection; None for no cut.
+            already: the answers that a repeated operation may give if the operation had happened before the cut.
 
         Returns:
             The answer; None if the operation was refused or given up.
@@ -166,12 +166,12 @@ class ProtocolMachine(RuleBasedStateMachine):
 
     @property
     def epochs(self) -> list[int]:
-        """The epochs that a writer may use: every one that was given out, and an unknown one."""
+        """Return the epochs that a writer may use: all epochs given out, and an unknown one."""
         return [*[self.model.epoch] * 6, *self.model.claims.values(), self.model.epoch + 1]
 
     @initialize(queued=st.sampled_from([True, True, True, False]), cut=st.sampled_from([None, Cut(4, False, True)]))
     def begin(self, queued: bool, cut: Cut | None) -> None:
-        """Begin with a queue in most searches, because most operations need one."""
+        """Begin with a queue in most searches, because most operations need a queue."""
         if queued:
             self.claim(0, 1, False, None)
             self.record(set(NAMES[:6]), 1, 0, None)
@@ -216,7 +216,7 @@ class ProtocolMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.model.epoch)
     @rule(quarantined=st.booleans(), unfinished=st.sampled_from([True, True, False]), pick=picks, cut=cuts)
     def enqueue_unfinished(self, quarantined: bool, unfinished: bool, pick: int, cut: Cut | None) -> None:
-        """Queue what has no result."""
+        """Queue the documents that have no result."""
         epoch = self.epochs[pick % len(self.epochs)]
 
         async def real() -> dict[str, int]:
@@ -257,7 +257,7 @@ class ProtocolMachine(RuleBasedStateMachine):
         cut=cuts,
     )
     def lease(self, older: int, attempt: int, first: int, size: int, pick: int, cut: Cut | None) -> None:
-        """Lease a batch, with a new dispatch or, as a run that was reset, with an older one."""
+        """Lease a batch with a new dispatch, or with an older dispatch like a run that was reset."""
         epoch = self.epochs[pick % len(self.epochs)]
         queued = self.model.queued(epoch)
         first = first % queued if queued and pick % 5 else first
@@ -336,7 +336,7 @@ class ProtocolMachine(RuleBasedStateMachine):
 
     @rule(pick=picks, cut=cuts, torn=st.booleans())
     def checkpoint(self, pick: int, cut: Cut | None, torn: bool) -> None:
-        """Append the next checkpoint of the chain; a pause shows in checkpoints and nowhere else."""
+        """Append the next checkpoint of the chain, which also records whether the run is paused."""
         self.paused ^= pick % 5 == 0
         self._mirror(self._make_next(max(1, self.model.epoch)), cut, torn=torn)
 
@@ -347,7 +347,7 @@ class ProtocolMachine(RuleBasedStateMachine):
         return following(self.model.chain[-1], epoch=epoch, status=status, **changes)
 
     def _mirror(self, checkpoint: WorkflowCheckpoint, cut: Cut | None, *, torn: bool = False) -> None:
-        """Append as the activity does: to Postgres, then everything that is missing to the file."""
+        """Append like the activity: to Postgres, then all missing checkpoints to the file."""
         if (
             self.run_both(
                 lambda model: model.append(checkpoint), lambda: self.mirror.append(checkpoint), cut, already=(False,)
@@ -392,7 +392,7 @@ class ProtocolMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.model.chain)
     @rule(pick=picks, kind=st.sampled_from(["conflict", "gap", "other past", "stale"]), cut=cuts)
     def append_out_of_order(self, pick: int, kind: str, cut: Cut | None) -> None:
-        """Append what a stale writer may append; both stores refuse it in the same way."""
+        """Append checkpoints of a stale writer; both stores refuse them with the same error."""
         last = self.model.chain[-1]
         epoch = max(1, self.model.epoch)
         refused = {
@@ -407,7 +407,7 @@ class ProtocolMachine(RuleBasedStateMachine):
 
     @rule()
     def pause(self) -> None:
-        """Pause or continue the workflow; the stores show it in the next checkpoint."""
+        """Pause or continue the workflow; the next checkpoint records the change."""
         self.paused = not self.paused
 
     @rule()
@@ -467,7 +467,7 @@ def _select_counts(totals: ManifestTotals) -> dict[str, int]:
 async def _read_stores(pool: CutPool, files: PersistentCheckpointStore, workflow_id: str) -> dict[str, Any]:
     """Return the same as `Protocol.snapshot`, read with separate SQL.
 
-    It also checks what a single row cannot show.
+    The function also checks conditions over several rows.
     """
     async with pool.connection() as conn:
         run = await conn.fetchrow("SELECT epoch, status FROM runs WHERE workflow_id = $1", workflow_id)
@@ -530,6 +530,6 @@ def test_stores_follow_the_model_of_the_commit_protocol(database_url: str, tmp_p
         finally:
             runner.run(pool.close())
     print(json.dumps(struck))
-    # A search without cuts, refusals and abandoned operations would prove nothing. One of the rarer refusals is enough.
+    # A search without cuts, refusals and abandoned operations would prove nothing.
     assert min(struck[name] for name in ("cut", "given up", "repeated", "StaleWriter", "StoreSetBack")) > 0, struck
     assert struck["AlreadyCommitted"] + struck["CheckpointConflict"] + struck["CheckpointGap"] > 0, struck

@@ -1,4 +1,4 @@
-"""The laws of every checkpoint store, one a test; see `perdure.checkpoint.CheckpointStore`."""
+"""The laws of every checkpoint store; each test checks one law of `CheckpointStore`."""
 
 import asyncio
 

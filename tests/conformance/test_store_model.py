@@ -1,4 +1,4 @@
-"""A store compared with a model: after calls in any order, it holds what a plain list would hold."""
+"""Compares a store with a list: after any calls, the store holds the same checkpoints."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""Kinds of damage to the stores of a finished run, and the differences that an audit must find."""
+"""Kinds of damage to the stores of a finished run, with the differences to find."""
 
 import json
 from collections.abc import Callable
@@ -83,7 +83,7 @@ _DOCUMENTS = "DELETE FROM documents WHERE position ="
 IN_DOCUMENTS = [
     damage("DELETE FROM document_texts WHERE position = 1", "missing_text", "its text is missing", "orphaned"),
     damage("DELETE FROM chunks WHERE position = 1", "wrong_chunk_count", "has 0 chunks"),
-    damage("DELETE FROM mentions WHERE position = 2 AND ordinal = 0", "wrong_mention_count", "its row says"),
+    damage("DELETE FROM mentions WHERE position = 2 AND ordinal = 0", "wrong_mention_count", "its row gives"),
     damage(f"{_DOCUMENTS} 1", "missing_document", "row of document 1 is missing"),
     damage(f"{_DOCUMENTS} (SELECT max(position) FROM documents)", "wrong_total", "but the manifest has"),
     damage(f"{_DOCUMENTS} 0", "orphaned_text", "which has no row"),

@@ -1,4 +1,4 @@
-"""Run the real scripts against the servers of a data folder of the test's own."""
+"""Runs the real scripts with the servers of a data folder that the test owns."""
 
 import asyncio
 import json
@@ -36,7 +36,7 @@ class Ended:
 
     @property
     def json(self) -> Any:
-        """Return the value that stdout holds."""
+        """Return the JSON value on stdout."""
         return json.loads(self.stdout)
 
 
@@ -44,7 +44,7 @@ class CommandLine:
     """Runs `starter.py` and `resume_workflow.py` with one data folder.
 
     Args:
-        data_dir: absolute.
+        data_dir: absolute path of the data folder.
     """
 
     def __init__(self, data_dir: Path) -> None:
@@ -67,7 +67,7 @@ class CommandLine:
         return self(*arguments, script="resume_workflow.py")
 
     def begin(self, *arguments: str, script: str = "starter.py", **variables: str) -> subprocess.Popen[str]:
-        """Start a command of a script in a session of its own, as a terminal does."""
+        """Start a command of a script in a new session, like a terminal."""
         return subprocess.Popen(
             [sys.executable, str(ROOT / script), *arguments],
             cwd=ROOT,
@@ -91,7 +91,7 @@ class CommandLine:
     def until(self, workflow_id: str, holds: Callable[[Any], bool]) -> Any:
         """Return the first report for which the condition holds, as `status --json` prints it.
 
-        The run may start later. One client asks again and again, because a command costs a second of processor time.
+        The run may start later. One client asks repeatedly, because a command costs a second of processor time.
         """
         return asyncio.run(self._until(workflow_id, holds))
 
@@ -126,7 +126,7 @@ class CommandLine:
 
 @contextmanager
 def command_line(folder: Path) -> Iterator[CommandLine]:
-    """Run servers during the block, and stop them and all workers afterwards."""
+    """Run servers during the block, then stop the servers and all workers."""
     stack = EmbeddedStack(folder, default_ports=False)
     asyncio.run(stack.up())
     line = CommandLine(folder)
@@ -141,10 +141,10 @@ def write_documents(folder: Path, *, number: int, words: int = 60, seed: int = 1
     """Write text files that name people and places; returns their folder.
 
     Args:
-        folder: made if it is missing.
-        number: of files.
-        words: of each file; a worker needs a third of a second for 4,000.
-        seed: of the random choice.
+        folder: the folder; created if it does not exist.
+        number: number of files.
+        words: number of words in each file; a worker needs a third of a second for 4,000 words.
+        seed: seed of the random choice.
     """
     print(f"seed {seed}")
     chooser = random.Random(seed)

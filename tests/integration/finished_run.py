@@ -1,4 +1,4 @@
-"""A run that has all of its results, of odd names, made without a pipeline around it."""
+"""A run with all results and with unusual names, written to the store without a pipeline."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,4 +1,7 @@
-"""A user's script: an open run, two documents, a checkpoint after each; then it waits to be killed."""
+"""A user's script that adds two documents to an open run, and then waits to be killed.
+
+The script prints the checkpoint of each document, then the process id of its worker.
+"""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""A real worker whose parser falls for poison: `worker.py`, its pool's children running `poisoned_parsing`."""
+"""A real worker whose children run `poisoned_parsing` instead of the parser."""
 
 import os
 from functools import partial
@@ -11,7 +11,7 @@ from tests.integration import poisoned_parsing
 
 
 def main() -> None:
-    program.open_document_pool = partial(open_document_pool, process=poisoned_parsing.process)  # type: ignore[attr-defined]  # the poison
+    program.open_document_pool = partial(open_document_pool, process=poisoned_parsing.process)  # type: ignore[attr-defined]
     parent = os.getppid()
 
     async def run() -> None:

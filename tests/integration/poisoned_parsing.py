@@ -1,4 +1,7 @@
-"""What the children of `poison_worker.py` do with a document that says `POISON` and a misdeed. Kept light."""
+"""The function that the children of `poison_worker.py` run.
+
+A document with the text `POISON` and the name of a misdeed makes the child misbehave. The module imports little.
+"""
 
 import ctypes
 import os
@@ -15,7 +18,7 @@ SLOW_SECONDS = 0.2
 
 
 def process(uri: str, name: str, descriptor: int, limits: Limits, allow_cpu: AllowCpu) -> ProcessedDocument:
-    """Do what the document says; process it if that lets us."""
+    """Do the misdeed that the document names, then process the document if the child survives."""
     words = os.pread(descriptor, 4096, 0).decode().split()
     misdeed = words[1] if words[0] == "POISON" else "none"
     allow_cpu(limits.extraction_cpu_seconds)

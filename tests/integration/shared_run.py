@@ -1,4 +1,7 @@
-"""A database, a data folder and a worker that the tests of one module share, and the scripts run as people run them."""
+"""A database, a data folder and a worker that the tests of one module share.
+
+The module also runs the scripts as processes.
+"""
 
 import asyncio
 import os
@@ -18,7 +21,7 @@ from tests.integration.command_line import PATIENCE_SECONDS, Ended
 
 @contextmanager
 def place(folder: Path, server: EmbeddedPostgres, template: str, temporal: TemporalSettings) -> Iterator[Settings]:
-    """Where runs can be started: a worker is alive all the time."""
+    """Yield settings with which runs can be started; a worker is alive during the block."""
     name = f"shared_{uuid.uuid4().hex[:8]}"
     server.create_database(name, template=template)
     data = folder / name
@@ -41,12 +44,12 @@ def place(folder: Path, server: EmbeddedPostgres, template: str, temporal: Tempo
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
-    """For processes of their own."""
+    """Return the environment of a process that uses these settings."""
     return {**os.environ, **settings.environment(), "PYTHONPATH": str(ROOT)}
 
 
 async def script(settings: Settings, *arguments: str, name: str = "starter.py") -> Ended:
-    """Run a script to its end, without holding up the event loop."""
+    """Run a script to its end, without blocking the event loop."""
     done = await asyncio.to_thread(
         lambda: subprocess.run(
             [sys.executable, str(ROOT / name), *arguments],

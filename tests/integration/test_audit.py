@@ -1,4 +1,4 @@
-"""`verify` finds every kind of damage and nothing else; `rebuild-mirror` repairs the checkpoints."""
+"""`verify` finds each kind of damage and nothing else; `rebuild-mirror` repairs chains."""
 
 import asyncio
 import json
@@ -39,7 +39,10 @@ from tests.integration.stepwise_run import run_stepwise
 def original(
     session_dir: Path, postgres_server: EmbeddedPostgres, _template: str, temporal_server: TemporalSettings
 ) -> Settings:
-    """The settings of a finished run with one quarantined document. Tests change copies of its stores only."""
+    """The settings of a finished run with one quarantined document.
+
+    Tests change only copies of its stores.
+    """
     name = f"{RUN}_{uuid.uuid4().hex[:8]}"
     postgres_server.create_database(name, template=_template)
     folder = session_dir / name
@@ -176,7 +179,7 @@ async def _assert_found_and_repaired(repairable: PipelineOrchestrator, path: Pat
         assert [file for file in path.parent.glob(f"{path.name}.damaged-*") if file.read_bytes() == damaged]
 
 
-async def test_an_edited_a_deleted_and_an_added_row_are_all_named(copy: PipelineOrchestrator) -> None:
+async def test_edited_deleted_and_added_rows_are_all_named(copy: PipelineOrchestrator) -> None:
     for number in (0, 4, 9):
         await harm(copy, IN_MIRROR[number].statements)
     verification = await audit(copy)

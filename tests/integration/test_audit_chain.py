@@ -1,4 +1,4 @@
-"""The right chain is derived after every ending of its runs, and every change to a copy is found."""
+"""The audit derives the right chain after every ending, and finds every changed copy."""
 
 import copy
 import os
@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from temporalio.client import WorkflowExecutionStatus
 
-from orchestration.audit.chain import Chain, expected_chain
+from orchestration.audit.chain import Chain, expected_chain, history_tip
 from orchestration.audit.entries import Entry, examine
 from orchestration.audit.mirror import Holding, compare
 from orchestration.client.history import HistoryRun, WorkflowHistory
-from perdure.checkpoint import WorkflowCheckpoint, seal
+from perdure.checkpoint import Link, WorkflowCheckpoint, seal
 from tests.conformance.chains import BEGINNING, following, make_chain, make_checkpoint
 from workflows.messages import PipelineInput, ResumePoint
 
@@ -30,7 +30,10 @@ def run(
     after: WorkflowCheckpoint | None = None,
     reset_of: int | None = None,
 ) -> HistoryRun:
-    """Return the `number`-th run, with the first `acknowledged` checkpoints acknowledged; it continues `after`."""
+    """Return the run with this number, which continues after the checkpoint `after`.
+
+    Its first `acknowledged` checkpoints are acknowledged.
+    """
     resume = None
     if after:
         resume = ResumePoint(
@@ -61,7 +64,7 @@ def contents(chain: Chain) -> list[WorkflowCheckpoint]:
     return [chain.contents[sequence] for sequence in sorted(chain.contents)]
 
 
-def test_an_unstored_checkpoint_is_replaced_by_the_next_runs() -> None:
+def test_unstored_checkpoint_is_replaced_by_that_of_the_next_run() -> None:
     base = make_chain(RUN, 3)
     lost = following(base[-1], status="paused")
     later = make_chain_after(base[-1], 2, epoch=2)
@@ -83,14 +86,14 @@ def test_a_reset_run_does_not_shorten_the_chain() -> None:
     later = make_chain_after(base[-1], 2, epoch=2)
     just_reset = [run(1, base), run(2, base[:3], reset_of=1)]
     assert contents(chain_of(just_reset, base)) == base
-    went_on = HistoryRun(
+    continued = HistoryRun(
         **{
             **vars(run(2, [*base[:3], refused, *later], reset_of=1)),
             "acknowledged": frozenset(checkpoint.digest for checkpoint in [*base[:3], *later]),
         }
     )
-    assert WorkflowHistory([run(1, base), went_on]).checkpoints == [*base, *later]
-    assert contents(chain_of([run(1, base), went_on], [*base, *later])) == [*base, *later]
+    assert WorkflowHistory([run(1, base), continued]).checkpoints == [*base, *later]
+    assert contents(chain_of([run(1, base), continued], [*base, *later])) == [*base, *later]
 
 
 def test_digests_confirm_checkpoints_that_temporal_forgot() -> None:
@@ -107,13 +110,30 @@ def test_digests_confirm_checkpoints_that_temporal_forgot() -> None:
         assert [difference.subject for difference in found] == ["checkpoint 2"]
 
 
+def test_a_run_without_a_checkpoint_confirms_the_chain_that_it_continues() -> None:
+    """Temporal has forgotten the run that took the checkpoints.
+
+    The digest that the next run joins decides.
+    """
+    base = make_chain(RUN, 4)
+    forged = seal(base[-1].model_copy(update={"processed_documents": 77}))
+    assert contents(chain_of([run(2, [], after=base[-1])], [*base[:3], forged], base)) == base
+
+
+def test_an_execution_of_the_same_run_does_not_shorten_its_chain() -> None:
+    """The run was reset to an execution that had continued as new after the third checkpoint."""
+    base = make_chain(RUN, 6)
+    history = WorkflowHistory([run(1, base), run(2, [], after=base[2], reset_of=1)])
+    assert history_tip(history) == Link(6, base[5].digest)
+
+
 def test_a_new_chain_is_not_compared_with_the_former_one() -> None:
-    """Every store was lost, and the same id was started again with epoch 1."""
+    """Every store was lost, and a run with the same id was started again with epoch 1."""
     former = make_chain(RUN, 5, epoch=3)
-    anew = make_chain(RUN, 2, status="paused")
-    runs = [run(1, former), run(2, anew)]
-    assert WorkflowHistory(runs).checkpoints == anew
-    assert contents(chain_of(runs, anew)) == anew
+    restarted = make_chain(RUN, 2, status="paused")
+    runs = [run(1, former), run(2, restarted)]
+    assert WorkflowHistory(runs).checkpoints == restarted
+    assert contents(chain_of(runs, restarted)) == restarted
 
 
 def test_a_checkpoint_that_no_run_took_is_not_in_the_chain() -> None:
@@ -138,37 +158,37 @@ def make_chain_after(before: WorkflowCheckpoint, length: int, *, epoch: int) -> 
 def some_change(chooser: random.Random, stored: list[dict[str, Any]]) -> str:
     """Change one stored checkpoint at random; return the kind of the change."""
     place = chooser.randrange(len(stored))
-    one = stored[place]
-    way = chooser.choice(["delete", "swap", "edit", "reseal", "double", "add", "surplus", "relabel"])
-    if way == "delete":
+    chosen = stored[place]
+    kind = chooser.choice(["delete", "swap", "edit", "reseal", "double", "add", "surplus", "relabel"])
+    if kind == "delete":
         del stored[place]
-    elif way == "swap":
+    elif kind == "swap":
         other = (place + 1) % len(stored)
         stored[place] = stored[other]
-        stored[other] = one
-    elif way == "edit":
+        stored[other] = chosen
+    elif kind == "edit":
         branch = chooser.choice(
-            [one["state_data"], one["metadata"], one["service_states"]["IdentityService"]["metadata"]]
+            [chosen["state_data"], chosen["metadata"], chosen["service_states"]["IdentityService"]["metadata"]]
         )
         key = chooser.choice(sorted(branch))
         branch[key] = f"{branch[key]}x" if isinstance(branch[key], str) else 987654
-    elif way == "reseal":
-        forged = seal(WorkflowCheckpoint.model_validate({**one, "processed_documents": 4711}))
+    elif kind == "reseal":
+        forged = seal(WorkflowCheckpoint.model_validate({**chosen, "processed_documents": 4711}))
         stored[place] = forged.model_dump(mode="json")
-    elif way == "double":
-        stored.insert(place, copy.deepcopy(one))
-    elif way == "add":
+    elif kind == "double":
+        stored.insert(place, copy.deepcopy(chosen))
+    elif kind == "add":
         last = WorkflowCheckpoint.model_validate(stored[-1])
         stored.append(following(last).model_dump(mode="json"))
-    elif way == "surplus":
-        one[chooser.choice(["note", "sequence"])] = 99
+    elif kind == "surplus":
+        chosen[chooser.choice(["note", "sequence"])] = 99
     else:
-        one["checkpoint_id"] = make_checkpoint(RUN, 500).checkpoint_id
-    return f"{way} at {place}"
+        chosen["checkpoint_id"] = make_checkpoint(RUN, 500).checkpoint_id
+    return f"{kind} at {place}"
 
 
 @pytest.mark.parametrize("with_history", [True, False])
-def test_every_single_change_to_a_copy_is_found(*, with_history: bool) -> None:
+def test_every_change_to_a_copy_is_found(*, with_history: bool) -> None:
     seed = int(os.environ.get("PERDURE_TEST_SEED", random.randrange(2**32)))
     print(f"PERDURE_TEST_SEED={seed}")
     chooser = random.Random(seed)

@@ -1,4 +1,7 @@
-"""A run with checkpoints in a bucket too: written, verified, rebuilt, pruned, and resumed from the bucket alone."""
+"""A run with checkpoints in a bucket is written, verified, rebuilt, pruned and resumed.
+
+The last test resumes a run from the bucket alone.
+"""
 
 import asyncio
 import json
@@ -53,7 +56,7 @@ def three_stores(settings: Settings, bucket: S3Store) -> Settings:
 
 
 async def assert_whole(orchestrator: PipelineOrchestrator) -> None:
-    """Every store holds the same chain, and an audit finds no difference."""
+    """Assert that every store holds the same chain, and that an audit finds no difference."""
     stores = orchestrator.stores
     assert [store.name for store in stores.checkpoints] == ["Postgres", "files", "bucket"]
     leading, files, bucket = [list(await store.list(RUN)) for store in stores.checkpoints]
@@ -92,6 +95,11 @@ async def test_a_bucket_is_written_verified_rebuilt_and_pruned(
             await assert_whole(orchestrator)
             assert not (await rebuild_mirror(orchestrator.client, orchestrator.stores, RUN)).changed
 
+            table = await script(three_stores, "prune", "--workflow-id", RUN, "--keep", "3")
+            assert table.code == 0, table.stderr
+            assert table.stdout.splitlines()[0].split() == (
+                ["workflow", "id", "checkpoints", "up", "to", "#", "in", "files", "in", "bucket"]
+            )
             pruned = await script(three_stores, "prune", "--workflow-id", RUN, "--keep", "2", "--json")
             assert pruned.code == 0, pruned.stderr
             (retired,) = pruned.json["pruned"]
@@ -103,8 +111,11 @@ async def test_a_bucket_is_written_verified_rebuilt_and_pruned(
 
 
 async def lose_everything_else(settings: Settings, server: EmbeddedPostgres, template: str, folder: Path) -> Settings:
-    """Return settings with an empty namespace, an empty database and an empty data folder, and the same bucket."""
-    name = f"anew-{uuid.uuid4().hex[:8]}"
+    """Return settings with the same bucket and with empty servers and folders.
+
+    The namespace, the database and the data folder are empty.
+    """
+    name = f"empty-{uuid.uuid4().hex[:8]}"
     async with PipelineOrchestrator(settings, own_worker=False) as orchestrator:
         retention = Duration()
         retention.FromTimedelta(timedelta(days=1))
@@ -112,7 +123,7 @@ async def lose_everything_else(settings: Settings, server: EmbeddedPostgres, tem
             RegisterNamespaceRequest(namespace=name, workflow_execution_retention_period=retention)
         )
     server.create_database(name, template=template)
-    anew = replace(
+    empty = replace(
         settings,
         data_dir=folder,
         database_url=server.dsn(name),
@@ -122,8 +133,8 @@ async def lose_everything_else(settings: Settings, server: EmbeddedPostgres, tem
     async with asyncio.timeout(240):
         while True:
             try:
-                async with PipelineOrchestrator(anew, own_worker=False):
-                    return anew
+                async with PipelineOrchestrator(empty, own_worker=False):
+                    return empty
             except ServerUnreachable:
                 await asyncio.sleep(0.2)
 
@@ -145,19 +156,19 @@ async def test_a_run_resumes_from_the_bucket_alone(
             worker.kill()
     finally:
         worker.close()
-    folder = tmp_path / "anew"
+    folder = tmp_path / "empty"
     folder.mkdir()
-    anew = await lose_everything_else(three_stores, postgres_server, _template, folder)
-    async with PipelineOrchestrator(anew, own_worker=False) as orchestrator:
+    empty = await lose_everything_else(three_stores, postgres_server, _template, folder)
+    async with PipelineOrchestrator(empty, own_worker=False) as orchestrator:
         leading, files, chain = [list(await store.list(RUN)) for store in orchestrator.stores.checkpoints]
         assert (leading, files) == ([], [])
         assert chain
-    worker = ChaosWorker(anew)
+    worker = ChaosWorker(empty)
     try:
-        done = await script(anew, "--workflow-id", RUN, name="resume_workflow.py")
+        done = await script(empty, "--workflow-id", RUN, name="resume_workflow.py")
         assert done.code == 0, done.stderr
         assert f"Checkpoint loaded: {chain[-1].checkpoint_id}" in done.stderr
-        async with PipelineOrchestrator(anew, own_worker=False) as orchestrator:
+        async with PipelineOrchestrator(empty, own_worker=False) as orchestrator:
             assert (await orchestrator.status(RUN)).documents.processed == 20
             grown = await orchestrator.list_checkpoints(RUN)
             assert [checkpoint.digest for checkpoint in grown[: len(chain)]] == [
@@ -168,4 +179,4 @@ async def test_a_run_resumes_from_the_bucket_alone(
             assert checkpoint_file(orchestrator).exists()
     finally:
         worker.close()
-        postgres_server.drop_database(anew.temporal.namespace)
+        postgres_server.drop_database(empty.temporal.namespace)

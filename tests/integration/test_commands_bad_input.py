@@ -1,4 +1,4 @@
-"""A command that cannot be carried out prints one line on stderr, leaves with exit code 2, and changes nothing."""
+"""A refused command prints one line on stderr, exits with code 2, and changes nothing."""
 
 import os
 import socket

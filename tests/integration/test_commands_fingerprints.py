@@ -1,4 +1,7 @@
-"""Fingerprints of outputs, on which the demo's proof rests, change with every output and with nothing else."""
+"""Fingerprints of outputs change with every output and with nothing else.
+
+The proof of the demo uses these fingerprints.
+"""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime

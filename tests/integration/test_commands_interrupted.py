@@ -1,4 +1,7 @@
-"""A run survives each interruption of the command that follows it, and `resume` brings the run to its end."""
+"""A run survives each interruption of the command that follows it.
+
+The command `resume` then brings the run to its end.
+"""
 
 import asyncio
 import json
@@ -23,7 +26,7 @@ DOCUMENTS = 8
 HELD = 4
 """The position of the first document that a run cannot finish before the test has acted."""
 AWAY_SECONDS = 7.0
-"""Long enough for the SDK's client to log its retries, which must not reach the terminal."""
+"""Length of an outage in which the SDK's client logs its retries, which must not reach the terminal."""
 
 
 @pytest.fixture(scope="module")
@@ -60,16 +63,18 @@ def start_and_wait_for_first(line: CommandLine, documents: str, workflow_id: str
 
 
 def assert_whole(line: CommandLine, workflow_id: str) -> None:
-    """Check that the run is completed, and that its checkpoints have no gap and count each document once."""
+    """Assert that the run is completed and its chain has no gap.
+
+    Together the checkpoints count each document once.
+    """
     report = line.report(workflow_id)
     assert report["workflow_status"] == "completed"
     assert report["documents"] == {"total": DOCUMENTS, "processed": DOCUMENTS, "quarantined": 0, "remaining": 0}
     checkpoints = line("checkpoints", "--workflow-id", workflow_id, "--json").json
     assert [checkpoint["metadata"]["sequence"] for checkpoint in checkpoints] == list(range(1, len(checkpoints) + 1))
     assert checkpoints[-1]["processed_documents"] == DOCUMENTS
-    if (
-        len({checkpoint["metadata"]["epoch"] for checkpoint in checkpoints}) == 1
-    ):  # a later epoch numbers its own work only
+    # The ranges of a later epoch number only the documents of that epoch.
+    if len({checkpoint["metadata"]["epoch"] for checkpoint in checkpoints}) == 1:
         finished = sum(
             end - first for checkpoint in checkpoints for first, end in checkpoint["state_data"]["finished_since_last"]
         )

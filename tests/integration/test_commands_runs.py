@@ -1,4 +1,4 @@
-"""Exit codes, JSON and streams of the commands that start, read and steer runs: what scripts rely on.
+"""Exit codes, JSON and streams of the commands that start, read and steer runs.
 
 The file is longer than 300 lines because its tests share the runs of one data folder.
 """

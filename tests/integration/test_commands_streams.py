@@ -1,4 +1,4 @@
-"""Closed and full standard streams, a full disk, colours, and the options that every command takes."""
+"""Closed and full standard streams, a full disk, colours, and the common options."""
 
 import os
 import pty
@@ -25,7 +25,7 @@ def line(session_dir: Path) -> Iterator[CommandLine]:
 
 
 def run_in_shell(line: CommandLine, command: str) -> tuple[int, str, str]:
-    """Run a command of the starter in bash; returns its exit code and what it wrote to both streams."""
+    """Run a command of the starter in bash; returns its exit code, stdout and stderr."""
     ended = subprocess.run(
         ["bash", "-c", f"{STARTER} {command}"],
         cwd=ROOT,

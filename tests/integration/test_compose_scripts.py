@@ -1,4 +1,7 @@
-"""The scripts of the Docker set-up; the namespace script runs against a real Temporal server."""
+"""The scripts of the Docker set-up.
+
+The namespace script runs against a real Temporal server.
+"""
 
 import json
 import os
@@ -48,7 +51,7 @@ def until(holds: Callable[[], bool]) -> None:
 
 
 def status(process: subprocess.Popen[bytes]) -> str:
-    """Return the state in which the kernel has the process."""
+    """Return the kernel's state letter of the process."""
     return str(psutil.Process(process.pid).status())
 
 
@@ -103,7 +106,7 @@ def test_namespace_script_gives_up_without_a_server(tmp_path: Path) -> None:
 
 
 def test_schema_script_creates_and_updates_both_databases_in_order(tmp_path: Path) -> None:
-    """Only Temporal's image has the tool, so a stand-in records how it was called."""
+    """Only Temporal's image has the schema tool, so a script in its place records the calls."""
     tool = tmp_path / "temporal-sql-tool"
     tool.write_text(f'#!/bin/sh\nset -u\necho "$SQL_USER@$SQL_HOST:$SQL_PORT $*" >> {tmp_path}/calls\n')
     tool.chmod(0o755)

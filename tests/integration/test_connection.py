@@ -1,4 +1,4 @@
-"""A failed connection to Temporal raises an error of one sentence that names the address."""
+"""A failed connection to Temporal raises an error whose one sentence names the address."""
 
 import socket
 from collections.abc import AsyncIterator

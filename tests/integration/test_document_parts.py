@@ -129,7 +129,7 @@ async def run_attempt(
     *,
     returns: bool = True,
 ) -> BatchResult:
-    """Process the batch once, as attempt `number`, with a pool of its own."""
+    """Process the batch once, as attempt `number`, with a new pool."""
     children = RecordingPool([] if progress is None else progress, returns=returns)
     environment = ActivityEnvironment()
     environment.info = replace(environment.info, attempt=number)

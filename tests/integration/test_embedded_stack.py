@@ -1,4 +1,7 @@
-"""The embedded servers of a data folder: one set, found by every command, and none left after `down`."""
+"""The embedded servers of a data folder: one set, which every command finds.
+
+After `down`, no server is left.
+"""
 
 import asyncio
 import json
@@ -46,7 +49,7 @@ def alive(record: ServersRecord) -> list[bool]:
 
 
 def processes_of(folder: Path) -> list[str]:
-    """Return the processes of this machine that work in the folder or name it in their arguments."""
+    """Return the processes whose current folder or arguments name the folder."""
     processes = []
     for process in psutil.process_iter():
         try:
@@ -97,7 +100,7 @@ async def test_restarted_servers_keep_ports_and_data(stack: EmbeddedStack) -> No
     await connection.execute("CREATE TABLE kept (answer int); INSERT INTO kept VALUES (42)")
     await connection.close()
     client = await works(before)
-    await client.start_workflow("Unknown", id="kept", task_queue="nobody")
+    await client.start_workflow("Unknown", id="kept", task_queue="unpolled")
     await stack.down()
 
     after = await stack.up()
@@ -132,7 +135,7 @@ async def test_two_data_folders_have_separate_servers(stack: EmbeddedStack, tmp_
         assert both(first)[0].port != both(second)[0].port
         assert both(first)[1].port != both(second)[1].port
         client = await works(first)
-        await client.start_workflow("Unknown", id="only here", task_queue="nobody")
+        await client.start_workflow("Unknown", id="only here", task_queue="unpolled")
         assert (await (await works(second)).count_workflows()).count == 0
         await other.down()
         await works(stack.status())
@@ -209,8 +212,8 @@ async def test_taken_default_port_is_replaced_and_reported(stack: EmbeddedStack)
     await stack.down()
     with socket.create_server((HOST, temporal.port)):  # no other program takes ports of this range by chance
         sentences: list[str] = []
-        speaking = EmbeddedStack(stack.data_dir, default_ports=False, say=sentences.append)
-        moved = both(await speaking.up())[1]
+        restarted = EmbeddedStack(stack.data_dir, default_ports=False, say=sentences.append)
+        moved = both(await restarted.up())[1]
     assert moved.port != temporal.port
     assert any(str(temporal.port) in sentence and str(moved.port) in sentence for sentence in sentences)
 

@@ -1,4 +1,4 @@
-"""Exports: complete, equal to the database, the same bytes each time, and never over another file."""
+"""Exports are complete, equal to the database, reproducible, and replace no other file."""
 
 import json
 from collections.abc import AsyncIterator

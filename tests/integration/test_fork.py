@@ -1,4 +1,4 @@
-"""Forks: a fork starts with the outputs of its checkpoint, ends as any run, and does not change its origin."""
+"""A fork starts with the outputs of its checkpoint and does not change its origin."""
 
 import asyncio
 import uuid
@@ -96,7 +96,9 @@ async def test_fork_keeps_finished_documents_and_processes_the_rest(
     assert await compare_runs(orchestrator.stores.pool, ORIGIN, new_id, 5) == []
     origin = await times(orchestrator, ORIGIN)
     copy = await times(orchestrator, new_id)
-    assert sum(copy[position] == time for position, time in origin.items()) == done, "the fork has its own"
+    assert sum(copy[position] == time for position, time in origin.items()) == done, (
+        "the fork processed other documents"
+    )
     chain = await orchestrator.list_checkpoints(new_id)
     assert chain[0].metadata["sequence"] == 1
     assert chain[0].metadata["forked_from"]["checkpoint_id"] == checkpoint.checkpoint_id
@@ -159,15 +161,15 @@ async def test_fork_processes_documents_retried_since_its_checkpoint(
     (papers / "late.txt").touch()
     await orchestrator.start([str(papers)], workflow_id=new_id)
     await orchestrator.wait(new_id)
-    then = (await orchestrator.list_checkpoints(new_id))[-1]
+    before_retry = (await orchestrator.list_checkpoints(new_id))[-1]
     (papers / "late.txt").write_text("Mary Somerville wrote to Ada Lovelace from London.")
     assert (await script(settings, "retry-failed", "--workflow-id", new_id, "--detach")).code == 0
     assert (await orchestrator.wait(new_id)).workflow_status == "completed"
     sentences: list[str] = []
-    forked = await orchestrator.fork(then.checkpoint_id, f"{new_id}-back", say=sentences.append)
+    forked = await orchestrator.fork(before_retry.checkpoint_id, f"{new_id}-back", say=sentences.append)
     assert (forked.copied.processed, forked.copied.quarantined, forked.copied.pending) == (4, 0, 1)
     assert any(
-        "1 documents that were done at that checkpoint have been processed again since" in entry for entry in sentences
+        "1 documents that were finished at that checkpoint have been processed again" in text for text in sentences
     )
     assert (await orchestrator.wait(forked.workflow_id)).workflow_status == "completed"
     assert await outputs(orchestrator.stores.pool, forked.workflow_id) == await outputs(

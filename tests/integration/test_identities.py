@@ -1,4 +1,4 @@
-"""What resolving a run promises over a real Postgres and a real resolver process."""
+"""Identity resolution of a run, with a real Postgres and a real resolver process."""
 
 import asyncio
 import os
@@ -69,7 +69,7 @@ def generated(seed: int) -> list[ProcessedDocument]:
     return [document(found) for found in mentions.values()]
 
 
-async def test_the_order_in_which_documents_finished_does_not_matter(pool: PostgresPool) -> None:
+async def test_identities_do_not_depend_on_the_order_of_commits(pool: PostgresPool) -> None:
     seed = int(os.environ.get("PERDURE_TEST_SEED") or random.SystemRandom().randrange(2**32))
     print(f"PERDURE_TEST_SEED={seed}")
     documents = generated(seed)
@@ -82,7 +82,7 @@ async def test_the_order_in_which_documents_finished_does_not_matter(pool: Postg
     assert len(one[1]) > len(one[0]) > 0, "several names led to one identity"
 
 
-async def test_every_mention_leads_to_exactly_one_identity_that_counts_it(pool: PostgresPool) -> None:
+async def test_every_mention_belongs_to_one_identity_that_counts_it(pool: PostgresPool) -> None:
     await service(pool).resolve("run", await committed(pool, "run", generated(1)))
     async with pool.connection() as conn:
         counted = await conn.fetch(
@@ -97,7 +97,7 @@ async def test_every_mention_leads_to_exactly_one_identity_that_counts_it(pool: 
     assert all(row["document_count"] == row["documents"] for row in counted)
 
 
-async def test_an_identity_tells_its_spellings_why_they_are_its_own_and_how_sure_that_is(pool: PostgresPool) -> None:
+async def test_identity_has_its_spellings_with_rule_and_score(pool: PostgresPool) -> None:
     epoch = await committed(pool, "run", [document([*PEOPLE, ("person", "Ada Lovelace"), ("person", "Lovelace")])])
     await service(pool).resolve("run", epoch)
     async with pool.connection() as conn:
@@ -115,13 +115,13 @@ async def test_an_identity_tells_its_spellings_why_they_are_its_own_and_how_sure
     assert len(positions) == 3
 
 
-async def test_a_mention_that_may_mean_several_is_not_counted_as_resolved(pool: PostgresPool) -> None:
+async def test_ambiguous_mention_is_not_counted_as_resolved(pool: PostgresPool) -> None:
     epoch = await committed(pool, "run", [document(PEOPLE), document([("person", "Smith")])])
     assert (await service(pool).resolve("run", epoch)).resolution_rate == 0.8
     assert (await service(pool).health("run"))["resolution_rate"] == 0.8
 
 
-async def test_a_bare_name_means_whom_its_documents_name(pool: PostgresPool) -> None:
+async def test_last_name_resolves_to_the_full_name_in_its_document(pool: PostgresPool) -> None:
     smith = ("person", "Smith")
     epoch = await committed(pool, "run", [document([PEOPLE[0], smith]), document([PEOPLE[1]])])
     await service(pool).resolve("run", epoch)
@@ -133,7 +133,7 @@ async def test_a_bare_name_means_whom_its_documents_name(pool: PostgresPool) -> 
     assert tuple(found or ()) == ("john smith", "same_documents")
 
 
-async def test_kinds_that_have_one_written_form_are_never_compared(pool: PostgresPool) -> None:
+async def test_names_of_kinds_without_spelling_variants_never_merge(pool: PostgresPool) -> None:
     kinds = ("date", "money", "email", "identifier")
     near = [(kind, name) for kind in kinds for name in ("anders", "andersen", "anderson", "anderson", "anderson")]
     await service(pool).resolve("run", await committed(pool, "run", [document(near)]))
@@ -141,7 +141,7 @@ async def test_kinds_that_have_one_written_form_are_never_compared(pool: Postgre
         assert await conn.fetchval("SELECT count(*) FROM identities") == 3 * len(kinds)
 
 
-async def test_another_epoch_makes_identities_anew(pool: PostgresPool) -> None:
+async def test_another_epoch_makes_the_same_identities_again(pool: PostgresPool) -> None:
     epoch = await committed(pool, "run", [document(PEOPLE)])
     await service(pool).resolve("run", epoch)
     first = await stored(pool)
@@ -149,9 +149,7 @@ async def test_another_epoch_makes_identities_anew(pool: PostgresPool) -> None:
     assert await stored(pool) == first
 
 
-async def test_a_worker_that_is_killed_while_names_are_compared_leaves_nothing(
-    pool: PostgresPool, database_url: str
-) -> None:
+async def test_worker_killed_during_resolution_leaves_no_rows(pool: PostgresPool, database_url: str) -> None:
     epoch = await committed(pool, "run", [document(PEOPLE)])
     program = f"""
 import asyncio
@@ -176,7 +174,9 @@ asyncio.run(identities.PostgresIdentityStore(PostgresPool({database_url!r})).res
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
 
 
-async def test_cancelling_leaves_nothing_and_nobody(pool: PostgresPool, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_cancelled_resolution_leaves_no_rows_and_no_process(
+    pool: PostgresPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     epoch = await committed(pool, "run", [document(PEOPLE)])
     with monkeypatch.context() as patch:
         patch.setitem(IDENTITIES_SQL, "list_names_of_kind", _SLOW_NAMES)
@@ -191,7 +191,7 @@ async def test_cancelling_leaves_nothing_and_nobody(pool: PostgresPool, monkeypa
     assert (await service(pool).resolve("run", epoch)).identities == 3
 
 
-async def test_a_resolver_that_is_killed_is_the_worlds_fault(
+async def test_killed_resolver_is_an_unavailable_dependency(
     pool: PostgresPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     epoch = await committed(pool, "run", [document(PEOPLE)])
@@ -209,7 +209,7 @@ async def test_a_resolver_that_is_killed_is_the_worlds_fault(
     assert (await service(pool).resolve("run", epoch)).identities == 3
 
 
-async def test_a_resolver_that_breaks_says_why() -> None:
+async def test_failed_resolver_reports_its_error() -> None:
     async with Subprocess(*RESOLVER) as resolver:
         await resolver.send("no such kind")
         await resolver.send([])
@@ -217,7 +217,7 @@ async def test_a_resolver_that_breaks_says_why() -> None:
             await resolver.receive()
 
 
-async def test_signals_to_the_group_are_left_to_the_worker(pool: PostgresPool) -> None:
+async def test_resolver_ignores_sigint(pool: PostgresPool) -> None:
     epoch = await committed(pool, "run", [document(PEOPLE)])
     async with Subprocess(*RESOLVER) as resolver:
         await resolver.send("person")

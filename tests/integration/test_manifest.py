@@ -150,7 +150,7 @@ async def test_concurrent_claims_get_different_epochs(store: PostgresManifestSto
     assert sorted(await asyncio.gather(*claims)) == list(range(1, 9))
 
 
-async def test_lost_store_never_gives_out_an_old_epoch(store: PostgresManifestStore) -> None:
+async def test_emptied_store_never_gives_out_an_old_epoch(store: PostgresManifestStore) -> None:
     """The checkpoint files still hold epoch 4, so the next epoch is 5."""
     assert await store.claim(RUN, "after the loss", at_least=5) == 5
     assert await store.claim(RUN, "after that", at_least=1) == 6

@@ -1,4 +1,4 @@
-"""The main job from start to end: real servers, real workers, real documents."""
+"""Whole runs with real servers, real workers and real documents."""
 
 import asyncio
 import os
@@ -157,7 +157,7 @@ async def test_broken_document_is_quarantined_and_retried_alone(
     workflow_id: str,
     start_worker: Callable[[Settings], ChaosWorker],
 ) -> None:
-    """P8, P7: the document does not stop the run, and its retry processes no other document."""
+    """P7 and P8: the document does not stop the run, and a retry processes no other document."""
     bad = papers / "bad.txt"
     bad.write_bytes(b"")
     start_worker(settings)

@@ -1,6 +1,7 @@
 """P6: a run whose history or store is lost resumes from the remaining stores."""
 
 import asyncio
+import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -12,11 +13,11 @@ from orchestration.client.orchestrator import PipelineOrchestrator
 from orchestration.embedded.postgres import EmbeddedPostgres
 from orchestration.settings import Settings
 from tests.chaos.checker import check_chain, committed
+from tests.chaos.gate import Gate
 from tests.chaos.outputs import document_rows, outputs
 from tests.chaos.papers import write_documents
 from tests.chaos.short_histories import ShortHistories
 from tests.chaos.workers import ChaosWorker
-from tests.integration.held_documents import HeldDocuments
 from workflows.messages import PipelineOptions
 
 DOCUMENTS = 6
@@ -33,23 +34,27 @@ def temporal(session_dir: Path) -> Iterator[ShortHistories]:
 async def interrupted(
     settings: Settings, temporal: ShortHistories, tmp_path: Path
 ) -> AsyncIterator[tuple[Settings, str]]:
-    """Return a run of six documents whose worker died with three or four of them finished."""
+    """Return a run of six documents whose worker died with three of them finished."""
     settings = replace(settings, temporal=await temporal.up())
     papers = write_documents(tmp_path / "papers", DOCUMENTS)
     workflow_id = f"loss-{uuid.uuid4().hex[:8]}"
-    worker = ChaosWorker(settings)
+    gate = Gate(settings.data_dir)
+    gate.admit(3)
+    worker = ChaosWorker.gated(settings)
     try:
         async with PipelineOrchestrator(settings, own_worker=False) as orchestrator:
             options = PipelineOptions(concurrency=1)
-            async with HeldDocuments(settings.database_url, DOCUMENTS - 2), asyncio.timeout(240):
-                await orchestrator.start([str(papers)], workflow_id=workflow_id, options=options)
-                while True:
-                    latest = await orchestrator.get_latest_checkpoint(workflow_id)
-                    if latest and latest.processed_documents >= 3:
-                        break
-                    await asyncio.sleep(0.05)
-                worker.kill()
+            await orchestrator.start([str(papers)], workflow_id=workflow_id, options=options)
+            deadline = time.monotonic() + 90
+            while True:
+                latest = await orchestrator.get_latest_checkpoint(workflow_id)
+                if latest and latest.processed_documents >= 3:
+                    break
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.05)
+        worker.kill()
     finally:
+        gate.open()
         worker.close()
     yield settings, workflow_id
 
@@ -63,7 +68,7 @@ async def test_run_unknown_to_temporal_resumes_from_postgres(
     sentences: list[str] = []
     async with PipelineOrchestrator(settings) as orchestrator:
         before = await committed(orchestrator, workflow_id)
-        assert 3 <= len(before) < DOCUMENTS
+        assert len(before) == 3
         result = await orchestrator.resume_workflow_from_checkpoint(workflow_id, say=sentences.append)
         assert result.status == "completed"
         assert (result.documents.processed, result.documents.remaining) == (DOCUMENTS, 0)

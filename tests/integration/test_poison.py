@@ -1,4 +1,7 @@
-"""Hostile documents and sick services: each costs itself only, with a reason, and nothing is tried for ever."""
+"""Hostile documents and unhealthy services harm no other document.
+
+Each failure has a reason, and the number of attempts has a limit.
+"""
 
 import asyncio
 import random
@@ -39,7 +42,7 @@ POISON = {
     "killed": ("ParserKilled", "SIGKILL", 5),
     "smuggle": ("UnstorableDocument", "cannot be stored", 1),
 }
-"""Misdeed to type of error, words of its reason, and how often it is tried."""
+"""Misdeed to the type of the error, a part of the reason, and the number of attempts."""
 NEIGHBOURS = 10
 
 
@@ -69,13 +72,13 @@ async def rows(orchestrator: PipelineOrchestrator, workflow_id: str) -> dict[str
 
 
 async def batches_scheduled(orchestrator: PipelineOrchestrator, workflow_id: str) -> int:
-    """Of the latest run of this workflow id."""
+    """Return the number of batches that the latest run of this workflow id has scheduled."""
     history = await orchestrator.client.get_workflow_handle(workflow_id).fetch_history()
     scheduled = (event.activity_task_scheduled_event_attributes.activity_type.name for event in history.events)
     return sum(name == "process_batch" for name in scheduled)
 
 
-async def test_poison_costs_itself_only_and_a_retry_takes_up_nothing_else(
+async def test_poison_harms_no_other_document_and_retry_processes_it_alone(
     orchestrator: PipelineOrchestrator, worker: ChaosWorker, tmp_path: Path
 ) -> None:
     folder = write_documents(tmp_path / "papers", NEIGHBOURS)
@@ -92,7 +95,7 @@ async def test_poison_costs_itself_only_and_a_retry_takes_up_nothing_else(
     assert worker.process.poll() is None
     found = await check(orchestrator, "poisoned", status="completed_with_failures")
     differing = {kind for kind in clean if clean[kind] != found.outputs[kind]}
-    assert differing == {"documents"}, "what is made of the neighbours is the same as without the poison"
+    assert differing == {"documents"}, "the outputs of the other documents are the same as without the poison"
     before = await rows(orchestrator, "poisoned")
     assert {name for name, row in before.items() if row["status"] == "processed"} == neighbours
     assert {before[name]["attempts"] for name in neighbours} == {1}
@@ -124,7 +127,7 @@ async def test_poison_costs_itself_only_and_a_retry_takes_up_nothing_else(
     assert len(await orchestrator.failures("poisoned")) == len(POISON) - 1
 
 
-async def test_a_retry_of_a_cancelled_run_takes_up_nothing_that_was_never_begun(
+async def test_retry_of_cancelled_run_processes_no_unstarted_document(
     orchestrator: PipelineOrchestrator, worker: ChaosWorker, tmp_path: Path
 ) -> None:
     assert worker.process.poll() is None
@@ -152,7 +155,7 @@ async def test_a_retry_of_a_cancelled_run_takes_up_nothing_that_was_never_begun(
     after = await rows(orchestrator, workflow_id)
     assert after["000.txt"]["status"] == "processed"
     assert {name for name, row in after.items() if row["status"] == "cancelled"} == never_begun
-    assert ended.workflow_status == "cancelled", "the run has still not done what it was begun for"
+    assert ended.workflow_status == "cancelled", "the run still has documents without a result"
 
     assert (await orchestrator.resume_workflow_from_checkpoint(workflow_id)).workflow_status == "completed"
     await check(orchestrator, workflow_id)
@@ -171,26 +174,26 @@ async def until_requested(orchestrator: PipelineOrchestrator, workflow_id: str) 
 def _unstorable() -> dict[str, ProcessedDocument]:
     good = processed()
     letters = random.Random(1833)
-    long_name = "".join(letters.choices(string.ascii_letters, k=20_000))  # more than a page of an index can take
+    long_name = "".join(letters.choices(string.ascii_letters, k=20_000))  # an index page holds 8 kB
     return {
         "NUL in a property": replace(good, properties={"title": "a\0b"}),
         "NUL in the text": replace(good, text="a\0b"),
-        "half a surrogate pair, and a word of lost connections": replace(good, title="\ud800 is closed"),
+        "half a surrogate pair, and a word from messages of lost connections": replace(good, title="\ud800 is closed"),
         "half a surrogate pair in a property": replace(good, properties={"a": "\ud800"}),
         "half a surrogate pair in a mention": replace(good, mentions=(Mention(0, 3, "person", "\ud800", "a", 0.5),)),
         "a quality that is no number": replace(good, quality_score=float("nan")),
         "a property that is no number": replace(good, properties={"a": float("inf")}),
-        "a page beyond all pages": replace(good, page_offsets=(2**70,)),
-        "a chunk beyond all text": replace(good, chunks=(Chunk(0, 2**70),)),
-        "a vector of another space": replace(good, embeddings=np.zeros((1, 7), np.float32)),
-        "a name without end": replace(good, mentions=(Mention(0, 3, "person", "Ada", long_name, 0.5),)),
+        "a page offset above 64 bits": replace(good, page_offsets=(2**70,)),
+        "a chunk offset above 64 bits": replace(good, chunks=(Chunk(0, 2**70),)),
+        "a vector with 7 dimensions": replace(good, embeddings=np.zeros((1, 7), np.float32)),
+        "a name longer than an index page": replace(good, mentions=(Mention(0, 3, "person", "Ada", long_name, 0.5),)),
     }
 
 
 UNSTORABLE = _unstorable()
 
 
-async def test_what_postgres_refuses_for_good_is_the_documents_fault(database_url: str) -> None:
+async def test_result_that_postgres_refuses_is_an_unstorable_document(database_url: str) -> None:
     pool = PostgresPool(database_url, max_size=1)
     store = PostgresManifestStore(pool)
     lease = Lease(1, 1, 1)
@@ -216,7 +219,7 @@ async def test_what_postgres_refuses_for_good_is_the_documents_fault(database_ur
         await pool.close()
 
 
-async def test_a_service_that_goes_down_pauses_the_run_until_it_comes_back(poisoned: Settings, tmp_path: Path) -> None:
+async def test_unhealthy_service_pauses_the_run_until_it_is_healthy(poisoned: Settings, tmp_path: Path) -> None:
     async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.close()
 

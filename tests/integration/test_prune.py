@@ -1,4 +1,7 @@
-"""`prune` deletes only the oldest checkpoints, never a run's latest; the rest of the chain stays verifiable."""
+"""`prune` deletes only the oldest checkpoints, and the rest stays verifiable.
+
+The command never deletes the latest checkpoint of a run.
+"""
 
 import json
 import uuid

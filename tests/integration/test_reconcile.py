@@ -1,4 +1,7 @@
-"""P10: the end of a run that Temporal ended without a worker is recorded once, by the next command or worker."""
+"""P10: the end of a run that Temporal ended without a worker is recorded once.
+
+The next command or worker records the end.
+"""
 
 import asyncio
 import uuid
@@ -62,11 +65,11 @@ async def rows(orchestrator: PipelineOrchestrator, query: str) -> list[Any]:
 
 
 async def terminate(orchestrator: PipelineOrchestrator, workflow_id: str) -> None:
-    await orchestrator.client.get_workflow_handle(workflow_id).terminate("somebody pulled the plug")
+    await orchestrator.client.get_workflow_handle(workflow_id).terminate("a test ends the run")
 
 
 async def mirrors(orchestrator: PipelineOrchestrator, workflow_id: str) -> list[WorkflowCheckpoint]:
-    """Return the chain, after a check that every store has the same."""
+    """Assert that every store has the same chain, and return the chain."""
     first, second = [list(await store.list(workflow_id)) for store in orchestrator.stores.checkpoints]
     assert first == second
     return first
@@ -78,7 +81,7 @@ async def differences(orchestrator: PipelineOrchestrator, workflow_id: str) -> l
 
 
 async def until_acknowledged(orchestrator: PipelineOrchestrator, workflow_id: str, documents: int) -> None:
-    """Wait until the workflow knows that a checkpoint that covers so many documents is stored."""
+    """Wait until a stored checkpoint with at least `documents` documents is acknowledged."""
     run = orchestrator.client.get_workflow_handle_for(DocumentPipeline.run, workflow_id)
     async with asyncio.timeout(60):
         while True:
@@ -111,7 +114,7 @@ async def test_terminated_run_is_recorded_as_failed_and_can_be_resumed(
     assert await differences(orchestrator, workflow_id) == []
 
     await harm(orchestrator, f"DELETE FROM workflow_checkpoints WHERE sequence = {chain[-1].sequence}")
-    assert await differences(orchestrator, workflow_id) != [], "an audit hides no lost checkpoint"
+    assert await differences(orchestrator, workflow_id) != [], "the audit reports the lost checkpoint"
     assert orchestrator.settings.checkpoint_dir
     for path in orchestrator.settings.checkpoint_dir.iterdir():
         path.unlink()
@@ -149,7 +152,7 @@ async def test_run_without_any_worker_is_recorded(
         await asyncio.sleep(0.1)
     assert result
     assert result.status != WorkflowExecutionStatus.RUNNING
-    assert await differences(orchestrator, workflow_id) == [], "an audit of a complete mirror records a late end"
+    assert await differences(orchestrator, workflow_id) == [], "an audit of a complete mirror records an unrecorded end"
     (only,) = await mirrors(orchestrator, workflow_id)
     assert (only.sequence, only.workflow_status, only.timestamp) == (1, "failed", result.close_time)
     assert how in only.metadata["why"]
@@ -161,7 +164,7 @@ async def test_run_without_any_worker_is_recorded(
 async def test_recorded_end_revokes_the_leases_of_the_run(
     orchestrator: PipelineOrchestrator, papers: Path, workflow_id: str
 ) -> None:
-    """A worker that is stopped in the middle of a document cannot add to what has been recorded."""
+    """A worker that was stopped in the middle of a document cannot store its result any more."""
     await orchestrator.start([str(papers)], workflow_id=workflow_id)
     result = await find_execution(orchestrator.client, workflow_id)
     assert result

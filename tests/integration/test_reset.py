@@ -1,4 +1,4 @@
-"""Temporal's reset: a run that is reset to one of its checkpoints continues and keeps committed documents."""
+"""A run that Temporal resets to a checkpoint continues and keeps committed documents."""
 
 import uuid
 from pathlib import Path
@@ -60,7 +60,10 @@ async def committed(orchestrator: PipelineOrchestrator, workflow_id: str) -> lis
 
 
 async def reset(orchestrator: PipelineOrchestrator, workflow_id: str, run_id: str, event_id: int) -> None:
-    """Reset to the end of the workflow task before this event, which a checkpoint's metadata names."""
+    """Reset the run to the end of the workflow task before this event.
+
+    The metadata of a checkpoint give the event id.
+    """
     client = orchestrator.client
     last = 0
     handle = client.get_workflow_handle(workflow_id, run_id=run_id)

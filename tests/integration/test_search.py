@@ -200,9 +200,8 @@ async def search_three_times(service: SearchService) -> list[Hit]:
 
 
 async def test_search_command_needs_only_the_database(pool: PostgresPool, database_url: str, tmp_path: Path) -> None:
-    settings = Settings(
-        tmp_path, database_url, TemporalSettings("")
-    )  # no address, as for embedded servers that do not run
+    # An empty address stands for an embedded server that does not run.
+    settings = Settings(tmp_path, database_url, TemporalSettings(""))
     empty = await script(settings, "search", "roof")
     assert (empty.code, empty.stdout) == (2, "")
     assert "No run has read any document yet" in empty.stderr

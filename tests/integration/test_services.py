@@ -1,4 +1,4 @@
-"""What IdentityService and AnalyticsService promise, over a real Postgres.
+"""IdentityService and AnalyticsService on a real Postgres.
 
 The file is longer than 300 lines because all tests share one small corpus and the functions that commit it.
 """
@@ -46,7 +46,7 @@ def document(names: Sequence[str]) -> ProcessedDocument:
 async def committed(
     pool: PostgresPool, workflow_id: str, documents: Sequence[Sequence[str]], order: Sequence[int]
 ) -> int:
-    """A run whose documents were committed in this order; returns its epoch."""
+    """Commit the documents of a run in this order, and return the epoch of the run."""
     return await committed_run(pool, workflow_id, [document(names) for names in documents], order)
 
 
@@ -68,7 +68,7 @@ async def outputs(pool: PostgresPool, workflow_id: str) -> list[object]:
         ]  # fmt: skip
 
 
-async def test_outputs_depend_on_the_documents_and_not_on_their_order_nor_on_repetition(pool: PostgresPool) -> None:
+async def test_outputs_do_not_depend_on_order_or_repetition(pool: PostgresPool) -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     chance = random.Random(seed)
@@ -104,7 +104,7 @@ async def test_a_run_without_documents_resolves_to_nothing(pool: PostgresPool) -
     assert (await AnalyticsService(PostgresAnalyticsStore(pool)).build("run", epoch)).edges == 0
 
 
-async def test_a_run_that_was_replaced_changes_nothing(pool: PostgresPool) -> None:
+async def test_replaced_run_changes_no_output(pool: PostgresPool) -> None:
     epoch = await committed(pool, "run", [NAMES], [0])
     await IdentityService(PostgresIdentityStore(pool)).resolve("run", epoch)
     before = await outputs(pool, "run")
@@ -116,7 +116,7 @@ async def test_a_run_that_was_replaced_changes_nothing(pool: PostgresPool) -> No
     assert await outputs(pool, "run") == before
 
 
-async def test_in_an_epoch_outputs_are_made_once_and_whoever_comes_late_changes_nothing(pool: PostgresPool) -> None:
+async def test_repeated_call_in_an_epoch_changes_no_output(pool: PostgresPool) -> None:
     identity = IdentityService(PostgresIdentityStore(pool))
     analytics = AnalyticsService(PostgresAnalyticsStore(pool))
     epoch = await committed(pool, "run", [NAMES, NAMES[:2]], [0, 1])
@@ -140,7 +140,7 @@ async def test_in_an_epoch_outputs_are_made_once_and_whoever_comes_late_changes_
         assert await conn.fetch(query) == before
 
 
-async def test_health_reports_what_the_database_really_holds(pool: PostgresPool) -> None:
+async def test_health_reports_the_counts_in_the_database(pool: PostgresPool) -> None:
     identity = IdentityService(PostgresIdentityStore(pool))
     analytics = AnalyticsService(PostgresAnalyticsStore(pool))
     epoch = await committed(pool, "run", [NAMES, NAMES], [0, 1])
@@ -155,7 +155,7 @@ async def test_health_reports_what_the_database_really_holds(pool: PostgresPool)
     assert state.metadata["analysis_modes"] == ["graph", "table", "vector"]
 
 
-async def test_what_came_after_the_last_resolution_is_not_counted_as_resolved(pool: PostgresPool) -> None:
+async def test_mentions_after_the_last_resolution_count_as_unresolved(pool: PostgresPool) -> None:
     identity = IdentityService(PostgresIdentityStore(pool))
     manifest = PostgresManifestStore(pool)
     epoch = await committed(pool, "run", [NAMES, NAMES, NAMES], [0, 1, 2])
@@ -187,7 +187,7 @@ async def test_edges_count_the_documents_that_two_identities_share(pool: Postgre
     assert (built.nodes, built.edges) == (3, 2)
 
 
-async def test_the_vector_of_a_document_is_the_mean_of_its_chunks_at_unit_length(pool: PostgresPool) -> None:
+async def test_document_vector_is_the_normalised_mean_of_its_chunks(pool: PostgresPool) -> None:
     epoch = await committed(pool, "run", [["A"], ["B"]], [1, 0])
     seed = random.randrange(2**32)
     print(f"seed {seed}")
@@ -204,7 +204,7 @@ async def test_the_vector_of_a_document_is_the_mean_of_its_chunks_at_unit_length
     assert np.linalg.norm(stored[1]["embedding"]) == pytest.approx(1.0, abs=1e-6)
 
 
-async def test_of_a_document_only_the_most_mentioned_identities_take_part_in_edges(pool: PostgresPool) -> None:
+async def test_edges_join_only_the_most_mentioned_identities_of_a_document(pool: PostgresPool) -> None:
     names = [f"Name {number:02}" for number in range(60)]
     epoch = await committed(pool, "run", [names + names[:50]], [0])  # the first 50 are mentioned twice
     await IdentityService(PostgresIdentityStore(pool)).resolve("run", epoch)
@@ -218,7 +218,7 @@ async def test_of_a_document_only_the_most_mentioned_identities_take_part_in_edg
     assert [row["name"] for row in left_out] == names[50:]
 
 
-async def test_a_graph_goes_with_the_identities_that_it_was_made_of(pool: PostgresPool) -> None:
+async def test_graph_is_deleted_with_its_identities(pool: PostgresPool) -> None:
     identity = IdentityService(PostgresIdentityStore(pool))
     analytics = AnalyticsService(PostgresAnalyticsStore(pool))
     epoch = await committed(pool, "run", [NAMES], [0])
@@ -230,8 +230,8 @@ async def test_a_graph_goes_with_the_identities_that_it_was_made_of(pool: Postgr
         assert await conn.fetchval("SELECT count(*) FROM graph_edges") == 0
 
 
-async def test_whatever_a_deletion_takes_along_is_found_by_an_index(pool: PostgresPool) -> None:
-    """Without one, deleting n rows searches the whole other table n times."""
+async def test_every_foreign_key_has_an_index(pool: PostgresPool) -> None:
+    """Without an index, a deletion of n rows searches the whole referring table n times."""
     async with pool.connection() as conn:
         keys = await conn.fetch(
             """SELECT c.conname, EXISTS (
@@ -243,9 +243,7 @@ async def test_whatever_a_deletion_takes_along_is_found_by_an_index(pool: Postgr
     assert [row["conname"] for row in keys if not row["indexed"]] == []
 
 
-async def test_a_run_that_outlasts_the_limit_of_a_statement_is_resolved_and_built(
-    pool: PostgresPool, database_url: str
-) -> None:
+async def test_resolve_and_build_may_exceed_the_statement_timeout(pool: PostgresPool, database_url: str) -> None:
     epoch = await committed(pool, "run", [NAMES], [0])
     other = await committed(pool, "other", [NAMES], [0])
     assert (await IdentityService(PostgresIdentityStore(pool)).resolve("other", other)).identities == 3
@@ -262,9 +260,7 @@ async def test_a_run_that_outlasts_the_limit_of_a_statement_is_resolved_and_buil
         await impatient.close()
 
 
-async def test_a_worker_that_is_killed_while_building_does_not_hold_up_the_next(
-    pool: PostgresPool, database_url: str
-) -> None:
+async def test_worker_killed_while_building_does_not_block_the_next(pool: PostgresPool, database_url: str) -> None:
     epoch = await committed(pool, "run", [NAMES], [0])
     await IdentityService(PostgresIdentityStore(pool)).resolve("run", epoch)
     await make_slow(pool, "graph_edges", 3600.0)
@@ -290,7 +286,7 @@ asyncio.run(PostgresAnalyticsStore(PostgresPool({database_url!r})).build("run", 
 
 
 async def make_slow(pool: PostgresPool, table: str, seconds: float) -> None:
-    """Each statement that inserts into the table takes this long."""
+    """Make each INSERT statement on the table take this many seconds."""
     async with pool.connection() as conn:
         await conn.execute(
             f"""CREATE FUNCTION slow_{table}() RETURNS trigger LANGUAGE plpgsql AS
@@ -299,7 +295,7 @@ async def make_slow(pool: PostgresPool, table: str, seconds: float) -> None:
         )
 
 
-async def test_vectors_are_offered_only_while_the_database_can_compute_them(pool: PostgresPool) -> None:
+async def test_vector_mode_is_reported_only_with_the_vector_extension(pool: PostgresPool) -> None:
     analytics = AnalyticsService(PostgresAnalyticsStore(pool))
     async with pool.connection() as conn:
         await conn.execute("DROP EXTENSION vector CASCADE")
@@ -308,7 +304,7 @@ async def test_vectors_are_offered_only_while_the_database_can_compute_them(pool
     assert state.metadata["analysis_modes"] == ["graph", "table"]
 
 
-async def test_services_are_unhealthy_while_their_database_is_stopped_and_healthy_after_it(
+async def test_services_are_unhealthy_while_their_database_is_stopped(
     pool: PostgresPool, postgres_server: EmbeddedPostgres
 ) -> None:
     services: tuple[Service, ...] = (

@@ -90,7 +90,7 @@ async def test_no_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def grpc_server(statuses: dict[str, str] | None) -> AsyncIterator[int]:
-    """Yield the port of a gRPC server; with None it has no health service."""
+    """Yield the port of a gRPC server; the server has no health service if `statuses` is None."""
     server = grpc.aio.server()
     if statuses is not None:
         servicer = health.aio.HealthServicer()

@@ -1,4 +1,7 @@
-"""A test session reports its true end and leaves no process and no folder, with workers of pytest-xdist or without."""
+"""A test session reports its true exit code and leaves no process and no folder.
+
+The tests run sessions with and without workers of pytest-xdist.
+"""
 
 import os
 import signal
@@ -112,7 +115,7 @@ def test_session_that_is_ended_leaves_no_process_and_no_folder(
 
 
 @pytest.mark.parametrize("options", OPTIONS)
-def test_children_hear_sigint_although_the_session_ignored_it(tmp_path: Path, options: list[str]) -> None:
+def test_children_receive_sigint_that_the_session_ignored(tmp_path: Path, options: list[str]) -> None:
     """A shell starts a background job with SIGINT ignored, as in `nohup make test &`."""
     session = begin(tmp_path, INTERRUPTED, *options, prepare=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
     code, output = end(session)

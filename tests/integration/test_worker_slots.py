@@ -1,4 +1,4 @@
-"""Worker slots: the lock of a slot proves that a worker is alive, and only a released lock proves its death."""
+"""Worker slots: only the lock of a slot proves the life or the death of a worker."""
 
 import os
 import shutil
@@ -72,7 +72,7 @@ def make_settings(folder: Path) -> Settings:
     )
 
 
-def test_each_worker_life_has_its_own_identity(tmp_path: Path) -> None:
+def test_each_taken_slot_has_a_new_identity(tmp_path: Path) -> None:
     identities = set()
     for _ in range(3):
         slot = take_slot(tmp_path)
@@ -87,7 +87,7 @@ def test_dead_worker_is_reported_once(tmp_path: Path) -> None:
         assert list_dead(tmp_path) == []
         first.kill()
         assert list_dead(tmp_path) == [first.identity]
-        assert list_dead(tmp_path) == [], "the first report counts as cleared up"
+        assert list_dead(tmp_path) == [], "the first report removes the dead worker from the file"
         assert live_workers(tmp_path) == {2: second.process.pid}
 
 
@@ -97,14 +97,14 @@ def test_new_holder_of_slot_learns_its_dead_identities(tmp_path: Path) -> None:
         with holders(tmp_path, 1) as (second,):
             second.kill()
             slot = take_slot(tmp_path)
-            assert slot.dead == (first.identity, second.identity), "no worker had cleared up after the first"
+            assert slot.dead == (first.identity, second.identity), "both workers are still to be reclaimed"
             slot.forget_dead()
             assert live_workers(tmp_path) == {1: os.getpid()}
             slot.release()
     assert list_dead(tmp_path) == []
 
 
-def test_failed_clearing_leaves_dead_for_next_look(tmp_path: Path) -> None:
+def test_failed_reclaim_keeps_dead_identities_for_the_next_search(tmp_path: Path) -> None:
     with holders(tmp_path, 1) as (holder,):
         holder.kill()
         with pytest.raises(RuntimeError), dead_lives(tmp_path):

@@ -15,7 +15,7 @@ FEW_AT_A_TIME = PipelineOptions(concurrency=3)
 
 
 async def killed_often(client: PipelineOrchestrator, folder: Path) -> str:
-    """Kill the worker repeatedly: in documents, in checkpoints, in workflow tasks and at its start."""
+    """Kill the worker in documents, in checkpoints, in workflow tasks and at its start."""
     chance = random.Random(1)
     run = await client.start([str(papers(folder, 60))], workflow_id="killed-often", options=FEW_AT_A_TIME)
     for kill in range(KILLS):

@@ -1,7 +1,8 @@
-"""Record the histories that `test_replay.py` replays: `python tests/replay/record.py RELEASE`.
+"""Record the histories that `test_replay.py` replays.
 
-The scenarios use embedded servers in a temporary folder, real worker processes, documents and kills. Folders of
-`histories/` are append-only: a change of commands is gated in the workflow, so that older histories still replay.
+Run `python tests/replay/record.py RELEASE`. The scenarios use embedded servers in a temporary folder, real worker
+processes, documents and kills. Folders of `histories/` are append-only: a change of commands is gated in the workflow,
+so that older histories still replay.
 """
 
 import json
@@ -33,7 +34,7 @@ async def record(release: str, scenarios: list[Scenario], *, suggest_at_events: 
     target = HISTORIES / release
     target.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="perdure-record-") as folder:
-        os.chmod(folder, 0o711)  # noqa: PTH101 - under root, Postgres reads it as another user
+        os.chmod(folder, 0o711)  # noqa: PTH101 - started by root, Postgres reads the folder as another user
         os.environ["PERDURE_DATA_DIR"] = f"{folder}/data"
         stack = replace(EmbeddedStack.from_environment(os.environ), default_ports=False)
         await stack.up()
@@ -48,7 +49,7 @@ async def record(release: str, scenarios: list[Scenario], *, suggest_at_events: 
 
 
 async def _save(client: PipelineOrchestrator, workflow_id: str, target: Path) -> None:
-    runs = [found async for found in client.client.list_workflows(f'WorkflowId="{workflow_id}"')]
+    runs = [execution async for execution in client.client.list_workflows(f'WorkflowId="{workflow_id}"')]
     for number, run in enumerate(sorted(runs, key=lambda run: run.start_time), start=1):
         history = await client.client.get_workflow_handle(workflow_id, run_id=run.run_id).fetch_history()
         name = workflow_id if len(runs) == 1 else f"{workflow_id}-{number}"

@@ -1,4 +1,4 @@
-"""Scenarios recorded for replay: runs of every kind over small documents, with real servers and workers."""
+"""Scenarios recorded for replay: runs over small documents, with real servers and workers."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,7 @@
-"""Every recorded history replays with the present workflow, in the SDK's sandbox and with the real data converter."""
+"""Every recorded history replays with the present workflow.
+
+The replay uses the SDK's sandbox and the real data converter.
+"""
 
 from datetime import timedelta
 from pathlib import Path
@@ -88,7 +91,7 @@ class Computed(Interceptor):
 
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 async def test_replay_computes_the_checkpoints_of_its_history(path: Path) -> None:
-    """A release may be replaced during a run: a differing checkpoint would name a predecessor that no store has."""
+    """A later release may continue a run, so it must compute the digests that the stores hold."""
     history = history_of(path)
     computed = Computed()
     scheduled = [event.activity_task_scheduled_event_attributes for event in history.events]

@@ -1,4 +1,7 @@
-"""Saved messages of every release are still read; replay does not check an activity's input or result."""
+"""The present code reads the saved messages of every release.
+
+A replay does not check the input and the result of an activity.
+"""
 
 import json
 from pathlib import Path
@@ -25,7 +28,7 @@ from workflows.state import PipelineState
 
 RELEASES = sorted((Path(__file__).parent / "wire").glob("*.json"))
 MODELS: dict[str, type[BaseModel]] = {
-    "Totals": ManifestTotals,  # the class was named so up to 0.3.0, and the saved messages are
+    "Totals": ManifestTotals,  # up to 0.3.0 the class had this name, which the saved messages keep
     **{
         model.__name__: model
         for model in (
@@ -61,7 +64,7 @@ def saved(path: Path, name: str) -> dict[str, Any]:
 
 
 def only_known(read: Any, message: Any) -> Any:
-    """Return the read message without the fields that the saved one lacks; later releases add such fields."""
+    """Return the read message without the fields that later releases have added."""
     if isinstance(message, dict) and isinstance(read, dict):
         return {name: only_known(read[name], message[name]) for name in message}
     return read

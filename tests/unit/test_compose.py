@@ -1,4 +1,4 @@
-"""docker-compose.yml is valid by the Compose specification, and keeps the promises of docs/deployment.md.
+"""docker-compose.yml is valid, and keeps the promises of docs/deployment.md.
 
 The tests need no Docker. The package check-jsonschema carries the schema of the specification.
 """
@@ -37,7 +37,7 @@ def schema() -> dict[str, Any]:
 
 
 def interpolated(text: str) -> str:
-    """Return the text with its variables replaced as Compose does, each required one by "given"."""
+    """Return the text with its variables replaced as Compose does, required ones by "given"."""
     return VARIABLE.sub(lambda match: match[3] if match[2] == "-" else "given", text)
 
 
@@ -116,7 +116,7 @@ def test_file_holds_no_value_of_a_secret() -> None:
         value
         for service in SERVICES.values()
         for key, value in service.get("environment", {}).items()
-        if re.search(r"PASSWORD|PWD|SECRET|TOKEN|KEY|DATABASE_URL", key)
+        if value is not None and re.search(r"PASSWORD|PWD|SECRET|TOKEN|KEY|DATABASE_URL", key)
     ]
     assert len(secrets) >= 5
     for value in secrets:
@@ -167,7 +167,7 @@ def test_grace_period_of_worker_service_exceeds_that_of_worker() -> None:
     assert int(given.removesuffix("s")) > GRACE.total_seconds()
 
 
-def test_server_has_the_settings_of_the_embedded_one() -> None:
+def test_server_has_the_settings_of_the_embedded_server() -> None:
     settings = yaml.safe_load((ROOT / "ops/dynamicconfig/perdure.yaml").read_text(encoding="utf-8"))
     assert {key: constraints[0]["value"] for key, constraints in settings.items()} == DYNAMIC_CONFIG
 

@@ -32,7 +32,7 @@ def put_half(path: Path, form: ExportFormat, before: dict[str, str]) -> None:
 
 
 def put_twice(path: Path, form: ExportFormat) -> None:
-    """Begin an export, and let another one finish before it."""
+    """Begin an export, and let a second export finish before the first."""
     with staged(path, form, force=False) as unfinished:
         (unfinished if form.is_graph else unfinished / "edges.csv").write_text("late")
         put(path, form, "early")
@@ -53,7 +53,7 @@ def test_earlier_export_stays_until_the_later_one_is_whole(form: ExportFormat, t
 
 
 @pytest.mark.parametrize("form", [GRAPH, TABLES])
-def test_export_never_replaces_one_that_finished_meanwhile(form: ExportFormat, tmp_path: Path) -> None:
+def test_export_never_replaces_an_export_that_finished_first(form: ExportFormat, tmp_path: Path) -> None:
     with pytest.raises(RefusedCommand):
         put_twice(tmp_path / "out", form)
     assert list(contents(tmp_path).values()) == ["early"]

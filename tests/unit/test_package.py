@@ -1,4 +1,4 @@
-"""The distribution: which packages it installs, what it carries, and that its documents point to files that exist."""
+"""The distribution: its packages, its locks, and the paths that its pages name."""
 
 import importlib.metadata
 import re
@@ -22,7 +22,7 @@ def read_lock(name: str) -> dict[str, set[str]]:
 
 
 def test_no_dependency_installs_a_package_of_our_names() -> None:
-    """docs/decisions/0013-top-level-packages.md depends on it."""
+    """docs/decisions/0013-top-level-packages.md depends on this fact."""
     owners = importlib.metadata.packages_distributions()
     assert {name: set(owners.get(name, [])) - {"perdure"} for name in PACKAGES} == {name: set() for name in PACKAGES}
 

@@ -1,4 +1,4 @@
-"""Settings: every variable has its effect, and a value that cannot be used is refused by its variable's name."""
+"""Every variable has its effect, and the refusal of an unusable value names the variable."""
 
 import os
 import re
@@ -43,19 +43,19 @@ def test_every_setting_but_the_servers_has_a_default() -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "expected", "actual"),
     [
-        ("DATABASE_URL", "postgres://db/x", "postgres://db/x", lambda found: found.database_url),
-        ("PERDURE_DATA_DIR", "/srv/perdure", Path("/srv/perdure"), lambda found: found.data_dir),
-        ("PERDURE_TASK_QUEUE", "night", "night", lambda found: found.task_queue),
-        ("PERDURE_FILE_CHECKPOINTS", "0", None, lambda found: found.checkpoint_dir),
-        ("PERDURE_CHECKPOINT_URL", "s3://bucket/a/", "s3://bucket/a", lambda found: found.checkpoint_url),
-        ("PERDURE_POOL_WORKERS", "256", 256, lambda found: found.pool_workers),
-        ("PERDURE_OCR", "0", None, lambda found: found.ocr),
-        ("PERDURE_SERVICES", "a=tcp://b:1", {"a": "tcp://b:1"}, lambda found: found.external_services),
-        ("TEMPORAL_NAMESPACE", "ours", "ours", lambda found: found.temporal.namespace),
-        ("TEMPORAL_ADDRESS", "other:1", "other:1", lambda found: found.temporal.address),
-        ("TEMPORAL_API_KEY", "key", "key", lambda found: found.temporal.api_key),
-        ("TEMPORAL_TLS", "true", True, lambda found: bool(found.temporal.tls)),
-        ("TEMPORAL_UI_ADDRESS", "https://ui", "https://ui", lambda found: found.temporal.web_ui),
+        ("DATABASE_URL", "postgres://db/x", "postgres://db/x", lambda settings: settings.database_url),
+        ("PERDURE_DATA_DIR", "/srv/perdure", Path("/srv/perdure"), lambda settings: settings.data_dir),
+        ("PERDURE_TASK_QUEUE", "night", "night", lambda settings: settings.task_queue),
+        ("PERDURE_FILE_CHECKPOINTS", "0", None, lambda settings: settings.checkpoint_dir),
+        ("PERDURE_CHECKPOINT_URL", "s3://bucket/a/", "s3://bucket/a", lambda settings: settings.checkpoint_url),
+        ("PERDURE_POOL_WORKERS", "256", 256, lambda settings: settings.pool_workers),
+        ("PERDURE_OCR", "0", None, lambda settings: settings.ocr),
+        ("PERDURE_SERVICES", "a=tcp://b:1", {"a": "tcp://b:1"}, lambda settings: settings.external_services),
+        ("TEMPORAL_NAMESPACE", "ours", "ours", lambda settings: settings.temporal.namespace),
+        ("TEMPORAL_ADDRESS", "other:1", "other:1", lambda settings: settings.temporal.address),
+        ("TEMPORAL_API_KEY", "key", "key", lambda settings: settings.temporal.api_key),
+        ("TEMPORAL_TLS", "true", True, lambda settings: bool(settings.temporal.tls)),
+        ("TEMPORAL_UI_ADDRESS", "https://ui", "https://ui", lambda settings: settings.temporal.web_ui),
     ],
 )
 def test_each_variable_sets_its_setting(
@@ -67,9 +67,9 @@ def test_each_variable_sets_its_setting(
 @pytest.mark.parametrize("limit", [limit.name for limit in fields(Limits)])
 def test_each_limit_has_a_variable_of_its_type(limit: str) -> None:
     kind: Any = type(getattr(Limits(), limit))
-    found = getattr(read(**{limit_variable(limit): "7"}).limits, limit)
-    assert found == 7
-    assert isinstance(found, kind)
+    value = getattr(read(**{limit_variable(limit): "7"}).limits, limit)
+    assert value == 7
+    assert isinstance(value, kind)
 
 
 def test_each_empty_variable_counts_as_unset() -> None:
@@ -159,9 +159,14 @@ def test_variables_override_a_temporal_profile(tmp_path: Path) -> None:
     file = tmp_path / "temporal.toml"
     file.write_text('[profile.far]\naddress = "far.tmprl.cloud:7233"\nnamespace = "ours"\napi_key = "key"\n')
     source = {"TEMPORAL_CONFIG_FILE": str(file), "TEMPORAL_PROFILE": "far", "DATABASE_URL": EXTERNAL["DATABASE_URL"]}
-    found = read_settings(source).temporal
-    assert (found.address, found.namespace, found.api_key, found.tls) == ("far.tmprl.cloud:7233", "ours", "key", True)
-    assert found.web_ui == "https://cloud.temporal.io"
+    server = read_settings(source).temporal
+    assert (server.address, server.namespace, server.api_key, server.tls) == (
+        "far.tmprl.cloud:7233",
+        "ours",
+        "key",
+        True,
+    )
+    assert server.web_ui == "https://cloud.temporal.io"
     assert read_settings(source | {"TEMPORAL_NAMESPACE": "theirs"}).temporal.namespace == "theirs"
 
 

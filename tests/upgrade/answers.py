@@ -4,14 +4,16 @@ import math
 from typing import Any
 
 _TOLERANCE = 1e-6
-"""Of numbers: another version of a library may add up in another order."""
+"""Tolerance for numbers, because another version of a library may add in another order."""
 
 
 def assert_repeats(answer: Any, recorded: Any, place: str = "answer") -> None:
-    """Check that everything recorded is in the answer; a later release may add fields to an object.
+    """Assert that the answer holds all recorded values.
+
+    A later release may add fields to an object.
 
     Raises:
-        AssertionError: a recorded value is missing or another one; the message names its place.
+        AssertionError: a recorded value is missing or differs; the message names the place of the value.
     """
     if isinstance(recorded, dict):
         assert isinstance(answer, dict), place

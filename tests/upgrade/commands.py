@@ -1,4 +1,4 @@
-"""The commands whose answers about a run are recorded, and compared with the answers of later releases."""
+"""The commands whose answers are recorded and compared with those of later releases."""
 
 from tests.upgrade.release import FINISHED
 
@@ -6,7 +6,7 @@ SEARCHED = "storm damage"
 
 
 def reading_commands(workflow_id: str) -> dict[str, tuple[str, ...]]:
-    """Return the arguments of each recorded command about a run, by a name for it."""
+    """Return the recorded commands about a run: a name to the arguments of the command."""
     of_run = ("--workflow-id", workflow_id)
     every_run: dict[str, tuple[str, ...]] = {"status": ("status", *of_run), "verify": ("verify", *of_run)}
     if workflow_id != FINISHED:

@@ -1,4 +1,4 @@
-"""Recorded releases, each restored into a data folder of the test's own."""
+"""Fixtures: recorded releases, each restored into a new data folder for the test."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -11,7 +11,7 @@ from tests.upgrade.release import RELEASES, Release
 from tests.upgrade.rows import adopt_files
 
 Restore = Callable[..., AbstractContextManager[Programs]]
-"""Starts the servers of a freshly restored data folder, after an optional change to it."""
+"""Restores a data folder, optionally changes it, and starts its servers."""
 
 
 @pytest.fixture(scope="session", params=sorted(path.stem.removesuffix(".tar") for path in RELEASES.glob("*.tar.xz")))
@@ -24,7 +24,7 @@ def release(request: pytest.FixtureRequest) -> Iterator[Release]:
 
 @pytest.fixture(scope="session")
 def restore(release: Release, session_dir: Path) -> Restore:
-    """A function that restores the data folder and runs its servers while its block runs."""
+    """A context manager that restores the data folder and runs its servers during the block."""
 
     @contextmanager
     def restored(name: str, change: Callable[[Path], None] = lambda _: None) -> Iterator[Programs]:

@@ -1,4 +1,4 @@
-"""The documents of a recording: samples of the checkout, generated letters, and one long PDF."""
+"""The documents of a recording: samples, generated letters, and one long PDF."""
 
 import io
 import random
@@ -55,7 +55,10 @@ def write_letters(folder: Path, numbers: range, *, words: str = "") -> None:
 
 
 def _long_pdf() -> bytes:
-    """About 3,500 characters a page; the recogniser of names takes them in several slices."""
+    """Return a PDF with about 3,500 characters on each page.
+
+    The name recogniser processes such a document in several slices.
+    """
     chance = random.Random(4)
     file = io.BytesIO()
     canvas = Canvas(file, invariant=True, pageCompression=1)

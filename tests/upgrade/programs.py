@@ -1,6 +1,6 @@
-"""The programs of a checkout, run as processes with a data folder of their own.
+"""The programs of a checkout, run as processes with a separate data folder.
 
-Nothing here imports a module of the project, so that the same code drives every release.
+This module imports no other module of the project, so that the same code runs every release.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ class Ended:
 
     @property
     def json(self) -> Any:
-        """The one JSON value that the command printed to stdout."""
+        """Return the JSON value that the command printed to stdout."""
         return json.loads(self.stdout)
 
 
@@ -45,7 +45,7 @@ class Programs:
 
     Args:
         data_dir: the data folder of every command.
-        checkout: where the programs are.
+        checkout: folder of the programs.
         variables: further environment variables of every command.
     """
 
@@ -57,8 +57,8 @@ class Programs:
         """Run a command to its end.
 
         Raises:
-            AssertionError: it printed a traceback.
-            subprocess.TimeoutExpired: it took more than `PATIENCE_SECONDS`.
+            AssertionError: the command printed a traceback.
+            subprocess.TimeoutExpired: the command took more than `PATIENCE_SECONDS`.
         """
         process = self.begin(*arguments, script=script)
         try:
@@ -70,13 +70,16 @@ class Programs:
         return Ended(process.returncode, stdout, stderr)
 
     def json(self, *arguments: str) -> Any:
-        """Return what a command of the starter prints with `--json`; a code above 1 fails."""
+        """Return the JSON value that a command of the starter prints; an exit code above 1 fails."""
         ended = self(*arguments, "--json")
         assert ended.code in (0, 1), ended
         return ended.json
 
     def json_of_all(self, commands: Sequence[Sequence[str]]) -> list[Any]:
-        """Return what several commands print with `--json`, run at the same time, in the order of the commands."""
+        """Return the JSON values that several commands print, in the order of the commands.
+
+        The commands run at the same time.
+        """
         processes = [self.begin(*arguments, "--json") for arguments in commands]
         answers = []
         for process in processes:
@@ -86,7 +89,7 @@ class Programs:
         return answers
 
     def begin(self, *arguments: str, script: str = "starter.py") -> subprocess.Popen[str]:
-        """Run a command in the background, in a session of its own as a terminal would give it."""
+        """Run a command in the background in a new session, like a command in a terminal."""
         return subprocess.Popen(
             [sys.executable, str(self.checkout / script), *arguments],
             cwd=self.checkout,
@@ -100,7 +103,7 @@ class Programs:
 
     @contextmanager
     def worker(self) -> Iterator[None]:
-        """Run a worker of the data folder; it has ended afterwards."""
+        """Run a worker of the data folder during the block."""
         with self.data_dir.with_name(f"{self.data_dir.name}-worker.log").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, str(self.checkout / "worker.py")],
@@ -136,7 +139,7 @@ class Programs:
         """Wait until a condition holds.
 
         Raises:
-            AssertionError: it does not hold within `PATIENCE_SECONDS`.
+            AssertionError: the condition does not hold within `PATIENCE_SECONDS`.
         """
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not holds():
@@ -145,7 +148,7 @@ class Programs:
 
     @contextmanager
     def up(self, *options: str) -> Iterator[None]:
-        """Run the embedded servers of the data folder; they and all workers have ended afterwards."""
+        """Run the embedded servers during the block, then stop them and all workers."""
         log = self.data_dir.with_name(f"{self.data_dir.name}-up.log")
         with log.open("wb") as output:
             process = subprocess.Popen(
@@ -173,5 +176,8 @@ class Programs:
 
 
 def _shows_database(log: Path) -> bool:
-    """Whether `up` has printed the address of the database, which it does when its servers are ready."""
+    """Return whether `up` has printed the address of the database.
+
+    The command prints the address when its servers are ready.
+    """
     return re.search(r"postgresql://\S+\s", log.read_text()) is not None

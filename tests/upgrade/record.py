@@ -1,6 +1,8 @@
-"""Record a release: write a data folder with the programs of its checkout, and pack it for the tests.
+"""Record a release for the tests of later releases.
 
-The environment must hold what the release needs: `python -m tests.upgrade.record --release 0.4.0 --checkout PATH`.
+The programs of the release's checkout write a data folder, which this program packs.
+
+Run `python -m tests.upgrade.record --release 0.4.0 --checkout PATH` in an environment with the release's dependencies.
 """
 
 import argparse
@@ -36,11 +38,11 @@ from tests.upgrade.release import (
 )
 
 RETENTION = "36500d"
-"""Temporal deletes a closed run after its retention time, which is fixed when the run closes. A recording is read years
-later, so the recorded runs get a century."""
+"""Retention time of the recorded runs, a century, because tests read a recording years later. Temporal fixes the
+retention time of a run when the run closes."""
 _HISTORY_SCANNER = "temporal-sys-history-scanner"
-"""The server's own workflow that deletes closed runs months after their retention time, whatever that time was when
-they closed. Without its timer it never wakes up in a restored data folder."""
+"""The server's own workflow that deletes old closed runs, and ignores the retention time that each run had when it
+closed. Without its timer, the workflow never wakes up in a restored data folder."""
 _RUNNING_SECONDS = 0.1
 _STOPPED_SECONDS = 0.4
 
@@ -71,7 +73,10 @@ def record(release: Release, checkout: Path, data_dir: Path) -> None:
 
 
 def _with_retention(programs: Programs) -> Programs:
-    """Name the embedded servers as external ones: the commands would set the retention time back otherwise."""
+    """Return the programs with the embedded servers named as external servers.
+
+    Otherwise the commands would reset the retention time.
+    """
     servers = programs.servers()
     address = f"127.0.0.1:{servers['temporal']['port']}"
     options = ["--namespace", "default", "--retention", RETENTION, "--address", address]
@@ -122,7 +127,7 @@ def _leave_open(programs: Programs, release: Release) -> None:
 
 
 def _interrupt(programs: Programs, release: Release) -> None:
-    """Kill a run's command and worker while its long document is in progress and has kept parts."""
+    """Kill a run's command and worker while the long document is in process and has kept parts."""
     folder = str(release.documents / INTERRUPTED)
     command = programs.begin("run", folder, "--workflow-id", INTERRUPTED, "--batch-size", "1", "--concurrency", "2")
 
@@ -143,7 +148,10 @@ def _interrupt(programs: Programs, release: Release) -> None:
 
 
 def _names_are_kept(programs: Programs, worker: psutil.Process) -> bool:
-    """Let the readers of documents run for a moment only: the worker writes kept parts after some seconds."""
+    """Run the children for a moment, and return whether the kept parts hold mentions.
+
+    The worker writes kept parts after some seconds.
+    """
     readers = worker.children(recursive=True)
     for number, seconds in ((signal.SIGCONT, _RUNNING_SECONDS), (signal.SIGSTOP, _STOPPED_SECONDS)):
         for reader in readers:
@@ -159,7 +167,7 @@ def _answers(programs: Programs, workflow_id: str) -> dict[str, Any]:
 
 
 def _without_address(answer: Any) -> Any:
-    """The answer without links to the Web UI, whose port is another one each time."""
+    """Return the answer without links to the Web UI, whose port differs each time."""
     if isinstance(answer, list):
         return [_without_address(part) for part in answer]
     if isinstance(answer, dict):
@@ -168,7 +176,7 @@ def _without_address(answer: Any) -> Any:
 
 
 def _compact(data_dir: Path) -> None:
-    """Leave one empty segment of Postgres's log, and one file of Temporal's database."""
+    """Shrink Postgres's log to one empty segment, and Temporal's database to one file."""
     connection = sqlite3.connect(data_dir / "temporal.db")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     with connection:
@@ -195,7 +203,7 @@ def main() -> None:
     """Read the command line, and record."""
     parser = argparse.ArgumentParser(description="Record what a release writes, for the tests of later releases.")
     parser.add_argument("--release", required=True, help="the release's number, such as 0.4.0")
-    parser.add_argument("--checkout", type=Path, default=CHECKOUT, help="of the release; this one by default")
+    parser.add_argument("--checkout", type=Path, default=CHECKOUT, help="of the release; by default the current one")
     arguments = parser.parse_args()
     release = Release(arguments.release)
     RELEASES.mkdir(exist_ok=True)

@@ -1,7 +1,7 @@
-"""A recorded release: the data folder that it wrote, its documents, and the answers of its commands.
+"""A recorded release: its data folder, its documents, and the answers of its commands.
 
 The archive of a release holds two folders: `documents`, then `data`. Rows and checkpoints name each document by an
-absolute path, so the documents always stand at the path that they had when the release was recorded.
+absolute path, so the documents are always extracted to the path that they had when the release was recorded.
 """
 
 import fcntl
@@ -22,25 +22,26 @@ DOCUMENTS = "documents"
 DATA = "data"
 
 FINISHED = "finished"
-"""A run that ended. Two of its documents are quarantined."""
+"""An ended run with two quarantined documents."""
 INTERRUPTED = "interrupted"
 """A run whose command and worker were killed. One long document has kept parts. Temporal counts the run as open."""
 UNDISTURBED = "undisturbed"
-"""A run over the documents of `INTERRUPTED` that was left alone."""
+"""An undisturbed run over the documents of `INTERRUPTED`."""
 OPEN = "open"
 """An open run that waits for more documents."""
 FORKED = "forked"
 """A fork of `FINISHED` from one of its first checkpoints."""
 REFRESHED = "refreshed"
-"""A run that was started twice: between the starts one document changed, one was new and one was gone."""
+"""A run that was started twice: between the starts one document was changed, one added and one deleted."""
 ENDED_RUNS = (FINISHED, UNDISTURBED, FORKED, REFRESHED)
 
 _NOT_PACKED = frozenset(
     {"logs", "servers.lock", "temporal.db-shm", "temporal.db-wal", "postmaster.opts", "postmaster.pid"}
 )
-"""Logs, locks and what names the paths of the recording machine."""
+"""Patterns of files that are not packed: logs, locks, and files with paths of the recording machine."""
 _DICTIONARY_BYTES = 64 * 1024 * 1024
-"""A cluster holds three copies of its template database. A dictionary as large as the cluster stores them once."""
+"""Size of the dictionary. A cluster holds three copies of its template database, and a dictionary as large as the
+cluster stores the copies once."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Release:
 
     @property
     def documents(self) -> Path:
-        """The folder in which the documents stood when the release was recorded."""
+        """Return the folder of the documents at the time of the recording."""
         return Path("/tmp") / f"perdure-{self.name}-documents"
 
     def answers(self) -> Any:
@@ -74,7 +75,7 @@ class Release:
         """Provide the documents at their recorded path; yields that path.
 
         Test sessions that run at the same time share the folder, and none of them may change it. The last session
-        removes it.
+        removes the folder.
         """
         with self.documents.with_name(f"{self.documents.name}.lock").open("a") as lock:
             self._share_documents(lock.fileno())
@@ -84,13 +85,13 @@ class Release:
                 self._remove_unless_shared(lock.fileno())
 
     def _share_documents(self, lock: int) -> None:
-        """Hold the shared lock while the documents exist; extract them first if no session has done so."""
+        """Take the shared lock on the documents, and extract them if they are missing."""
         while True:
             fcntl.flock(lock, fcntl.LOCK_SH)
             if self.documents.exists():
                 return
-            # The kernel gives up the shared lock before it takes the exclusive one, so two sessions that wait for each
-            # other do not block, and the documents may have appeared in between.
+            # The kernel releases the shared lock before it takes the exclusive lock, so two sessions do not block each
+            # other, and another session may extract the documents between the two steps.
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not self.documents.exists():
                 self._extract(DOCUMENTS, self.documents)
@@ -107,7 +108,7 @@ class Release:
         shutil.rmtree(removed)
 
     def _extract(self, folder: str, target: Path) -> None:
-        """Extract one of the archive's folders aside, and rename it when it is whole."""
+        """Extract a folder of the archive under a temporary name, then rename it."""
         unfinished = target.with_name(f"{target.name}.{os.getpid()}")
         with tarfile.open(self.archive) as archive:
             for member in archive:
@@ -118,7 +119,10 @@ class Release:
 
 
 def pack(release: Release, data_dir: Path) -> None:
-    """Write the archive of a release from its documents and from a data folder whose servers have stopped."""
+    """Write the archive of a release from its documents and from a data folder.
+
+    The servers of the data folder must have stopped.
+    """
 
     def without_owner(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
         if Path(member.name).name in _NOT_PACKED:
@@ -134,7 +138,7 @@ def pack(release: Release, data_dir: Path) -> None:
 
 
 def _give_to_postgres(cluster: Path) -> None:
-    """Postgres refuses to run as root: there the embedded server runs as the owner of its files."""
+    """Give the files to the user `nobody`, as whom the embedded Postgres then runs under root."""
     user = pwd.getpwnam("nobody")
     for path in (cluster, *cluster.rglob("*")):
         os.chown(path, user.pw_uid, user.pw_gid)

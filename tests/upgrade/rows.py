@@ -25,10 +25,12 @@ def document_states(programs: Programs, workflow_id: str) -> dict[str, DocumentS
 
 
 def adopt_files(programs: Programs, folder: Path) -> None:
-    """Note the times of the extracted files in the manifest, as if they had stood there since the recording.
+    """Write the times of the extracted files into the manifest.
 
-    A document's version is its size and two times, and no program can set the second one: without this, every document
-    would seem to have changed.
+    The rows then look as if the files had been there since the recording.
+
+    The version of a document is its size and two times, and no program can set the second time. Without this function,
+    every document would seem to have changed.
     """
     files = {path.as_uri(): path.stat() for path in folder.rglob("*.*")}
     programs.query(

@@ -1,4 +1,4 @@
-"""Recorded runs that ended, or that wait for documents, are worked on with the code of the checkout."""
+"""Recorded runs that ended or wait for documents continue with the present code."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,10 @@ from tests.upgrade.rows import document_states
 
 @pytest.fixture(scope="module")
 def programs(restore: Restore) -> Iterator[Programs]:
-    """With one worker for all tests of this module: each command would start a worker of its own otherwise."""
+    """Yield the programs of a restored data folder, with one worker for all tests.
+
+    Without the worker, each command would start a worker.
+    """
     with restore("continuing") as running, running.worker():
         yield running
 

@@ -1,4 +1,4 @@
-"""The commands that read give the answers about recorded runs that the recorded release gave."""
+"""The reading commands give the same answers about recorded runs as the recorded release."""
 
 import subprocess
 from collections.abc import Iterator
@@ -58,12 +58,14 @@ def test_report_and_graph_of_recorded_run_are_written(programs: Programs, tmp_pa
 
 
 def test_migrated_schema_equals_that_of_a_new_database(programs: Programs) -> None:
-    """Only the order in which the statements of a dump stand may differ."""
+    """Only the order of the statements in the two dumps may differ."""
     address = programs.servers()["postgres"]["dsn"]
     new_address = f"{address.rpartition('/')[0]}/new"
     programs.query("CREATE DATABASE new")
     new = Programs(programs.data_dir, variables={"DATABASE_URL": new_address})
-    assert new("retry-failed", "--workflow-id", "unheard-of").code == 2, "it applies the migrations, then refuses"
+    assert new("retry-failed", "--workflow-id", "unheard-of").code == 2, (
+        "the command applies the migrations, and then refuses the unknown run"
+    )
     assert _schema(programs, address) == _schema(programs, new_address)
 
 

@@ -1,4 +1,4 @@
-"""A recorded run that was killed is brought to its end, from Temporal, from Postgres alone and from the files alone."""
+"""A recorded run that was killed resumes from Temporal, Postgres or the files alone."""
 
 import shutil
 from pathlib import Path
@@ -9,7 +9,7 @@ from tests.upgrade.release import INTERRUPTED, UNDISTURBED, Release
 from tests.upgrade.rows import DocumentState, document_states
 
 _UNREADABLE = b"cperdure.forgotten\nPart\n."
-"""A pickle that names a class of a module that does not exist, as after a move of modules between two releases."""
+"""A pickle that names a class in a missing module, as if modules had moved between two releases."""
 
 
 def lose_temporal(data_dir: Path) -> None:
@@ -58,7 +58,7 @@ def _resume(programs: Programs) -> None:
 
 
 def _check_kept(before: dict[str, DocumentState], after: dict[str, DocumentState]) -> None:
-    """Documents that the recorded release committed keep their results; the others were processed now."""
+    """Assert that documents with a recorded result keep it, and that the others are new."""
     assert before
     assert len(before) < len(after)
     assert {uri: after[uri] for uri in before} == before

@@ -1,4 +1,4 @@
-"""The laws of every chain of checkpoints."""
+"""The rules of every chain of checkpoints."""
 
 import itertools
 
@@ -9,7 +9,10 @@ IN_PROGRESS = {"in_progress", "paused"}
 
 
 def check_chain(world: World, workflow_id: str, *, status: str, first: int = 1) -> list[WorkflowCheckpoint]:
-    """Assert no gap, deterministic ids, chained digests, and exactly one final status, in the last checkpoint."""
+    """Assert a chain without a gap, and return it.
+
+    Ids are deterministic, digests form the chain, and only the last checkpoint has a final status.
+    """
     chain = world.mirror
     assert [checkpoint.sequence for checkpoint in chain] == list(range(first, first + len(chain)))
     assert [checkpoint.checkpoint_id for checkpoint in chain] == [

@@ -1,4 +1,4 @@
-"""An open run accepts documents until it is closed, and answers when a checkpoint covers them."""
+"""An open run accepts documents until it is closed, and answers when they are saved."""
 
 import asyncio
 

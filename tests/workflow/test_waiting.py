@@ -1,4 +1,4 @@
-"""P8, second half: during an outage a run waits, shows the reason, quarantines nothing, and adds no history."""
+"""P8: during an outage a run waits, shows the reason, and quarantines no document."""
 
 import asyncio
 
@@ -60,7 +60,7 @@ async def test_outage_of_any_length_costs_a_constant_number_of_events(begin: Beg
 
 
 async def test_reason_for_waiting_stays_while_other_documents_finish(begin: Begin) -> None:
-    """One document's disk is away; the other documents finish, and their success does not hide the reason."""
+    """The disk of one document is unavailable; finished documents do not hide the reason."""
     world = World(6)
     world.away = {0}
     run = await begin(world, concurrency=2)

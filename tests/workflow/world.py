@@ -31,13 +31,16 @@ QUALITY = 0.5
 SECONDS = 60.0
 SET_BACK = "The database was restored or replaced."
 AWAY = "Postgres is unavailable: connection refused"
+MIRRORED = "mirrored"
+"""The key that holds `mirror_checkpoint` after the checkpoint is stored."""
 
 
 class World:
     """In-memory documents and mirror, with a gate before each kind of activity.
 
-    `hold` makes activities wait until `release`. `away` makes them fail as if Postgres were away. `refuse` makes them
-    fail for good. A key is an activity's name, or the first ordinal of a batch.
+    `hold` makes activities wait until `release`. `away` has the keys of activities that fail as if Postgres were
+    unavailable. `refuse` has the keys of activities that fail with a non-retryable error. A key is an activity's name,
+    the first ordinal of a batch, the first source of an addition, or `MIRRORED`.
     """
 
     def __init__(self, documents: int = 0) -> None:
@@ -54,9 +57,12 @@ class World:
         self.widest = 0
         self.away: set[str | int] = set()
         self.refuse: dict[str | int, str] = {}
+        self.silent: set[str | int] = set()
         self.refuse_as = "StaleWriter"
         self.epoch = 1
         """The latest epoch that was given out; requests of an older epoch are refused."""
+        self.claims: dict[str, int] = {}
+        """The epoch of each claim of a recovery; a repeated claim gets the same epoch."""
         self.unwell: dict[str, str] = {}
         """Unhealthy services by name, with the reason."""
         self.waiting: Counter[str | int] = Counter()
@@ -97,7 +103,20 @@ class World:
 
     async def _gate(self, name: str, request: Any, key: str | int | None = None) -> None:
         self.requests.append((name, request))
-        keys = {name} if key is None else {name, key}
+        keys: set[str | int] = {name} if key is None else {name, key}
+        if keys & self.silent:
+            self.silent -= keys
+            await asyncio.Event().wait()
+        await self._wait_while_held(keys)
+        await asyncio.sleep(self.delay())
+        if keys & self.away:
+            raise ApplicationError(AWAY, type="DependencyUnavailable")
+        for refused in keys & self.refuse.keys():
+            raise ApplicationError(self.refuse[refused], type=self.refuse_as, non_retryable=True)
+        if getattr(request, "epoch", self.epoch) != self.epoch and name != "recover":
+            raise ApplicationError(SET_BACK, type="StoreSetBack", non_retryable=True)
+
+    async def _wait_while_held(self, keys: set[str | int]) -> None:
         self.waiting.update(keys)
         try:
             while keys & self._held:
@@ -109,16 +128,9 @@ class World:
                         raise
         finally:
             self.waiting.subtract(keys)
-        await asyncio.sleep(self.delay())
-        if keys & self.away:
-            raise ApplicationError(AWAY, type="DependencyUnavailable")
-        for refused in keys & self.refuse.keys():
-            raise ApplicationError(self.refuse[refused], type=self.refuse_as, non_retryable=True)
-        if getattr(request, "epoch", self.epoch) != self.epoch and name != "recover":
-            raise ApplicationError(SET_BACK, type="StoreSetBack", non_retryable=True)
 
     def set_back(self, documents: int, checkpoints: int) -> None:
-        """Act as a database restored from a backup: keep the first documents and checkpoints, and forget the epoch."""
+        """Act as a restored database: keep the first documents and checkpoints, forget the epoch."""
         self.done = {position: self.done[position] for position in range(documents) if position in self.done}
         del self.mirror[checkpoints:]
         self.epoch = 0
@@ -143,7 +155,10 @@ class World:
     @activity.defn(name="discover")
     async def discover(self, request: DiscoverRequest) -> DiscoverResult:
         await self._gate("discover", request)
-        if not self.queue:
+        if request.retry_quarantined and not request.sources:
+            self.queue = [position for position, status in self.done.items() if status == "quarantined"]
+            self.done = {position: status for position, status in self.done.items() if status != "quarantined"}
+        elif not self.queue:
             self.queue = [position for position in range(len(self.documents)) if position not in self.done]
         names = self._names(0, min(NAMES_PAGE_SIZE, len(self.queue)))
         self.epoch = request.at_least_epoch
@@ -151,7 +166,7 @@ class World:
 
     @activity.defn(name="add_documents")
     async def add_documents(self, request: AddRequest) -> AddResult:
-        await self._gate("add_documents", request)
+        await self._gate("add_documents", request, request.sources[0])
         for source in request.sources:
             if source not in self.documents:
                 self.queue.append(len(self.documents))
@@ -165,11 +180,9 @@ class World:
     @activity.defn(name="recover")
     async def recover(self, request: RecoverRequest) -> RecoverResult:
         await self._gate("recover", request)
-        if self.epoch == request.epoch + 1:  # an earlier attempt of this recovery has claimed it
-            pass
-        elif self.epoch > request.epoch:
+        if self.epoch > self.claims.get(request.claim, request.epoch):
             raise ApplicationError("The run was taken over by a later one.", type="StaleWriter", non_retryable=True)
-        self.epoch = request.epoch + 1
+        self.epoch = self.claims.setdefault(request.claim, request.epoch + 1)
         sent = {request.sequence: request for request in self.requests_of("mirror_checkpoint")}
         known = len(self.mirror)
         self.mirror += [sent[sequence] for sequence in sorted(sent) if sequence > known]
@@ -217,8 +230,12 @@ class World:
     @activity.defn(name="mirror_checkpoint")
     async def mirror_checkpoint(self, checkpoint: WorkflowCheckpoint) -> None:
         await self._gate("mirror_checkpoint", checkpoint)
-        if checkpoint not in self.mirror:
+        stored = next((known for known in self.mirror if known.sequence == checkpoint.sequence), None)
+        if stored is None:
             self.mirror.append(checkpoint)
+        elif stored != checkpoint:
+            raise ApplicationError("Another checkpoint is stored.", type="CheckpointConflict", non_retryable=True)
+        await self._wait_while_held({MIRRORED})
 
     @activity.defn(name="resolve_identities")
     async def resolve_identities(self, request: ServiceRequest) -> IdentityResult:
@@ -233,6 +250,8 @@ class World:
     @activity.defn(name="close_run")
     async def close_run(self, request: CloseRequest) -> ManifestTotals:
         await self._gate("close_run", request)
+        if request.through_with is not None and len(self.done) < request.through_with:
+            raise ApplicationError(SET_BACK, type="StoreSetBack", non_retryable=True)
         self.closed_as.append(request.status)
         if request.status == "cancelled":
             self.cancelled = len(self.documents) - len(self.done)

@@ -19,12 +19,12 @@ def extract(
 
     Args:
         content: the whole file.
-        media_type: as sniffed.
+        media_type: the media type that recognition returned.
         read_picture: returns the text of a page of pypdfium2 that shows a picture and has no text; None without OCR.
         parts: the pages that an earlier attempt finished, and where to record further ones.
 
     Raises:
-        DocumentError: the document is encrypted or damaged, or no text comes out of it.
+        DocumentError: the document is encrypted or damaged, or extraction found no text in it.
     """
     row = format_of(media_type)
     extracted: Extracted = load(row.extractor)(ExtractionInput(content, media_type, read_picture, parts))

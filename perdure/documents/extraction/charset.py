@@ -40,7 +40,7 @@ def decode_text(content: bytes, declared: str | None = None) -> str:
         try:
             return _check_readable(content.decode(declared))
         except (LookupError, UnicodeDecodeError, ValueError):
-            pass  # Declarations are often wrong.
+            pass  # declarations are often wrong, so a guess follows
     return _check_readable(_guess(content))
 
 
@@ -64,8 +64,8 @@ def _guess(content: bytes) -> str:
     encoding = best.encoding if best else _FALLBACK
     text = content.decode(encoding, "replace")
     if encoding == _CENTRAL_EUROPEAN and detected_language(text) not in _CENTRAL_EUROPEANS:
-        # Both encodings give German text alike. Of French or Spanish bytes, each makes letters that look plausible, so
-        # only the language of the words shows that the guess of a Central European encoding is wrong.
+        # German bytes give the same text in both encodings. French and Spanish bytes give plausible letters in both,
+        # so only the language of the words shows that the guess of a Central European encoding is wrong.
         return content.decode(_FALLBACK, "replace")
     return text
 

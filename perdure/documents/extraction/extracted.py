@@ -18,7 +18,7 @@ class ExtractionInput:
     content: bytes
     """The whole file."""
     media_type: str
-    """As sniffed; tells an extractor of several formats which one it is."""
+    """The media type that recognition found. An extractor of several formats needs it."""
     read_picture: ReadPicture | None = None
     """Returns the text of a page that shows a picture; None without OCR."""
     parts: Parts | None = None
@@ -36,7 +36,7 @@ class Extracted:
     properties: dict[str, Any] = field(default_factory=dict)
     """Author, dates and the like, as JSON values under the format's own names."""
     warnings: tuple[str, ...] = ()
-    """One sentence for each thing that was lost or repaired."""
+    """One sentence for each loss and each repair."""
     sections: tuple[Section, ...] = ()
     tables: tuple[Table, ...] = ()
 

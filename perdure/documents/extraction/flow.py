@@ -39,7 +39,7 @@ class Flow:
             self._gap = gap
 
     def break_line(self) -> None:
-        """Ask for a line break; the second one asks for an empty line."""
+        """Ask for a line break; a second call asks for an empty line."""
         self._gap = "\n\n" if self._gap.startswith("\n") else "\n"
 
     @property

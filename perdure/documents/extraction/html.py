@@ -34,7 +34,7 @@ _METAS = {
     "description": "description", "keywords": "keywords", "generator": "generator",
 }  # fmt: skip
 _MAX_METAS = 1_000
-# These elements have no end tag, or end where the next one of their kind begins, so they do not nest.
+# These elements have no end tag, or end where the next element of their kind begins, so they do not nest.
 _FLAT = frozenset(
     re.findall(r"\w+", "area base br col embed hr img input link meta source track wbr p li td th tr dt dd option a")
 )

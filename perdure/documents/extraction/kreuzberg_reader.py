@@ -12,12 +12,12 @@ from perdure.documents.recognition.compound import CompoundFile
 from perdure.errors import DamagedDocument, EncryptedDocument
 
 SHIELDS = {38: 0xE001, 60: 0xE002, 62: 0xE003, 34: 0xE004, 39: 0xE005}
-"""Markup characters, and the private-use characters as which they pass through Kreuzberg; see `word.py`."""
+"""The private-use character that replaces each markup character while Kreuzberg reads a document; see `word.py`."""
 UNSHIELD = {shield: character for character, shield in SHIELDS.items()}
 
 _PROPERTIES = ("title", "subject", "authors", "keywords", "language", "created_at", "modified_at", "created_by",
                "modified_by", "sheet_names", "slide_count", "page_count")  # fmt: skip
-_CONFIG = kreuzberg.ExtractionConfig(use_cache=False, disable_ocr=True, include_document_structure=True)  # type: ignore[call-arg] # its stubs lag
+_CONFIG = kreuzberg.ExtractionConfig(use_cache=False, disable_ocr=True, include_document_structure=True)  # type: ignore[call-arg] # missing in its stubs
 _UNICODE_ESCAPE = re.compile(r"\\u(-?\d{1,5}) ?(?:\\'[0-9a-fA-F]{2}|\?)?")
 _BYTE_ESCAPE = re.compile(r"\\'([0-9a-fA-F]{2})")
 
@@ -26,14 +26,14 @@ def parse(content: bytes, media_type: str) -> Any:
     """Return Kreuzberg's result for a document.
 
     Raises:
-        EncryptedDocument: a password protects it.
-        DamagedDocument: it cannot be parsed.
+        EncryptedDocument: a password protects the document.
+        DamagedDocument: the document cannot be parsed.
     """
     try:
         return kreuzberg.extract_bytes_sync(content, media_type, config=_CONFIG)
     except MemoryError:
         raise
-    except Exception as error:  # Kreuzberg raises RuntimeError beside its own classes
+    except Exception as error:  # Kreuzberg raises RuntimeError too, besides its own classes
         message = str(error).lower()
         if "password" in message or "encrypt" in message:
             raise EncryptedDocument("The document is protected by a password.") from error
@@ -46,8 +46,9 @@ def title_and_properties(result: Any, additional: Mapping[str, Any]) -> tuple[st
     """Return the title and the other properties of a document.
 
     Args:
-        result: of `parse`.
-        additional: properties that Kreuzberg does not read from this format; they replace those of the same name.
+        result: the result of `parse`.
+        additional: properties that Kreuzberg does not read from this format. They replace Kreuzberg's properties of the
+            same name.
     """
     values = {key: _unescape(result.metadata.get(key)) for key in _PROPERTIES}
     properties = {key: value for key, value in values.items() if value not in (None, "", [])} | dict(additional)
@@ -58,7 +59,7 @@ def structured_text(result: Any, text: str, title: str | None, properties: dict[
     """Return the text with the headings and tables of Kreuzberg's nodes.
 
     Args:
-        result: of `parse`.
+        result: the result of `parse`.
         text: the result's content, with changes that a format needs.
         title: title of the document.
         properties: properties of the document.

@@ -14,13 +14,13 @@ from perdure.errors import DamagedDocument, UnsupportedFormat
 
 MAX_PARTS = 1_000
 MAX_NESTED = 50
-# The standard library's parser of structured headers raises these for malformed ones.
+# The standard library's parser of structured headers raises these errors for malformed headers.
 _HEADER_FAULTS = (ValueError, IndexError, AttributeError, TypeError, LookupError)
 _HEADERS = ("Subject", "From", "To", "Cc", "Date")
 
 
 def extract_mail(document: ExtractionInput) -> Extracted:
-    """Return headers and bodies in order; an HTML body only where there is no plain one.
+    """Return headers and bodies in order; an HTML body only if there is no plain body.
 
     Raises:
         DamagedDocument: the mail is nested too deep for the standard library's parser.

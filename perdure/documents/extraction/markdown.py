@@ -74,7 +74,7 @@ def _read_block(lines: list[str], number: int, offset: int, structure: MarkdownS
         lines: lines of the text.
         number: number of the line, from 0.
         offset: offset of the line in the text, in characters.
-        structure: to add to.
+        structure: the structure to extend.
     """
     line = lines[number]
     if heading := _ATX.match(line):

@@ -26,13 +26,16 @@ _FIRST_YEAR = 1000
 # The parser fills a missing part of a date from its default: two defaults that differ show that a part is missing.
 _DEFAULTS = (datetime(2000, 1, 1), datetime(2001, 2, 2))  # noqa: DTZ001 - never leave the parser
 _COMMENT = re.compile(r"\([^()]*\)")
-# Programs write these where an author's name belongs.
+# Programs write these words into the property that should hold the author's name.
 _NO_AUTHOR = frozenset(("unknown", "anonymous", "(anonymous)", "unspecified", "(unspecified)", "user", "admin", "none"))
 
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """The fields of the same names of `ProcessedDocument`, which documents them."""
+    """Authors, dates and language of a document.
+
+    `ProcessedDocument` has fields of the same names, and describes them.
+    """
 
     authors: tuple[str, ...] = ()
     created: str | None = None
@@ -46,7 +49,7 @@ def metadata_of(properties: Mapping[str, Any], text: str) -> Metadata:
     The language is detected in the text if the properties declare none.
 
     Args:
-        properties: as an extractor found them.
+        properties: the properties of the document, as an extractor returned them.
         text: text of the document.
     """
     return Metadata(

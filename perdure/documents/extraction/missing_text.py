@@ -1,6 +1,7 @@
 """Finds the reason for which a document has no text: pictures only, damage, or no content.
 
-Each function is named by rows of the table of formats. It takes the file's bytes and the result without text.
+Rows of the table of formats name these functions. Each function takes the file's bytes and the result without text,
+even if it needs only one of the two.
 """
 
 import io
@@ -17,27 +18,27 @@ _HEAD_BYTES = 4096
 _MAX_MEMBERS = 10_000
 
 
-def explain_empty(content: bytes, extracted: Extracted) -> DocumentError:  # noqa: ARG001 - the shape of all reasons
+def explain_empty(content: bytes, extracted: Extracted) -> DocumentError:  # noqa: ARG001 - as in the table of formats
     """Return the reason of a document that holds no pictures."""
     return _make_reason(has_pictures=False)
 
 
-def explain_html(content: bytes, extracted: Extracted) -> DocumentError:  # noqa: ARG001 - the shape of all reasons
-    """Return the reason of a page: pictures if it has a tag of one."""
+def explain_html(content: bytes, extracted: Extracted) -> DocumentError:  # noqa: ARG001 - as in the table of formats
+    """Return the reason of an HTML page: pictures if the page has a tag for pictures."""
     return _make_reason(has_pictures=_PICTURE_TAG.search(content) is not None)
 
 
-def explain_rtf(content: bytes, extracted: Extracted) -> DocumentError:  # noqa: ARG001 - the shape of all reasons
-    """Return the reason of an RTF: pictures if it has a group of one."""
+def explain_rtf(content: bytes, extracted: Extracted) -> DocumentError:  # noqa: ARG001 - as in the table of formats
+    """Return the reason of an RTF: pictures if the RTF has a group for pictures."""
     return _make_reason(has_pictures=b"\\pict" in content)
 
 
-def explain_presentation(content: bytes, extracted: Extracted) -> DocumentError:  # noqa: ARG001 - the shape of all
-    """Return the reason of a PPT: pictures if it has the stream `Pictures`."""
+def explain_presentation(content: bytes, extracted: Extracted) -> DocumentError:  # noqa: ARG001 - same
+    """Return the reason of a PPT: pictures if the PPT has the stream `Pictures`."""
     return _make_reason(has_pictures="Pictures".encode("utf-16-le") in content)
 
 
-def explain_container(content: bytes, extracted: Extracted) -> DocumentError:  # noqa: ARG001 - the shape of all
+def explain_container(content: bytes, extracted: Extracted) -> DocumentError:  # noqa: ARG001 - same
     """Return the reason of a document in a ZIP container: damage, pictures, or neither.
 
     Office documents may not declare entities. Parsers give no text of a document that does.

@@ -1,7 +1,7 @@
 """Finds the headings and tables of Kreuzberg's nodes in Kreuzberg's text.
 
-Nodes come in reading order. They hold their own text, but no offsets. So each node is sought from the end of the one
-before, within a window of characters. A node that is not found there adds no heading or table; its words stay.
+Nodes come in reading order. They hold their own text, but no offsets. So the search for a node begins at the end of
+the node before, and covers a window of characters. A node outside the window adds no heading or table; its words stay.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ def find_structure(
     """Return the text with tabs between the cells of its tables, its headings, and its tables.
 
     Args:
-        text: whole.
+        text: the whole text.
         nodes: nodes of the document, in reading order.
         translation: translation of single characters of the nodes into those of the text.
     """

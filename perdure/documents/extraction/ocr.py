@@ -29,7 +29,7 @@ class Ocr:
     """The OCR that the configuration asks for."""
 
     languages: str
-    """In Tesseract's names, such as `eng+deu`."""
+    """The languages by Tesseract's names, such as `eng+deu`."""
     data_folder: str
     """Absolute path; holds a file `LANGUAGE.traineddata` for each language."""
 
@@ -44,7 +44,7 @@ class Ocr:
         """
         import kreuzberg  # noqa: PLC0415 - as below
 
-        os.environ["TESSDATA_PREFIX"] = self.data_folder  # Tesseract takes the folder only from here.
+        os.environ["TESSDATA_PREFIX"] = self.data_folder  # Tesseract reads the folder only from this variable
         prepare()
         width, height = page.get_size()
         scale = min(_DOTS_PER_INCH / _POINTS_PER_INCH, (_MAX_PIXELS / max(1.0, width * height)) ** 0.5)

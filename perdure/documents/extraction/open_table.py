@@ -1,4 +1,4 @@
-"""Collects the cells of a table, and tells tables of data from tables that lay out a page."""
+"""Collects the cells of a table, and distinguishes tables of data from layout tables."""
 
 from dataclasses import dataclass, field
 
@@ -13,10 +13,10 @@ class OpenTable:
     """A table whose elements are being read."""
 
     start: int
-    """Offset in the text, in characters."""
+    """Offset of the table in the text, in characters."""
     rows: list[list[str]] = field(default_factory=list)
     nested: bool = False
-    """Whether the table holds another table: then it only lays out its content."""
+    """Whether the table holds another table. Such a table lays out a page, and holds no data."""
     cut: bool = False
     """Whether cells beyond the bounds were left out."""
     _down: dict[int, int] = field(default_factory=dict)

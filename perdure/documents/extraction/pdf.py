@@ -34,7 +34,7 @@ def extract_pdf(document: ExtractionInput) -> Extracted:
 
     Raises:
         EncryptedDocument: the PDF opens only with a password.
-        DamagedDocument: neither PDFium nor QPDF can read it.
+        DamagedDocument: neither PDFium nor QPDF can read the PDF.
     """
     file, warnings = _open(document.content)
     try:

@@ -9,11 +9,11 @@ MAX_LEVEL = 9
 MAX_HEADING_CHARACTERS = 300
 MAX_TABLES = 2_000
 MAX_CELLS = 200_000
-"""For all tables of a document together."""
+"""Most cells of all tables of a document together."""
 MAX_COLUMNS = 1_000
 MAX_CELL_CHARACTERS = 2_000
 MAX_TABLE_CHARACTERS = 4_000_000
-"""For all cells of a document together; the text holds every cell in any case."""
+"""Most characters of all cells of a document together. The text of the document has every cell in any case."""
 
 
 def one_line(text: str) -> str:
@@ -27,7 +27,7 @@ def bounded_sections(sections: Iterable[Section], storable: Callable[[str], str]
     Headings without words are left out.
 
     Args:
-        sections: in any order.
+        sections: the headings of the document, in any order.
         storable: returns a text of the same length that every store takes.
     """
     kept: list[Section] = []
@@ -45,7 +45,7 @@ def bounded_tables(tables: Iterable[Table], storable: Callable[[str], str]) -> t
     The tables together hold no more cells and characters than the bounds allow.
 
     Args:
-        tables: in any order.
+        tables: the tables of the document, in any order.
         storable: returns a text of the same length that every store takes.
     """
     kept: list[Table] = []

@@ -1,4 +1,4 @@
-"""Extracts Word documents (DOCX) through Kreuzberg, around a fault that loses characters.
+"""Extracts Word documents (DOCX) through Kreuzberg, without its loss of characters.
 
 Kreuzberg 4.10 drops character references: "Harbour &amp; Finch" becomes "Harbour  Finch", and "it&#8217;s" becomes
 "its". So references of markup characters are replaced by private-use characters before Kreuzberg reads the document,

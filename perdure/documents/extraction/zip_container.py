@@ -23,9 +23,9 @@ def check_container(content: bytes) -> None:
     """Check that a container is whole, is not encrypted, and unpacks to a believable size.
 
     Raises:
-        DamagedDocument: its directory cannot be read.
-        EncryptedDocument: a password or rights management protects its text.
-        DocumentTooLarge: it unpacks to more than the limit.
+        DamagedDocument: the container's directory cannot be read.
+        EncryptedDocument: a password or rights management protects the text.
+        DocumentTooLarge: the container unpacks to more than the limit.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:

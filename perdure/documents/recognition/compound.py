@@ -36,7 +36,7 @@ class Entry:
     start: int
     """Number of the first sector."""
     size: int
-    """In bytes."""
+    """The size of the stream, in bytes."""
 
 
 class CompoundFile:

@@ -30,7 +30,7 @@ def compound_stream(*names: str, is_encrypted: IsEncrypted | None = None) -> Rec
     """Return a recogniser of compound files with one of these streams at the top level.
 
     Args:
-        names: names of streams, in lower case; the first one that the file holds counts.
+        names: names of streams, in lower case; the first of these streams that the file holds counts.
         is_encrypted: tells from the file and the name of the stream whether a password protects the document.
     """
 

@@ -51,10 +51,10 @@ class Sample:
 
     @cached_property
     def compound(self) -> CompoundFile | None:
-        """The file as a Microsoft compound file; None if it is none.
+        """The file as a Microsoft compound file; None if it is another kind of file.
 
         Raises:
-            EncryptedDocument: it is the encrypted form of a modern Office document.
+            EncryptedDocument: the file is the encrypted form of a modern Office document.
         """
         if not self.content.startswith(MAGIC):
             return None
@@ -88,7 +88,7 @@ class Sample:
         """The content of the ZIP container's member `mimetype`; empty if there is none.
 
         Raises:
-            EncryptedDocument, DamagedDocument: as `members`.
+            EncryptedDocument, DamagedDocument: in the same cases as `members`.
         """
         return self._directory[1]
 

@@ -15,7 +15,7 @@ _XML_DECLARATION = b"<?xml"
 _MAIL_HEADERS = (b"from", b"received", b"return-path", b"mime-version", b"message-id", b"date", b"to", b"subject",
                  b"delivered-to", b"content-type", b"x-", b"reply-to", b"sender")  # fmt: skip
 _MIN_MAIL_HEADERS = 3
-"""Fewer occur in ordinary text."""
+"""Ordinary text may begin with fewer lines that look like headers."""
 
 
 def claimed_text(media_type: str) -> Recogniser:

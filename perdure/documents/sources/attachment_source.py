@@ -1,4 +1,4 @@
-"""A file attached to a mail: `attachment+file:///a.eml!/2` is the second one of `a.eml`."""
+"""A file attached to a mail: `attachment+file:///a.eml!/2` is the second file of `a.eml`."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path

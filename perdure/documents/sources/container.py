@@ -29,13 +29,14 @@ from perdure.errors import (
 class ContainerSource:
     """One document inside a file; implements `Source` and `Container`.
 
-    The end of a file's name tells a container, not its content: office files are ZIPs too and stay documents.
+    The ending of a file's name decides whether the file is a container. The content does not decide, because office
+    files are ZIPs too and stay documents.
     """
 
     scheme = ""
-    """Stands before the file's URI: `zip+` gives `zip+file:///a.zip!/inner/name`."""
+    """The text before the file's URI: `zip+` gives `zip+file:///a.zip!/inner/name`."""
     suffixes: tuple[str, ...] = ()
-    """The ends of the names of such files, in lower case."""
+    """The endings of the names of containers of this kind, in lower case."""
 
     def list_members(self, path: Path, file: BinaryIO) -> Iterator[Member]:
         """Yield the members in the order of the file.
@@ -56,7 +57,7 @@ class ContainerSource:
         raise NotImplementedError
 
     def claims(self, path: Path) -> bool:
-        """Return whether a file has the name of such a container."""
+        """Return whether a file has the name of a container of this kind."""
         return path.name.lower().endswith(self.suffixes)
 
     def member_uri(self, path: Path, key: str) -> str:
@@ -64,7 +65,7 @@ class ContainerSource:
         return f"{self.scheme}{uri_of(path)}!/{key}"
 
     def members(self, path: Path) -> Iterator[Member]:
-        """Open a file and yield its members; raises as `list_members` does."""
+        """Open a file and yield its members; raises the errors of `list_members`."""
         with open_regular(path) as file:
             yield from self.list_members(path, file)
 
@@ -73,14 +74,14 @@ class ContainerSource:
         """Open a file and give the content of one member.
 
         Raises:
-            DocumentError: there is no such member, or it is damaged.
+            DocumentError: the file has no member with this key, or the member is damaged.
             OSError: the file cannot be read.
         """
         with open_regular(path) as file:
             yield get_index(self.build_index, path, file).content(file, key)
 
     def matches(self, address: str) -> bool:
-        """Return whether an address names a document inside such a file."""
+        """Return whether an address names a document inside a container of this kind."""
         return address.startswith(f"{self.scheme}file://")
 
     def normalise(self, address: str) -> str:
@@ -154,7 +155,7 @@ class ContainerSource:
         Raises:
             InvalidSource: the address names no path.
         """
-        # A URI encodes an exclamation mark in the file's name, so the first one ends the name.
+        # A URI encodes an exclamation mark in the file's name, so the first exclamation mark ends the name.
         file, _, key = address.removeprefix(self.scheme).partition("!/")
         return path_of(file), key
 

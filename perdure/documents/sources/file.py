@@ -20,7 +20,7 @@ class FileSource:
     """A file: one document, or the documents inside it if it is a container or a mail.
 
     The class implements `Source`. It matches every address, so it stands last in the registry. Other classes inherit
-    from it what they do not do in their own way.
+    its methods and override some of them.
 
     Args:
         containers: the kinds of files that are taken apart.
@@ -80,7 +80,8 @@ class FileSource:
 def _make_path_below(folder: Path, name: str) -> Path:
     """Return the path of a manifest's line.
 
-    Unlike `path_of`, it does not look up each part of the path on the disk: a manifest may have a million lines.
+    Unlike `path_of`, this function does not look up each part of the path on the disk, because a manifest may have a
+    million lines.
     """
     if b"\0" in os.fsencode(name):
         raise InvalidSource("A source cannot hold a NUL character.")

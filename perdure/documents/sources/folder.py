@@ -19,7 +19,7 @@ class FolderSource(FileSource):
     """A folder, named by its path or its `file://` URI; implements `Source`."""
 
     def matches(self, address: str) -> bool:
-        """Return whether a folder is there now."""
+        """Return whether the address names a folder that exists now."""
         try:
             return os.path.isdir(path_of(address))  # noqa: PTH112 - `Path.is_dir` raises for a folder that may not be read
         except InvalidSource:
@@ -39,8 +39,8 @@ class FolderSource(FileSource):
 
         Hidden entries are left out, and so are entries that are neither file nor folder. A link counts only if it leads
         to a file in the same folder that has no other visible name; each such file counts once. A folder that may not
-        be read is yielded itself, so that it ends quarantined and is not lost unnoticed. The folders on the way to one
-        document bound the memory.
+        be read is yielded itself, so that it ends quarantined and is not lost unnoticed. The memory holds the entries
+        of the folders above the present document, and no others.
 
         Raises:
             DependencyUnavailable: see `Source.discover`.
@@ -83,7 +83,7 @@ def _check_regular_file(root: Path, entry: "os.DirEntry[str]", linked: set[tuple
 
     Args:
         root: the folder that the user named.
-        entry: below it.
+        entry: an entry below the root.
         linked: device and inode of each file that a link has led to; the function adds to it.
     """
     path = Path(entry.path)

@@ -13,7 +13,7 @@ from typing import BinaryIO
 from perdure.documents.sources.member import Index
 
 MAX_INDEXES = 4
-"""For each process; the largest indexes take about 40 MB each."""
+"""Most indexes that a process keeps. The largest indexes take about 40 MB each."""
 _Identity = tuple[str, int, int, int, int, int]
 
 
@@ -39,7 +39,7 @@ def get_index(build: Callable[[Path, BinaryIO], Index], path: Path, file: Binary
         file: the container, open.
 
     Raises:
-        DocumentError, OSError: `build` raises it; the next caller builds again.
+        DocumentError, OSError: the error of `build`. The next caller then builds the index again.
     """
     status = os.fstat(file.fileno())
     changes = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)

@@ -58,10 +58,10 @@ def absent_document(uri: str, path: Path, manifest: Path, error: OSError) -> Dis
         uri: uri of the document.
         path: path of its file.
         manifest: path of the manifest.
-        error: raised for the path.
+        error: the error that was raised for the path.
 
     Raises:
-        OSError: the error itself, if it does not concern this one document.
+        OSError: `error` itself, if the error concerns more than this document.
     """
     if isinstance(fault(error, path, lambda: manifest), DependencyUnavailable):
         raise error

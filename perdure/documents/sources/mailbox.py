@@ -1,7 +1,7 @@
 """Mailboxes (mbox): each message is a document, `mbox+file:///x.mbox!/12`, counted from 1.
 
-A mailbox is read line by line, in constant memory. A message begins at a line `From …` that is the first line or
-follows an empty one. Lines before the first message, and a message without a header, are documents as well.
+A mailbox is read line by line, in constant memory. A message begins at a line `From …` that is the first line of the
+file or follows an empty line. Lines before the first message, and a message without a header, are documents as well.
 """
 
 import zlib
@@ -15,7 +15,7 @@ from perdure.documents.sources.member import BLOCK_BYTES, Content, Member
 from perdure.errors import VanishedDocument
 
 MAX_REMEMBERED = 1_000_000
-"""The most offsets in memory, 8 bytes each; of a larger mailbox every second message, or fourth, and so on."""
+"""Most offsets in memory, 8 bytes each. For a larger mailbox, the index holds every second, fourth, … offset only."""
 _BEGIN = b"From "
 _EMPTY = (b"\n", b"\r\n")
 
@@ -51,7 +51,7 @@ class MailboxSource(ContainerSource):
 
 
 class MailboxIndex:
-    """The offsets of messages, found in one pass; some are left out to bound the memory.
+    """The offsets of messages, found in one pass; some offsets are left out to bound the memory.
 
     Args:
         file: the mailbox, open.
@@ -68,10 +68,10 @@ class MailboxIndex:
                     self._stride *= 2
 
     def content(self, file: BinaryIO, key: str) -> Content:
-        """Return the lines of one message, without the line that separates it from the one before.
+        """Return the lines of one message, without the line `From …` before the message.
 
         Raises:
-            VanishedDocument: there is no such message any more; raised by the pieces.
+            VanishedDocument: the mailbox has no message of this number; raised by the pieces.
         """
         wanted = int(key) if key.isascii() and key.isdigit() and len(key) < 20 else 0  # noqa: PLR2004 - digits of 64 bits
         step = min(max(0, wanted - 1) // self._stride, len(self._offsets) - 1)
@@ -93,7 +93,7 @@ class _Message:
         return _make_version(self._size, self._checksum)
 
     def pieces(self, lines: Iterator[tuple[int, int, bytes | None]]) -> Iterator[bytes]:
-        """Yield the lines of the message; raise `VanishedDocument` if there are none."""
+        """Yield the lines of the message; raise `VanishedDocument` if it has none."""
         for number, _offset, line in lines:
             if number > self._number:
                 break
@@ -114,11 +114,9 @@ def _make_version(size: int, checksum: int) -> str:
 
 
 def _number_lines(file: BinaryIO, number: int, offset: int) -> Iterator[tuple[int, int, bytes | None]]:
-    """Yield the number of its message, the offset and the bytes of each line.
+    """Yield, for each line, the number of its message, its offset and its bytes.
 
-    A line that separates messages is yielded as None in place of its bytes.
-
-    A long line is yielded in blocks.
+    None stands for the bytes of a line that separates messages. A long line is yielded in blocks.
 
     Args:
         file: the mailbox.

@@ -83,11 +83,11 @@ class ManifestSource(FileSource):
 class ManifestLineSource(FileSource):
     """A line of a manifest that names no document; implements `Source`.
 
-    As a document, it can be listed and not read.
+    Such a document can be listed, but not read.
     """
 
     def matches(self, address: str) -> bool:
-        """Return whether an address names such a line."""
+        """Return whether an address names a line that names no document."""
         return address.startswith(LINE_PREFIX)
 
     def open(self, uri: str, root: Callable[[], Path], max_bytes: int) -> OpenedDocument:  # noqa: ARG002 - never opened

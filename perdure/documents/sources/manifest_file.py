@@ -19,7 +19,7 @@ from perdure.errors import InvalidSource, UnreadableDocument
 PREFIX = "manifest:"
 MAX_LINE_BYTES = 64 * 1024
 _MAX_BRACKETS = 100
-"""For each line: the JSON library uses one level of Python's stack for each open bracket."""
+"""Most brackets in a line. The JSON library uses one level of Python's stack for each open bracket."""
 LINE_PREFIX = "manifest+"
 _REASONS = {
     "too-long": f"is longer than {MAX_LINE_BYTES // 1024} KB",
@@ -33,7 +33,7 @@ _REASONS = {
 
 
 class InvalidLine(ValueError):
-    """A line that names no document; its only argument is a key of the reasons above."""
+    """A line that names no document; the only argument is a key of `_REASONS`."""
 
 
 def manifest_path(source: str) -> Path:
@@ -44,7 +44,7 @@ def manifest_path(source: str) -> Path:
     """
     path = path_of(source.removeprefix(PREFIX))
     if path.suffix.lower() not in (".jsonl", ".csv"):
-        raise InvalidSource(f"The manifest '{shown(path)}' is called neither .jsonl nor .csv.")
+        raise InvalidSource(f"The manifest '{shown(path)}' must have a name that ends in .jsonl or .csv.")
     return path
 
 
@@ -55,7 +55,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, bytes, str | InvalidLine]]:
 
     Raises:
         UnreadableDocument: the manifest is no regular file.
-        OSError: it cannot be read.
+        OSError: the manifest cannot be read.
     """
     parse = _parse_json if path.suffix.lower() == ".jsonl" else _CsvParser().parse
     with open_regular(path) as file:

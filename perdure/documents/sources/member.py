@@ -23,11 +23,11 @@ class Member:
     key: str
     """Names the member within its container, percent-encoded."""
     name: str
-    """As the container writes it."""
+    """The name, as the container writes it."""
     size_bytes: int
-    """As the container claims it."""
+    """The size that the container claims."""
     version: str
-    """Changes when the content does."""
+    """Changes when the content changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Container(Protocol):
     """One kind of file that holds documents, as the listing of documents uses it."""
 
     def claims(self, path: Path) -> bool:
-        """Return whether a file has the name of such a container."""
+        """Return whether a file has the name of a container of this kind."""
         ...
 
     def member_uri(self, path: Path, key: str) -> str:
@@ -69,17 +69,17 @@ class Container(Protocol):
     def members(self, path: Path) -> Iterator[Member]:
         """Yield the members in the order of the file.
 
-        A damage raises `DocumentError` after the members before it.
+        Damage raises `DocumentError` after the members before the damage.
         """
         ...
 
     def content(self, path: Path, key: str) -> AbstractContextManager[Content]:
-        """Open a file and give the content of one member; raise `DocumentError` if there is none."""
+        """Open a file and give the content of one member; raise `DocumentError` if it is missing."""
         ...
 
 
 class Keys:
-    """Gives each member of a container its key; the second one of the same name gets `…#2`."""
+    """Gives each member of a container its key; the second member of the same name gets `…#2`."""
 
     def __init__(self) -> None:
         self._seen: Counter[bytes] = Counter()

@@ -22,7 +22,7 @@ class ObjectStoreSource(RemoteSource):
 
     def open_store(self, address: RemoteAddress) -> "S3Store":
         """Return obstore's client for the bucket, with the credentials of the environment."""
-        from obstore.store import S3Store  # noqa: PLC0415 - most runs need none
+        from obstore.store import S3Store  # noqa: PLC0415 - most runs do not use it
 
         return S3Store(address.host, **client_options())
 
@@ -32,7 +32,7 @@ class ObjectStoreSource(RemoteSource):
         Raises:
             DependencyUnavailable: see `RemoteSource.list_documents`.
         """
-        import obstore  # noqa: PLC0415 - most runs need none
+        import obstore  # noqa: PLC0415 - most runs do not use it
 
         store = self.open_store(address)
         if address.key and not address.key.endswith("/"):
@@ -48,7 +48,7 @@ class ObjectStoreSource(RemoteSource):
 
     def check_store(self, address: RemoteAddress) -> None:
         """Raise `DependencyUnavailable` if the whole bucket is not there."""
-        import obstore  # noqa: PLC0415 - most runs need none
+        import obstore  # noqa: PLC0415 - most runs do not use it
         from obstore.exceptions import BaseError  # noqa: PLC0415
 
         try:

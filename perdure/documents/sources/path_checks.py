@@ -15,8 +15,8 @@ def check_path(path: Path) -> None:
     """Check that a path leads to a file or folder that this process may read.
 
     Raises:
-        SourceNotFound: there is neither.
-        InvalidSource: it is something else, or cannot be read.
+        SourceNotFound: the path leads to nothing.
+        InvalidSource: the path leads to something else, or to a file or folder that cannot be read.
     """
     name = shown(path)
     try:

@@ -44,7 +44,7 @@ class PatternSource(FileSource):
         base, _ = split_patterns(address)
         self._find_source(base).check(base)
         if next(self.discover(address), None) is None:
-            raise InvalidSource(f"The patterns leave nothing of '{shown(base)}'.")
+            raise InvalidSource(f"The patterns let no document of '{shown(base)}' through: change the patterns.")
 
     def discover(self, address: str) -> Iterator[DiscoveredDocument]:
         """Yield the documents that the patterns let through; see `Source.discover`."""

@@ -22,9 +22,9 @@ class Patterns:
     """Patterns for the names of documents."""
 
     include: tuple[str, ...] = ()
-    """A document must match one of these, if there are any."""
+    """A document must match one of these patterns, if there are any."""
     ignore: tuple[str, ...] = ()
-    """A document must match none of these."""
+    """A document must match none of these patterns."""
 
     def allow(self, name: str) -> bool:
         """Return whether the patterns let a document through.
@@ -50,11 +50,11 @@ def with_patterns(source: str, patterns: Patterns) -> str:
     """Return a source with patterns behind it.
 
     Args:
-        source: normalised.
-        patterns: to add.
+        source: the normalised source.
+        patterns: the patterns to add.
 
     Raises:
-        InvalidSource: a pattern is empty or too long, or the source has some already.
+        InvalidSource: a pattern is empty or too long, or the source has patterns already.
     """
     for pattern in (*patterns.include, *patterns.ignore):
         if not pattern.strip() or len(pattern) > MAX_PATTERN_CHARACTERS:
@@ -62,7 +62,7 @@ def with_patterns(source: str, patterns: Patterns) -> str:
         if not pattern.isprintable():
             raise InvalidSource("A pattern cannot hold a character that is not printable.")
     if patterns and split_patterns(source)[1]:
-        raise InvalidSource("The source has patterns of its own: leave out --include and --ignore.")
+        raise InvalidSource("The source has patterns already: leave out --include and --ignore.")
     return f"{source}{patterns}"
 
 

@@ -77,7 +77,7 @@ def open_document(uri: str, source: str, max_bytes: int) -> OpenedDocument:
 
     Raises:
         DocumentError: the document is gone, empty, too large or unreadable.
-        DependencyUnavailable: its source cannot be used now.
+        DependencyUnavailable: the document's source cannot be used now.
     """
     return document_source_of(uri).open(uri, lambda: root_of(source), max_bytes)
 

@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 _REQUEST_SECONDS = 120
 _CONNECT_SECONDS = 5
 _MAX_RETRIES = 2
-"""For one request; the activity around it is retried without a limit."""
+"""Most retries of one request. The activity that sends the request is itself retried without a limit."""
 _PIECE_BYTES = 1024 * 1024
 _NO_TIME = datetime(1970, 1, 2).astimezone()
-"""Obstore gives a time before this one if the server names no time of modification."""
+"""A time of modification before this time means that the server names none."""
 _MAX_REASON_CHARACTERS = 200
 
 
@@ -48,7 +48,7 @@ class RemoteAddress:
     host: str
     """The host with its port, or the bucket."""
     key: str
-    """Decoded, without the first slash."""
+    """The path, decoded and without the first slash."""
 
     @property
     def uri(self) -> str:
@@ -69,7 +69,7 @@ def parse_address(source: str, *, needs_key: bool) -> RemoteAddress:
         needs_key: whether an address without a path is refused.
 
     Raises:
-        InvalidSource: it names no host, or has more parts than a host and a path.
+        InvalidSource: the address names no host, or has more parts than a host and a path.
     """
     try:
         parts = urlsplit(source)
@@ -77,7 +77,9 @@ def parse_address(source: str, *, needs_key: bool) -> RemoteAddress:
     except ValueError as error:
         raise InvalidSource(f"'{shown(source)}' is no address.") from error
     if parts.username or parts.password:
-        raise InvalidSource("An address with a password in it would be stored with its results: leave it out.")
+        raise InvalidSource(
+            "The address holds a password, which would be stored with the results: leave the password out."
+        )
     if not parts.hostname:
         raise InvalidSource(f"'{shown(source)}' names no host or bucket.")
     if parts.query or parts.fragment or "?" in source:
@@ -104,9 +106,9 @@ def remote_document(source: RemoteAddress, address: RemoteAddress, meta: dict[st
     """Return a document on a server.
 
     Args:
-        source: in which it was found.
+        source: the source in which the document was found.
         address: address of the document.
-        meta: obstore's description of it; None if it is not there.
+        meta: obstore's description of the document; None if the server does not have the document.
     """
     inside = address.key.removeprefix(source.key).lstrip("/") if source != address else ""
     meta = meta or {"size": 0, "e_tag": None, "last_modified": _NO_TIME}
@@ -125,7 +127,7 @@ class RemoteSource:
     schemes: tuple[str, ...] = ()
     """The schemes of the addresses, in lower case."""
     needs_key = True
-    """Whether a host alone names no document."""
+    """Whether an address needs a path, because a host alone names no document."""
 
     def open_store(self, address: RemoteAddress) -> "HTTPStore | S3Store":
         """Return obstore's client for the server of an address."""
@@ -135,7 +137,7 @@ class RemoteSource:
         """Yield the documents at an address.
 
         Raises:
-            VanishedDocument: there is none at the address of a single document.
+            VanishedDocument: the address names a single document, and the server does not have it.
             DependencyUnavailable: the server does not answer, or refuses.
         """
         raise NotImplementedError
@@ -173,11 +175,11 @@ class RemoteSource:
         try:
             yield from self.list_documents(parsed)
         except VanishedDocument:
-            # The document was there when the run started. It is listed, so that it ends quarantined.
+            # The document was there when the run started. A listed document ends quarantined, and is not lost.
             yield remote_document(parsed, parsed, None)
 
     def discover_line(self, line: str, manifest: Path) -> Iterator[DiscoveredDocument]:  # noqa: ARG002 - no relative paths
-        """Yield the one document that a line names; see `Source.discover_line`."""
+        """Yield the document that a line names; see `Source.discover_line`."""
         try:
             yield self._single_document(self._parse(line))
         except (InvalidSource, ValueError) as error:  # ValueError: a lone surrogate
@@ -186,7 +188,7 @@ class RemoteSource:
     def open(self, uri: str, root: Callable[[], Path], max_bytes: int) -> OpenedDocument:  # noqa: ARG002 - on no disk
         """Write the document to a temporary file without a name, and open that; see `Source.open`.
 
-        The version is that of the answer that held the document.
+        The version comes from the same answer of the server as the content.
         """
         address = self._parse(uri)
         with self.faults_of(address):
@@ -206,13 +208,13 @@ class RemoteSource:
     def describe(self, address: RemoteAddress) -> dict[str, Any]:
         """Return obstore's description of a document.
 
-        Some servers answer only a request for the whole document, so that follows a refused one.
+        Some servers refuse a request for the description alone. The method then requests the whole document.
 
         Raises:
-            FileNotFoundError: it is not there.
+            FileNotFoundError: the server does not have the document.
             obstore.exceptions.BaseError: the server does not answer, or refuses.
         """
-        import obstore  # noqa: PLC0415 - most runs need none
+        import obstore  # noqa: PLC0415 - most runs do not use it
         from obstore.exceptions import BaseError  # noqa: PLC0415
 
         store = self.open_store(address)
@@ -227,9 +229,9 @@ class RemoteSource:
     def faults_of(self, address: RemoteAddress) -> Iterator[None]:
         """Turn obstore's errors into `DocumentError` and `DependencyUnavailable`.
 
-        A missing document is quarantined. For every other error, its server is unavailable.
+        A missing document is quarantined. Every other error means that the document's server is unavailable.
         """
-        from obstore.exceptions import BaseError  # noqa: PLC0415 - most runs need none
+        from obstore.exceptions import BaseError  # noqa: PLC0415 - most runs do not use it
 
         try:
             yield
@@ -257,7 +259,7 @@ class RemoteSource:
             return remote_document(address, address, None)
 
     def _request(self, address: RemoteAddress) -> tuple[dict[str, Any], Iterator[bytes]]:
-        import obstore  # noqa: PLC0415 - most runs need none
+        import obstore  # noqa: PLC0415 - most runs do not use it
 
         answer = obstore.get(self.open_store(address), address.key)
         return dict(answer.meta), (bytes(piece) for piece in answer.stream(min_chunk_size=_PIECE_BYTES))

@@ -41,7 +41,7 @@ class Source(Protocol):
         """Check, before a run starts, that a source holds a document.
 
         Raises:
-            SourceNotFound: nothing is there.
+            SourceNotFound: the source does not exist.
             InvalidSource: the source cannot be read, or holds no document.
         """
         ...
@@ -77,7 +77,7 @@ class Source(Protocol):
 
         Raises:
             DocumentError: the document is gone, empty, too large or unreadable.
-            DependencyUnavailable: its source cannot be used now.
+            DependencyUnavailable: the document's source cannot be used now.
         """
         ...
 

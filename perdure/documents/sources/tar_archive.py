@@ -26,7 +26,7 @@ MAX_MEMBERS = 65_534
 MAX_TAR_BYTES = 16 * 1024 * 1024 * 1024
 """After decompression."""
 MAX_CURSORS = 8
-"""For each compressed archive: the readers that stay open where they stopped."""
+"""Most readers that stay open, each where it stopped, in one compressed archive."""
 _MAX_HEADER_BYTES = 1024 * 1024
 _COMPRESSED: dict[str, Any] = {".tar.gz": gzip.GzipFile, ".tgz": gzip.GzipFile, ".tar.bz2": bz2.BZ2File}
 _BROKEN = (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, gzip.BadGzipFile, ValueError, UnicodeError,
@@ -58,11 +58,11 @@ class TarSource(ContainerSource):
 class TarIndex:
     """The offset of each member in the decompressed archive, found in one pass.
 
-    A compressed archive can only be read from its beginning. So the index keeps a few readers open where they stopped:
-    members that are read in about their order cost one pass together.
+    A compressed archive can only be read from its beginning. So the index keeps a few readers open where they stopped.
+    Members that are read in about the order of the archive then cost one pass together.
 
     Args:
-        path: path of the archive; the end of its name tells the compression.
+        path: path of the archive; the ending of its name shows the compression.
         file: the archive, open.
     """
 
@@ -84,7 +84,8 @@ class TarIndex:
 
         Raises:
             VanishedDocument: there is no such member any more.
-            DamagedDocument: the archive is damaged before the member, or in it; then the pieces raise the error.
+            DamagedDocument: the archive is damaged before the member. If the member itself is damaged, reading the
+                pieces raises the error.
         """
         offset = self._offsets.get(digest_of(key))
         if offset is None:

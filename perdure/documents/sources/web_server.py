@@ -17,7 +17,7 @@ class WebServerSource(RemoteSource):
 
     def open_store(self, address: RemoteAddress) -> "HTTPStore":
         """Return obstore's client for the web server."""
-        from obstore.store import HTTPStore  # noqa: PLC0415 - most runs need none
+        from obstore.store import HTTPStore  # noqa: PLC0415 - most runs do not use it
 
         return HTTPStore.from_url(address.server, **client_options())
 

@@ -72,8 +72,8 @@ class ZipIndex:
 
         Raises:
             VanishedDocument: there is no such member any more.
-            EncryptedDocument: a password protects it.
-            DamagedDocument: it cannot be unpacked; raised by the pieces.
+            EncryptedDocument: a password protects the member.
+            DamagedDocument: the member cannot be unpacked; reading the pieces raises the error.
         """
         info = self._infos.get(key)
         if info is None:
@@ -108,7 +108,7 @@ def _check_directory(file: IO[bytes]) -> None:
     """Check, before the library reads it, that the directory fits into the worker's memory.
 
     Raises:
-        DamagedDocument: there is no directory, or it is too large.
+        DamagedDocument: the archive has no directory, or its directory is too large.
     """
     size = file.seek(0, 2)
     file.seek(max(0, size - _TAIL_BYTES))

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 LENGTH = struct.Struct("!I")
 """Precedes every block: the number of bytes that follow."""
 ROWS = 1000
-"""Rows a block."""
+"""Most rows in a block."""
 
 Row = tuple[Any, ...]
 
@@ -26,7 +26,7 @@ def pack(block: list[Row] | str) -> bytes:
 
 def unpack(content: bytes) -> Any:
     """Return the block that `pack` was given, from the bytes that follow its length."""
-    return marshal.loads(content)  # noqa: S302 - between a process and its own child, of one Python
+    return marshal.loads(content)  # noqa: S302 - the sender is this program, on the same Python
 
 
 def split_into_blocks(rows: Iterable[Row]) -> Iterator[list[Row]]:

@@ -14,8 +14,11 @@ from perdure.errors import DependencyUnavailable
 from perdure.sandbox.computation.exchange import LENGTH, Row, pack, unpack
 
 _ROOT = str(Path(__file__).resolve().parents[3])
-_READ_ERRORS_SECONDS = 1.0
-"""Seconds to wait for the end of the standard error of a process that ended."""
+_END_SECONDS = 30.0
+"""Seconds to wait for the end of a process that closed its output.
+
+On a busy machine, a worker may notice the end late. A process that is killed then has a false exit code.
+"""
 
 
 class Subprocess:
@@ -41,7 +44,7 @@ class Subprocess:
         try:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
-                "-P",  # without it Python imports from the current folder first
+                "-P",  # without this option, Python imports from the current folder first
                 "-m",
                 self._module,
                 str(os.getpid()),
@@ -88,7 +91,7 @@ class Subprocess:
         assert self._process.stderr
         errors = ""
         with suppress(TimeoutError):
-            async with asyncio.timeout(_READ_ERRORS_SECONDS):
+            async with asyncio.timeout(_END_SECONDS):
                 errors = (await self._process.stderr.read()).decode(errors="replace").strip()
                 # `kill` reaps a process that has ended; asyncio then reports the exit code 255.
                 await self._process.wait()

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 ANALYSIS_MODES = ("graph", "table", "vector")
 MAX_IDENTITIES_PER_DOCUMENT = 50
-"""Only a document's most mentioned identities get edges: a long list of names would make a clique of thousands."""
+"""Most identities of a document that get edges: the most mentioned. 2,000 names would give two million edges."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class AnalyticsSummary:
 class AnalyticsStore(Protocol):
     """The store of analytics.
 
-    Every method raises `DependencyUnavailable` if it cannot be reached.
+    Every method raises `DependencyUnavailable` if the store cannot be reached.
     """
 
     async def graphs(self) -> int:
@@ -37,7 +37,7 @@ class AnalyticsStore(Protocol):
         ...
 
     async def modes(self) -> list[str]:
-        """Return those of `ANALYSIS_MODES` that the database supports, in that order."""
+        """Return the `ANALYSIS_MODES` that the database supports, in their order."""
         ...
 
     async def build(self, workflow_id: str, epoch: int, max_identities: int) -> AnalyticsSummary:
@@ -51,7 +51,7 @@ class AnalyticsStore(Protocol):
 
 
 class AnalyticsService:
-    """Builds the outputs of a whole run; the service is healthy when its store is.
+    """Builds the outputs of a whole run; the service is healthy when its store answers.
 
     Args:
         store: store of the outputs.

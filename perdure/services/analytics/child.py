@@ -1,7 +1,7 @@
 """The process that ranks a graph: `python -m perdure.services.analytics.child PARENT`.
 
-A long ranking does not block the worker, because it runs in a process outside the worker. The system frees the memory
-when the process ends. The worker sends the nodes, then the edges. The process sends the ranked nodes.
+A long ranking runs in a separate process, so it does not block the worker. The system frees the memory when the process
+ends. The worker sends the nodes, then the edges. The process sends the ranked nodes.
 `perdure.sandbox.computation.exchange` defines the blocks.
 """
 

@@ -28,9 +28,9 @@ Ranked = tuple[str, float, int]
 def rank_graph(nodes: Iterable[str], edges: Iterable[Edge]) -> Iterator[Ranked]:
     """Yield every node in the order of names, with its PageRank and its community.
 
-    The PageRanks sum to 1. Communities come from Leiden's algorithm over modularity. They are numbered from 0 by size,
-    the largest first; of equal ones the one with the smallest name comes first. A node without edges is a community of
-    its own.
+    The PageRanks sum to 1. Communities come from Leiden's algorithm over modularity. Communities are numbered from 0 by
+    size, the largest first. Of communities of equal size, the community with the smallest name comes first. A node
+    without edges is a separate community.
 
     Args:
         nodes: names of the nodes, each once.

@@ -1,6 +1,7 @@
 """The process that resolves names: `python -m perdure.services.identity.child PARENT`.
 
-It computes outside the worker, so it may take long, and the system frees its memory when it ends. For each kind:
+The process computes outside the worker, so a long computation does not block the worker. The system frees the memory
+when the process ends. For each kind:
 
 1. The worker sends the kind and the names of that kind.
 2. The process sends pairs of names.

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 
 MAX_MEMBERS = 1000
-"""Most members of a set: it caps the cluster size, so that hostile names cannot make joins quadratic."""
+"""Most members of a set. Without a bound, hostile names could make the time of joins grow with their square."""
 
 
 class Clusters:

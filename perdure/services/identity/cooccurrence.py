@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 
 MAX_CANDIDATES = 50
-"""Most candidates of a short name that are counted; a name with more stays ambiguous."""
+"""Most candidates of a short name that are counted. A short name with more candidates stays ambiguous."""
 _LEAD = 2
-"""Factor by which the best candidate must lead the second."""
+"""The best candidate must share this many times as many documents as the second best."""
 
 
 class Cooccurrence:
@@ -32,9 +32,9 @@ class Cooccurrence:
         return max((self.documents.get((short, other), 0) for other in others), default=0)
 
     def choose(self, short: int, candidates: Iterable[tuple[int, Iterable[int]]]) -> int | None:
-        """Return the candidate that shares half of the name's documents, twice as many as any other.
+        """Return the candidate that shares at least half of the name's documents.
 
-        Return None otherwise.
+        Return None if there is none, or if another candidate shares more than half as many documents.
 
         Args:
             short: number of the name.

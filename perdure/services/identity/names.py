@@ -97,7 +97,7 @@ def join_names(
     Args:
         head: the member by which the identity is known.
         members: all members of the identity.
-        names: for every member, the names that the rules read as this member, most mentioned first.
+        names: for every member, the names that have the form of this member, most mentioned first.
         rules: for every member, the rule that joined it to the identity.
     """
     canonical = names[head][0].number

@@ -71,7 +71,7 @@ _GENERIC = frozenset(
 )
 """Words that writers often leave out of a name."""
 _ESTABLISHED = 3
-"""Number of names from which on a word counts as correct, not as a misspelling."""
+"""A word that occurs in this many names, or in more, counts as correct and not as a misspelling."""
 _ACRONYM = re.compile(r"[A-Z](?:[.&]?[A-Z]){1,6}\.?")
 _LONG_ACRONYM = 4
 _SHORTEST_STEM = 3
@@ -126,7 +126,7 @@ class Organisations:
     def _settle(self, index: int, candidates: list[int], rule: str, shared_rule: str, *, alone: bool) -> None:
         """Join a name to its only candidate, or to the candidate that its documents support.
 
-        With `alone` a single candidate is enough, even if no document contains both names.
+        If `alone` is true, a single candidate needs no document that contains both names.
         """
         roots = dict.fromkeys(map(self._clusters.find, candidates))
         chosen = self.cooccurrence.choose(self._get_number(index), [(root, self._list_numbers(root)) for root in roots])
@@ -143,7 +143,7 @@ class Organisations:
             self._rules[index] = rule
 
     def _is_compatible(self, index: int, other: int) -> bool:
-        """Return whether one name is a lesser form of the other.
+        """Return whether one name is a shorter form of the other.
 
         Two full names therefore never join through a third name.
         """
@@ -236,7 +236,8 @@ def _list_legal_endings() -> frozenset[str]:
 def acronyms(words: Sequence[str]) -> set[str]:
     """Return the acronyms of a name.
 
-    The acronyms are of all words, of all words without links, and of the latter without generic last words.
+    The acronyms are made of all words, of all words without links, and of all words without links and generic last
+    words.
     """
     core = [word for word in words if word not in _LINKS]
     cut = len(core)

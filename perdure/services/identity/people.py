@@ -1,8 +1,9 @@
 """Resolves the people of a run.
 
 First, each misspelling joins the name that it misspells. Then names are placed one after another, the fullest first. A
-name joins the only person whom it can mean, or starts a new person. If it can mean several people, the documents that
-contain it decide, or the name stays alone. A name never joins a person if it contradicts one of that person's names.
+name joins the only person whom it can mean, or starts a new person. If a name can mean several people, the name joins
+the person with whom it shares most documents, or stays alone. A name never joins a person if the name contradicts one
+of that person's names.
 """
 
 from collections import defaultdict
@@ -16,7 +17,7 @@ from perdure.services.identity.person import Person, compatible, parse_person
 from perdure.services.identity.person_spelling import find_misspelt_last_names, find_misspelt_people
 
 _MAX_PLACED = 100
-"""Number of placed names, of one initial and last name, with which a shorter name is compared."""
+"""Most placed names of one initial and last name with which a shorter name is compared."""
 
 
 class People:
@@ -57,7 +58,7 @@ class People:
             key=lambda index: (*(-part for part in self._people[index].fullness), index),
         )
         self._bearers: dict[str, list[int]] = defaultdict(list)
-        """First name to the fullest names of the people with it; at most one more than `MAX_CANDIDATES`."""
+        """The people with each first name, as indexes of names. A longer list than `MAX_CANDIDATES` is not used."""
         self.cooccurrence = Cooccurrence()
         self._request_counts()
 
@@ -76,7 +77,7 @@ class People:
     def _request_counts(self) -> None:
         """Request the counts for names that may mean several people.
 
-        This test is cheaper than that of `_place`, and requests more counts than `_place` needs.
+        This test is cheaper than the test in `_place`, and requests more counts than `_place` needs.
         """
         placed: dict[tuple[str, ...], list[int]] = defaultdict(list)
         for index in self._order:

@@ -1,8 +1,8 @@
 """Finds misspelt names of people.
 
-Two different first names mean two people, unless one of them cannot be a name: it is rare, one edit away from the
-other, not a known given name, and not used with another last name in the run. The same holds for last names. The run
-itself supplies the lists of names, so the rule works for every language.
+Two different first names mean two people, unless one of them counts as a misspelling. A misspelling is rare, is one
+edit away from the other name, is no known given name, and is not used with another last name in the run. The same holds
+for last names. The run itself supplies the lists of names, so the rule works for every language.
 """
 
 from collections import defaultdict
@@ -18,11 +18,11 @@ _ENDINGS = frozenset("aeiouy")
 
 
 def find_misspelt_people(people: Sequence[Person], mentions: Sequence[int]) -> list[tuple[int, int]]:
-    """Return pairs of a misspelt name and the correct one, as indexes into `people`.
+    """Return pairs of a misspelt name and the correct name, as indexes into `people`.
 
     Args:
-        people: each once, the most mentioned first, ties by bytes.
-        mentions: number of mentions of each.
+        people: each person's name once, the most mentioned first, ties by bytes.
+        mentions: number of mentions of each name.
     """
     lasts_of: dict[str, set[str]] = defaultdict(set)
     firsts_of: dict[str, set[str]] = defaultdict(set)
@@ -64,14 +64,14 @@ def find_misspelt_people(people: Sequence[Person], mentions: Sequence[int]) -> l
 
 
 def find_misspelt_last_names(people: Sequence[Person], mentions: Sequence[int]) -> dict[str, str]:
-    """Return misspelt last names, with the known last name of each.
+    """Return the correct last name of each misspelt last name.
 
     A misspelt last name occurs only alone or after initials. A last name is known if it occurs with a whole first name.
-    A misspelling of two known names is left out.
+    A name that can be a misspelling of two known names is left out.
 
     Args:
-        people: each once, the most mentioned first, ties by bytes.
-        mentions: number of mentions of each.
+        people: each person's name once, the most mentioned first, ties by bytes.
+        mentions: number of mentions of each name.
     """
     weights: dict[str, int] = defaultdict(int)
     for person, count in zip(people, mentions, strict=True):
@@ -109,5 +109,8 @@ def _rest_agrees(person: Person, other: Person) -> bool:
 
 
 def _differ_in_last_vowel(name: str, other: str) -> bool:
-    """Return whether two names differ in a last vowel only: "mario" and "maria" are two names."""
+    """Return whether two names differ in the last vowel only.
+
+    Such names, like "mario" and "maria", are two names.
+    """
     return name[:-1] == other[:-1] and name[-1] in _ENDINGS and other[-1] in _ENDINGS

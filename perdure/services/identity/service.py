@@ -50,7 +50,7 @@ class IdentityStore(Protocol):
 
 
 class IdentityService:
-    """Resolves mentions into identities; the service is healthy when its store is.
+    """Resolves mentions into identities; the service is healthy when its store answers.
 
     Args:
         store: store of the identities.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from rapidfuzz.distance import OSA
 
 MAX_COMPARED = 100
-"""Number of names of a block with which a name is compared: the most mentioned, ties by bytes.
+"""Most names of a block with which a name is compared: the most mentioned ones, ties by bytes.
 
 The bound keeps the time for each name constant, for a block of any size and any order.
 """
@@ -32,7 +32,10 @@ def count_edits(rare: str, frequent: str, shortest: int = SHORTEST) -> int:
 
 
 def end_blocks(word: str) -> tuple[str, str]:
-    """Return the blocks of a word: one edit leaves its beginning or its end unchanged."""
+    """Return the blocks of a word: its beginning and its end.
+
+    One edit leaves at least one of the two unchanged.
+    """
     return f"{word[:3]}<", f">{word[-3:]}"
 
 
@@ -42,7 +45,9 @@ def find_misspellings(
     mentions: Callable[[int], int],
     distance: Callable[[int, int], int],
 ) -> list[tuple[int, int]]:
-    """Return pairs of a misspelling and the correct name, which is never itself a misspelling.
+    """Return pairs of a misspelling and the correct name.
+
+    No correct name is itself a misspelling.
 
     Args:
         numbers: numbers of the names, the most mentioned first, ties by bytes.

@@ -6,7 +6,7 @@ exchanges the copies:
 
 * The *published* copy, under the name that readers know, is complete and is never changed.
 * The *spare*, under a hidden name, lacks the last element of the published copy. An append cuts the spare to the
-  content that both copies share (all but the last element), adds that element and the new one, syncs the spare, and
+  content that both copies share (all but the last element), adds that element and the new element, syncs the spare, and
   renames it to the published name. The copy that was published until then becomes the spare.
 
 A reader may still hold the former published copy open. An append therefore writes the spare under a write lease. The
@@ -30,6 +30,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from perdure.stores.durable_folders import sync_folder
 from perdure.stores.files.array_format import (
     END,
     SEPARATOR,
@@ -43,7 +44,9 @@ from perdure.stores.files.array_format import (
 )
 from perdure.stores.files.file_lock import wait_for_lock, write_lease
 
-__all__ = ["ArrayFile", "DamagedArrayError", "sync_directory"]
+__all__ = ["ArrayFile", "DamagedArrayError"]
+
+_COPY_BYTES = 1024 * 1024
 
 
 class ArrayFile:
@@ -78,7 +81,7 @@ class ArrayFile:
         try:
             wait_for_lock(descriptor, self._lock)
             yield
-            # A forked child may hold a copy of the descriptor, which would keep the lock after the close.
+            # A forked child may hold a copy of the descriptor. The copy would keep the lock after the close.
             fcntl.flock(descriptor, fcntl.LOCK_UN)
         finally:
             os.close(descriptor)
@@ -126,8 +129,7 @@ class ArrayFile:
                 return False, None
             kept_at = None
             if self.path.exists():
-                kept_at = self._make_damaged_path()
-                shutil.copyfile(self.path, kept_at)
+                kept_at = self._keep_damaged()
             # The present spare shares its content with the file that is replaced.
             self._spare.unlink(missing_ok=True)
             self._publish_elements(elements)
@@ -207,7 +209,7 @@ class ArrayFile:
         self._spare.unlink(missing_ok=True)
         self._fresh.unlink(missing_ok=True)
         with self.path.open("rb") as published, self._fresh.open("xb") as fresh:
-            shutil.copyfileobj(published, fresh, 1024 * 1024)
+            shutil.copyfileobj(published, fresh, _COPY_BYTES)
             fresh.flush()
             os.fsync(fresh.fileno())
         self._fresh.rename(self._spare)
@@ -220,7 +222,7 @@ class ArrayFile:
         self._spare.rename(self.path)
         with suppress(FileNotFoundError):
             self._former.rename(self._spare)
-        sync_directory(self.path.parent)
+        sync_folder(self.path.parent)
 
     def _publish_elements(self, elements: Sequence[Any]) -> None:
         self._fresh.unlink(missing_ok=True)
@@ -229,7 +231,7 @@ class ArrayFile:
             file.flush()
             os.fsync(file.fileno())
         self._fresh.rename(self.path)
-        sync_directory(self.path.parent)
+        sync_folder(self.path.parent)
 
     def _repair_if_damaged(self) -> None:
         if not self.path.exists() or self._read_end() is not None:
@@ -239,20 +241,21 @@ class ArrayFile:
         if not elements:
             self.path.rename(self._make_damaged_path())
             return
-        shutil.copyfile(self.path, self._make_damaged_path())
+        self._keep_damaged()
         self._publish_elements(elements)
+
+    def _keep_damaged(self) -> Path:
+        """Copy the published file durably under another name, before it is replaced."""
+        kept_at = self._make_damaged_path()
+        with self.path.open("rb") as published, kept_at.open("xb") as kept:
+            shutil.copyfileobj(published, kept, _COPY_BYTES)
+            kept.flush()
+            os.fsync(kept.fileno())
+        sync_folder(kept_at.parent)
+        return kept_at
 
     def _make_damaged_path(self) -> Path:
         return self.path.with_name(f"{self.path.name}.damaged-{time.time_ns()}")
-
-
-def sync_directory(directory: Path) -> None:
-    """Sync a directory, so that its file names survive a crash."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _write(descriptor: int, offset: int, content: bytes) -> None:
@@ -264,5 +267,5 @@ def _write(descriptor: int, offset: int, content: bytes) -> None:
         os.fsync(descriptor)
     except OSError:
         with suppress(OSError):
-            os.ftruncate(descriptor, offset)  # give the space back to the full disk
+            os.ftruncate(descriptor, offset)  # give the space back to the full disk: the write was incomplete
         raise

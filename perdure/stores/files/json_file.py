@@ -11,17 +11,18 @@ from typing import Any, TypeVar
 
 from perdure.checkpoint import WorkflowCheckpoint, check_follows, check_stored, upgrade
 from perdure.errors import CheckpointGap, DependencyUnavailable, RefusedWrite
+from perdure.stores.durable_folders import make_folder
 from perdure.stores.file_names import file_stem, hashed_stem
-from perdure.stores.files.array_file import ArrayFile, DamagedArrayError, sync_directory
+from perdure.stores.files.array_file import ArrayFile, DamagedArrayError
 
 __all__ = ["PersistentCheckpointStore", "file_stem"]
 
 Answer = TypeVar("Answer")
 
-DEPENDENCY = "the checkpoint files"
+DEPENDENCY = "the store of checkpoint files"
 """Name of this store in `DependencyUnavailable`."""
 SUFFIX = "_checkpoints.json"
-"""End of the name of every checkpoint file."""
+"""Ending of the name of every checkpoint file."""
 
 
 class PersistentCheckpointStore:
@@ -37,6 +38,7 @@ class PersistentCheckpointStore:
     def __init__(self, directory: Path) -> None:
         """Remember the directory; open nothing."""
         self._directory = Path(directory)
+        self._is_durable = False
 
     def path_of(self, workflow_id: str) -> Path:
         """Return the file of a workflow id."""
@@ -68,7 +70,7 @@ class PersistentCheckpointStore:
 
         replaced, kept = await _run_in_thread(replace)
         if not replaced:
-            raise CheckpointGap(f"Another process has written to the file of {workflow_id} meanwhile.")
+            raise CheckpointGap(f"Another process has written to the file of {workflow_id} meanwhile: try again.")
         return kept.name if kept else None
 
     async def retire(self, workflow_id: str, up_to_sequence: int) -> int:
@@ -92,11 +94,11 @@ class PersistentCheckpointStore:
         return await _run_in_thread(lambda: self._append(checkpoint))
 
     async def restore(self, checkpoints: Sequence[WorkflowCheckpoint]) -> int:
-        """Append checkpoints that another store holds, in order; return the number of new ones."""
+        """Append checkpoints that another store holds, in order; return the number added."""
         return sum([await self.append(checkpoint) for checkpoint in checkpoints])
 
     async def latest(self, workflow_id: str) -> WorkflowCheckpoint | None:
-        """Return the last checkpoint of the file; it reads a bounded part of the file."""
+        """Return the last checkpoint of the file, from a bounded part of the file."""
         last = await _run_in_thread(lambda: self._open_array(workflow_id).last())
         return upgrade(last) if last else None
 
@@ -153,9 +155,9 @@ class PersistentCheckpointStore:
         return sorted(workflow_id for workflow_id in workflow_ids if workflow_id is not None)
 
     def _make_directory(self) -> None:
-        if not self._directory.is_dir():
-            self._directory.mkdir(parents=True, exist_ok=True)
-            sync_directory(self._directory.parent)
+        if not self._is_durable or not self._directory.is_dir():
+            make_folder(self._directory)
+            self._is_durable = True
 
 
 def _read_workflow_id(array: ArrayFile, foreign: str | None = "\0") -> str | None:

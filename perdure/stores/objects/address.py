@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from perdure.errors import DependencyUnavailable, InvalidConfiguration
+from perdure.stores.durable_folders import make_folder
 
 if TYPE_CHECKING:
     from obstore.store import LocalStore, S3Store
@@ -16,7 +17,7 @@ _REQUEST_SECONDS = 60
 _CONNECT_SECONDS = 5
 _RETRY_SECONDS = 20
 _MAX_RETRIES = 2
-"""Retries of one request; the activity around it is retried without limit."""
+"""Most retries of one request. The activity that sends the request is itself retried without a limit."""
 
 
 def check_url(url: str) -> str:
@@ -49,7 +50,7 @@ def local_folder(url: str) -> Path | None:
 
 
 def open_store(url: str) -> "S3Store | LocalStore":
-    """Return obstore's client for a checked URL. A bucket is not asked before its first use.
+    """Return obstore's client for a checked URL; the call sends no request to a bucket.
 
     Raises:
         DependencyUnavailable: the folder cannot be created.
@@ -60,7 +61,8 @@ def open_store(url: str) -> "S3Store | LocalStore":
     folder = local_folder(url)
     if folder is not None:
         try:
-            return LocalStore(str(folder), mkdir=True)
+            make_folder(folder)
+            return LocalStore(str(folder))
         except (BaseError, OSError) as error:
             raise DependencyUnavailable(url, str(error).split("\n", 1)[0]) from error
     parts = urlsplit(url)

@@ -1,21 +1,20 @@
-"""`Bucket`: the few requests that the store makes, with their errors translated."""
+"""`Bucket`: the requests that the store makes, with obstore's errors converted to Perdure's."""
 
 import asyncio
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from perdure.errors import DependencyUnavailable
 from perdure.stores.objects.address import local_folder, open_store
+from perdure.stores.objects.durable_files import create_file, overwrite_file, sync_file
 
 if TYPE_CHECKING:
     from obstore.store import LocalStore, S3Store
 
 PROBE = "perdure-conditional-put"
-"""Key of the object that shows whether the server refuses to overwrite it."""
+"""Key of the probe, an object that shows whether the server refuses to overwrite an object."""
 _MAX_WHY = 200
 
 
@@ -33,7 +32,7 @@ class Bucket:
     Every method raises `DependencyUnavailable` while the server cannot be used.
 
     Args:
-        url: checked by `check_url`.
+        url: a URL that `check_url` has accepted.
     """
 
     def __init__(self, url: str) -> None:
@@ -48,7 +47,7 @@ class Bucket:
 
         Args:
             folder: a key without a slash at its end.
-            after: return only keys behind this one.
+            after: only objects with keys after this key are returned.
         """
         import obstore  # noqa: PLC0415
 
@@ -56,7 +55,7 @@ class Bucket:
         with self._translate_errors():
             async for page in obstore.list(self._open(), prefix=folder, offset=after):
                 objects += [Listed(item["path"], item["e_tag"] or "") for item in page]
-        # A folder of a file system is listed in no order.
+        # obstore lists a folder of a file system in no particular order.
         return sorted(objects, key=lambda item: item.key)
 
     async def list_folders(self) -> list[str]:
@@ -82,19 +81,22 @@ class Bucket:
         """Store an object that must not exist yet; return its tag, or None if the key is taken.
 
         Raises:
-            DependencyUnavailable: also if the server ignores the condition and would overwrite objects.
+            DependencyUnavailable: also raised if the server ignores the condition and would overwrite objects.
         """
         if not self._is_conditional:
             await self._check_condition()
         return await self._put_new(key, content)
 
     async def overwrite(self, key: str, content: bytes) -> None:
-        """Store an object in place of the present one."""
+        """Store an object, and replace the present object under this key."""
         import obstore  # noqa: PLC0415
 
+        client = self._open()
         with self._translate_errors():
-            await obstore.put_async(self._open(), key, content)
-        await self._sync(key)
+            if self._folder is not None:
+                await asyncio.to_thread(overwrite_file, self._folder / key, content, self._folder)
+            else:
+                await obstore.put_async(client, key, content)
 
     async def copy(self, key: str, target: str) -> None:
         """Copy an object."""
@@ -102,6 +104,8 @@ class Bucket:
 
         with self._translate_errors():
             await obstore.copy_async(self._open(), key, target)
+            if self._folder is not None:
+                await asyncio.to_thread(sync_file, self._folder / target, self._folder)
 
     async def delete(self, key: str) -> None:
         """Delete an object; a missing object causes no error."""
@@ -117,16 +121,19 @@ class Bucket:
         import obstore  # noqa: PLC0415
         from obstore.exceptions import AlreadyExistsError  # noqa: PLC0415
 
+        client = self._open()
         with self._translate_errors():
             try:
-                answer = await obstore.put_async(self._open(), key, content, mode="create")
-            except AlreadyExistsError:
+                if self._folder is not None:
+                    await asyncio.to_thread(create_file, self._folder / key, content, self._folder)
+                    return (await obstore.head_async(client, key))["e_tag"] or ""
+                answer = await obstore.put_async(client, key, content, mode="create")
+            except (AlreadyExistsError, FileExistsError):
                 return None
-        await self._sync(key)
         return answer["e_tag"] or ""
 
     async def _check_condition(self) -> None:
-        """Store the probe twice: a server that ignores `If-None-Match` accepts the second one too."""
+        """Store the probe twice: a server that ignores `If-None-Match` accepts the second put too."""
         stored = [
             await self._put_new(PROBE, b"Perdure checks that this object cannot be overwritten.") for _ in range(2)
         ]
@@ -141,12 +148,6 @@ class Bucket:
             self._client = open_store(self.url)
         return self._client
 
-    async def _sync(self, key: str) -> None:
-        """Make an object of a folder durable; a bucket's server has done so before it answers."""
-        if self._folder is not None:
-            with self._translate_errors():
-                await asyncio.to_thread(_sync_file, self._folder / key, self._folder)
-
     @contextmanager
     def _translate_errors(self) -> Iterator[None]:
         from obstore.exceptions import BaseError  # noqa: PLC0415
@@ -156,13 +157,3 @@ class Bucket:
         except (BaseError, OSError) as error:
             why = " ".join(str(error).split("\n", 1)[0].split())
             raise DependencyUnavailable(self.url, why[:_MAX_WHY]) from error
-
-
-def _sync_file(path: Path, top: Path) -> None:
-    """Sync a file, and every folder from it up to `top`, which may be new."""
-    for item in (path, *[folder for folder in path.parents if folder == top or top in folder.parents]):
-        descriptor = os.open(item, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

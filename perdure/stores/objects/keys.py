@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from perdure.stores.file_names import file_stem
 
 FOLDER_SUFFIX = "_checkpoints"
-"""End of the name of every folder of checkpoints."""
+"""Ending of the name of every folder of checkpoints."""
 _NAME = re.compile(r"(\d{12})\.json")
 _HASHED = "%="
 """Part of the name of a folder whose workflow id is too long to spell out; see `file_stem`."""

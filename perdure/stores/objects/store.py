@@ -1,8 +1,8 @@
 """`ObjectCheckpointStore`: checkpoints as objects of a bucket or files of a folder.
 
 The key of an object is the sequence of its checkpoint, and an object is created only if its key is free. So of two
-writers of one sequence exactly one succeeds, also on different machines, and the other one compares its checkpoint
-with the stored one. No lock is needed, and no object is changed after it was created.
+writers of one sequence exactly one succeeds, also on different machines. The other writer compares its checkpoint with
+the stored checkpoint. No lock is needed, and no object is changed after its creation.
 """
 
 import asyncio
@@ -47,9 +47,9 @@ class ObjectCheckpointStore:
     def __init__(self, url: str) -> None:
         """Remember the URL; connect to nothing."""
         self._bucket = Bucket(url)
-        # The checkpoint that was read or written last, by key and tag: an append then reads no object.
+        # The checkpoint that was read or written last, by key and tag. With it, an append reads no object.
         self._known: dict[tuple[str, str], WorkflowCheckpoint] = {}
-        # The last sequence seen of each workflow id: a listing from there on finds the latest checkpoint.
+        # The highest known sequence of each workflow id. A listing from this sequence on finds the latest checkpoint.
         self._last_seen: dict[str, int] = {}
 
     async def append(self, checkpoint: WorkflowCheckpoint) -> bool:
@@ -68,10 +68,10 @@ class ObjectCheckpointStore:
                 raise
             if await self._create(checkpoint):
                 return True
-            # Another writer has created this sequence since the listing: compare with what it stored.
+            # Another writer has created this sequence since the listing, so its checkpoint is compared.
 
     async def restore(self, checkpoints: Sequence[WorkflowCheckpoint]) -> int:
-        """Append checkpoints that another store holds, in order; return the number of new ones."""
+        """Append checkpoints that another store holds, in order; return the number added."""
         return sum([await self.append(checkpoint) for checkpoint in checkpoints])
 
     async def latest(self, workflow_id: str) -> WorkflowCheckpoint | None:
@@ -82,7 +82,7 @@ class ObjectCheckpointStore:
         return await self._read_latest(items)
 
     async def get(self, workflow_id: str | None, checkpoint_id: str) -> WorkflowCheckpoint | None:
-        """Return one checkpoint; its object is found by the id that belongs to each key."""
+        """Return one checkpoint. The ids computed from the listed keys show which object to read."""
         for candidate in await self.workflow_ids() if workflow_id is None else [workflow_id]:
             for item in await self._list_items(candidate):
                 if _compute_id(candidate, item) == checkpoint_id:
@@ -170,7 +170,7 @@ class ObjectCheckpointStore:
     async def _list_from(self, workflow_id: str, sequence: int) -> list_of[Listed]:
         """Return the objects from `sequence` on; all objects if there is none of this sequence.
 
-        A chain of thousands of checkpoints takes many listings, its end takes one.
+        The end of a chain takes one listing; a whole chain of thousands of checkpoints takes many.
         """
         before = key_of(workflow_id, max(0, sequence - 1))
         items = _select_checkpoints(await self._bucket.list_objects(folder_of(workflow_id), after=before))
@@ -209,7 +209,7 @@ class ObjectCheckpointStore:
         content, tag = answer
         checkpoint = _parse_checkpoint(content)
         if checkpoint is None or key_of(checkpoint.workflow_id, checkpoint.sequence) != key:
-            # No retry cures it, but a waiting run continues as soon as a user has repaired the object.
+            # No retry repairs the object. But a waiting run continues as soon as a user has repaired it.
             raise DependencyUnavailable(self._bucket.url, f"the object {key} is damaged; repair it with rebuild-mirror")
         self._known = {(key, tag): checkpoint}
         return checkpoint
@@ -250,7 +250,7 @@ def _compute_id(workflow_id: str, item: Listed) -> str:
 
 
 def _parse_checkpoint(content: bytes) -> WorkflowCheckpoint | None:
-    """Return the checkpoint of an object's content; None if it is none."""
+    """Return the checkpoint that an object's content holds; None if it holds none."""
     try:
         checkpoint = upgrade(json.loads(content))
         _ = (checkpoint.sequence, checkpoint.epoch, checkpoint.digest, checkpoint.previous_digest)
@@ -260,7 +260,7 @@ def _parse_checkpoint(content: bytes) -> WorkflowCheckpoint | None:
 
 
 def _parse(content: bytes) -> Any:
-    """Return the JSON object of a content; None if it is none."""
+    """Return the JSON object that a content holds; None if it holds none."""
     try:
         value = json.loads(content)
     except ValueError:
@@ -269,7 +269,7 @@ def _parse(content: bytes) -> Any:
 
 
 async def _gather(ask: Callable[[Item], Awaitable[Answer]], items: Sequence[Item]) -> list_of[Answer]:
-    """Ask for every item, at most `REQUESTS_AT_ONCE` at a time.
+    """Call `ask` for every item, at most `REQUESTS_AT_ONCE` calls at a time.
 
     Return the answers in the order of the items.
     """

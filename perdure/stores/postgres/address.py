@@ -16,7 +16,7 @@ _CONNECT_SECONDS = 5.0
 def mask_password(dsn: str) -> str:
     """Return the address without its password, for messages.
 
-    It masks too much rather than too little: an unescaped "/" or "@" in a password shows no part of it.
+    The function may mask more than the password, so that no part of a password with an unescaped "/" or "@" is shown.
     """
     scheme, separator, rest = dsn.partition("://")
     if not separator:
@@ -46,10 +46,11 @@ async def check_connection(dsn: str) -> None:
 
 
 async def check_answer(dsn: str) -> None:
-    """Check that the database of another service answers; it needs no extension of Perdure.
+    """Check that the database of another service answers; that database needs no pgvector.
 
     Raises:
-        InvalidConfiguration, ServerUnreachable: as `check_connection`.
+        InvalidConfiguration: the address cannot be read.
+        ServerUnreachable: no server answers at the address, or the server refuses this login.
     """
     await _ask(dsn, "SELECT 1")
 
@@ -85,7 +86,7 @@ def _check_form(dsn: str) -> None:
 def _make_unreachable(dsn: str, error: BaseException) -> RefusedCommand:
     where = mask_password(dsn)
     if isinstance(error, socket.gaierror):
-        return ServerUnreachable(f"No host of this name is known for the Postgres server at {where}.")
+        return ServerUnreachable(f"The host of the Postgres server at {where} is not known.")
     if isinstance(error, ConnectionRefusedError):
         return ServerUnreachable(f"No Postgres server listens at {where}.")
     if isinstance(error, TimeoutError):

@@ -39,7 +39,7 @@ class PostgresAnalyticsStore:
         async with self._pool.transaction() as conn:
             await lock_whole_run(conn, workflow_id, epoch)
             if await read_resolved_epoch(conn, workflow_id) == epoch:
-                # A graph is deleted with its identities: one that exists was made of the present identities.
+                # A graph is deleted with its identities, so an existing graph was made of the present identities.
                 built = await conn.fetchrow(*ANALYTICS_SQL["count_built"].bind(**run))
                 if built:
                     return AnalyticsSummary(*built)

@@ -22,7 +22,7 @@ _COUNTED_TABLES = ("document_texts", "chunks", "mentions", "identities", "graph_
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """The row of a run, and the claim (see `ManifestStore.claim`) that its epoch was given to."""
+    """The row of a run, and the claim (see `ManifestStore.claim`) that got the run's epoch."""
 
     epoch: int
     status: str
@@ -44,7 +44,7 @@ class Offence:
 class Coverage:
     """The ordinals of `epoch` that a checkpoint counts as finished.
 
-    They are the ordinals below `watermark` and those in the ranges `beyond`.
+    These are the ordinals below `watermark`, and the ordinals in the ranges `beyond`.
     """
 
     epoch: int
@@ -102,11 +102,11 @@ class Snapshot:
         return await self._check(DOCUMENT_CHECKS)
 
     async def check_services(self, max_identities: int) -> list[Offence]:
-        """Return where identities, graph, table and vectors differ from the documents of the run."""
+        """Return identities, edges, statistics and vectors that differ from the run's documents."""
         return await self._check(SERVICE_CHECKS, max_identities=max_identities)
 
     async def check_coverage(self, coverage: Coverage) -> list[Offence]:
-        """Return documents that a checkpoint counts as finished and that are not, and the reverse."""
+        """Return the documents whose status contradicts the ordinals that a checkpoint covers."""
         ranges = [(0, coverage.watermark), *coverage.beyond]
         return await self._check(
             COVERAGE_CHECKS,

@@ -3,7 +3,7 @@
 from perdure.stores.postgres.statements import Statement, load_statements
 
 NAMED_AT_MOST = 20
-"""Differences of one kind that are named; the others are counted."""
+"""Most differences of one kind that are named; further ones are only counted."""
 
 STATEMENTS = load_statements("audit.sql", "analytics.sql")
 
@@ -63,7 +63,7 @@ DOCUMENT_CHECKS = {kind: _limit(check) for kind, check in _DOCUMENT_CHECKS.items
 """Checks that hold also during a run, because a document and its outputs are committed together."""
 
 COVERAGE_CHECKS = {kind: _limit(STATEMENTS[kind]) for kind in _COVERAGE_KINDS}
-"""Compare documents with what a checkpoint of the run's current epoch covers."""
+"""Checks that compare documents with the ordinals that a checkpoint of the current epoch covers."""
 
 SERVICE_CHECKS = {kind: _limit(STATEMENTS[kind]) for kind in _SERVICE_KINDS}
-"""Hold once the run is completed: compare identities, graph, statistics and vectors with the documents."""
+"""Checks that hold once the run is completed: identities, graph, statistics and vectors fit the documents."""

@@ -57,8 +57,8 @@ class PostgresCheckpointStore:
     async def restore(self, checkpoints: Sequence[WorkflowCheckpoint]) -> int:
         """Append checkpoints of one workflow id that another store holds, all or none.
 
-        Return the number of new ones. Unlike `append`, it accepts epochs lower than that of the run's row in `runs`:
-        they were current when they were written. Every other refusal is the same.
+        Return the number of new checkpoints. Unlike `append`, this method accepts epochs lower than that of the run's
+        row in `runs`, because each epoch was current when its checkpoint was written. Every other refusal is the same.
         """
         async with self._pool.transaction() as conn:
             added = 0
@@ -74,7 +74,7 @@ class PostgresCheckpointStore:
         return _make_checkpoint(row) if row else None
 
     async def get(self, workflow_id: str | None, checkpoint_id: str) -> WorkflowCheckpoint | None:
-        """Return one checkpoint of this workflow id, or of any if None is given."""
+        """Return one checkpoint of this workflow id, or of any workflow id if `workflow_id` is None."""
         async with self._pool.connection() as conn:
             row = await conn.fetchrow(_GET, workflow_id, checkpoint_id)
         return _make_checkpoint(row) if row else None

@@ -108,13 +108,15 @@ class PostgresPool:
         """Yield a connection inside one transaction; an error in the block rolls it back.
 
         Args:
-            limit_seconds: how long the server lets the whole transaction last. It is needed where other processes wait
-                for the rows of this transaction: the limit on idle transactions does not count the time between the
-                parts of a statement, and a process may be stopped there as well. Servers before version 17 ignore it.
+            limit_seconds: how long the server lets the whole transaction last. A limit is needed where other processes
+                wait for the rows of this transaction. The limit on idle transactions does not count the time between
+                the parts of a statement, and a process may be stopped there as well. Servers before version 17 ignore
+                the limit.
 
         Raises:
-            DependencyUnavailable: as `connection`. After a connection lost during COMMIT, the outcome is unknown.
-            InvalidConfiguration: as `connection`.
+            DependencyUnavailable: the server cannot be used now, or the connection was lost during the block. After a
+                loss during COMMIT, the outcome is unknown.
+            InvalidConfiguration: the address of the database cannot be read.
         """
         async with self.connection() as conn:
             transaction = conn.transaction()
@@ -195,9 +197,9 @@ class _PooledConnection(asyncpg.Connection):
             await self.set_type_codec(
                 "vector", schema=schema, encoder=encode_vector, decoder=decode_vector, format="binary"
             )
-            # asyncpg looks a type of array up when it first meets it, and a new codec clears what it has looked up.
-            # Inside a transaction the server would wait for this process in the middle of that statement, where no
-            # limit on idle transactions applies. So every type is looked up here.
+            # asyncpg looks up a type of array when it first needs the type, and a new codec clears the types that
+            # asyncpg has looked up. Inside a transaction, the server would wait for this process in the middle of a
+            # statement, where no limit on idle transactions applies. So every type is looked up here.
             await self.prepare(f"SELECT {', '.join(f'NULL::{kind}[]' for kind in _ARRAYS)}")
             self._vectors_known = True
 
@@ -233,7 +235,7 @@ def _encode_json(value: Any) -> str:
 def encode_vector(vector: npt.ArrayLike) -> bytes:
     """Return the wire form of a vector, as pgvector reads it.
 
-    It is the number of dimensions and zero as 16-bit integers, then 32-bit floats, all big-endian.
+    The wire form is the number of dimensions and zero as 16-bit integers, then 32-bit floats, all big-endian.
     """
     values = np.asarray(vector, dtype=">f4")
     return len(values).to_bytes(2, "big") + b"\0\0" + values.tobytes()

@@ -43,7 +43,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class KindOfDifferences:
-    """The differences of one kind of output: their number, and the first of them by subject."""
+    """The differences of one kind of output: their number, and the first differences by subject."""
 
     kind: str
     count: int

@@ -8,7 +8,7 @@ from perdure.stores.postgres.connection import Connection
 from perdure.stores.postgres.statements import load_statements
 
 CUSTOM_PLANS = "SET LOCAL plan_cache_mode = force_custom_plan"
-"""A generic plan for a page of URIs scans the whole table: measured 0.2 s a page at 10,000 rows, and 2 ms without."""
+"""Without this setting, the server scans the whole table for a page of URIs: measured 0.2 s, and 2 ms with it."""
 
 _SQL = load_statements("manifest.sql")
 _COLUMNS = (
@@ -28,7 +28,7 @@ _NOT_QUEUED = 0
 
 
 async def record_page(conn: Connection, workflow_id: str, epoch: int, documents: Sequence[DiscoveredDocument]) -> None:
-    """Add new documents to the manifest, and record the present version of known ones."""
+    """Add new documents to the manifest, and record the present version of known documents."""
     new = {document.uri: document for document in documents}
     await conn.execute(CUSTOM_PLANS)
     known = await conn.fetch(

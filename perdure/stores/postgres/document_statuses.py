@@ -30,7 +30,7 @@ class DocumentStatus:
     quality_score: float | None
     """From 0 to 1; None unless the document is processed."""
     reason: str | None
-    """Why the document is quarantined, one sentence."""
+    """The reason for the quarantine of the document, one sentence."""
     error_type: str | None
     """Class of the error for which the document is quarantined, such as `UnsupportedFormat`."""
 

@@ -22,7 +22,7 @@ class EndedRun:
     workflow_id: str
     first_run_id: str
     run_ids: Collection[str]
-    """Its own run id, those of the runs that it continued, and those of the runs that it was reset from."""
+    """The run ids of this run, of the runs that it continued, and of the runs that it was reset from."""
     started_at: datetime
     status: str
     """`failed` or `cancelled`."""
@@ -45,7 +45,7 @@ async def record_ending(
     make: Callable[[Standing], WorkflowCheckpoint | None],
     still_ended: Callable[[], Awaitable[bool]],
 ) -> WorkflowCheckpoint | None:
-    """Fence the run, append the checkpoint that says how it ended, and set its status.
+    """Fence the run, append the checkpoint of its end, and set its status.
 
     Args:
         pool: connections to the database.

@@ -12,7 +12,7 @@ from perdure.stores.postgres.statements import Statement, load_statements
 
 SUGGESTIONS = 3
 _LEAST_SCORE = 60.0
-"""Names with a lower score, of 100, are not suggested."""
+"""Lowest score, from 0 to 100, of a name that is suggested."""
 _NAMES_PER_FETCH = 1000
 _AROUND = 80
 """Characters of a snippet on either side of the mention."""
@@ -64,7 +64,7 @@ class PostgresEntityStore:
         return [Relation(*row) for row in rows]
 
     async def mentioned(self, workflow_id: str, identity_id: str, limit: int) -> list[CitedMention]:
-        """Return where an identity is mentioned, by document and place.
+        """Return the places that mention an identity, by document and offset.
 
         Each snippet is one line of printable text.
         """

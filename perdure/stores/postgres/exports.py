@@ -12,7 +12,7 @@ from perdure.stores.postgres.identities import WHOLE_RUN_SECONDS
 Rows = Sequence[tuple[Any, ...]]
 
 _SLOW_DISK_SECONDS = 300.0
-"""Seconds for which the caller may write a block. The transaction holds no lock that a run waits for."""
+"""Seconds that the caller may take to write a block. The transaction holds no lock that a run waits for."""
 _BY_URI = 'ORDER BY uri COLLATE "C"'
 _BY_RANK = 'ORDER BY pagerank DESC NULLS LAST, mention_count DESC, identity_id COLLATE "C"'
 _FROM = {
@@ -45,18 +45,18 @@ _KIND_FILTERS = {
     "aliases": f"identity_id IN {_OF_KINDS}",
     "edges": f"source IN {_OF_KINDS} AND target IN {_OF_KINDS}",
 }
-"""Conditions on the tables that hold entities. An edge counts if both of its ends are of the kinds."""
+"""Conditions on the tables that hold entities. An edge is exported if both of its ends are of the chosen kinds."""
 _OF_TEXTS = {"page": "page_offsets", "text": "text"}
-"""Columns computed here from columns of `document_texts`, which is read once for each block instead of each row."""
+"""Columns of an export that `ExportedRun` computes, and the column of `document_texts` that each needs."""
 
 
 class ExportedRun:
     """One run at the moment of the snapshot.
 
     Args:
-        conn: in the transaction of the snapshot.
+        conn: a connection inside the transaction of the snapshot.
         workflow_id: the run.
-        kinds: only entities of these kinds, in the tables that hold entities; all if empty.
+        kinds: the kinds of entities to export; an empty sequence exports all kinds.
     """
 
     def __init__(self, conn: Connection, workflow_id: str, kinds: Sequence[str] = ()) -> None:

@@ -46,7 +46,7 @@ def convert_to_perdure_error(error: BaseException, *, connection_lost: bool = Fa
         return InvalidConfiguration("The address of the database cannot be used; see DATABASE_URL.")
     if isinstance(error, UNAVAILABLE_ERRORS):
         return DependencyUnavailable(DEPENDENCY, describe_error(error))
-    # The message of an error about a value quotes the value. The value may contain "clos" too.
+    # The message of an error about a value quotes the value, and the value may contain the text "clos" too.
     encoding = isinstance(error, ValueError)
     if isinstance(error, asyncpg.InterfaceError) and (connection_lost or ("clos" in str(error) and not encoding)):
         return DependencyUnavailable(DEPENDENCY, describe_error(error))

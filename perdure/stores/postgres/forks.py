@@ -1,4 +1,4 @@
-"""Copy what a run had at one of its checkpoints into a new run."""
+"""Copy the documents and outputs that a run had at one of its checkpoints into a new run."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -34,7 +34,9 @@ class Copied:
 
 
 async def copy_run(pool: PostgresPool, checkpoint: WorkflowCheckpoint, target: str) -> Copied:
-    """Copy what the checkpoint's run had then, in one transaction; a second call adds nothing.
+    """Copy the documents and outputs of a checkpoint in one transaction.
+
+    A second call adds nothing.
 
     Args:
         pool: connections to the database.
@@ -57,7 +59,7 @@ async def _copy(conn: Connection, checkpoint: WorkflowCheckpoint, target: str) -
     origin = checkpoint.workflow_id
     data = checkpoint.state_data
     if not await conn.fetchval("SELECT EXISTS (SELECT FROM documents WHERE workflow_id = $1)", origin):
-        raise RefusedCommand(f"The database has no documents of '{origin}', so there is nothing to go on from.")
+        raise RefusedCommand(f"The database has no documents of '{origin}', so no fork can begin there.")
     # The planner has no statistics of rows that this transaction writes, and would join them row by row.
     await conn.execute("SET LOCAL enable_nestloop = off")
     await conn.execute(

@@ -1,8 +1,8 @@
 """Resolve and store the identities of a run; a child process compares the names.
 
 The worker passes blocks of rows between Postgres and the child, so it holds one block for a run of any size. The run's
-row stays locked all the while. Every statement is small or is the server's own work: a worker that is stopped in the
-middle leaves an idle transaction, which the server ends.
+row stays locked during the whole resolution. Every statement is small, or sends no rows to the worker. So a worker that
+is stopped (SIGSTOP) leaves an idle transaction, which the server ends.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from perdure.stores.postgres.epochs import lock_run
 from perdure.stores.postgres.statements import load_statements
 
 RESOLVER = ("perdure.services.identity.child", "the identity resolver")
-"""The module of the child process, and its name in messages."""
+"""The module of the child process, and the name of the process in messages."""
 WHOLE_RUN_SECONDS = 3600.0
 """The time limit of a statement over a whole run. A shorter limit would stop the statements of a large run."""
 _KEEP_ALIVE_SECONDS = STOPPED_SECONDS / 3
@@ -87,7 +87,7 @@ async def _join_names(conn: Connection, workflow_id: str) -> None:
 
 
 async def _join_names_of_kind(conn: Connection, workflow_id: str, resolver: Subprocess, kind: str) -> None:
-    """Send names, receive pairs, send the documents that each pair shares, receive joins."""
+    """Send names, receive pairs, send the number of documents of each pair, and receive joins."""
     await resolver.send(kind)
     names = await conn.cursor(*IDENTITIES_SQL["list_names_of_kind"].bind(kind=kind))
     while block := await names.fetch(ROWS, timeout=WHOLE_RUN_SECONDS):
@@ -136,8 +136,9 @@ async def _run(conn: Connection, statement: str, *arguments: object) -> None:
 async def read_resolved_epoch(conn: Connection, workflow_id: str) -> int | None:
     """Return the epoch of the run's last resolution, None if there is none.
 
-    A resolution covers all documents of a run, so no epoch needs a second one. A worker that was stopped in the middle,
-    and continues after another worker has resolved the run, sees that here and changes nothing.
+    A resolution covers all documents of a run, so no epoch needs a second resolution. A worker that was stopped during
+    its resolution may continue after another worker has resolved the run. Such a worker reads the epoch here, and
+    changes nothing.
     """
     epoch: int | None = await conn.fetchval("SELECT epoch FROM resolutions WHERE workflow_id = $1", workflow_id)
     return epoch

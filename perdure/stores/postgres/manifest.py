@@ -1,8 +1,8 @@
 """Store manifests in Postgres: epochs, queues, leases, and the result of each document.
 
 A writer that changes the queue of a run locks the run's row in `runs`, and reads there whether its epoch is still the
-latest. A commit of one document does not touch that row: the epoch, dispatch and attempt in the document's own row
-fence it. `sql/manifest.sql` holds and describes the longer statements.
+latest. A commit of one document does not touch the row in `runs`: the epoch, dispatch and attempt in the document's own
+row fence the commit. `sql/manifest.sql` holds and describes the longer statements.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ class PostgresManifestStore:
         self._pool = pool
 
     async def claim(self, workflow_id: str, first_run_id: str, *, at_least: int, replaces: int | None = None) -> int:
-        """Return the epoch of this Temporal run; a later claim of the run returns the same one."""
+        """Return the epoch of this Temporal run; a later claim of the run returns the same epoch."""
         async with self._pool.transaction(limit_seconds=SHORT_SECONDS) as conn:
             return await claim_epoch(conn, workflow_id, first_run_id, at_least=at_least, replaces=replaces)
 
@@ -73,7 +73,7 @@ class PostgresManifestStore:
             return await refresh_results(conn, workflow_id, epoch, sources, limit)
 
     async def changes(self, workflow_id: str) -> Changes | None:
-        """Return what the latest start of the run found; None for a run without documents."""
+        """Return the counts of the latest start of the run; None for a run without documents."""
         async with self._pool.connection() as conn:
             row = await conn.fetchrow(
                 "SELECT added, changed, outdated, retried, removed, unchanged FROM run_changes WHERE workflow_id = $1",
@@ -150,6 +150,7 @@ class PostgresManifestStore:
                     )
                 )
                 await _raise_if_lost(conn, outcome, workflow_id, position)
+                await _delete_parts(conn, workflow_id, position)
                 await write_outputs(conn, workflow_id, position, document)
         except Exception as error:
             if fault := convert_to_unstorable(error):
@@ -170,9 +171,10 @@ class PostgresManifestStore:
                 )
             )
             await _raise_if_lost(conn, outcome, workflow_id, position)
+            await _delete_parts(conn, workflow_id, position)
 
     async def keep_parts(self, workflow_id: str, lease: Lease, position: int, parts: bytes) -> None:
-        """Store finished parts of a document, after those stored before."""
+        """Store finished parts of a document, after its earlier parts."""
         async with self._pool.transaction(limit_seconds=SHORT_SECONDS) as conn:
             outcome = await conn.execute(
                 *MANIFEST_SQL["keep_parts"].bind(**_fence(workflow_id, lease, position), parts=parts)
@@ -274,3 +276,8 @@ async def _raise_if_lost(conn: Connection, outcome: str, workflow_id: str, posit
     if status in ("processed", "quarantined"):
         raise AlreadyCommitted(f"Document {position} of {workflow_id} has its result already.")
     raise StaleWriter(f"Document {position} of {workflow_id} was taken over by a later attempt.")
+
+
+async def _delete_parts(conn: Connection, workflow_id: str, position: int) -> None:
+    """Delete the finished parts of a document, in the transaction that stores the result."""
+    await conn.execute(*MANIFEST_SQL["delete_parts"].bind(workflow_id=workflow_id, position=position))

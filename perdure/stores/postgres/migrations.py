@@ -26,7 +26,8 @@ _NAME = re.compile(r"\d{4}_[a-z0-9_]+\.sql")
 _CONNECT_SECONDS = 10.0
 _CLOSE_SECONDS = 5.0
 _LOCK = 7234701
-"""The advisory lock of a process that applies migrations. Another number would let two versions apply them at once."""
+"""The advisory lock of a process that applies migrations. The number must stay the same in all versions of Perdure, or
+two versions could apply migrations at once."""
 
 _BOOKKEEPING = """
 CREATE TABLE IF NOT EXISTS schema_migrations (
@@ -54,7 +55,7 @@ def load_migrations(folder: Traversable = MIGRATIONS) -> list[Migration]:
     """Return all migrations of a folder, in the order in which they are applied.
 
     Raises:
-        InvalidConfiguration: there are none, or two have the same number.
+        InvalidConfiguration: the folder has no migrations, or two migrations have the same number.
     """
     loaded = [Migration(file.name, file.read_text("utf-8")) for file in folder.iterdir() if _NAME.fullmatch(file.name)]
     loaded.sort(key=lambda migration: migration.name)
@@ -69,7 +70,7 @@ def load_migrations(folder: Traversable = MIGRATIONS) -> list[Migration]:
 async def apply_migrations(database: str | Connection, folder: Traversable = MIGRATIONS) -> list[str]:
     """Apply the migrations that a database lacks, and return their names.
 
-    Several processes may call it at once: an advisory lock lets one at a time apply migrations.
+    Several processes may call this function at once: an advisory lock lets one at a time apply migrations.
 
     Args:
         database: an address, or a connection outside any transaction.
@@ -95,7 +96,7 @@ async def apply_migrations(database: str | Connection, folder: Traversable = MIG
 
 
 async def _apply(conn: Connection, wanted: list[Migration]) -> list[str]:
-    # A lock of the session, because it must be held over all of the transactions below.
+    # The lock belongs to the session, because it must be held over all of the transactions below.
     await conn.execute("SELECT pg_advisory_lock($1)", _LOCK)
     try:
         await conn.execute("SET search_path TO public")
@@ -124,8 +125,8 @@ async def _execute(conn: Connection, migration: Migration) -> None:
         if isinstance(error, asyncpg.InsufficientPrivilegeError):
             raise  # the privilege may be granted later, so a later attempt may succeed
         raise InvalidConfiguration(
-            f"The migration {migration.name} does not fit what the database holds ({describe_error(error)}); if it was "
-            "restored from the dump of an older release, see docs/backups.md."
+            f"The migration {migration.name} does not fit what the database holds ({describe_error(error)}); if the "
+            "database was restored from the dump of an older release, see docs/backups.md."
         ) from error
 
 
@@ -147,7 +148,7 @@ def _find_missing(wanted: list[Migration], applied: dict[str, str]) -> list[Migr
         if migration.name in applied and applied[migration.name] != migration.checksum:
             raise InvalidConfiguration(
                 f"The migration {migration.name} was changed after it had been applied to this database; "
-                "restore it and write a new one."
+                "restore its file, and write the change as a new migration."
             )
     missing = [migration for migration in wanted if migration.name not in applied]
     if missing and applied and missing[0].name < max(applied):

@@ -5,7 +5,7 @@ from perdure.stores.postgres.connection import Connection
 from perdure.stores.postgres.statements import count_rows, load_statements
 
 ANALYZE_FROM_ROWS = 1000
-"""Least number of rows queued at once after which the planner's statistics are refreshed."""
+"""The planner's statistics are refreshed after this many rows, or more, are queued at once."""
 
 CANCEL_PENDING = "UPDATE documents SET status = 'cancelled' WHERE workflow_id = $1 AND status = 'pending'"
 """Marks every document cancelled that has no result."""
@@ -34,8 +34,8 @@ async def enqueue_unfinished(
         )
     )
     if count_rows(outcome) >= ANALYZE_FROM_ROWS:
-        # Without fresh statistics the planner does not use the index of the queue: measured 20 ms for each document,
-        # and 2 ms with them.
+        # Without fresh statistics, the planner does not use the index of the queue: measured 20 ms for each document
+        # without them, and 2 ms with them.
         await conn.execute("ANALYZE documents")
     return await _count_whole_manifest(conn, workflow_id, epoch)
 

@@ -1,4 +1,4 @@
-"""Rank the nodes of a run's graph in a child process, which gets its rows in blocks."""
+"""Rank the nodes of a run's graph in a child process. The child gets the rows in blocks."""
 
 from perdure.sandbox.computation.exchange import ROWS
 from perdure.sandbox.computation.parent import Subprocess
@@ -7,7 +7,7 @@ from perdure.stores.postgres.identities import WHOLE_RUN_SECONDS, keep_alive
 from perdure.stores.postgres.statements import load_statements
 
 MAX_RANKED_EDGES = 1_000_000
-"""The heaviest edges of a run decide its ranks. More edges would take gigabytes, and they weigh the least."""
+"""Most edges of a run that decide its ranks: the heaviest. More edges would take gigabytes of memory."""
 
 _SQL = load_statements("analytics.sql")
 

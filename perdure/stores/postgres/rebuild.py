@@ -41,7 +41,7 @@ async def rebuild_chain(
         login = await conn.fetchval("SELECT current_user")
         if not await conn.fetchval("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)", ROLE):
             raise RefusedCommand(
-                f"The database has no role {ROLE}; have a login that may create roles run: CREATE ROLE {ROLE} "
+                f"The database has no role {ROLE}; run this with a login that may create roles: CREATE ROLE {ROLE} "
                 f"NOLOGIN; GRANT SELECT, INSERT, DELETE ON workflow_checkpoints TO {ROLE}; GRANT EXECUTE ON FUNCTION "
                 f'rebuild_checkpoints TO {ROLE}; GRANT {ROLE} TO "{login}";'
             )

@@ -1,4 +1,4 @@
-"""Read what a run has recorded of documents, for a look ahead at what a new start would do."""
+"""Read the documents that a run has recorded, for a dry run that predicts a new start."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _COUNTED = """
 SELECT regexp_replace(source, '#(include|ignore)=.*$', '') AS source, count(*) AS documents
 FROM documents WHERE workflow_id = $1 AND status <> 'removed' GROUP BY 1
 """
-# The pace of the latest run that finished enough documents to say anything, from the first commit to the last one.
+# The pace of the latest run that finished enough documents for an estimate, from its first commit to its last commit.
 _PACE = """
 SELECT r.workflow_id, finished.documents, finished.seconds
 FROM (SELECT workflow_id, epoch FROM runs ORDER BY updated_at DESC LIMIT 5) AS r
@@ -36,7 +36,7 @@ class RecordedDocument:
     sha256: str | None
     read_version: str | None
     outdated: bool
-    """Whether another version of the processing code made its results."""
+    """Whether another version of the processing code made the document's results."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class RecordedDocuments:
 
     Args:
         pool: pool of the database.
-        workflow_id: the run; one that the database does not know has recorded nothing.
+        workflow_id: the run. A run that the database does not know has no recorded documents.
     """
 
     def __init__(self, pool: PostgresPool, workflow_id: str) -> None:
@@ -61,7 +61,7 @@ class RecordedDocuments:
         self._run = workflow_id
 
     async def find(self, uris: Sequence[str]) -> dict[str, RecordedDocument]:
-        """Return the recorded documents among these, by URI.
+        """Return the recorded documents with these URIs, by URI.
 
         Raises:
             DependencyUnavailable: the database cannot be reached.

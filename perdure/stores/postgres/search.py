@@ -1,7 +1,8 @@
 """Find passages in Postgres: by words with a GIN index, by nearness with vectors.
 
-In a run of up to `signatures.EXACT_CHUNKS` chunks a query is compared with every vector. A larger run has signatures,
-which the analytics of the run make. They tell which vectors may be near, and only those are compared.
+In a run of up to `signatures.EXACT_CHUNKS` chunks, a query is compared with every vector. A larger run has signatures,
+which the analytics of the run make. The search selects the vectors that may be near by their signatures, and compares
+the query with the selected vectors only.
 """
 
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from perdure.stores.postgres.statements import load_statements
 LIKELY_NEAREST = 1_000
 """Number of chunks that are chosen by signatures before their vectors are compared; see docs/search.md."""
 RANKED_MATCHES = 2_000
-"""Most passages with the words of a query that are ranked. The ranking of a passage takes some microseconds."""
+"""Most passages that are ranked by the words of a query. The ranking of a passage takes some microseconds."""
 _START = "\x02"
 _STOP = "\x03"
 _HEADLINE = f"StartSel={_START}, StopSel={_STOP}, MaxWords=50, MinWords=30, ShortWord=2"
@@ -37,7 +38,7 @@ class PostgresPassageStore:
             return bool(await conn.fetchval("SELECT EXISTS (SELECT FROM runs WHERE workflow_id = $1)", workflow_id))
 
     async def latest_run(self) -> str | None:
-        """Return the run with chunks that was started or resumed last, None if there is none."""
+        """Return the run with chunks that was started or resumed last; None if no run has chunks."""
         async with self._pool.connection() as conn:
             workflow_id: str | None = await conn.fetchval(*_SQL["find_latest_run"].bind())
         return workflow_id

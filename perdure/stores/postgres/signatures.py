@@ -1,9 +1,9 @@
 """Make and read signatures of chunks: one bit for each dimension of a vector.
 
-A search takes the chunks whose signatures differ from the query's in the fewest bits. For those it makes a better
-estimate: the sum of the query's components, each with the sign of the chunk's component. The search reads the
-signatures of all chunks of a run, in blocks, so the result depends on the run's vectors alone. The measurements are in
-docs/decisions/0012.
+A search takes the chunks whose signatures differ from the query's in the fewest bits. For these chunks, the search
+makes a better estimate: the sum of the query's components, each with the sign of the chunk's component. The search
+reads the signatures of all chunks of a run, in blocks, so the result depends on the run's vectors alone. The
+measurements are in docs/decisions/0012.
 """
 
 import numpy as np
@@ -21,7 +21,7 @@ ESTIMATED = 10_000
 BLOCK_CHUNKS = 4_096
 """Number of chunks whose signatures stand in one row."""
 _BLOCKS_PER_FETCH = 64
-"""64 blocks take 11 MB."""
+"""Number of blocks that are read at once. 64 blocks take 11 MB."""
 _PLACE = np.dtype([("position", ">i8"), ("ordinal", ">i4")])
 _SIGNS = 2 * np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).astype(np.float32) - 1
 """Shape (256, 8): the signs that a byte of a signature stands for."""
@@ -45,9 +45,9 @@ async def make_signatures(conn: Connection, workflow_id: str) -> None:
 async def likely_nearest(
     conn: Connection, workflow_id: str, vector: npt.NDArray[np.float32], count: int
 ) -> list[Place] | None:
-    """Return the `count` places with the nearest signatures; None if the run has none.
+    """Return the `count` places with the nearest signatures; None for a run without signatures.
 
-    The places come in no particular order. Of equally near ones the earlier are taken.
+    The places come in no particular order. Of equally near places, the earlier places are taken.
 
     Args:
         conn: a connection inside a transaction.
@@ -87,8 +87,8 @@ def _count_differing_bits(query: npt.NDArray[np.uint64], signatures: npt.NDArray
 
 
 def _estimate(vector: npt.NDArray[np.float32], signatures: npt.NDArray[np.uint64]) -> npt.NDArray[np.float32]:
-    """Return for each chunk the sum of the query's components with the signs of the chunk."""
-    tables = vector.reshape(-1, 8) @ _SIGNS.T  # for each byte of a signature, what each of its 256 values adds
+    """Return the estimate of each chunk: the query's components, with the chunk's signs, summed."""
+    tables = vector.reshape(-1, 8) @ _SIGNS.T  # for each byte of a signature, the sum that each of its 256 values adds
     columns = np.ascontiguousarray(signatures.view(np.uint8).T)
     total = np.zeros(len(signatures), np.float32)
     for table, column in zip(tables, columns, strict=True):

@@ -1,8 +1,8 @@
 """Load the SQL statements of the `.sql` files in the folder `sql` beside this module.
 
 A file holds several statements. Each begins with a line `-- name: lease_batch`, and the comment lines after that line
-describe it. Its parameters are written `:name`. The server gets `$1`, `$2` and so on, numbered once, when the statement
-is loaded: the text that the server sees never changes, so prepared statements stay cached.
+describe it. Its parameters are written `:name`. The server gets `$1`, `$2` and so on. They are numbered once, when the
+statement is loaded, so the server always sees the same text, and prepared statements stay cached.
 
 `{name}` stands for the text of the statement of that name, or for a constant that `Statement.using` fills in.
 """
@@ -77,7 +77,7 @@ def load_statements(file_name: str, *included: str) -> dict[str, Statement]:
 
     Args:
         file_name: a file of the folder `sql`, such as `manifest.sql`.
-        included: more files, whose statements those of the first may include as `{name}`.
+        included: more files. The statements of the first file may include their statements as `{name}`.
     """
     parts: dict[str, str] = {}
     for other in included:

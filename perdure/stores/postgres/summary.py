@@ -1,4 +1,4 @@
-"""Count what a finished run has produced, for a summary on the screen."""
+"""Count the outputs of a finished run, for a summary on the screen."""
 
 from dataclasses import dataclass
 

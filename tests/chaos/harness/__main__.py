@@ -30,7 +30,7 @@ FOLDER_PREFIX = "perdure-chaos-"
 
 
 def write_progress(line: str) -> None:
-    """Write a line to standard error at once, so that the table on standard output stays alone."""
+    """Write a line to standard error at once; standard output is only for the table of results."""
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
 

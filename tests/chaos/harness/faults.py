@@ -194,7 +194,10 @@ async def stop_backends(world: World, fault: Fault) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def cut(world: World, fault: Fault, proxy: Callable[[World], Proxy]) -> AsyncIterator[None]:
-    """Reset every connection through a proxy until leaving; retried until at least one was open."""
+    """Reset all connections through a proxy until the block ends.
+
+    The reset is repeated until at least one connection was open.
+    """
     deadline = time.monotonic() + TARGET_SECONDS
     while not proxy(world).cut():
         proxy(world).mend()
@@ -209,7 +212,7 @@ async def cut(world: World, fault: Fault, proxy: Callable[[World], Proxy]) -> As
 
 @asynccontextmanager
 async def stall(world: World, fault: Fault, proxy: Callable[[World], Proxy]) -> AsyncIterator[None]:
-    """Keep the connections through a proxy open, but forward nothing until leaving."""
+    """Keep the connections through a proxy open, but forward no data until the block ends."""
     await _until(lambda: bool(proxy(world).connections), f"{fault.kind}: the proxy has a connection", TARGET_SECONDS)
     proxy(world).fall_silent()
     try:
@@ -220,7 +223,7 @@ async def stall(world: World, fault: Fault, proxy: Callable[[World], Proxy]) -> 
 
 @asynccontextmanager
 async def lose_commits(world: World, fault: Fault) -> AsyncIterator[None]:
-    """Drop the answers to a share of the commits; ends once at least one was dropped.
+    """Drop the answers to a share of the commits; ends when at least one answer was dropped.
 
     Postgres makes these commits, but their callers lose the connection.
     """

@@ -104,9 +104,8 @@ class World:
 
     async def _stop_workers(self) -> None:
         for worker in [*self.workers, *self.fallen]:
-            await asyncio.to_thread(
-                worker.close
-            )  # a thread: the workers reach the servers through proxies in this loop
+            # The event loop must stay free, because it runs the proxies through which the workers reach the servers.
+            await asyncio.to_thread(worker.close)
 
     @property
     def postgres(self) -> PostgresRecord:
@@ -147,7 +146,7 @@ class World:
     def list_zygotes(self) -> list[psutil.Process]:
         """Return the live zygotes of the supervisors and of the workers.
 
-        A worker starts a zygote of its own after the loss of its supervisor's zygote.
+        A worker starts its own zygote after the loss of its supervisor's zygote.
         """
         return [
             child

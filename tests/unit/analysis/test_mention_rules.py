@@ -1,4 +1,4 @@
-"""Rules find written forms, and bring equal ones to one normalised form."""
+"""Rules find written forms, and equal mentions have one normalised form."""
 
 import pytest
 

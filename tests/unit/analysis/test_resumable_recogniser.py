@@ -1,4 +1,4 @@
-"""A text whose slices are partly finished has the mentions of a text that is recognised at once."""
+"""A text with finished slices gets the mentions that it gets without finished slices."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The law of the chain, and the synchronisation of stores that follow it."""
+"""The rules of the chain of checkpoints, and the synchronisation of stores."""
 
 from pathlib import Path
 
@@ -57,7 +57,7 @@ async def test_history_is_tried_before_the_other_stores(stores: list[PersistentC
     )
 
 
-async def test_a_source_that_begins_too_late_gives_way_to_another(stores: list[PersistentCheckpointStore]) -> None:
+async def test_source_that_begins_too_late_is_skipped_for_another(stores: list[PersistentCheckpointStore]) -> None:
     chain = make_chain(RUN, 6)
     await stores[0].restore(chain[:2])
     await stores[1].restore(chain[4:])

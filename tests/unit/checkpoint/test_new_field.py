@@ -1,4 +1,4 @@
-"""The page on adding a checkpoint field holds: three files, and no digest of an earlier release changes."""
+"""A checkpoint field is added as its page describes, in three files and with equal digests."""
 
 import json
 import re

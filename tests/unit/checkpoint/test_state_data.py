@@ -1,4 +1,4 @@
-"""State data is written as it was read: unknown fields stay, missing ones are not added, values keep their type."""
+"""State data is written as it was read, with unknown fields and without missing fields."""
 
 import json
 from pathlib import Path

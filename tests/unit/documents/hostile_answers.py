@@ -1,4 +1,4 @@
-"""Answers that a parser which was taken over might send instead of a processed document."""
+"""Answers that a hostile parser might send instead of a processed document."""
 
 import os
 import pickle

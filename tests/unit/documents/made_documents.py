@@ -89,7 +89,7 @@ def make_book(text: str) -> bytes:
     """Return an EPUB with one chapter.
 
     Args:
-        text: of the chapter, as markup.
+        text: the text of the chapter, as markup.
     """
     made = epub.EpubBook()
     out = io.BytesIO()
@@ -184,7 +184,7 @@ _ENTITIES = (
 def make_hostile_documents() -> dict[str, bytes]:
     """Return hostile and damaged files by name.
 
-    Each must end as a processed document or with a reason.
+    Each file must end as a processed document or with a reason.
     """
     bomb = _ENTITIES.encode() + b"<w:document><w:p>&j;</w:p></w:document>"
     return {
@@ -235,7 +235,7 @@ def make_encoded_texts() -> dict[str, bytes]:
 
 
 def make_picture(*words: str) -> bytes:
-    """Return a PNG with each of the words on a line of its own, large enough for OCR."""
+    """Return a PNG with each of the words on a separate line, large enough for OCR."""
     image = Image.new("L", (1200, 200 + 120 * len(words)), 255)
     draw = ImageDraw.Draw(image)
     for number, line in enumerate(words):

@@ -1,4 +1,4 @@
-"""Only a processed document is decoded from what a child sends; the worker runs nothing that the bytes name."""
+"""The worker decodes only a processed document, and runs no code that a child's bytes name."""
 
 import pickle
 from dataclasses import replace
@@ -57,3 +57,21 @@ def test_other_answers_are_refused_and_run_nothing(answer: str) -> None:
     with pytest.raises((pickle.UnpicklingError, TypeError, EOFError)):
         ProcessedDocumentCodec().decode(ANSWERS[answer])
     assert not Path(MARKER).exists()
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("os", "system"),
+        ("builtins", "eval"),
+        ("perdure.documents.document", "DiscoveredDocument"),
+        ("perdure.documents.document", "dataclass"),
+        ("perdure.analysis.annotations", "dataclass"),
+        ("numpy", "fromfile"),
+        ("numpy._core.multiarray", "fromfile"),
+    ],
+)
+def test_no_other_class_or_function_is_loaded(module: str, name: str) -> None:
+    content = b"\x80\x04" + b"".join(b"\x8c" + bytes([len(text)]) + text.encode() for text in (module, name)) + b"\x93."
+    with pytest.raises(pickle.UnpicklingError, match=name):
+        ProcessedDocumentCodec().decode(content)

@@ -1,9 +1,10 @@
-"""Each attachment is a document besides its mail, and no mail harms the worker."""
+"""Each attachment is a separate document beside its mail, and no mail harms the worker."""
 
 import os
 import random
 import time
 import zipfile
+from collections.abc import Iterator
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from perdure.documents.addresses import uri_of
 from perdure.documents.discovery import discover
 from perdure.documents.sources import attachments, content_hash, open_document
 from perdure.errors import DocumentError, EmptyDocument, VanishedDocument
+from perdure.sandbox.limits import MEGABYTE
 from tests.unit.documents.opening import read_document
 
 LIMIT = 100_000
@@ -36,14 +38,14 @@ def test_attachments_are_documents_besides_their_mail(tmp_path: Path) -> None:
     (tmp_path / "b.mbox").write_bytes(b"From a\n" + content + b"\n")
     with zipfile.ZipFile(tmp_path / "c.zip", "w") as archive:
         archive.writestr("x/m.eml", content)
-    found = list(discover([str(tmp_path)]))
+    listed = list(discover([str(tmp_path)]))
     names = ["", "/../../a.txt", "/a.txt", "/a.txt", "/inner ü.txt"]
     mails = ("a.eml", "b.mbox/1.eml", "c.zip/x/m.eml")
-    assert [document.name for document in found] == [f"{mail}{name}" for mail in mails for name in names]
-    assert found[1].uri == f"attachment+{uri_of(tmp_path)}/a.eml!/1"
-    assert len({document.uri for document in found}) == len(found)
+    assert [document.name for document in listed] == [f"{mail}{name}" for mail in mails for name in names]
+    assert listed[1].uri == f"attachment+{uri_of(tmp_path)}/a.eml!/1"
+    assert len({document.uri for document in listed}) == len(listed)
     for first in (0, 5, 10):
-        for document, content in zip(found[first + 1 : first + 5], (b"one", b"two", b"", b"inner"), strict=True):
+        for document, content in zip(listed[first + 1 : first + 5], (b"one", b"two", b"", b"inner"), strict=True):
             assert content_hash(document.uri)
             if not content:
                 with pytest.raises(EmptyDocument):
@@ -103,3 +105,25 @@ def test_damaged_mail_gives_only_document_errors(tmp_path: Path) -> None:
                 read_document(document.uri, document.source, LIMIT)
             except DocumentError:
                 continue
+
+
+def test_mail_of_very_many_parts_is_not_taken_apart(tmp_path: Path) -> None:
+    mail = _mail(("a.txt", b"x"))
+    for _ in range(250):
+        mail.add_attachment(EmailMessage())
+    (tmp_path / "a.eml").write_bytes(mail.as_bytes())
+    (document,) = discover([str(tmp_path)])
+    assert document.name == "a.eml"
+
+
+def test_no_piece_of_a_large_mail_is_kept() -> None:
+    read = 0
+
+    def yield_pieces() -> Iterator[bytes]:
+        nonlocal read
+        while True:
+            read += MEGABYTE
+            assert read <= attachments.MAX_MAIL_BYTES + MEGABYTE
+            yield bytes(MEGABYTE)
+
+    assert attachments.read_within_limit(yield_pieces()) == b""

@@ -13,7 +13,7 @@ import pytest
 from perdure.documents.addresses import uri_of
 from perdure.documents.discovery import check_source, discover, normalise_source
 from perdure.documents.document import DiscoveredDocument
-from perdure.documents.sources import content_hash, mailbox, open_document
+from perdure.documents.sources import content_hash, index_cache, mailbox, open_document, tar_archive, zip_archive
 from perdure.errors import (
     DamagedDocument,
     DocumentError,
@@ -46,10 +46,10 @@ def _tar(path: Path, mode: str, *members: tuple[str, bytes]) -> Path:
 
 
 def _contents(source: Path) -> dict[str, bytes]:
-    found = list(discover([str(source)]))
-    assert len({document.uri for document in found}) == len(found)
-    assert all(document.uri.isascii() for document in found)
-    return {document.name: read_document(document.uri, document.source, LIMIT) for document in found}
+    listed = list(discover([str(source)]))
+    assert len({document.uri for document in listed}) == len(listed)
+    assert all(document.uri.isascii() for document in listed)
+    return {document.name: read_document(document.uri, document.source, LIMIT) for document in listed}
 
 
 @pytest.mark.parametrize(
@@ -57,20 +57,26 @@ def _contents(source: Path) -> dict[str, bytes]:
 )
 def test_members_of_a_tar_are_documents(tmp_path: Path, name: str, mode: str) -> None:
     members = [("x/1.txt", b"one"), ("../../etc/passwd", b"two"), ("x/1.txt", b"three")]
-    found = list(discover([str(_tar(tmp_path / name, mode, *members))]))
-    assert [read_document(document.uri, document.source, LIMIT) for document in found] == [b"one", b"two", b"three"]
-    assert len({document.uri for document in found}) == 3
-    assert all(content_hash(document.uri) for document in found)
+    listed = list(discover([str(_tar(tmp_path / name, mode, *members))]))
+    assert [read_document(document.uri, document.source, LIMIT) for document in listed] == [b"one", b"two", b"three"]
+    assert len({document.uri for document in listed}) == 3
+    assert all(content_hash(document.uri) for document in listed)
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_members_of_a_zip_are_documents_whatever_their_names(tmp_path: Path) -> None:
     names = ["a.txt", "../../up.txt", "/root.txt", "ü !#?.txt", "a.txt"]
     _zip(tmp_path / "b!.zip", *((name, str(number).encode()) for number, name in enumerate(names)))
-    found = list(discover([str(tmp_path)]))
-    assert [read_document(document.uri, document.source, LIMIT) for document in found] == [b"0", b"1", b"2", b"3", b"4"]
-    assert [document.name for document in found] == [f"b!.zip/{name}" for name in names]
-    assert found[0].uri == f"zip+{uri_of(tmp_path)}/b%21.zip!/a.txt"
+    listed = list(discover([str(tmp_path)]))
+    assert [read_document(document.uri, document.source, LIMIT) for document in listed] == [
+        b"0",
+        b"1",
+        b"2",
+        b"3",
+        b"4",
+    ]
+    assert [document.name for document in listed] == [f"b!.zip/{name}" for name in names]
+    assert listed[0].uri == f"zip+{uri_of(tmp_path)}/b%21.zip!/a.txt"
     assert [path.name for path in tmp_path.iterdir()] == ["b!.zip"]
 
 
@@ -130,9 +136,9 @@ def test_damaged_archive_is_listed_and_gives_only_document_errors(tmp_path: Path
             if raw:
                 raw[chance.randrange(len(raw))] = chance.randrange(256)
         path.write_bytes(raw)
-        found = list(discover([str(path)]))
-        assert found
-        for document in found:
+        listed = list(discover([str(path)]))
+        assert listed
+        for document in listed:
             with contextlib.suppress(DocumentError):  # No other kind of error may be raised.
                 read_document(document.uri, document.source, LIMIT)
 
@@ -180,10 +186,10 @@ def test_members_are_read_right_in_any_order(tmp_path: Path, name: str, monkeypa
     else:
         members = ((f"{number}", content) for number, content in enumerate(contents))
         _tar(path, "w:gz" if name == "a.tgz" else "w", *members)
-    found = list(enumerate(discover([str(path)])))
-    assert len(found) == 100
-    chance.shuffle(found)
-    for number, document in found:
+    listed = list(enumerate(discover([str(path)])))
+    assert len(listed) == 100
+    chance.shuffle(listed)
+    for number, document in listed:
         assert read_document(document.uri, document.source, LIMIT) == contents[number]
         assert _version_read(document) == document.version
 
@@ -197,10 +203,10 @@ def test_opening_a_member_reads_little_of_the_others(tmp_path: Path, name: str) 
         _tar(path, "w", *((f"{number}", content) for number in range(count)))
     else:
         path.write_bytes((b"From x\n" + content + b"\n") * count)
-    found = list(discover([str(path)]))
-    read_document(found[-1].uri, found[-1].source, LIMIT)
+    listed = list(discover([str(path)]))
+    read_document(listed[-1].uri, listed[-1].source, LIMIT)
     before = _bytes_read()
-    for document in found:
+    for document in listed:
         read_document(document.uri, document.source, LIMIT)
     assert _bytes_read() - before < 20 * path.stat().st_size
 
@@ -255,8 +261,73 @@ def test_member_name_longer_than_any_path_is_refused(tmp_path: Path) -> None:
 def test_member_before_the_damage_is_read(tmp_path: Path) -> None:
     path = _tar(tmp_path / "a.tar", "w", ("1", b"x" * 2000), ("2", b"y" * 2000))
     raw = path.read_bytes()
-    found = list(discover([str(path)]))
+    listed = list(discover([str(path)]))
     path.write_bytes(raw[:3000] + b"?" * 5000)
-    assert read_document(found[0].uri, found[0].source, LIMIT) == b"x" * 2000
+    assert read_document(listed[0].uri, listed[0].source, LIMIT) == b"x" * 2000
     with pytest.raises(DamagedDocument):
-        read_document(found[1].uri, found[1].source, LIMIT)
+        read_document(listed[1].uri, listed[1].source, LIMIT)
+
+
+def test_replaced_container_is_read_anew(tmp_path: Path) -> None:
+    path = _zip(tmp_path / "a.zip", ("a.txt", b"old"))
+    (document,) = discover([str(path)])
+    assert read_document(document.uri, document.source, LIMIT) == b"old"
+    _zip(path, ("a.txt", b"new"))
+    assert read_document(document.uri, document.source, LIMIT) == b"new"
+
+
+def test_few_archives_stay_open(tmp_path: Path) -> None:
+    listed = list(discover([str(_zip(tmp_path / f"{number}.zip", ("a.txt", b"x"))) for number in range(12)]))
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for document in listed:
+        read_document(document.uri, document.source, LIMIT)
+    assert len(list(Path("/proc/self/fd").iterdir())) - before <= index_cache.MAX_INDEXES
+
+
+def _is_refused(path: Path) -> bool:
+    """Return whether discovery lists the archive itself, as one of which no member is taken."""
+    return [document.name for document in discover([str(path)])] == [path.name]
+
+
+def test_zip_with_a_directory_beyond_the_bounds_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    members = [(f"{number}.txt", b"x") for number in range(3)]
+    path = _zip(tmp_path / "a.zip", *members)
+    assert not _is_refused(path)
+    with monkeypatch.context() as bounds:
+        bounds.setattr(zip_archive, "MAX_MEMBERS", 2)
+        assert _is_refused(path)
+    with monkeypatch.context() as bounds:
+        bounds.setattr(zip_archive, "MAX_DIRECTORY_BYTES", 100)
+        assert _is_refused(path)
+    monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 2)  # the library writes records of ZIP64 from here on
+    assert b"PK\6\7" in _zip(path, *members).read_bytes()
+    assert _is_refused(path)
+
+
+def test_tar_is_listed_within_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    members = [(f"{number}.txt", bytes(20_000)) for number in range(5)]
+    path = _tar(tmp_path / "a.tar.gz", "w:gz", *members)
+    whole = [f"a.tar.gz/{name}" for name, _ in members]
+    assert [document.name for document in discover([str(path)])] == whole
+    with monkeypatch.context() as bounds:
+        bounds.setattr(tar_archive, "MAX_MEMBERS", 3)
+        assert [document.name for document in discover([str(path)])] == [*whole[:3], path.name]
+    with monkeypatch.context() as bounds:
+        bounds.setattr(tar_archive, "MAX_TAR_BYTES", 50_000)
+        assert [document.name for document in discover([str(path)])] == [*whole[:3], path.name]
+
+
+def test_tar_with_a_large_header_is_refused(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+        info = tarfile.TarInfo("a.txt")
+        info.pax_headers = {"comment": "x" * 2_000_000}
+        archive.addfile(info, io.BytesIO())
+    assert _is_refused(tmp_path / "a.tar")
+
+
+def test_members_behind_a_damaged_header_are_not_lost_silently(tmp_path: Path) -> None:
+    path = _tar(tmp_path / "a.tar", "w", ("1", b"x" * 512), ("2", b"y"), ("3", b"z"))
+    raw = bytearray(path.read_bytes())
+    raw[1024:1536] = b"?" * 512
+    path.write_bytes(raw)
+    assert [document.name for document in discover([str(path)])] == ["a.tar/1", "a.tar"]

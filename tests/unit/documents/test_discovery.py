@@ -1,4 +1,4 @@
-"""Discovery lists each document of a source once, in one order, and none outside of it."""
+"""Discovery lists each document of a source once, in one order, and none outside the source."""
 
 import os
 import socket
@@ -49,7 +49,7 @@ def test_file_name_is_restored_from_its_uri(tmp_path: Path, name: bytes) -> None
     assert path_of(document.uri).read_bytes() == b"x"
     for text in (document.uri, document.name, document.source):
         assert text.encode().decode().isprintable()
-    assert [found.uri for found in discover([document.uri])] == [document.uri]
+    assert [again.uri for again in discover([document.uri])] == [document.uri]
 
 
 @given(st.binary(min_size=1, max_size=60).filter(lambda name: b"\0" not in name))
@@ -73,10 +73,10 @@ def test_hidden_folder_named_as_a_source_is_read(tmp_path: Path) -> None:
 
 def test_sources_keep_the_order_of_the_command(tmp_path: Path) -> None:
     _fill(tmp_path, "x/1.txt", "y/2.txt")
-    found = list(discover([str(tmp_path / "y"), uri_of(tmp_path / "x"), str(tmp_path / "x" / "1.txt")]))
-    assert [document.name for document in found] == ["2.txt", "1.txt", "1.txt"]
-    assert [document.source for document in found] == [uri_of(tmp_path / part) for part in ("y", "x", "x/1.txt")]
-    assert found[0].version == version_of((tmp_path / "y/2.txt").stat())
+    listed = list(discover([str(tmp_path / "y"), uri_of(tmp_path / "x"), str(tmp_path / "x" / "1.txt")]))
+    assert [document.name for document in listed] == ["2.txt", "1.txt", "1.txt"]
+    assert [document.source for document in listed] == [uri_of(tmp_path / part) for part in ("y", "x", "x/1.txt")]
+    assert listed[0].version == version_of((tmp_path / "y/2.txt").stat())
 
 
 def test_link_never_leads_outside_and_never_counts_a_file_twice(tmp_path: Path) -> None:
@@ -119,10 +119,10 @@ def test_deeply_nested_folders_are_walked(tmp_path: Path) -> None:
 
 def test_discovery_yields_documents_one_by_one(tmp_path: Path) -> None:
     _fill(tmp_path, "a/1.txt", "b/2.txt")
-    found = discover([str(tmp_path)])
-    assert next(found).name == "a/1.txt"
+    listed = discover([str(tmp_path)])
+    assert next(listed).name == "a/1.txt"
     _fill(tmp_path, "b/3.txt")
-    assert [document.name for document in found] == ["b/2.txt", "b/3.txt"]
+    assert [document.name for document in listed] == ["b/2.txt", "b/3.txt"]
 
 
 def test_unreadable_folder_is_listed_with_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,10 +135,10 @@ def test_unreadable_folder_is_listed_with_a_reason(tmp_path: Path, monkeypatch: 
         return scandir(folder)
 
     monkeypatch.setattr(os, "scandir", guarded)
-    found = list(discover([str(tmp_path)]))
-    assert [document.name for document in found] == ["a.txt", "locked", "z.txt"]
+    listed = list(discover([str(tmp_path)]))
+    assert [document.name for document in listed] == ["a.txt", "locked", "z.txt"]
     with pytest.raises(UnreadableDocument):
-        processed_here(found[1].uri, found[1].name, found[1].source)
+        processed_here(listed[1].uri, listed[1].name, listed[1].source)
 
 
 def test_missing_source_makes_discovery_wait(tmp_path: Path) -> None:

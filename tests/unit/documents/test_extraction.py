@@ -169,6 +169,14 @@ def test_mail_of_too_many_parts_has_a_warning() -> None:
     assert any("left out" in warning for warning in _read(content).warnings)
 
 
+def test_mail_nested_too_deeply_has_a_warning() -> None:
+    outer = b"MIME-Version: 1.0\r\nContent-Type: message/rfc822\r\n\r\n"
+    inner = b"From: a@b\r\nContent-Type: text/plain\r\n\r\nthe bottom\r\n"
+    read = _read(b"From: a@b\r\nTo: c@d\r\n" + outer * 60 + inner)
+    assert any("nested more than 50 deep were left out" in warning for warning in read.warnings)
+    assert "the bottom" not in read.text
+
+
 @pytest.mark.parametrize("name", made.make_encoded_texts())
 def test_text_is_decoded_from_every_encoding(name: str) -> None:
     read = _read(made.make_encoded_texts()[name], name)
@@ -209,7 +217,7 @@ def test_unreadable_document_has_a_reason_in_a_sentence(content: bytes, error: t
     assert str(caught.value).endswith(".")
 
 
-def test_quality_falls_with_what_went_wrong() -> None:
+def test_quality_falls_with_each_loss() -> None:
     prose = "The harbour office wrote to every tenant about the new rent in plain words. " * 20
     good = quality_score(Extracted(prose))
     assert quality_score(Extracted("")) == quality_score(Extracted(" \n")) == 0.0

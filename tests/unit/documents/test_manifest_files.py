@@ -59,12 +59,12 @@ def test_line_of_json_is_a_document_or_has_a_reason(papers: Path) -> None:
     manifest.write_bytes(b"\n".join(lines))
     source = normalise_source(f"manifest:{manifest}")
     check_source(source)
-    found = list(discover([source]))
-    assert {document.source for document in found} == {source} == {normalise_source(source)}
-    readable = [*found[:4], found[-1]]
+    listed = list(discover([source]))
+    assert {document.source for document in listed} == {source} == {normalise_source(source)}
+    readable = [*listed[:4], listed[-1]]
     contents = [b"a.txt", b"sub/b, c.txt", b"d.txt", b"2\n", b"a.txt"]
     assert [read_document(document.uri, source, LIMIT) for document in readable] == contents
-    reasons = [_reason(document.uri, source) for document in found[4:-1]]
+    reasons = [_reason(document.uri, source) for document in listed[4:-1]]
     gone = "VanishedDocument: The file was there at discovery and is gone."
     assert reasons[:2] == [gone, gone]
     assert [reason.split(": ")[1] for reason in reasons[2:-1]] == [
@@ -80,7 +80,7 @@ def test_line_of_json_is_a_document_or_has_a_reason(papers: Path) -> None:
         "Line 17 of the manifest is no UTF-8.",
         "Line 18 of the manifest is longer than 64 KB.",
     ]
-    for document in found:
+    for document in listed:
         assert document.uri.isascii()
         content_hash(document.uri)
 
@@ -90,10 +90,10 @@ def test_line_of_a_csv_is_a_document_or_has_a_reason(papers: Path, head: bytes) 
     first = b"7," if head.startswith(b"id") else b""
     manifest = papers / "list.csv"
     manifest.write_bytes(head + first + b"a.txt\r\n\r\n" + first + b'"sub/b, c.txt",x\n' + first[:-1] + b'\n"\n')
-    found = list(discover([f"manifest:{manifest}"]))
-    assert [document.name for document in found][:2] == ["a.txt", "b, c.txt"]
-    assert read_document(found[1].uri, found[1].source, LIMIT) == b"sub/b, c.txt"
-    for line in found[2:]:
+    listed = list(discover([f"manifest:{manifest}"]))
+    assert [document.name for document in listed][:2] == ["a.txt", "b, c.txt"]
+    assert read_document(listed[1].uri, listed[1].source, LIMIT) == b"sub/b, c.txt"
+    for line in listed[2:]:
         with pytest.raises(UnreadableDocument, match=r"^Line \d of the manifest has no uri\.$"):
             read_document(line.uri, line.source, LIMIT)
 
@@ -113,10 +113,10 @@ def test_vanished_document_of_a_manifest_stays_listed(papers: Path) -> None:
 def test_manifest_may_list_web_addresses(papers: Path) -> None:
     with web_server({"/a": Page(b"web", headers={"ETag": '"1"'})}) as web:
         (papers / "list.jsonl").write_text(f'"{web}/a"\n"{web}/gone"\n"{web}/?"\n')
-        found = list(discover([f"manifest:{papers}/list.jsonl"]))
-        assert found[0].version == 'etag "1"'
-        assert read_document(found[0].uri, found[0].source, LIMIT) == b"web"
-        reasons = [_reason(document.uri, document.source).split(":")[0] for document in found[1:]]
+        listed = list(discover([f"manifest:{papers}/list.jsonl"]))
+        assert listed[0].version == 'etag "1"'
+        assert read_document(listed[0].uri, listed[0].source, LIMIT) == b"web"
+        reasons = [_reason(document.uri, document.source).split(":")[0] for document in listed[1:]]
         assert reasons == ["VanishedDocument", "UnreadableDocument"]
 
 
@@ -127,7 +127,7 @@ def test_unusable_manifest_is_refused(papers: Path) -> None:
         ("empty.csv", InvalidSource, "lists no documents"),
         ("pipe.csv", InvalidSource, "cannot be read"),
         ("gone.csv", SourceNotFound, "There is no manifest"),
-        ("a.txt", InvalidSource, "neither .jsonl nor .csv"),
+        ("a.txt", InvalidSource, "ends in .jsonl or .csv"),
     ):
         with pytest.raises(error, match=why):
             check_source(f"manifest:{papers / name}")

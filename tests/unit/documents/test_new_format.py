@@ -21,7 +21,7 @@ MODULE = "perdure.documents.extraction.ticket"
 
 @pytest.fixture(autouse=True)
 def _ticket_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Carry out the page: write its extractor, and add its row above the row of plain text."""
+    """Carry out the page: write the extractor, and add the row above the row of plain text."""
     module, row = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     (tmp_path / "code").mkdir()
     (tmp_path / "code" / "ticket.py").write_text(module)

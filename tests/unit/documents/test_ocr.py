@@ -1,4 +1,4 @@
-"""OCR reads the pages that are pictures; without OCR they are refused."""
+"""OCR reads the pages that are pictures; without OCR, a document of pictures is refused."""
 
 from functools import partial
 from pathlib import Path
@@ -20,13 +20,13 @@ PDF = "application/pdf"
 
 @pytest.fixture
 def ocr() -> Ocr:
-    """Return OCR for English; skip the test on a machine without its data."""
+    """Return OCR for English; skip the test on a machine without the data for English."""
     try:
-        found = read_ocr_setting({"PERDURE_OCR": "eng"})
+        setting = read_ocr_setting({"PERDURE_OCR": "eng"})
     except InvalidConfiguration as reason:
         pytest.skip(str(reason))
-    assert found
-    return found
+    assert setting
+    return setting
 
 
 def test_ocr_is_off_by_default() -> None:
@@ -38,9 +38,9 @@ def test_missing_ocr_data_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(InvalidConfiguration, match=r"no eng\.traineddata and deu\.traineddata in .*install Tesseract"):
         read_ocr_setting({"PERDURE_OCR": "eng+deu", "TESSDATA_PREFIX": str(tmp_path)})
     (tmp_path / "eng.traineddata").touch()
-    found = read_ocr_setting({"PERDURE_OCR": "1", "TESSDATA_PREFIX": str(tmp_path)})
-    assert found
-    assert (found.languages, found.data_folder) == ("eng", str(tmp_path))
+    setting = read_ocr_setting({"PERDURE_OCR": "1", "TESSDATA_PREFIX": str(tmp_path)})
+    assert setting
+    assert (setting.languages, setting.data_folder) == ("eng", str(tmp_path))
     for nonsense in ("eng+", "../eng", "en", "eng deu"):
         with pytest.raises(InvalidConfiguration, match="PERDURE_OCR must be"):
             read_ocr_setting({"PERDURE_OCR": nonsense})
@@ -55,11 +55,11 @@ def test_only_picture_pages_without_text_are_read_by_ocr() -> None:
 
     assert extract(made.make_pdf("Written"), PDF, read_picture).text.strip() == "Written"
     assert not seen
-    found = extract(made.make_scanned_pdf("One", "", "Three"), PDF, read_picture)
+    extracted = extract(made.make_scanned_pdf("One", "", "Three"), PDF, read_picture)
     assert len(seen) == 2
-    assert found.text == "read\n\n\n\nread"
-    assert found.properties["ocr_pages"] == 2
-    assert "OCR" in found.warnings[0]
+    assert extracted.text == "read\n\n\n\nread"
+    assert extracted.properties["ocr_pages"] == 2
+    assert "OCR" in extracted.warnings[0]
     with pytest.raises(ImageOnlyDocument, match="OCR found no words"):
         extract(made.make_scanned_pdf("One"), PDF, lambda _: " ")
 

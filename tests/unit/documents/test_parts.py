@@ -1,4 +1,4 @@
-"""A long document continues where a killed process stopped, and has the result of an undisturbed document."""
+"""A long document continues after a kill, and has the result of an undisturbed document."""
 
 import asyncio
 import hashlib
@@ -42,7 +42,7 @@ def long_pdf(pages: int, seed: int) -> bytes:
 
 @pytest.fixture(autouse=True)
 def _small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make small slices, and send each at once."""
+    """Make small slices, and send each slice at once."""
     monkeypatch.setattr(parts_module, "SEND_EVERY_SECONDS", 0.0)
     monkeypatch.setattr(mentions_module, "SLICE_PIECES", 1)
 
@@ -84,7 +84,7 @@ def test_parts_of_other_content_are_not_used(tmp_path: Path) -> None:
 
 
 def test_parts_that_hold_classes_are_computed_again(tmp_path: Path) -> None:
-    """As release 0.3.0 stored them: its parts hold objects of `Mention`."""
+    """Release 0.3.0 stored such parts: they hold objects of the class `Mention`."""
     document = a_document(tmp_path, 2, 1)
     sha256 = hashlib.sha256((tmp_path / "long.pdf").read_bytes()).hexdigest()
     wrong = Mention(0, 5, "person", "Nobody", "nobody", 0.75)
@@ -114,6 +114,6 @@ async def test_document_of_a_killed_child_continues_where_it_stopped(tmp_path: P
     assert outcome.attempts == 2
     assert progress[:8] == [f"page {number} of 8" for number in range(1, 9)]
     pages = [int(text.split()[3]) for text in progress[8:]]  # only names follow: no page is read twice
-    assert pages == sorted(pages), f"it began again: {progress}"
-    assert len(pages) == len(list(split_into_slices(outcome.document.text))), f"a slice was done twice: {progress}"
+    assert pages == sorted(pages), f"the child began again: {progress}"
+    assert len(pages) == len(list(split_into_slices(outcome.document.text))), f"a slice was processed twice: {progress}"
     assert compared(outcome.document) == processed(document, Parts())

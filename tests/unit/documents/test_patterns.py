@@ -41,19 +41,19 @@ def test_patterns_choose_the_documents_of_a_source(
     source = with_patterns(normalise_source(str(folder)), patterns)
     assert normalise_source(source) == source
     assert split_patterns(source) == (uri_of(folder), patterns)
-    found = list(discover([source]))
-    assert [document.name for document in found] == names
-    assert {document.source for document in found} <= {source}
-    for document in found:
+    listed = list(discover([source]))
+    assert [document.name for document in listed] == names
+    assert {document.source for document in listed} <= {source}
+    for document in listed:
         assert read_document(document.uri, document.source, 1000)
     if not names:
-        with pytest.raises(InvalidSource, match="leave nothing"):
+        with pytest.raises(InvalidSource, match="let no document of"):
             check_source(source)
 
 
 def test_file_whose_name_looks_like_a_pattern_is_found(folder: Path) -> None:
-    (found,) = discover([normalise_source(str(folder / "e#include=x.txt"))])
-    assert found.name == "e#include=x.txt"
+    (listed,) = discover([normalise_source(str(folder / "e#include=x.txt"))])
+    assert listed.name == "e#include=x.txt"
 
 
 @pytest.mark.parametrize("pattern", ["", " ", "a\nb", "x" * (MAX_PATTERN_CHARACTERS + 1)])

@@ -1,4 +1,4 @@
-"""The document pool shares its models with its children, and loads no library into the worker."""
+"""The document pool shares models with its children, and loads no library into the worker."""
 
 import pickle
 import subprocess

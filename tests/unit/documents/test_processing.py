@@ -1,4 +1,4 @@
-"""Every file ends with a result or a reason; the same bytes give the same result in every process."""
+"""Every file ends with a result or a reason, and the same bytes give the same result."""
 
 import asyncio
 import hashlib
@@ -64,7 +64,7 @@ def check_reason(error: DocumentError) -> None:
 async def process_all(
     documents: list[DiscoveredDocument], limits: Limits
 ) -> dict[str, ProcessedDocument | DocumentError]:
-    """Process in a pool of two, and check that the pool survives and that each result or reason is sound."""
+    """Process documents in a pool of two, and check the pool and each result or reason."""
     pool = open_document_pool(2, limits)
     pool.start()
 

@@ -1,4 +1,4 @@
-"""The quality score lies between 0 and 1, and falls with what is lost."""
+"""The quality score lies between 0 and 1, and falls with each loss."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from perdure.documents.addresses import uri_of
-from perdure.documents.reading import content_hash
+from perdure.documents.reading import content_hash, version_of
 from perdure.errors import (
     DependencyUnavailable,
     DocumentError,
@@ -30,6 +30,18 @@ def test_bytes_are_read_unchanged(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"\0\xff")
     assert _read(tmp_path / "a", tmp_path) == b"\0\xff"
     assert content_hash(uri_of(tmp_path / "a")) == hashlib.sha256(b"\0\xff").hexdigest()
+
+
+def test_version_changes_although_the_time_is_set_back(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"old")
+    before = path.stat()
+    while path.stat().st_ctime_ns == before.st_ctime_ns:
+        path.write_bytes(b"new")
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    after = path.stat()
+    assert (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    assert version_of(after) != version_of(before)
 
 
 def test_missing_file_of_a_present_source_has_vanished(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Documents of web servers and object stores are bounded, versioned and blamed rightly."""
+"""Remote documents are bounded and have versions; errors concern the document or its server."""
 
 import hashlib
 import socket
@@ -126,6 +126,12 @@ def test_silent_or_broken_server_makes_the_source_unavailable(
             read_document(uri, uri, LIMIT)
     with pytest.raises(DependencyUnavailable):
         read_document(uri, uri, LIMIT)
+
+
+def test_large_web_document_is_refused_before_it_is_downloaded(web: str, pages: dict[str, Page]) -> None:
+    pages["/large"] = Page(b"the first bytes", claimed=LIMIT + 1)
+    with pytest.raises(DocumentTooLarge):
+        read_document(f"{web}/large", f"{web}/large", LIMIT)
 
 
 def test_size_of_web_documents_is_bounded(web: str, pages: dict[str, Page]) -> None:

@@ -132,7 +132,7 @@ def test_first_sentence_summarises_the_run() -> None:
     page = rendered("full")
     assert (
         "Completed with failures: 10 of 12 documents processed, 2 quarantined with a reason, in 1\xa0min\xa040\xa0s; "
-        "it survived 1 crash and 1 loss of stored data and was resumed once." in page
+        "the run survived 1 crash and 1 loss of stored data and was resumed once." in page
     )
     assert "Still in progress: 0 of 0 documents processed, so far in" in rendered("empty")
     assert "The run is still in progress" in rendered("empty")

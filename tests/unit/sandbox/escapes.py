@@ -1,5 +1,9 @@
-"""What a parser that was taken over might try; children import it, and the document's name selects the attempt."""
+"""Attacks of a hostile parser; the document's name selects the attack.
 
+The children of a pool import this module.
+"""
+
+import contextlib
 import ctypes
 import os
 import resource
@@ -22,7 +26,7 @@ def attempt(_: str, name: str, descriptor: int, allow_cpu: AllowCpu) -> str:
     assert os.fstat(descriptor).st_size
     if name in ANSWERS:
         _send(ANSWERS[name])
-    action, _, argument = name.partition(" ")
+    action, _, argument = (name, "", "") if name in ATTEMPTS else name.partition(" ")
     try:
         return f"did it: {ATTEMPTS[action](argument)}"
     except OSError as error:
@@ -52,14 +56,31 @@ def _connect(port: str) -> None:
         pass
 
 
-def _open_many(_: str) -> int:
+def _count_open_files(_: str) -> int:
+    """Open files until the limit, and return their number."""
     descriptors: list[int] = []
-    try:
+    with contextlib.suppress(OSError):
         descriptors.extend(iter(lambda: os.open("/dev/null", os.O_RDONLY), -1))
-    finally:
-        for descriptor in descriptors:
-            os.close(descriptor)
+    for descriptor in descriptors:
+        os.close(descriptor)
     return len(descriptors)
+
+
+def _count_sockets(_: str) -> int:
+    return sum(_is_socket(int(entry.name)) for entry in Path("/proc/self/fd").iterdir())
+
+
+def _read_status(field: str) -> str:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(line.partition(":")[2].strip() for line in lines if line.startswith(f"{field}:"))
+
+
+def _grow_memory_file(_: str) -> None:
+    descriptor = os.memfd_create("grown")
+    try:
+        os.ftruncate(descriptor, 2**40)
+    finally:
+        os.close(descriptor)
 
 
 def _kill_own_thread(_: str) -> None:
@@ -68,7 +89,7 @@ def _kill_own_thread(_: str) -> None:
 
 
 def _send(message: bytes) -> None:
-    """Send the pool a message of our own, and wait to be killed."""
+    """Send the pool this message, and wait for the kill."""
     connection = next(
         socket.socket(fileno=int(entry.name))
         for entry in Path("/proc/self/fd").iterdir()
@@ -117,7 +138,11 @@ ATTEMPTS: dict[str, Callable[[str], object]] = {
     "raise": _kill_own_thread,
     "thread": _thread,
     "call": _system_call,
-    "files": _open_many,
+    "files": _count_open_files,
+    "sockets": _count_sockets,
+    "status": _read_status,
+    "memory file": _grow_memory_file,
+    "core": lambda _: resource.getrlimit(resource.RLIMIT_CORE),
     "environment": lambda _: sorted(os.environ.items()),
     "import": lambda module: __import__(module).__name__,
     "limit": lambda _: resource.setrlimit(resource.RLIMIT_AS, (2**60, 2**60)),

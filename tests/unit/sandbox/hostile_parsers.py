@@ -1,4 +1,7 @@
-"""Parsers that harm their own process; children import them, and the document's name selects the harm."""
+"""Parsers that harm their own process; the document's name selects the harm.
+
+The children of a pool import this module.
+"""
 
 import ctypes
 import os
@@ -46,6 +49,11 @@ def _corrupt(_: str) -> None:
     os.abort()
 
 
+def _complain(_: str) -> None:
+    """Write to standard error, as libraries do, and succeed."""
+    os.write(2, b"out of memory, trying again\n")
+
+
 def _raise_key_error(_: str) -> None:
     raise KeyError("/tmp/secret")
 
@@ -77,19 +85,6 @@ def _close_everything(_: str) -> None:
     time.sleep(3600)
 
 
-def _work(_: str, seconds: float = 2.0) -> None:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        pass
-
-
-def _nap(uri: str) -> None:
-    """Sleep for longer than the idle limit in sum, with work between the naps."""
-    for _ in range(5):
-        time.sleep(0.5)
-        _work(uri, 0.05)
-
-
 _ACTIONS: dict[str, Callable[[str], object]] = {
     "segfault": _segfault,
     "spin": _spin,
@@ -97,6 +92,7 @@ _ACTIONS: dict[str, Callable[[str], object]] = {
     "bloat": _bloat,
     "native-bloat": _native_bloat,
     "corrupt": _corrupt,
+    "complain": _complain,
     "exit": lambda _: os._exit(7),
     "key-error": _raise_key_error,
     "encrypted": _encrypted,
@@ -104,7 +100,6 @@ _ACTIONS: dict[str, Callable[[str], object]] = {
     "killed-once": _killed_once,
     "note": _note,
     "close": _close_everything,
-    "naps": _nap,
-    "works": _work,
+    "briefly": lambda _: time.sleep(0.1),
     "slowly": lambda _: time.sleep(0.5),
 }

@@ -11,7 +11,7 @@ from perdure.sandbox.job import Job, Parser
 LOAD_NOTHING = f"{__name__}:load_nothing"
 LOAD_SLOWLY = f"{__name__}:load_slowly"
 SKIP_CONFINEMENT = f"{__name__}:skip_confinement"
-"""For parsers that have to write files or to send signals."""
+"""The warm-up for parsers that have to write files or to send signals."""
 SLOW_SECONDS = 300.0
 
 
@@ -37,7 +37,7 @@ class OpenedText:
 
 
 def open_text(uri: str, source: str, _: int) -> OpenedText:
-    """The document holds its own URI and source."""
+    """Return a document that holds its own URI and source."""
     with tempfile.TemporaryFile() as file:
         file.write(f"{uri} {source}".encode())
         file.flush()
@@ -59,4 +59,4 @@ def load_slowly() -> None:
 
 def skip_confinement() -> None:
     """Let the children that are forked from this process keep their rights."""
-    child.confine = lambda: None  # type: ignore[attr-defined] # the child's import
+    child.confine = lambda: None  # type: ignore[attr-defined] # the module imports the name

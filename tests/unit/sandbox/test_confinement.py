@@ -1,4 +1,4 @@
-"""A parser that was taken over can only read its document and answer."""
+"""A hostile parser can only read its document and answer."""
 
 import os
 import socket
@@ -106,7 +106,28 @@ async def test_parser_cannot_call_ptrace_or_io_uring(pool: IsolatedPool[str]) ->
 
 
 async def test_parser_opens_few_files(pool: IsolatedPool[str]) -> None:
-    assert await result_of(pool, "files") == "OSError"
+    count = (await result_of(pool, "files")).removeprefix("did it: ")
+    assert 0 < int(count) < 128
+
+
+async def test_parser_writes_no_large_memory_file_and_no_core_dump(pool: IsolatedPool[str]) -> None:
+    assert await result_of(pool, "memory file") == "OSError"
+    assert await result_of(pool, "core") == "did it: (0, 0)"
+
+
+async def test_parser_has_no_socket_but_its_own(pool: IsolatedPool[str]) -> None:
+    assert await result_of(pool, "sockets") == "did it: 1"
+
+
+async def test_parser_can_gain_no_right(pool: IsolatedPool[str]) -> None:
+    assert int((await result_of(pool, "status CapEff")).removeprefix("did it: "), 16) == 0
+    assert await result_of(pool, "status NoNewPrivs") == "did it: 1"
+
+
+async def test_kernel_ends_a_parser_before_its_worker(pool: IsolatedPool[str]) -> None:
+    worker = int(Path("/proc/self/oom_score_adj").read_text())
+    score = (await result_of(pool, "read /proc/self/oom_score_adj")).removeprefix("did it: b'").removesuffix("\\n'")
+    assert int(score) > worker
 
 
 async def test_environment_of_a_parser_holds_no_secret(pool: IsolatedPool[str]) -> None:

@@ -1,5 +1,7 @@
 """Failures and parts survive the way from a child to the pool."""
 
+import struct
+
 import pytest
 
 from perdure import errors
@@ -38,3 +40,9 @@ def test_only_failures_of_a_document_are_decoded(content: bytes) -> None:
 @pytest.mark.parametrize(("progress", "parts"), [("page 1 of 3", b"\0part"), ("", b""), ("Größe \ud800", b"x")])
 def test_parts_keep_their_bytes_and_their_progress(progress: str, parts: bytes) -> None:
     assert decode_parts(encode_parts(progress, parts)) == (progress.replace("\ud800", "?"), parts)
+
+
+@pytest.mark.parametrize("content", [b"", b"\0\0\0", b"\0\0\0\x05text", b"\0\0\0\x01\xff"])
+def test_parts_that_are_cut_off_are_refused(content: bytes) -> None:
+    with pytest.raises((ValueError, struct.error)):
+        decode_parts(content)

@@ -1,4 +1,4 @@
-"""A killed worker takes its pool with it, and starting a pool costs the worker neither time nor libraries."""
+"""The pool of a killed worker ends, and the start of a pool does not block its worker."""
 
 import subprocess
 import sys

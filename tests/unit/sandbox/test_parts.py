@@ -1,4 +1,4 @@
-"""Finished parts return as they were added; parts that cannot be read are computed again."""
+"""Finished parts are returned as they were added; unreadable parts are computed again."""
 
 import pickle
 from collections.abc import Iterator

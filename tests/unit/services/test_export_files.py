@@ -39,13 +39,13 @@ XMLNS = "{http://graphml.graphdrawing.org/xmlns}"
 
 
 def node(identity: str, name: str, rank: float | None = 0.25) -> Row:
-    """Return a row of a graph's node; without a rank it has no community either."""
+    """Return a row of a graph's node; a node without a rank has no community either."""
     community = None if rank is None else 0
     return (identity, name, "person", 3, 2, 0.9, rank, community, 1, 2)
 
 
 def write_graph(form: Callable[[io.StringIO], GraphFile], nodes: list[Row], edges: list[Row]) -> str:
-    """Return the text of a graph file, write_graph with a block for each node and each edge."""
+    """Return the text of a graph file that was written with a block for each node and edge."""
     stream = io.StringIO(newline="")
     file = form(stream)
     file.begin()

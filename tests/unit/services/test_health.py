@@ -255,3 +255,22 @@ def test_import_of_external_services_loads_no_client_library() -> None:
         [sys.executable, "-c", program], cwd=Path(__file__).parents[3], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == ""
+
+
+@dataclass
+class Waiting:
+    """A service that answers when it was asked together with another one."""
+
+    meeting: asyncio.Barrier
+    name: str
+
+    async def health(self, workflow_id: str) -> dict[str, Any]:
+        """Return when the other service is asked too."""
+        await self.meeting.wait()
+        return {}
+
+
+async def test_services_are_asked_at_the_same_time() -> None:
+    meeting = asyncio.Barrier(2)
+    states = await capture([Waiting(meeting, "first"), Waiting(meeting, "second")], "run", 10.0)
+    assert [state.status for state in states.values()] == ["healthy", "healthy"]

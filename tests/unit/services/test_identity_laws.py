@@ -8,11 +8,12 @@ from collections import defaultdict
 import pytest
 
 from perdure.sandbox.computation.exchange import ROWS, pack, read_rows, split_into_blocks
+from perdure.services.identity import person_spelling
 from perdure.services.identity.clusters import MAX_MEMBERS, Clusters
 from perdure.services.identity.names import AMBIGUOUS, SCORES
-from perdure.services.identity.person import compatible, parse_person
+from perdure.services.identity.person import Person, compatible, parse_person
 from perdure.services.identity.resolution import Resolution
-from perdure.services.identity.spelling import MAX_COMPARED, find_misspellings
+from perdure.services.identity.spelling import MAX_COMPARED, end_blocks, find_misspellings
 from tests.identities.generated import GeneratedRun
 from tests.identities.resolved import resolve
 from tests.identities.scores import Score, b_cubed, pairwise
@@ -29,7 +30,7 @@ def random_numbers() -> random.Random:
 
 @pytest.fixture
 def run(random_numbers: random.Random) -> GeneratedRun:
-    """A generated run of 3,000 mentions, of which a tenth are misspelt."""
+    """Return a generated run of 3,000 mentions, of which a tenth are misspelt."""
     return GeneratedRun(random_numbers.randrange(2**32), OPEN, 3000, typing_errors=0.1)
 
 
@@ -70,7 +71,7 @@ def test_canonical_name_is_its_own_canonical_name(run: GeneratedRun) -> None:
 
 
 def test_canonical_names_stay_apart_when_resolved_alone(run: GeneratedRun) -> None:
-    """Up to 1 in 50 joins another: counts and ambiguity depend on the names left out."""
+    """Up to 1 in 50 names joins another: counts and ambiguity depend on the names left out."""
     mentions = list(run)
     names = resolve(mentions)
     heads = [mention for mention in mentions if names[mention.kind, mention.normalised][1] == mention.normalised]
@@ -91,7 +92,7 @@ def test_names_of_a_person_do_not_contradict_each_other(run: GeneratedRun) -> No
 
 
 def test_misspelt_names_do_not_chain_two_right_names(random_numbers: random.Random) -> None:
-    """In a chain of words, each an edit from the next, only direct neighbours join."""
+    """Each word of the chain is one edit from the next word; only direct neighbours join."""
     words = ["a" * 8]
     while len(words) < 300:
         at = random_numbers.randrange(1, 8)
@@ -121,6 +122,21 @@ def test_block_is_compared_with_its_most_mentioned_names_only() -> None:
     find_misspellings(range(1000), lambda _: ("the block",), lambda number: 10**9 >> (number // 30), distance)
     assert {frequent for _, frequent in compared} <= set(range(MAX_COMPARED))
     assert len(compared) <= 1000 * MAX_COMPARED
+
+
+def test_last_name_is_compared_with_few_known_last_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    letters = "bcdfghjklmnpqrst"
+    known = [Person("ada", (), f"abcd{a}{b}{c}wxyz") for a in letters for b in letters for c in letters[:4]]
+    lone = [Person("", (), "abcdeeewxyz")]
+    compared: list[str] = []
+
+    def count_edits(_last: str, other: str, _shortest: int) -> int:
+        compared.append(other)
+        return 0
+
+    monkeypatch.setattr(person_spelling, "count_edits", count_edits)
+    person_spelling.find_misspelt_last_names([*known, *lone], [100] * len(known) + [1])
+    assert 0 < len(compared) <= MAX_COMPARED * len(end_blocks(lone[0].last))
 
 
 def test_clusters_do_not_depend_on_order_of_joins(random_numbers: random.Random) -> None:

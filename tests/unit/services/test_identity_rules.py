@@ -13,7 +13,7 @@ def identities(kind: str, *names: str, together: tuple[tuple[str, str], ...] = (
 
     Args:
         kind: the kind of the names.
-        names: each is a surface, or "surface*count" with the number of its mentions.
+        names: surfaces, each of them alone or as "surface*count" with the number of its mentions.
         together: the pairs of surfaces that share a document.
     """
     counted = {name.partition("*")[0]: name.partition("*")[2] or "1" for name in names}

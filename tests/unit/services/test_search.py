@@ -2,10 +2,12 @@
 
 import os
 import random
+from typing import Any
 
 import pytest
 
-from perdure.services.search import CANDIDATES, fuse, page_of
+from perdure.errors import RefusedCommand
+from perdure.services.search import CANDIDATES, MAX_QUERY_CHARACTERS, SearchService, fuse, page_of
 
 
 def test_place_in_both_rankings_comes_first() -> None:
@@ -34,3 +36,17 @@ def test_page_begins_at_its_offset(offset: int, page: int) -> None:
 
 def test_text_without_pages_has_no_page_number() -> None:
     assert page_of(5, []) is None
+
+
+class Refusing:
+    """A store and an embedder that no refused query may reach."""
+
+    def __getattr__(self, name: str) -> Any:
+        """Fail the test."""
+        pytest.fail(f"{name} was called for a query that is refused")
+
+
+@pytest.mark.parametrize("query", ["", "?!", "x" * (MAX_QUERY_CHARACTERS + 1)])
+async def test_empty_or_endless_query_is_refused(query: str) -> None:
+    with pytest.raises(RefusedCommand):
+        await SearchService(Refusing(), Refusing()).search("run", query, 10)

@@ -78,9 +78,9 @@ def test_a_kill_at_any_system_call_leaves_a_whole_file(
                 append(array, {"number": length})
             except KilledError:
                 reached += 1
-        found = numbers(path)
-        assert found in (list(range(length)), list(range(length + 1)))
-        for number in range(len(found), len(found) + 3):  # exchanges both copies
+        elements = numbers(path)
+        assert elements in (list(range(length)), list(range(length + 1)))
+        for number in range(len(elements), len(elements) + 3):  # exchanges both copies
             append(array, {"number": number})
             assert numbers(path) == list(range(number + 1))
         if reached < moment:
@@ -89,7 +89,10 @@ def test_a_kill_at_any_system_call_leaves_a_whole_file(
 
 
 def kill_at(patch: pytest.MonkeyPatch, moment: int) -> None:
-    """Raise `KilledError` in the `moment`-th call that changes the disk; a write stores its first half."""
+    """Raise `KilledError` in the call number `moment` that changes the disk.
+
+    A killed write stores the first half of its bytes.
+    """
     calls = 0
 
     def dying(real: Callable[..., Any], *, half: bool = False) -> Callable[..., Any]:

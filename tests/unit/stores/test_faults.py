@@ -1,4 +1,4 @@
-"""Errors of Postgres that a retry may cure become `DependencyUnavailable`; others are not translated."""
+"""Errors of Postgres that a retry may cure become `DependencyUnavailable`, and no others."""
 
 import asyncpg
 import pytest

@@ -74,7 +74,7 @@ async def test_foreign_files_are_passed_over_and_not_changed(tmp_path: Path) -> 
         assert (tmp_path / f"{name}_checkpoints.json").read_text() == content
 
 
-async def test_the_file_holds_whole_checkpoints_as_the_wire_does(tmp_path: Path) -> None:
+async def test_file_holds_the_wire_form_of_each_checkpoint(tmp_path: Path) -> None:
     store = PersistentCheckpointStore(tmp_path / "deep" / "checkpoints")
     chain = make_chain("run", 2)
     for checkpoint in chain:
@@ -87,5 +87,5 @@ async def test_the_file_holds_whole_checkpoints_as_the_wire_does(tmp_path: Path)
 async def test_an_unusable_directory_is_an_unavailable_dependency(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     store = PersistentCheckpointStore(tmp_path / "file" / "checkpoints")
-    with pytest.raises(DependencyUnavailable, match="the checkpoint files is unavailable: Not a directory"):
+    with pytest.raises(DependencyUnavailable, match="the store of checkpoint files is unavailable: Not a directory"):
         await store.append(make_checkpoint("run"))

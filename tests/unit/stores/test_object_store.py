@@ -1,4 +1,4 @@
-"""Checkpoint objects: their keys, races between writers, damaged objects, and servers that cannot be used.
+"""Checkpoint objects: keys, races between writers, damaged objects, and unusable servers.
 
 The file is longer than 300 lines because its tests share one store over a folder.
 """
@@ -99,7 +99,7 @@ def test_keys_sort_by_sequence_and_spell_the_workflow_id() -> None:
         assert sequence_of(other) is None
 
 
-async def test_an_object_holds_the_checkpoint_as_the_wire_does(store: ObjectCheckpointStore, folder: Path) -> None:
+async def test_object_holds_the_wire_form_of_its_checkpoint(store: ObjectCheckpointStore, folder: Path) -> None:
     chain = make_chain(RUN, 2)
     await store_all(store, chain)
     files = sorted((folder / "run_checkpoints").iterdir())
@@ -140,7 +140,7 @@ async def test_a_writer_that_loses_a_race_compares_with_the_winner(
     assert [checkpoint.epoch for checkpoint in await store.list(RUN)] == [1, 1, 1, 5]
 
 
-async def test_writers_at_once_make_one_chain(folder: Path) -> None:
+async def test_concurrent_writers_make_one_chain(folder: Path) -> None:
     stores = [ObjectCheckpointStore(folder.as_uri()) for _ in range(6)]
     first = make_checkpoint(RUN)
     await stores[0].append(first)
@@ -254,7 +254,7 @@ async def test_a_server_that_overwrites_is_not_used(
     assert await store.latest(RUN) is None
 
 
-async def test_a_server_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_server_that_does_not_answer_is_an_unavailable_dependency(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
         "AWS_ACCESS_KEY_ID": "key",
         "AWS_SECRET_ACCESS_KEY": "a-secret",
@@ -270,7 +270,7 @@ async def test_a_server_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyPat
         assert "\n" not in str(away.value)
 
 
-async def test_a_folder_that_cannot_be_used_is_waited_for(tmp_path: Path) -> None:
+async def test_folder_that_cannot_be_used_is_an_unavailable_dependency(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     store = ObjectCheckpointStore((tmp_path / "file" / "objects").as_uri())
     with pytest.raises(DependencyUnavailable):

@@ -1,13 +1,15 @@
-"""The ranges of a run (watermark, beyond, unsaved) against a naive model of sets of ordinals."""
+"""The ranges of a run (watermark, beyond, unsaved) against a model of sets of ordinals."""
 
 import itertools
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from activities.batches import BatchResult
 from perdure.manifest import ManifestTotals
+from tests.conformance.chains import make_chain
 from workflows.state import (
     MAX_BATCH_BYTES,
     MAX_BATCH_DOCUMENTS,
@@ -47,7 +49,7 @@ def totals(queued: int, queued_bytes: int = 0) -> ManifestTotals:
 
 
 class Marks(RuleBasedStateMachine):
-    """Batches start in order and finish in any order, checkpoints are written, and the queue grows."""
+    """Starts batches in order, finishes them in any order, writes checkpoints, grows the queue."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -129,9 +131,16 @@ def test_ranges_finished_during_a_checkpoint_stay_unsaved(unsaved: list[Range], 
     assert ordinals(state.unsaved) == ordinals(unsaved) - ordinals(saved)
 
 
-def test_empty_range_is_saved_only_after_the_first_checkpoint() -> None:
-
+def test_empty_range_of_an_empty_run_is_saved_without_a_checkpoint() -> None:
     assert PipelineState().is_saved((0, 0))
+
+
+@pytest.mark.parametrize("outcome", ["processed", "quarantined"])
+def test_empty_range_after_earlier_epochs_waits_for_the_first_checkpoint(outcome: str) -> None:
+    state = PipelineState(total=1, **{outcome: 1})
+    assert not state.is_saved((0, 0))
+    state.latest = make_chain("run", 1)[0]
+    assert state.is_saved((0, 0))
 
 
 @given(queued=st.integers(1, 10**7), size_bytes=st.integers(0, 10**9))
@@ -164,6 +173,39 @@ def test_growing_the_queue_keeps_the_counts_of_finished_documents() -> None:
     assert (state.total, state.queued, state.processed, state.quarantined) == (5, 5, 1, 1)
     assert state.remaining == 3
     assert state.quality_score == 0.8
+
+
+def test_answers_of_two_additions_may_arrive_in_any_order() -> None:
+    state = PipelineState()
+    state.grow(totals(9, queued_bytes=900))
+    state.grow(totals(5, queued_bytes=500))
+    assert (state.total, state.queued, state.queued_bytes) == (9, 9, 900)
+
+
+def test_new_epoch_starts_at_the_beginning_of_its_queue() -> None:
+    state = PipelineState(epoch=1)
+    state.take_totals(totals(9))
+    batches = [state.next_batch(2) for _ in range(3)]
+    state.finish(batches[0], BatchResult(processed=2, quality_sum=1.8))
+    state.finish(batches[2], BatchResult(processed=2, quality_sum=1.8))
+    dispatch = state.next_dispatch()
+    state.begin_epoch(2, totals(7).model_copy(update={"processed": 2, "quality_sum": 1.6}))
+    assert (state.epoch, state.queued, state.watermark) == (2, 7, 0)
+    assert (state.beyond, state.unsaved) == ([], [])
+    assert (state.processed, state.quality_score) == (2, 0.8)
+    assert state.next_batch(3) == (0, 3)
+    assert state.next_dispatch() > dispatch
+
+
+def test_counts_of_the_manifest_replace_every_count_of_the_run() -> None:
+    state = PipelineState()
+    given = ManifestTotals(
+        total=10, processed=4, quarantined=2, cancelled=1, queued=3, queued_bytes=300, quality_sum=2.0
+    )
+    state.take_totals(given)
+    assert (state.total, state.processed, state.quarantined, state.cancelled) == (10, 4, 2, 1)
+    assert (state.queued, state.queued_bytes) == (3, 300)
+    assert (state.remaining, state.quality_score) == (4, 0.5)
 
 
 def test_each_dispatch_gets_a_new_number() -> None:

@@ -12,7 +12,7 @@ from perdure.services.analytics.export.tables import Table
 
 ROW_GROUP_ROWS = 100_000
 ROW_GROUP_BYTES = 32 * 2**20
-"""A Parquet row group is written when it has reached either bound."""
+"""A Parquet row group is written when it has reached the bound on rows or the bound on bytes."""
 
 
 class TableFile(Protocol):

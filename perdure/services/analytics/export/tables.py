@@ -96,4 +96,4 @@ CHUNKS = _make_table(
 
 CSV_TABLES = (DOCUMENTS, MENTIONS, IDENTITIES, ALIASES, EDGES)
 PARQUET_TABLES = (*CSV_TABLES, CHUNKS)
-"""Columns that CSV leaves out: an embedding takes 1 KB in Parquet, and ten times as much as text."""
+"""The tables of a Parquet export. CSV has no chunks, because an embedding of 1 KB takes ten times as much as text."""

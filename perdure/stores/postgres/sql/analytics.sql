@@ -12,7 +12,7 @@ WITH occurrences AS (
 ), chosen AS (SELECT position, identity_id FROM occurrences WHERE rank <= :max_identities)
 
 -- name: list_chosen_identities
--- Lists what enters the graph, by document.
+-- Lists the identities of each document that enter the graph.
 {chosen_identities}
 SELECT position, identity_id FROM chosen ORDER BY position
 
@@ -58,7 +58,7 @@ INSERT INTO document_vectors (workflow_id, position, embedding)
 {vectors_of_run}
 
 -- name: count_built
--- Counts what was made for a run. A run without a graph gives no row.
+-- Counts the nodes, edges, statistics and vectors of a run. A run without a graph gives no row.
 SELECT node_count, edge_count,
        (SELECT count(*) FROM document_statistics WHERE workflow_id = :workflow_id) AS statistics,
        (SELECT count(*) FROM document_vectors WHERE workflow_id = :workflow_id) AS vectors

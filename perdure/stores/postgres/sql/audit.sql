@@ -1,5 +1,5 @@
--- The checks of an audit. Each gives one row for each difference: `position` of the document, NULL if the difference is
--- about no document; `subject`, what it is about; `expected` and `found`, as text.
+-- The checks of an audit. Each check gives one row for each difference. `position` is that of the document; NULL if the
+-- difference is about no document. `subject` names the subject of the difference. `expected` and `found` are texts.
 
 -- name: list_checkpoints
 -- Lists the chain of a run with the columns that the database derives.
@@ -13,7 +13,7 @@ SELECT tgname FROM pg_trigger
 WHERE tgrelid = 'workflow_checkpoints'::regclass AND NOT tgisinternal AND tgenabled = 'D' ORDER BY tgname
 
 -- name: read_run
--- Reads the row of a run, with the claim that its epoch was given to.
+-- Reads the row of a run, with the claim that got its epoch.
 SELECT epoch, status, (SELECT first_run_id FROM run_epochs e
                        WHERE e.workflow_id = r.workflow_id AND e.epoch = r.epoch) AS claim
 FROM runs r WHERE workflow_id = :workflow_id

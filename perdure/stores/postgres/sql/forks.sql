@@ -11,8 +11,8 @@ INSERT INTO runs (workflow_id, epoch, forked_from_workflow, forked_from_checkpoi
 VALUES (:target, :epoch, :origin, :checkpoint_id)
 
 -- name: find_end
--- Finds the position after the :total documents that the checkpoint counts. Documents that were removed by then are not
--- counted, but they keep their positions.
+-- Finds the position after the :total documents that the checkpoint counts. The checkpoint does not count documents that
+-- were removed before, but these documents keep their positions.
 SELECT coalesce(max(position) + 1, 0) FROM (
     SELECT position FROM documents
     WHERE workflow_id = :origin AND (removed_epoch IS NULL OR removed_epoch > :epoch)

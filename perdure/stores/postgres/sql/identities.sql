@@ -107,7 +107,7 @@ FROM run_members head JOIN run_members m USING (identity_id) WHERE head.is_head 
 ON CONFLICT (workflow_id) DO UPDATE SET epoch = excluded.epoch, ambiguous_mentions = excluded.ambiguous_mentions
 
 -- name: count_resolved_mentions
--- Counts the mentions of a run, and those that an identity has been found for.
+-- Counts the mentions of a run, and its mentions with a known identity.
 SELECT coalesce(sum(d.mention_count), 0)::bigint AS mentions,
        greatest(coalesce(sum(d.mention_count) FILTER (WHERE d.epoch <= r.epoch), 0)
                 - coalesce(max(r.ambiguous_mentions), 0), 0)::bigint AS resolved

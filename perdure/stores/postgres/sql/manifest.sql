@@ -26,26 +26,26 @@ WHERE d.workflow_id = :workflow_id AND d.epoch = :epoch AND d.ordinal >= :first 
 ORDER BY d.ordinal
 
 -- name: delete_parts
--- A part of other statements: deletes the finished parts of a document that gets its result.
-WITH parts_gone AS (DELETE FROM document_parts WHERE workflow_id = :workflow_id AND position = :position)
+-- Deletes the finished parts of a document that gets its result. It runs after the statement that locks the document's
+-- row. A statement that waits for this lock does not see the parts that were committed while it waited.
+DELETE FROM document_parts WHERE workflow_id = :workflow_id AND position = :position
 
 -- name: held_by_this_lease
--- A part of other statements: the condition that fences a document's row. A lease that a later one has replaced
+-- A part of other statements: the condition that fences a document's row. A lease that a later lease has replaced
 -- matches no row.
 workflow_id = :workflow_id AND position = :position AND status = 'pending'
   AND epoch = :epoch AND dispatch = :dispatch AND attempt = :attempt
 
 -- name: was_changed
 -- A part of other statements: whether the document was changed between discovery and processing. The condition holds
--- only for versions that this epoch's discovery recorded: without a new discovery, a later epoch expects a changed
--- document. A file's version ends with the time of its last status change. The comparison leaves out this time, because
--- chmod sets it without a change of the content.
+-- only for versions that this epoch's discovery recorded. An epoch without discovery records no versions, and a document
+-- may have changed since the earlier discovery. A file's version ends with the time of its last status change. The
+-- comparison leaves out this time, because chmod sets it without a change of the content.
 seen_epoch = :epoch AND regexp_replace(:read_version::text, '^(\d+-\d+)-\d+$', '\1')
                         <> regexp_replace(version, '^(\d+-\d+)-\d+$', '\1')
 
 -- name: commit_document
 -- Marks a document processed, under the lease that holds it. Writes no row when the lease was replaced.
-{delete_parts}
 UPDATE documents
 SET status = 'processed', attempts = :attempts, media_type = :media_type, sha256 = :sha256,
     quality_score = :quality_score, title = :title, properties = :properties, characters = :characters,
@@ -60,7 +60,6 @@ WHERE {held_by_this_lease}
 -- name: quarantine_document
 -- Marks a document quarantined with its reason, under the lease that holds it. Writes no row when the lease was
 -- replaced.
-{delete_parts}
 UPDATE documents
 SET status = 'quarantined', attempts = :attempts, reason = :reason, error_type = :error_type, read_version = version,
     committed_at = now()
@@ -68,7 +67,7 @@ WHERE {held_by_this_lease}
 
 -- name: keep_parts
 -- Stores finished parts of a document, under the lease that holds it. Writes no row when the lease was replaced. The
--- document's row stays locked until the parts are stored: a commit of the same document deletes them afterwards.
+-- document's row stays locked until the parts are committed: a commit of the same document deletes them afterwards.
 WITH held AS (
     SELECT FROM documents
     WHERE {held_by_this_lease}

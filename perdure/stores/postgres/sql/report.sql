@@ -2,8 +2,8 @@
 -- size.
 
 -- name: read_run
--- Reads the row of a run with its latest checkpoint and the counts of its outputs. `began` is the claim of the first
--- epoch, also for a run that was resumed.
+-- Reads the row of a run with its latest checkpoint and the counts of its outputs. `began` is the time of the claim of
+-- the first epoch, also for a run that was resumed.
 SELECT r.workflow_id, r.forked_from_workflow, r.forked_from_checkpoint, now() AS asked_at, r.updated_at, r.status,
        coalesce((SELECT min(claimed_at) FROM run_epochs e WHERE e.workflow_id = :workflow_id), r.created_at) AS began,
        c.timestamp AS last_checkpoint, c.state_data ->> 'workflow_status' AS checkpoint_status,

@@ -28,7 +28,7 @@ WHERE workflow_id = :workflow_id AND status = 'pending' AND dispatch > 0
 
 -- name: list_finished_ranges
 -- Lists the ranges of ordinals of an epoch whose documents have a result. Consecutive ordinals differ from their row
--- number by the same amount, so that amount names a range.
+-- numbers by the same amount, so this amount identifies a range.
 SELECT min(ordinal) AS first, max(ordinal) + 1 AS past
 FROM (SELECT ordinal, ordinal - row_number() OVER (ORDER BY ordinal) AS island
       FROM documents
@@ -36,8 +36,8 @@ FROM (SELECT ordinal, ordinal - row_number() OVER (ORDER BY ordinal) AS island
 GROUP BY island ORDER BY first
 
 -- name: find_retired
--- Finds the checkpoints to retire: those older than :older_than that are not among the newest :keep. Only the oldest of
--- a chain are retired: from the first one that is kept, all are kept.
+-- Finds the checkpoints to retire: those that are older than :older_than and not among the newest :keep. A checkpoint
+-- after a kept checkpoint is kept too, so that the chain has no gap.
 SELECT coalesce(max(sequence) FILTER (WHERE retired), 0) AS up_to, count(*) FILTER (WHERE retired) AS checkpoints,
        (array_agg(digest ORDER BY sequence DESC) FILTER (WHERE retired))[1] AS last_digest
 FROM (

@@ -6,7 +6,7 @@
 (SELECT websearch_to_tsquery('english', :query))
 
 -- name: vector
--- A part of other statements: the query's vector, converted once, as `words` is.
+-- A part of other statements: the query's vector, converted once for a query, as in `words`.
 (SELECT :vector::real[]::vector(256))
 
 -- name: among
@@ -24,14 +24,14 @@ WHERE EXISTS (SELECT FROM chunks c WHERE c.workflow_id = r.workflow_id)
 ORDER BY e.claimed_at DESC NULLS LAST, workflow_id LIMIT 1
 
 -- name: use_indexes
--- Keeps the planner from reading all chunks. With a LIMIT the planner expects to meet matches early and reads the
--- chunks in their order. The server then reads all chunks when words that are common are rare together. The index of
--- words needs some milliseconds.
+-- Keeps the planner from reading all chunks. With a LIMIT, the planner expects matches among the first chunks, and reads
+-- the chunks in their order. If few chunks hold all of several common words, the server then reads all chunks. The index
+-- of words needs some milliseconds.
 SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = off
 
 -- name: find_by_terms
--- Ranks the chunks that hold the words of a query, and counts them. With more than :most_matches of them it ranks none:
--- one row comes, with the count alone.
+-- Ranks the chunks that hold the words of a query, and counts them. If there are more than :most_matches such chunks,
+-- the statement ranks none, and gives one row with the count alone.
 WITH matching AS MATERIALIZED (
     SELECT position, ordinal, terms FROM chunks
     WHERE workflow_id = :workflow_id AND terms @@ {words} LIMIT :most_matches + 1
@@ -58,8 +58,8 @@ ORDER BY embedding <=> {vector}, position, ordinal LIMIT :count
 SELECT position, ordinal FROM among ORDER BY embedding <=> {vector}, position, ordinal LIMIT :count
 
 -- name: read_passages
--- Reads what is shown of the given chunks, in the given order. The marks around matching words are the characters 2 and
--- 3, which are blanked in the text itself.
+-- Reads the texts and places of the given chunks, in the given order. The marks around matching words are the
+-- characters 2 and 3, which are blanked in the text itself.
 SELECT d.uri, d.name, d.title, c.start_offset, t.page_offsets,
        ts_headline('english', translate(substring(t.text FROM c.start_offset::integer + 1
                                                   FOR (c.end_offset - c.start_offset)::integer),

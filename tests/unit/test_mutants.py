@@ -1,0 +1,123 @@
+"""Each mutant of `make mutants` applies to this tree, and `run.py` reports the survivors."""
+
+import ast
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.mutants.patches import FOLDER, ROOT, InvalidMutant, Mutant, read_mutant, read_mutants
+from tests.mutants.run import FOLDER_PREFIX
+
+needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git applies the patches")
+
+PRODUCT = "def add(a, b):\n    return a + b\n\n\ndef double(a):\n    return a * 2\n"
+TESTS = "from product import add\n\n\ndef test_add():\n    assert add(1, 2) == 3\n"
+HEADER = "Promise: sums are right.\nTests: test_product.py::test_add\n\n--- a/product.py\n+++ b/product.py\n"
+KILLED = HEADER + "@@ -1,3 +1,3 @@\n def add(a, b):\n-    return a + b\n+    return a - b\n \n"
+SURVIVOR = HEADER + "@@ -5,2 +5,2 @@\n def double(a):\n-    return a * 2\n+    return a * 3\n"
+
+
+def check_patches(mutants: list[Mutant]) -> str:
+    """Return git's complaints about patches that do not apply to this tree; empty if all apply."""
+    command = ["git", "apply", "--check", "-C1", *(str(mutant.path) for mutant in mutants)]
+    environment = {**os.environ, "GIT_CEILING_DIRECTORIES": str(ROOT.parent)}
+    checked = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    return checked.stderr if checked.returncode else ""  # also git's words on a patch that applies with less context
+
+
+def list_tests(path: Path) -> set[str]:
+    """Return the names of the tests in a file, as pytest writes them after the path."""
+    names: set[str] = set()
+    for node in ast.parse(path.read_bytes()).body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            names.add(node.name)
+        if isinstance(node, ast.ClassDef):
+            methods = [n.name for n in node.body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+            names |= {node.name, *(f"{node.name}::{method}" for method in methods)}
+    return names
+
+
+def make_project(folder: Path, patches: dict[str, str]) -> None:
+    """Create a git repository with the runner, a product file, its test, and these patches."""
+    area = folder / "tests/mutants/sums"
+    area.mkdir(parents=True)
+    for module in FOLDER.glob("*.py"):
+        shutil.copy(module, area.parent)
+    (folder / "product.py").write_text(PRODUCT)
+    (folder / "test_product.py").write_text(TESTS)
+    for name, text in patches.items():
+        (area / f"{name}.patch").write_text(text)
+    subprocess.run(["git", "init", "-q", str(folder)], check=True)
+
+
+def run_mutants(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `make mutants` in a project, with its temporary files in the project's folder."""
+    command = [sys.executable, "-m", "tests.mutants.run", "--jobs", "1", *arguments]
+    environment = {**os.environ, "TMPDIR": str(folder.parent), "PYTHONPATH": str(folder)}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+@needs_git
+def test_every_mutant_applies_to_this_tree() -> None:
+    mutants = read_mutants()
+    if mutants and check_patches(mutants):
+        pytest.fail("\n".join(f"{mutant.label}: {text}" for mutant in mutants if (text := check_patches([mutant]))))
+
+
+def test_every_mutant_names_tests_that_exist() -> None:
+    named = {test.partition("[")[0] for mutant in read_mutants() for test in mutant.tests}
+    known: dict[str, set[str]] = {}
+    for path, _, name in (test.partition("::") for test in named):
+        known.setdefault(path, list_tests(ROOT / path) if (ROOT / path).is_file() else set())
+        known[path] |= {""} if known[path] else set()
+        assert name in known[path], f"{path} has no test {name!r}"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (KILLED.replace("Promise: sums are right.\n", ""), "needs a line Promise:"),
+        (KILLED.replace("test_product.py::test_add", ""), "needs a line Tests:"),
+        ("Tests: test_other.py\n" + KILLED, "two lines Tests:"),
+        ("Survives:\n" + KILLED, "needs a reason"),
+        (KILLED.replace("product.py\n@@", "tests/product.py\n@@"), "only existing files of the product"),
+        (KILLED.partition("---")[0], "changes no existing file"),
+    ],
+)
+def test_unusable_patch_is_refused_in_one_sentence(tmp_path: Path, text: str, complaint: str) -> None:
+    path = tmp_path / "area" / "name.patch"
+    path.parent.mkdir()
+    path.write_text(text)
+    with pytest.raises(InvalidMutant, match=complaint):
+        read_mutant(path)
+
+
+@needs_git
+def test_runner_reports_survivors_and_leaves_no_file(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    make_project(project, {"subtract": KILLED, "triple": SURVIVOR})
+    report = tmp_path / "report.json"
+    ended = run_mutants(project, "--json", str(report))
+    results = json.loads(report.read_text())
+    assert {mutant["name"]: mutant["outcome"] for mutant in results["mutants"]} == {
+        "subtract": "killed",
+        "triple": "survived",
+    }
+    assert ended.returncode == 1, ended.stderr
+    assert list(tmp_path.glob(f"{FOLDER_PREFIX}*")) == []
+    assert (project / "product.py").read_text() == PRODUCT
+
+
+@needs_git
+def test_runner_accepts_killed_and_explained_mutants_only(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    explained = "Survives: the function has no caller.\n" + SURVIVOR
+    make_project(project, {"broken": KILLED.replace("a + b", "a * b"), "subtract": KILLED, "triple": explained})
+    assert run_mutants(project, "subtract", "sums/triple").returncode == 0
+    assert run_mutants(project, "broken").returncode == 1
+    assert run_mutants(project, "unknown").returncode == 2
