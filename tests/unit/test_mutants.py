@@ -14,6 +14,7 @@ import pytest
 from orchestration.embedded.process import identify, wait_until
 from tests.mutants.patches import FOLDER, ROOT, InvalidMutant, check_patch, read_mutant, read_mutants
 from tests.mutants.run import FOLDER_PREFIX
+from tests.mutants.table import PAGE, format_page
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git applies the patches")
 
@@ -60,6 +61,10 @@ def run_mutants(folder: Path, *arguments: str) -> subprocess.CompletedProcess[st
 def test_every_mutant_applies_to_this_tree() -> None:
     refused = [f"{mutant.label}: {text}" for mutant in read_mutants() if (text := check_patch(mutant))]
     assert refused == [], "run `python -m tests.mutants.remake`"
+
+
+def test_page_of_guards_shows_every_mutant() -> None:
+    assert PAGE.read_text(encoding="utf-8") == format_page(read_mutants()), "run `python -m tests.mutants.table`"
 
 
 def test_every_mutant_names_tests_that_exist() -> None:
