@@ -65,7 +65,7 @@ async def test_batches_in_flight_at_a_set_back_are_refused_and_repeated(begin: B
 
 
 async def test_recovery_begins_after_every_batch_of_the_former_epoch_has_ended(begin: Begin) -> None:
-    """A result that arrived later would count for the ordinals of the new epoch, which are other documents."""
+    """A later result would count for ordinals of the new epoch, which are other documents."""
     world = World(110)  # names come in pages of 100
     world.hold(0)
     world.refuse = {"name_documents": "The database was set back."}

@@ -188,7 +188,7 @@ def test_torn_line_stops_no_worker(tmp_path: Path) -> None:
 
 
 def test_worker_of_a_copied_folder_inherits_no_dead_life(tmp_path: Path) -> None:
-    """The worker of the original may be alive: a copy is a restored backup, or a clone of the machine."""
+    """The worker of the original may be alive; a copy is a restored backup or a clone."""
     original = tmp_path / "original"
     living = take_slot(original)
     shutil.copytree(original, tmp_path / "copy")
