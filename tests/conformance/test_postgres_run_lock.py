@@ -219,7 +219,7 @@ SHORT: dict[str, Writer] = {
 async def test_server_ends_a_short_transaction_that_takes_too_long(
     database_url: str, superuser: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch, write: Writer
 ) -> None:
-    """A worker that is stopped in the middle of a statement would otherwise hold its locks until it continues."""
+    """A worker that is stopped in a statement would otherwise hold its locks until it continues."""
     pool = PostgresPool(database_url, command_timeout_seconds=20)
     store = PostgresManifestStore(pool)
     await queue(store, "a.txt")
