@@ -62,6 +62,13 @@ async def test_rebuilt_chain_ends_with_the_given_checkpoints(
     assert await store.append(following(following(fourth))) is True
 
 
+async def test_rebuild_without_checkpoints_shortens_the_chain(
+    pool: PostgresPool, store: PostgresCheckpointStore, chain: list[WorkflowCheckpoint]
+) -> None:
+    assert await rebuild_chain(pool, "run", 5, [], last_seen=6) == 0
+    assert list(await store.list("run")) == chain[:4]
+
+
 @pytest.mark.parametrize("deleted", ["2, 6", "2, 5", "1", "5", "3, 5, 6"])
 async def test_rebuild_role_deletes_nothing_before_a_row_that_stays(
     superuser: asyncpg.Connection, store: PostgresCheckpointStore, chain: list[WorkflowCheckpoint], deleted: str
