@@ -35,11 +35,11 @@ async def orchestrator(settings: Settings, run: str) -> AsyncIterator[PipelineOr
 
 
 class Writer:
-    """Appends a checkpoint to every store at each moment of an audit, or at each of one kind.
+    """Appends a checkpoint to every store at each moment of an audit, or at each moment of the same name.
 
     Args:
         settings: name the stores.
-        latest: the checkpoint that the first one follows.
+        latest: the checkpoint that its first checkpoint follows.
         moment: the only moment at which it writes; None for every moment.
         at_most: the most checkpoints that it writes.
     """

@@ -1,4 +1,4 @@
-"""Checkpoint stores in memory, one that is away included, for decisions that compare what stores hold."""
+"""Checkpoint stores in memory, which may be unavailable, for decisions that compare the content of stores."""
 
 from collections.abc import Sequence
 from typing import cast
