@@ -1,5 +1,6 @@
 """A Temporal server with prepared histories, whose list of executions lags behind."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -117,6 +118,7 @@ class RecordedHistories:
                 raise RPCError("unknown", RPCStatusCode.NOT_FOUND, b"")
             self.fetched.append(execution.run_id)
             for event in execution.events:
+                await asyncio.sleep(0)  # as for a page of a real history, other tasks run meanwhile
                 yield event
 
         return SimpleNamespace(describe=describe, fetch_history_events=fetch_history_events)
