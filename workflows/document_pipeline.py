@@ -237,9 +237,17 @@ class DocumentPipeline:
         self._commits.request_checkpoint()
 
     async def _continue_as_new(self) -> None:
-        await workflow.wait_condition(workflow.all_handlers_finished)
-        state = self._run.state.model_copy(update={"generation": self._run.state.generation + 1})
-        workflow.continue_as_new(self._run.pipeline.model_copy(update={"state": state, "release": __version__}))
+        """Continue as new after every update has its answer.
+
+        Raises:
+            BaseException: the error in `run.broken`: an addition failed, and it waits for the run's recovery.
+        """
+        run = self._run
+        await workflow.wait_condition(lambda: workflow.all_handlers_finished() or run.broken is not None)
+        if run.broken:
+            raise run.broken
+        state = run.state.model_copy(update={"generation": run.state.generation + 1})
+        workflow.continue_as_new(run.pipeline.model_copy(update={"state": state, "release": __version__}))
 
     async def _finish(self) -> Progress:
         run = self._run
@@ -248,21 +256,10 @@ class DocumentPipeline:
         )
         await run.call(ServiceActivities.build_analytics, run.service_request, summary="build analytics", long=True)
         run.raise_if_cancelled()
-        self._closing = asyncio.create_task(self._close(self._decide_status()))
+        self._closing = asyncio.create_task(self._close(run.final_status))
         await asyncio.shield(self._closing)
         await workflow.wait_condition(workflow.all_handlers_finished)
         return run.progress()
-
-    def _decide_status(self) -> WorkflowStatus:
-        """Return the final status of a run whose queue is finished.
-
-        A retry of quarantined documents can leave documents that an earlier, cancelled run never began. The run then
-        stays `cancelled`.
-        """
-        run = self._run
-        if run.state.remaining and not run.pipeline.rediscover:
-            return "cancelled"
-        return "completed_with_failures" if run.state.quarantined else "completed"
 
     async def _end_early(self, status: WorkflowStatus, committing: asyncio.Task[None] | None) -> None:
         """Abort the batches in flight and record the status.

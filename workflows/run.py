@@ -63,6 +63,17 @@ class Run:
         return self.ended or ("paused" if self.halted else "in_progress")
 
     @property
+    def final_status(self) -> WorkflowStatus:
+        """Return the status with which a run ends whose queue is finished.
+
+        A retry of quarantined documents can leave documents that an earlier, cancelled run never began. The run then
+        stays `cancelled`.
+        """
+        if self.state.remaining and not self.pipeline.rediscover:
+            return "cancelled"
+        return "completed_with_failures" if self.state.quarantined else "completed"
+
+    @property
     def halted(self) -> bool:
         """Return whether a user or the breaker has paused the run."""
         return self.state.paused or self.breaker.tripped

@@ -1,4 +1,4 @@
-"""The constraints of the tables: the database refuses a row that contradicts itself, from every login."""
+"""The constraints of the tables refuse contradictory rows from every login."""
 
 import asyncpg
 import pytest

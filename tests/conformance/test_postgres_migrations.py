@@ -88,6 +88,29 @@ async def test_failed_migration_keeps_those_before_it(empty_database_url: str, t
     assert await apply_migrations(empty_database_url, tmp_path) == ["0002_b.sql"]
 
 
+async def test_migration_that_is_not_recorded_is_not_applied(empty_database_url: str, tmp_path: Path) -> None:
+    """The migration takes its own name in the record, so the record of its application fails."""
+    record = "INSERT INTO schema_migrations (name, checksum) VALUES ('0001_a.sql', 'x')"
+    write(tmp_path, m0001_a=f"CREATE TABLE a (); {record};")
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await apply_migrations(empty_database_url, tmp_path)
+    write(tmp_path, m0001_a="CREATE TABLE a ();")
+    assert await apply_migrations(empty_database_url, tmp_path) == ["0001_a.sql"]
+
+
+async def test_migrations_ignore_the_search_path_of_the_login(empty_database_url: str, tmp_path: Path) -> None:
+    write(tmp_path, m0001_a="CREATE TABLE a ();")
+    conn = await asyncpg.connect(empty_database_url, server_settings={"search_path": "other, public"})
+    try:
+        await conn.execute("CREATE SCHEMA other")
+        await apply_migrations(conn, tmp_path)
+        tables = await conn.fetch("SELECT schemaname FROM pg_tables WHERE tablename IN ('a', 'schema_migrations')")
+        assert [row["schemaname"] for row in tables] == ["public", "public"]
+        assert await conn.fetchval("SHOW search_path") == "other, public"
+    finally:
+        await conn.close()
+
+
 def test_only_numbered_files_are_migrations(tmp_path: Path) -> None:
     write(tmp_path, m0001_a="", schema="", m1_b="", m0002_b_md="")
     assert [migration.name for migration in load_migrations(tmp_path)] == ["0001_a.sql", "0002_b_md.sql"]

@@ -1,4 +1,7 @@
-"""The replacement of a damaged chain: the end of one chain, by one role, and no row that appeared meanwhile."""
+"""The replacement of the end of a damaged chain, by one role.
+
+A row that another process has added in the meantime is not replaced.
+"""
 
 import asyncio
 import json
@@ -44,7 +47,7 @@ def as_json(*checkpoints: WorkflowCheckpoint) -> str:
 
 
 async def begin_rebuild(conn: asyncpg.Connection) -> None:
-    """Take the role, and the setting that the function sets; every login may set it."""
+    """Take the role, and the setting that the function sets. Every login may set the setting."""
     await conn.execute("SET ROLE perdure_rebuild; SET perdure.rebuilding = 'run'")
 
 
@@ -151,7 +154,7 @@ async def test_only_the_rebuild_role_may_call_the_rebuild(superuser: asyncpg.Con
 async def test_rebuild_stores_every_given_checkpoint_or_none(
     superuser: asyncpg.Connection, store: PostgresCheckpointStore, chain: list[WorkflowCheckpoint]
 ) -> None:
-    """The given checkpoints belong to the run, follow its chain, and begin at the first replaced one."""
+    """The given checkpoints belong to the run, and begin at the first replaced checkpoint."""
     await superuser.execute("SET ROLE perdure_rebuild")
     for replacement in (
         as_json(*make_chain("another", 2)),

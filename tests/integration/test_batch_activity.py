@@ -1,4 +1,7 @@
-"""The activity `process_batch` on a real Postgres: each document gets one result, under the attempt that holds it."""
+"""The activity `process_batch` on a real Postgres.
+
+Each document gets one result, from the attempt that holds its lease.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -23,23 +26,27 @@ NAMES = ("a.txt", "b.txt", "c.txt", "d.txt")
 
 
 class Scripted:
-    """A processor that answers as scripted, and records the name and the earlier parts of each call."""
+    """A scripted processor, which records the name and the earlier parts of each call."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, bytes]] = []
         self.faults: dict[str, PerdureError] = {}
         self.version = "v1"
-        self.held = asyncio.Event()
-        self.free = asyncio.Event()
-        self.free.set()
+        self.gates: list[asyncio.Event] = []
+        """The events that the first calls wait for, in the order of the calls."""
         self.answer: Callable[[str], ProcessedDocument] = processed
+
+    async def until_called(self, times: int) -> None:
+        async with asyncio.timeout(30):
+            while len(self.calls) < times:
+                await asyncio.sleep(0.005)
 
     async def process(
         self, uri: str, name: str, source: str, *, earlier: bytes = b"", on_progress: Send | None = None
     ) -> Outcome[ProcessedDocument]:
         self.calls.append((name, earlier))
-        self.held.set()
-        await self.free.wait()
+        if len(self.calls) <= len(self.gates):
+            await self.gates[len(self.calls) - 1].wait()
         if name in self.faults:
             raise self.faults[name]
         return Outcome(self.answer(name), attempts=2, version=self.version)
@@ -91,23 +98,28 @@ async def test_later_attempt_skips_what_an_earlier_one_committed_and_counts_it(b
 
 
 async def test_attempt_that_a_later_one_replaced_commits_nothing(bench: Bench) -> None:
-    """The first attempt lost its server, not its life: it finishes its document after the second attempt began."""
-    bench.processor.free.clear()
+    """The first attempt finishes its document while the second attempt processes it.
+
+    The first attempt had lost its server.
+    """
+    bench.processor.gates = [asyncio.Event(), asyncio.Event()]
     zombie = asyncio.create_task(bench.process(end=1))
-    await bench.processor.held.wait()
-    lease = Lease(bench.epoch, 1, 2)
-    await bench.store.lease_batch(RUN, lease, 0, 1)
-    bench.processor.free.set()
+    await bench.processor.until_called(1)
+    second = asyncio.create_task(bench.process(attempt=2, end=1))
+    await bench.processor.until_called(2)
+    bench.processor.gates[0].set()
     with pytest.raises(ApplicationError) as refused:
         await zombie
     assert (refused.value.type, refused.value.non_retryable) == ("StaleWriter", True)
     totals = await bench.store.totals(RUN)
     assert totals
     assert (totals.processed, totals.pending) == (0, 4)
+    bench.processor.gates[1].set()
+    assert (await second).processed == 1
 
 
 async def test_document_whose_outputs_cannot_be_stored_is_quarantined(bench: Bench) -> None:
-    """One such document must not stop the batch, nor the run."""
+    """Such a document must stop neither the batch nor the run."""
 
     def answer(name: str) -> ProcessedDocument:
         document = processed(name)

@@ -66,7 +66,10 @@ async def is_running(orchestrator: PipelineOrchestrator, workflow_id: str) -> bo
 
 @asynccontextmanager
 async def resuming(orchestrator: PipelineOrchestrator, workflow_id: str) -> AsyncIterator[list[str]]:
-    """Resume an ended run, and enter the block when the run is running again; return the client's sentences."""
+    """Resume an ended run, and enter the block when it is running again.
+
+    The block gets the list to which the client's sentences are added.
+    """
     sentences: list[str] = []
     task = asyncio.create_task(orchestrator.resume_workflow_from_checkpoint(workflow_id, say=sentences.append))
     try:
@@ -99,7 +102,7 @@ async def test_start_continues_the_chain_after_the_recorded_end_of_the_former_ru
 async def test_start_aligns_the_stores_before_it_continues_the_chain(
     orchestrator: PipelineOrchestrator, run: str, chain: list[WorkflowCheckpoint]
 ) -> None:
-    """The run would otherwise append behind a gap of the store that lags behind."""
+    """Otherwise the run would append behind a gap in the store that lags behind."""
     await harm(orchestrator, "DELETE FROM workflow_checkpoints WHERE sequence > 2")
     await orchestrator.start([], workflow_id=run, options=PipelineOptions(open=True))
     for store in orchestrator.stores.checkpoints:
@@ -117,7 +120,7 @@ async def test_second_start_of_a_running_run_is_refused(orchestrator: PipelineOr
 
 
 async def make_fork(orchestrator: PipelineOrchestrator, run: str, **options: Any) -> tuple[WorkflowCheckpoint, str]:
-    """Fork a run of two documents from its only checkpoint; return the checkpoint and the fork's workflow id."""
+    """Fork a run of two documents; returns the checkpoint and the fork's workflow id."""
     pool = orchestrator.stores.pool
     await committed(pool, run, [document([("person", "Ada Lovelace")]), document([("person", "Grace Hopper")])])
     (checkpoint,) = await store_chain(orchestrator, run, 1)

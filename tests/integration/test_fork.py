@@ -153,12 +153,12 @@ async def test_fork_processes_documents_retried_since_its_checkpoint(
     (papers / "late.txt").touch()
     await orchestrator.start([str(papers)], workflow_id=new_id)
     await orchestrator.wait(new_id)
-    then = (await orchestrator.list_checkpoints(new_id))[-1]
+    before_retry = (await orchestrator.list_checkpoints(new_id))[-1]
     (papers / "late.txt").write_text("Mary Somerville wrote to Ada Lovelace from London.")
     assert (await script(settings, "retry-failed", "--workflow-id", new_id, "--detach")).code == 0
     assert (await orchestrator.wait(new_id)).workflow_status == "completed"
     sentences: list[str] = []
-    forked = await orchestrator.fork(then.checkpoint_id, f"{new_id}-back", say=sentences.append)
+    forked = await orchestrator.fork(before_retry.checkpoint_id, f"{new_id}-back", say=sentences.append)
     assert (forked.copied.processed, forked.copied.quarantined, forked.copied.pending) == (4, 0, 1)
     assert any(
         "1 documents that were finished at that checkpoint have been processed again" in text for text in sentences

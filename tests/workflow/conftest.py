@@ -2,13 +2,13 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any, TypeAlias
 
 import pytest
-from temporalio.api.history.v1 import ActivityTaskScheduledEventAttributes
+from temporalio.api.history.v1 import ActivityTaskScheduledEventAttributes, HistoryEvent
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
@@ -78,13 +78,19 @@ async def scheduled_batches(run: Handle) -> int:
 
 
 async def scheduled(run: Handle, *names: str) -> list[ActivityTaskScheduledEventAttributes]:
-    """Return the activities of these names that the workflow has scheduled, in order; without names, all."""
+    """Return the scheduled activities with these names, in order; without names, all of them."""
     attributes = [
         event.activity_task_scheduled_event_attributes
         for event in (await run.fetch_history()).events
         if event.HasField("activity_task_scheduled_event_attributes")
     ]
     return [activity for activity in attributes if not names or activity.activity_type.name in names]
+
+
+async def unfinished_batches(run: Handle) -> int:
+    """Return how many batches of the present execution are scheduled and have not completed."""
+    events = (await run.fetch_history()).events
+    return len(_scheduled_ids(events, "process_batch")) - _count_completed(events, "process_batch")
 
 
 async def failed_activities(run: Handle) -> int:
@@ -95,14 +101,22 @@ async def failed_activities(run: Handle) -> int:
 
 async def completed_activities(run: Handle, name: str) -> int:
     """Return how many activities of this name have completed, as the workflow's history says."""
-    events = (await run.fetch_history()).events
-    ids = {
+    return _count_completed((await run.fetch_history()).events, name)
+
+
+def _count_completed(events: Sequence[HistoryEvent], name: str) -> int:
+    ids = _scheduled_ids(events, name)
+    return sum(event.activity_task_completed_event_attributes.scheduled_event_id in ids for event in events)
+
+
+def _scheduled_ids(events: Sequence[HistoryEvent], name: str) -> set[int]:
+    """Return the ids of the events that schedule an activity of this name."""
+    return {
         event.event_id
         for event in events
         if event.HasField("activity_task_scheduled_event_attributes")
         and event.activity_task_scheduled_event_attributes.activity_type.name == name
     }
-    return sum(event.activity_task_completed_event_attributes.scheduled_event_id in ids for event in events)
 
 
 async def cancellation_requests(run: Handle) -> list[str]:

@@ -1,13 +1,16 @@
 """P3 and the content of checkpoints: one chain without a gap, own and shared checkpoints."""
 
+import asyncio
 import json
+
+from temporalio.client import WorkflowUpdateStage
 
 from perdure.checkpoint import checkpoint_id
 from tests.workflow.chains import check_chain
-from tests.workflow.conftest import Begin
-from tests.workflow.world import QUALITY, World, until
+from tests.workflow.conftest import Begin, completed_activities, pass_workflow_task, scheduled, until_saved
+from tests.workflow.world import QUALITY, SECONDS, World, until
 from workflows.document_pipeline import DocumentPipeline
-from workflows.messages import ResumePoint
+from workflows.messages import AddDocuments, ResumePoint
 
 
 async def test_documents_that_finish_one_at_a_time_get_one_checkpoint_each(begin: Begin) -> None:
@@ -34,6 +37,52 @@ async def test_documents_that_finish_together_share_checkpoints(begin: Begin) ->
     chain = check_chain(world, run.id, status="completed")
     assert len(chain) <= 3
     assert chain[-2].processed_documents == 30
+
+
+async def test_pause_while_a_checkpoint_is_written_is_recorded_by_the_next(begin: Begin) -> None:
+    """The status of the first checkpoint is decided before the pause, and no document finishes after it."""
+    world = World(2)
+    world.hold("mirror_checkpoint", 1)
+    run = await begin(world, concurrency=1)
+    await world.until_held("mirror_checkpoint")
+    await run.execute_update(DocumentPipeline.pause)
+    world.release("mirror_checkpoint")
+    await until_saved(run, 1)
+    assert len(await scheduled(run, "capture_service_states")) == 2, "the next checkpoint begins at once"
+    await until(lambda: len(world.mirror) == 2, "the next checkpoint is written")
+    assert [checkpoint.workflow_status for checkpoint in world.mirror] == ["in_progress", "paused"]
+    await run.execute_update(DocumentPipeline.unpause)
+    world.release()
+    await run.result()
+    check_chain(world, run.id, status="completed")
+
+
+async def test_checkpoint_counts_only_when_every_store_has_it(begin: Begin) -> None:
+    """A waiting addition and the queries answer from the stores, and not from what the run is about to write."""
+    world = World(1)
+    world.hold("mirror_checkpoint")
+    run = await begin(world, open=True)
+    await world.until_held("mirror_checkpoint")
+    request = AddDocuments(sources=["00000.txt"], wait=True)
+    adding = await run.start_update(
+        DocumentPipeline.add_documents, request, wait_for_stage=WorkflowUpdateStage.ACCEPTED
+    )
+    async with asyncio.timeout(SECONDS):
+        while await completed_activities(run, "add_documents") < 1:
+            await asyncio.sleep(0.02)
+    await pass_workflow_task(run)
+    assert await run.query(DocumentPipeline.latest_checkpoint) is None
+    assert (await run.query(DocumentPipeline.progress)).documents.processed == 1
+    history = await run.fetch_history()
+    answered = [
+        event for event in history.events if event.HasField("workflow_execution_update_completed_event_attributes")
+    ]
+    assert len(answered) == 1, "only the update of `pass_workflow_task` has an answer"
+    world.release()
+    assert (await adding.result()).saved
+    await run.execute_update(DocumentPipeline.close)
+    await run.result()
+    check_chain(world, run.id, status="completed")
 
 
 async def test_checkpoint_records_counts_position_and_services(begin: Begin) -> None:

@@ -6,15 +6,26 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowUpdateHandle, WorkflowUpdateStage
 
 from orchestration.connection import connect_to
+from perdure import __version__
 from tests.chaos.short_histories import ShortHistories
 from tests.workflow.chains import check_chain
-from tests.workflow.conftest import Handle, worker_for
-from tests.workflow.world import World, until
+from tests.workflow.conftest import (
+    Begin,
+    Handle,
+    failed_activities,
+    pass_workflow_task,
+    scheduled,
+    scheduled_batches,
+    unfinished_batches,
+    until_saved,
+    worker_for,
+)
+from tests.workflow.world import SECONDS, World, until
 from workflows.document_pipeline import DocumentPipeline
-from workflows.messages import AddDocuments, PipelineInput, PipelineOptions
+from workflows.messages import AddDocuments, AddedDocuments, PipelineInput, PipelineOptions
 
 
 @pytest.fixture(scope="module")
@@ -75,10 +86,12 @@ async def test_run_continues_as_new_with_nothing_in_flight_or_uncovered(client: 
         run = await start(client, queue, concurrency=4)
         await run.result()
     inputs = await carried(client, run.id, world)
+    assert len(inputs) >= 2, "the history changed at least twice"
     for generation, (_, pipeline) in enumerate(inputs, start=1):
         state = pipeline.state
         assert state
         assert state.generation == generation
+        assert pipeline.release == __version__, "a later release may have taken the run over"
         assert (state.unsaved, state.beyond) == ([], [])
         assert state.watermark == state.next_ordinal
         assert state.latest
@@ -109,6 +122,79 @@ async def test_open_run_accepts_documents_across_continue_as_new(client: Client)
     assert len(await carried(client, run.id, world)) >= 2
 
 
+async def closing_with_an_addition(begin: Begin, world: World) -> tuple[Handle, WorkflowUpdateHandle[AddedDocuments]]:
+    """Return a run that waits only for an addition before it continues as new, and that addition, which is held."""
+    world.hold("mirror_checkpoint", "late.txt")
+    run = await begin(world, open=True, concurrency=1, history_events=1)
+    await world.until_held("mirror_checkpoint")
+    await until(lambda: world.in_flight == 0, "nothing is in flight")
+    for _ in range(3):  # the events of these updates make the history long enough in any case
+        await pass_workflow_task(run)
+    handed_out = await scheduled_batches(run)
+    request = AddDocuments(sources=["late.txt"], wait=True)
+    late = await run.start_update(DocumentPipeline.add_documents, request, wait_for_stage=WorkflowUpdateStage.ACCEPTED)
+    await world.until_held("late.txt")
+    world.release("mirror_checkpoint")
+    await until_saved(run, len(world.mirror))
+    await pass_workflow_task(run)
+    assert await scheduled_batches(run) == handed_out
+    return run, late
+
+
+async def until_continued(run: Handle) -> None:
+    """Wait until the run has continued as new."""
+    async with asyncio.timeout(SECONDS):
+        while (await run.describe()).run_id == run.first_execution_run_id:
+            await asyncio.sleep(0.02)
+
+
+async def test_pause_at_the_end_of_an_execution_is_recorded_by_the_next(begin: Begin) -> None:
+    """The last checkpoint of the execution is written already, and no document finishes in the next one."""
+    world = World(2)
+    run, late = await closing_with_an_addition(begin, world)
+    await run.execute_update(DocumentPipeline.pause)
+    world.release()
+    async with asyncio.timeout(SECONDS):
+        assert not (await late.result()).saved
+    await until_continued(run)
+    await pass_workflow_task(run)
+    assert len(await scheduled(run, "capture_service_states")) == 1, "a checkpoint begins at once"
+    await until(lambda: world.mirror[-1].workflow_status == "paused", "a checkpoint records the pause")
+    await run.execute_update(DocumentPipeline.unpause)
+    await run.execute_update(DocumentPipeline.close)
+    await run.result()
+    check_chain(world, run.id, status="completed")
+
+
+async def test_set_back_found_by_the_last_addition_of_an_execution_is_repaired(begin: Begin) -> None:
+    """The run waits for the addition before it continues as new, and the addition waits for the recovery."""
+    world = World(2)
+    run, late = await closing_with_an_addition(begin, world)
+    world.set_back(documents=0, checkpoints=0)
+    world.hold("recover")
+    world.release("late.txt")
+    async with asyncio.timeout(SECONDS):
+        while not await failed_activities(run):
+            await asyncio.sleep(0.02)
+    await pass_workflow_task(run)
+    assert len(await scheduled(run, "recover")) == 1
+    world.release()
+    await late.result()
+    await run.execute_update(DocumentPipeline.close)
+    final = await run.result()
+    assert (final.workflow_status, final.documents.processed) == ("completed", 3)
+    assert world.mirror[-1].processed_documents == 3
+
+
+async def test_wide_window_stays_in_one_execution_until_batches_finish(begin: Begin) -> None:
+    """A few dozen events are few for a wide window: the run would continue as new before a batch had finished."""
+    world = World(30)
+    run = await begin(world, concurrency=30, history_events=20)
+    await run.result()
+    assert (await run.describe()).run_id == run.first_execution_run_id
+    check_chain(world, run.id, status="completed")
+
+
 async def test_pause_survives_continue_as_new(client: Client) -> None:
     world = World(40)
     queue = uuid.uuid4().hex[:8]
@@ -123,10 +209,10 @@ async def test_pause_survives_continue_as_new(client: Client) -> None:
             world.release(stop)
             await until(lambda: world.in_flight == 0, "batches in flight have finished")
             await until(lambda: world.mirror[-1].workflow_status == "paused", "a checkpoint records the pause")
-            handed_out = len(world.requests_of("process_batch"))
-            for _ in range(2):  # workflow tasks in which a run that is not paused hands out batches
-                await handle.execute_update(DocumentPipeline.set_concurrency, 3)
-            assert len(world.requests_of("process_batch")) == handed_out
+            finished = len(world.done)
+            await pass_workflow_task(handle)
+            assert await unfinished_batches(handle) == 0
+            assert len(world.done) == finished
             await handle.execute_update(DocumentPipeline.unpause)
         await run.result()
     check_chain(world, run.id, status="completed")

@@ -29,8 +29,8 @@ from workflows.messages import AddDocuments, PipelineInput, PipelineOptions
 PHASES = {
     "discover": "discover",
     "names": "name_documents",
-    "in flight": "process_batch",
-    "asking the services": "capture_service_states",
+    "in-flight": "process_batch",
+    "asking-the-services": "capture_service_states",
     "mirroring": "mirror_checkpoint",
     "identities": "resolve_identities",
     "analytics": "build_analytics",
@@ -46,7 +46,7 @@ async def outcome(run: Handle) -> BaseException | None:
     return None
 
 
-@pytest.mark.parametrize("heeded", [True, False], ids=["activity stops", "activity ignores the cancellation"])
+@pytest.mark.parametrize("heeded", [True, False], ids=["activity-stops", "activity-ignores-the-cancellation"])
 @pytest.mark.parametrize("held", PHASES.values(), ids=PHASES.keys())
 async def test_run_cancelled_in_any_phase_records_one_cancelled_checkpoint(
     begin: Begin, held: str, heeded: bool
@@ -87,7 +87,7 @@ async def test_cancellation_during_the_last_checkpoint_has_no_effect(begin: Begi
 
 @pytest.mark.parametrize("held", ["capture_service_states", "mirror_checkpoint", MIRRORED])
 async def test_checkpoint_that_is_written_at_a_cancellation_is_kept(begin: Begin, held: str) -> None:
-    """An aborted mirroring may have reached a store: another checkpoint of its sequence would contradict that store."""
+    """An aborted mirroring may have reached a store, which then refuses another checkpoint."""
     world = World(3)
     world.hold(held, 2)
     run = await begin(world, concurrency=3)
@@ -106,7 +106,7 @@ async def test_checkpoint_that_is_written_at_a_cancellation_is_kept(begin: Begin
 
 
 async def test_result_that_arrives_together_with_a_cancellation_is_counted(temporal_server: TemporalSettings) -> None:
-    """No worker executes the workflow for a while, so one workflow task has both the result and the cancellation."""
+    """While no worker runs, result and cancellation arrive, so one workflow task has both."""
     world = World(3)
     world.hold(1)
     client = await connect_to(temporal_server)
@@ -133,7 +133,7 @@ async def test_result_that_arrives_together_with_a_cancellation_is_counted(tempo
 
 
 async def test_batch_that_fails_after_its_cancellation_is_not_repeated(begin: Begin) -> None:
-    """The activity fails with an outage instead of its cancellation; a further attempt would commit its document."""
+    """The activity fails with an outage, and a further attempt would commit its document."""
     world = World(2)
     world.stubborn = True
     world.hold("process_batch")
@@ -164,8 +164,23 @@ async def test_cancelled_run_with_a_wide_window_replays(begin: Begin) -> None:
     await replayer(DocumentPipeline).replay_workflow(await run.fetch_history())
 
 
+async def test_run_cancelled_during_discovery_starts_no_further_work(begin: Begin) -> None:
+    """The discovery answers although it is cancelled, and finds no document that the window could hand out."""
+    world = World(0)
+    world.stubborn = True
+    world.hold("discover")
+    run = await begin(world)
+    await world.until_held("discover")
+    await run.cancel()
+    await pass_workflow_task(run)
+    world.release()
+    assert isinstance(await outcome(run), CancelledError)
+    assert await scheduled(run, "resolve_identities") == []
+    check_chain(world, run.id, status="cancelled")
+
+
 async def test_last_steps_run_one_after_another(begin: Begin) -> None:
-    """The analytics read the identities, and the last checkpoint records a run that the database has closed."""
+    """The analytics need the identities, and the last checkpoint needs the closed run."""
     steps = ["resolve_identities", "build_analytics", "close_run", "capture_service_states", "mirror_checkpoint"]
     world = World(0)
     world.hold(*steps)
@@ -181,7 +196,7 @@ async def test_last_steps_run_one_after_another(begin: Begin) -> None:
 
 
 async def test_retry_of_a_cancelled_run_stays_cancelled(begin: Begin) -> None:
-    """The retry takes up the quarantined document, and never the one that the cancelled run left."""
+    """The retry processes the quarantined document, and not the document that was cancelled."""
     world = World(3)
     world.done = {0: "processed", 1: "quarantined"}
     world.cancelled = 1
@@ -225,8 +240,10 @@ async def test_addition_in_flight_at_a_cancellation_gets_an_answer(begin: Begin)
     await world.until_held("add_documents")
     await run.cancel()
     await pass_workflow_task(run)
+    refused = AddDocuments(sources=["c.txt"])
     with pytest.raises(WorkflowUpdateFailedError):
-        await run.execute_update(DocumentPipeline.add_documents, AddDocuments(sources=["c.txt"]))
+        async with asyncio.timeout(SECONDS):
+            await run.execute_update(DocumentPipeline.add_documents, refused)
     # A batch that is released before its cancellation arrives would finish its document.
     await until(lambda: world.waiting["process_batch"] == 0, "the batch in flight is cancelled")
     world.release()

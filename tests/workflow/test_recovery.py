@@ -7,8 +7,8 @@ import pytest
 
 from perdure.checkpoint import WorkflowCheckpoint
 from tests.workflow.chains import check_chain
-from tests.workflow.conftest import Begin, Handle, scheduled, until_saved
-from tests.workflow.world import World, until
+from tests.workflow.conftest import Begin, Handle, failed_activities, pass_workflow_task, scheduled, until_saved
+from tests.workflow.world import SECONDS, World, until
 from workflows.document_pipeline import DocumentPipeline
 from workflows.messages import AddDocuments
 
@@ -34,7 +34,7 @@ async def settled(world: World, run: Handle) -> list[WorkflowCheckpoint]:
     return chain
 
 
-@pytest.mark.parametrize("cached", [True, False], ids=["cached", "replayed at each task"])
+@pytest.mark.parametrize("cached", [True, False], ids=["cached", "replayed-at-each-task"])
 async def test_run_with_a_set_back_database_repeats_exactly_the_lost_documents(begin: Begin, cached: bool) -> None:
     world = World(COUNT)
     world.hold(5)
@@ -64,6 +64,24 @@ async def test_batches_in_flight_at_a_set_back_are_refused_and_repeated(begin: B
     assert len(world.requests_of("recover")) == 1
 
 
+async def test_recovery_begins_after_every_batch_of_the_former_epoch_has_ended(begin: Begin) -> None:
+    """A result that arrived later would count for the ordinals of the new epoch, which are other documents."""
+    world = World(COUNT)
+    world.hold(4, 5)
+    run = await begin(world, concurrency=2)
+    await until(lambda: world.in_flight == 2, "two in flight")
+    await until(lambda: bool(world.mirror) and world.mirror[-1].processed_documents == 4, "the checkpoint covers four")
+    world.set_back(documents=1, checkpoints=1)
+    world.release(4)
+    async with asyncio.timeout(SECONDS):
+        while not await failed_activities(run):
+            await asyncio.sleep(0.02)
+    await pass_workflow_task(run)
+    assert await scheduled(run, "recover") == []
+    world.release()
+    await settled(world, run)
+
+
 @pytest.mark.parametrize("at", ["resolve_identities", "build_analytics", "close_run", "mirror_checkpoint"])
 async def test_set_back_during_the_last_steps_is_detected(begin: Begin, at: str) -> None:
     world = World(4)
@@ -82,7 +100,7 @@ async def test_set_back_during_the_last_steps_is_detected(begin: Begin, at: str)
     assert set(statuses[:-1]) == {"in_progress"}, "the run has not ended yet"
 
 
-@pytest.mark.parametrize("bad", [set(), {0}], ids=["completed", "completed with failures"])
+@pytest.mark.parametrize("bad", [set(), {0}], ids=["completed", "completed-with-failures"])
 async def test_results_lost_before_the_run_is_closed_are_detected(begin: Begin, bad: set[int]) -> None:
     """The backup is of the present epoch: only the number of results shows the loss."""
     world = World(3)
@@ -126,7 +144,7 @@ async def test_run_cancelled_after_a_recovery_of_its_end_records_it(begin: Begin
 
 
 async def test_recovered_run_writes_checkpoints_as_before(begin: Begin) -> None:
-    """The recovery is recorded before a document finishes, and each document that finishes is covered."""
+    """A checkpoint records the recovery at once, and later checkpoints cover each document."""
     world = World(6)
     world.hold(3)
     run = await begin(world, concurrency=1)
@@ -151,7 +169,7 @@ async def test_recovered_run_writes_checkpoints_as_before(begin: Begin) -> None:
 
 
 async def test_run_survives_any_number_of_recoveries_between_which_documents_finish(begin: Begin) -> None:
-    """Each recovery takes an epoch of its own, also when the claims of the earlier ones are kept."""
+    """Each recovery takes a new epoch, even if the claims of earlier recoveries are kept."""
     rounds = 5
     world = World(6 * rounds)
     world.refuse_as = "CheckpointGap"

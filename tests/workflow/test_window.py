@@ -1,11 +1,20 @@
 """The window: its width, its changes and pauses during a run, and completion in any order."""
 
+import asyncio
+
 import pytest
-from temporalio.client import WorkflowUpdateFailedError
+from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
 
 from tests.workflow.chains import check_chain
-from tests.workflow.conftest import Begin
-from tests.workflow.world import World, until
+from tests.workflow.conftest import (
+    Begin,
+    failed_activities,
+    pass_workflow_task,
+    scheduled,
+    scheduled_batches,
+    until_saved,
+)
+from tests.workflow.world import SECONDS, World, until
 from workflows.document_pipeline import DocumentPipeline
 from workflows.messages import MAX_CONCURRENCY
 
@@ -82,11 +91,50 @@ async def test_paused_run_hands_out_no_batch_and_records_the_pause(begin: Begin)
     assert world.mirror[-1].workflow_status == "paused"
     world.release()
     await until(lambda: world.mirror[-1].processed_documents == 2, "a checkpoint covers the batches in flight")
-    assert len(world.requests_of("process_batch")) == 2
+    await pass_workflow_task(run)
+    assert await scheduled_batches(run) == 2
     assert (await run.execute_update(DocumentPipeline.unpause)).workflow_status == "in_progress"
     await run.result()
     chain = check_chain(world, run.id, status="completed")
     assert [checkpoint.workflow_status for checkpoint in chain][:2] == ["paused", "paused"]
+
+
+async def test_paused_run_does_not_end_when_its_last_document_finishes(begin: Begin) -> None:
+    world = World(1)
+    world.hold(0)
+    run = await begin(world)
+    await world.until_held(0)
+    await run.execute_update(DocumentPipeline.pause)
+    await until_saved(run, 1)
+    world.release()
+    await until_saved(run, 2)
+    await pass_workflow_task(run)
+    assert await scheduled(run, "resolve_identities") == []
+    assert world.mirror[-1].workflow_status == "paused"
+    await run.execute_update(DocumentPipeline.unpause)
+    await run.result()
+    check_chain(world, run.id, status="completed")
+
+
+async def test_run_hands_out_no_batch_after_one_failed_for_good(begin: Begin) -> None:
+    world = World(6)
+    world.hold(0, 1)
+    world.refuse = {0: "The batch is impossible."}
+    world.refuse_as = "InvalidRequest"
+    run = await begin(world, concurrency=2)
+    await until(lambda: world.in_flight == 2, "two in flight")
+    world.release(0)
+    async with asyncio.timeout(SECONDS):
+        while not await failed_activities(run):
+            await asyncio.sleep(0.02)
+    await pass_workflow_task(run)
+    assert await scheduled_batches(run) == 2
+    world.release()
+    with pytest.raises(WorkflowFailureError) as failed:
+        await run.result()
+    assert str(failed.value.cause).endswith("The batch is impossible.")
+    assert await scheduled_batches(run) == 2
+    check_chain(world, run.id, status="failed")
 
 
 async def test_repeated_pause_equals_one_pause(begin: Begin) -> None:

@@ -1,4 +1,4 @@
-"""Checkpoint stores in memory, which may be unavailable, for decisions that compare the content of stores."""
+"""Checkpoint stores in memory, of which some cannot be reached, for tests of decisions."""
 
 from collections.abc import Sequence
 from typing import cast

@@ -1,4 +1,4 @@
-"""A client follows a run through absences of the Temporal server, and replaces the worker that it started."""
+"""A client follows a run through outages of Temporal, and replaces its own worker."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -68,7 +68,7 @@ def count_requests(connected: Connected) -> int:
 
 
 class Answers:
-    """The server's answers, one after the other; each takes `seconds` of a clock that the client reads."""
+    """The server's answers in order; each takes `seconds` of the clock that the client reads."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, answers: list[RunReport | RPCError], seconds: float) -> None:
         self.left = answers
