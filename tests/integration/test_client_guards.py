@@ -227,7 +227,8 @@ async def test_update_that_no_worker_accepts_is_refused_after_its_time_limit(
     slot = take_slot(orchestrator.settings.data_dir)
     try:
         with pytest.raises(NoWorkerAnswered, match="No worker answered"):
-            await orchestrator.pause(run)
+            async with asyncio.timeout(SECONDS):
+                await orchestrator.pause(run)
     finally:
         slot.release()
 
