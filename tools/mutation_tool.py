@@ -27,6 +27,8 @@ TESTS: dict[str, str] = {
     "workflows/window.py": "tests/workflow/test_window.py",
 }
 """The mutated modules, and the arguments of pytest for each."""
+OPTIONS = "-x -q -n 0 -p no:cacheprovider --hypothesis-profile without-shrinking"
+"""Arguments of pytest for every module. A smaller counterexample would cost minutes for each mutant."""
 TIMEOUT_SECONDS = 300
 IMPLAUSIBLE = (
     "core/ReplaceBinaryOperator_BitOr_.*",  # most are types, which no test can notice
@@ -79,7 +81,7 @@ def make_session(programs: Path, module: str, sample: int | None, seed: int) -> 
     operators = ", ".join(f"'{operator}'" for operator in IMPLAUSIBLE)
     (TREE / f"{name}.toml").write_text(
         f'[cosmic-ray]\nmodule-path = "{module}"\ntimeout = {TIMEOUT_SECONDS}\nexcluded-modules = ["**/__init__.py"]\n'
-        f'test-command = "{python} -m pytest -x -q -n 0 -p no:cacheprovider {TESTS[module]}"\n'
+        f'test-command = "{python} -m pytest {OPTIONS} {TESTS[module]}"\n'
         '[cosmic-ray.distributor]\nname = "local"\n'
         f"[cosmic-ray.filters.operators-filter]\nexclude-operators = [{operators}]\n"
     )

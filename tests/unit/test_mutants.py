@@ -4,12 +4,14 @@ import ast
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from orchestration.embedded.process import identify, wait_until
 from tests.mutants.patches import FOLDER, ROOT, InvalidMutant, check_patch, read_mutant, read_mutants
 from tests.mutants.run import FOLDER_PREFIX
 
@@ -61,12 +63,16 @@ def test_every_mutant_applies_to_this_tree() -> None:
 
 
 def test_every_mutant_names_tests_that_exist() -> None:
-    named = {test.partition("[")[0] for mutant in read_mutants() for test in mutant.tests}
     known: dict[str, set[str]] = {}
-    for path, _, name in (test.partition("::") for test in named):
-        known.setdefault(path, list_tests(ROOT / path) if (ROOT / path).is_file() else set())
-        known[path] |= {""} if known[path] else set()
-        assert name in known[path], f"{path} has no test {name!r}"
+    missing: list[str] = []
+    for mutant in read_mutants():
+        for test in mutant.tests:
+            path, _, name = test.partition("[")[0].partition("::")
+            if path not in known:
+                known[path] = {"", *list_tests(ROOT / path)} if (ROOT / path).is_file() else set()
+            if name not in known[path]:
+                missing.append(f"{mutant.label}: {test}")
+    assert not missing, "\n".join(missing)
 
 
 @pytest.mark.parametrize(
@@ -129,3 +135,28 @@ def test_patch_is_remade_after_an_edit_beside_its_change(tmp_path: Path) -> None
     applied = ["git", "apply", str(project / "tests/mutants/sums/subtract.patch")]
     subprocess.run(applied, cwd=project, check=True)
     assert (project / "product.py").read_text() == edited.replace("a + b", "a - b")
+
+
+@needs_git
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_runner_ends_its_tests_and_leaves_no_file(tmp_path: Path, number: signal.Signals) -> None:
+    project = tmp_path / "project"
+    make_project(project, {"subtract": KILLED})
+    started = tmp_path / "started"
+    (project / "test_product.py").write_text(
+        "import os, pathlib, time\n\n\ndef test_add():\n"
+        f"    path = pathlib.Path({str(started)!r})\n"
+        "    path.with_suffix('.new').write_text(str(os.getpid()))\n"
+        "    path.with_suffix('.new').rename(path)\n"
+        "    time.sleep(600)\n"
+    )
+    command = [sys.executable, "-m", "tests.mutants.run", "--jobs", "1"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(project)}
+    with subprocess.Popen(command, cwd=project, env=environment, stderr=subprocess.PIPE, text=True) as runner:
+        assert wait_until(started.exists, 120), runner.poll()
+        runner.send_signal(number)
+        _, words = runner.communicate()
+    assert runner.returncode == 130, words
+    assert list(tmp_path.glob(f"{FOLDER_PREFIX}*")) == []
+    tests = int(started.read_text())
+    assert wait_until(lambda: identify(tests) is None, 60), "the tests run on"

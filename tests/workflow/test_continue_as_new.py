@@ -186,10 +186,26 @@ async def test_set_back_found_by_the_last_addition_of_an_execution_is_repaired(b
     assert world.mirror[-1].processed_documents == 3
 
 
+async def test_long_history_stops_the_hand_out_of_batches(begin: Begin) -> None:
+    """One slow document would otherwise keep the run in one execution, whose history grows with each other one."""
+    world = World(30)
+    world.hold(0)
+    run = await begin(world, concurrency=2, history_events=40)
+    seen = -1
+    while (count := await scheduled_batches(run)) != seen or await unfinished_batches(run) != 1:
+        seen = count
+        await pass_workflow_task(run)
+    assert count < 30
+    world.release()
+    await run.result()
+    assert (await run.describe()).run_id != run.first_execution_run_id
+    check_chain(world, run.id, status="completed")
+
+
 async def test_wide_window_stays_in_one_execution_until_batches_finish(begin: Begin) -> None:
     """A few dozen events are few for a wide window: the run would continue as new before a batch had finished."""
-    world = World(30)
-    run = await begin(world, concurrency=30, history_events=20)
+    world = World(110)
+    run = await begin(world, concurrency=100, history_events=20)
     await run.result()
     assert (await run.describe()).run_id == run.first_execution_run_id
     check_chain(world, run.id, status="completed")

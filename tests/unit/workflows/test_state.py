@@ -11,6 +11,7 @@ from activities.batches import BatchResult
 from perdure.manifest import ManifestTotals
 from tests.conformance.chains import make_chain
 from workflows.state import (
+    BATCHES_IN_A_LARGE_RUN,
     MAX_BATCH_BYTES,
     MAX_BATCH_DOCUMENTS,
     SMALL_RUN_DOCUMENTS,
@@ -131,6 +132,21 @@ def test_ranges_finished_during_a_checkpoint_stay_unsaved(unsaved: list[Range], 
     assert ordinals(state.unsaved) == ordinals(unsaved) - ordinals(saved)
 
 
+def test_range_is_saved_when_it_has_finished_and_a_checkpoint_covers_it() -> None:
+    state = PipelineState(queued=9)
+    batches = [state.next_batch(2) for _ in range(4)]
+    state.finish(batches[1], BatchResult(processed=2))
+    assert (state.watermark, state.beyond) == (0, [(2, 4)])
+    assert not state.is_saved((2, 4))
+    state.mark_saved([(2, 4)])
+    assert state.is_saved((2, 4))
+    assert not state.is_saved((1, 4))
+    assert not state.is_saved((2, 5))
+    state.finish(batches[0], BatchResult(processed=2))
+    assert (state.watermark, state.beyond) == (4, [])
+    assert not state.is_saved((0, 4))
+
+
 def test_empty_range_of_an_empty_run_is_saved_without_a_checkpoint() -> None:
     assert PipelineState().is_saved((0, 0))
 
@@ -151,6 +167,12 @@ def test_adaptive_batch_is_bounded_by_documents_and_bytes(queued: int, size_byte
     assert 1 <= documents <= MAX_BATCH_DOCUMENTS
     assert documents == 1 or documents * size_bytes <= MAX_BATCH_BYTES
     assert queued > SMALL_RUN_DOCUMENTS or documents == 1
+
+
+@pytest.mark.parametrize("queued", [501, 999, 1000, 19_999, 20_000])
+def test_large_queue_is_divided_into_many_batches(queued: int) -> None:
+    first, end = PipelineState(queued=queued).next_batch(0)
+    assert 1 <= (end - first) <= queued / BATCHES_IN_A_LARGE_RUN
 
 
 @given(queued=st.integers(1, 5000), batch_size=st.integers(0, 1000))
