@@ -10,10 +10,10 @@ TEST_WORKERS ?= 3
 PYTEST := $(PYTHON_IN_VENV) -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-unit test-all chaos mutants demo up down samples lint fix types contracts check clean
+.PHONY: help setup run test test-unit test-all chaos mutants mutation-tool demo up down samples lint fix types contracts check clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Create .venv from requirements-dev.lock; quick when it exists already
 	@tools/setup.sh
@@ -45,6 +45,9 @@ chaos: setup ## Strike a run with kills, stops, cuts and full disks; ARGS="--fau
 mutants: setup ## Break the guards one by one, and list those that no test misses; ARGS="files --jobs 2"
 	@$(PYTHON_IN_VENV) -m tests.mutants.run $(ARGS)
 
+mutation-tool: setup ## Mutate the pure modules mechanically, in hours; ARGS="workflows/breaker.py --sample 40"
+	@$(PYTHON_IN_VENV) tools/mutation_tool.py $(ARGS)
+
 lint: setup ## Check style and formatting
 	@$(PYTHON_IN_VENV) -m ruff check .
 	@$(PYTHON_IN_VENV) -m ruff format --check .
@@ -65,5 +68,5 @@ samples: setup ## Write samples/ anew
 	@$(PYTHON_IN_VENV) -m tools.samples $(ARGS)
 
 clean: ## Remove .venv and caches; data/ stays
-	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf .venv .mutation .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
 """The command line: arguments in, sentences, tables or one JSON value out.
 
-It may import `orchestration`, `workflows.messages` and `perdure`. Start reading at `catalogue.py`.
+The floor may import `orchestration`, `workflows.messages` and `perdure`. Start reading at `catalogue.py`.
 """

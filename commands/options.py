@@ -26,7 +26,8 @@ Concurrency = Annotated[
     int, typer.Option("--concurrency", "-c", min=1, max=MAX_CONCURRENCY, help="Batches in flight at once.")
 ]
 BatchSize = Annotated[
-    int, typer.Option(min=0, max=MAX_BATCH_SIZE, help="Documents in a batch; 0 chooses by the size of the run.")
+    int,
+    typer.Option(min=0, max=MAX_BATCH_SIZE, help="Documents in a batch; 0 adapts this to the size of the run."),
 ]
 Breaker = Annotated[
     float,

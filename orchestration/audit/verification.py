@@ -150,7 +150,7 @@ def _find_highest(entries: Iterable[Entry], chain: Chain) -> int:
 
 
 def _count_lost_beginning(evidence: Evidence, chain: Chain) -> int:
-    """Return the number of first checkpoints that no store has.
+    """Return the number of checkpoints that are missing at the beginning of every store.
 
     A second source must agree with Postgres on this number.
     """

@@ -106,7 +106,7 @@ def _records_end(latest: WorkflowCheckpoint, execution: WorkflowExecution) -> bo
 
 
 async def _append_to_followers(stores: Stores, workflow_id: str, latest: WorkflowCheckpoint) -> None:
-    """Append a recorded end to the followers, which a killed process may have left out."""
+    """Append a recorded end to the followers that lack it, after the death of another process."""
     if latest.metadata.get("recorded_by") != RECONCILER:
         return
     for store in stores.followers:
@@ -144,9 +144,9 @@ async def _record(client: Client, stores: Stores, execution: WorkflowExecution) 
 
 
 async def _is_whole(stores: Stores, workflow_id: str, history: WorkflowHistory) -> bool:
-    """Return whether a new checkpoint of the leader hides no damage.
+    """Return whether the mirror agrees with history, so that a new checkpoint hides no damage.
 
-    The condition holds if the leader ends where history ends, and no follower is ahead.
+    The mirror agrees if the leader ends where history ends, and no follower is ahead.
     """
     newest = history.newest_acknowledged
     latest = await stores.leader.latest(workflow_id)

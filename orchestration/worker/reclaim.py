@@ -46,7 +46,9 @@ class Reclaimed:
 
 
 async def keep_reclaiming(client: Client, slot: WorkerSlot, data_dir: Path, task_queue: str) -> None:
-    """Reclaim the activities of workers of the data folder that die; never returns.
+    """Reclaim the activities of dead workers of the data folder; never returns.
+
+    The function begins with the earlier workers of this slot, and then waits for the death of any other worker.
 
     The first activities are those of the earlier workers of this slot.
     """
@@ -183,6 +185,6 @@ async def fail_activity(client: Client, workflow_id: str, run_id: str, activity_
         RPCError: the server is unavailable, or the activity is not started any more.
     """
     handle = client.get_async_activity_handle(workflow_id=workflow_id, run_id=run_id, activity_id=activity_id)
-    # The interval of the retry policy grows, because it is made for an unavailable dependency. A dead worker needs no
-    # such pause.
+    # The retry policy has growing intervals for an unavailable dependency. After the death of a worker, no interval is
+    # needed.
     await handle.fail(ApplicationError(why, type=WORKER_DIED, next_retry_delay=AT_ONCE))

@@ -51,7 +51,7 @@ class Supervisor:
         self._last_error = mmap.mmap(-1, LAST_ERROR_BYTES)  # shared with the children
 
     def run(self) -> int:
-        """Run workers until SIGTERM or Ctrl-C, or until a worker ends as it was asked; return 0."""
+        """Run workers until SIGTERM or Ctrl-C, or until a worker ends with exit code 0; return 0."""
         gc.collect()
         gc.freeze()  # the garbage collector would write to, and so copy, every page that parent and child share
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # `sigtimedwait` receives these signals

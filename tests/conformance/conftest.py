@@ -1,4 +1,4 @@
-"""Every checkpoint store, opened over the same storage as often as a test asks, and connections to its database."""
+"""Fixtures: each kind of checkpoint store over one storage, and database connections."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A pool that holds a transaction before its COMMIT, and the wait for a lock that the server shows."""
+"""A pool that holds transactions before their COMMIT, and a wait for a lock."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,7 +13,7 @@ _SECONDS = 90.0
 
 
 class HeldPool(PostgresPool):
-    """A `PostgresPool` whose transactions do everything but their COMMIT until they are released."""
+    """A `PostgresPool` whose transactions wait before their COMMIT until they are released."""
 
     def __init__(self, dsn: str, **options: Any) -> None:
         super().__init__(dsn, **options)
@@ -33,7 +33,7 @@ class HeldPool(PostgresPool):
             await self._released.wait()
 
     async def wait_until_held(self, operation: "asyncio.Task[Any]") -> int:
-        """Wait until the operation is ready for its COMMIT, and return the process id of its server process."""
+        """Wait until the operation is ready for its COMMIT; returns the id of its server process."""
         held = asyncio.create_task(self._held.wait())
         async with asyncio.timeout(_SECONDS):
             await asyncio.wait({held, operation}, return_when=asyncio.FIRST_COMPLETED)

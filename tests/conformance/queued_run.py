@@ -1,4 +1,4 @@
-"""A run on Postgres whose documents are queued, and what the tests of its manifest read."""
+"""A run on Postgres with queued documents, and functions that read its tables."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ RUN = "run"
 
 
 async def queue(store: PostgresManifestStore, *names: str, run_id: str = "first", version: str = "v1") -> int:
-    """Claim an epoch for a Temporal run, record and queue documents of these names, and return the epoch."""
+    """Claim an epoch for a Temporal run, record and queue documents, and return the epoch."""
     epoch = await store.claim(RUN, run_id, at_least=1)
     await store.record(RUN, epoch, [discovered(name, version) for name in names])
     await store.enqueue_unfinished(RUN, epoch, quarantined=False)

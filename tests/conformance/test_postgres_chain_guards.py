@@ -1,4 +1,4 @@
-"""The guards of the table of checkpoints: what the database refuses from every login, and what it must not refuse."""
+"""The guards of the table of checkpoints: which statements of any login they refuse."""
 
 import asyncio
 import json
@@ -45,7 +45,7 @@ async def append_and_hold(pool: HeldPool, checkpoint: WorkflowCheckpoint) -> boo
 async def test_equal_checkpoint_during_an_open_append_is_stored_once(
     store: PostgresCheckpointStore, held_pool: HeldPool, superuser: asyncpg.Connection, chain: list[WorkflowCheckpoint]
 ) -> None:
-    """A worker that was replaced in the middle of its append and its successor append the same checkpoint."""
+    """A replaced worker and its successor append the same checkpoint at the same time."""
     checkpoint = following(chain[-1])
     first = asyncio.create_task(append_and_hold(held_pool, checkpoint))
     holder = await held_pool.wait_until_held(first)

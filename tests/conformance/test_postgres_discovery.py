@@ -1,4 +1,4 @@
-"""Documents that are discovered again, return, or change: what the queue and the counts then hold."""
+"""The queue and the counts after documents were discovered again, returned, or changed."""
 
 import asyncpg
 import pytest
@@ -86,7 +86,7 @@ async def test_change_during_processing_is_seen_by_the_next_start(store: Postgre
 async def test_only_a_change_after_this_discovery_warns(
     store: PostgresManifestStore, superuser: asyncpg.Connection, *, is_discovered: bool, warnings: int
 ) -> None:
-    """A resumed run lists no sources, so it expects documents that changed since the last discovery."""
+    """A resumed run lists no sources, so documents may have changed since the last discovery."""
     await queue(store, "a.txt")
     epoch = await store.claim(RUN, "second", at_least=1)
     if is_discovered:
@@ -142,7 +142,7 @@ async def test_later_queue_continues_after_the_highest_ordinal(store: PostgresMa
 async def test_outdated_results_of_an_unlisted_source_stay(
     store: PostgresManifestStore, superuser: asyncpg.Connection
 ) -> None:
-    """The run is started again with one of its sources; documents of the other source are not read."""
+    """The run is started again with one source; documents of the other source are not read."""
     await finish(store, await queue(store, "a.txt", "b.txt"), 2)
     await superuser.execute("UPDATE documents SET processed_by = 'earlier code', source = 'file:///' || name")
     epoch = await store.claim(RUN, "second", at_least=1)

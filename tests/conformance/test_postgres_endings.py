@@ -1,4 +1,7 @@
-"""The end of a run that another process records: only of the run that holds the epoch, and in one transaction."""
+"""The end of a run that another process records, in one transaction.
+
+Only the end of the run that holds the epoch is recorded.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -30,7 +33,7 @@ async def store(pool: PostgresPool) -> PostgresManifestStore:
 def ended(
     run_id: str = "first", status: str = "failed", *, earlier: tuple[str, ...] = (), minutes: int = 0
 ) -> EndedRun:
-    """Return a run that has ended and began this many minutes from now."""
+    """Return an ended run that began this number of minutes from now."""
     started = datetime.now(UTC) + timedelta(minutes=minutes)
     return EndedRun(RUN, run_id, {run_id, *earlier}, started, status)
 
@@ -136,7 +139,10 @@ async def test_end_with_a_refused_checkpoint_changes_nothing(
 async def test_last_look_at_the_run_blocks_every_claim(
     store: PostgresManifestStore, pool: PostgresPool, superuser: asyncpg.Connection
 ) -> None:
-    """A run that starts after the last look gets its epoch after the end is recorded, or the end is not recorded."""
+    """A run that starts after the last check gets its epoch after the end is recorded.
+
+    Otherwise the end is not recorded.
+    """
     await queue(store, "a.txt")
     blocked: list[bool] = []
     claims: list[asyncio.Task[int]] = []

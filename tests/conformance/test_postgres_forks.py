@@ -1,4 +1,4 @@
-"""The copy of a run at one of its checkpoints: exactly what the checkpoint counts, and made once."""
+"""The copy of a run has exactly the documents that its checkpoint counts, and is made once."""
 
 import asyncio
 
@@ -25,7 +25,7 @@ async def store(pool: PostgresPool) -> PostgresManifestStore:
 
 
 async def finish(store: PostgresManifestStore, epoch: int, *ordinals: int) -> None:
-    """Give each document its result, each with a text of its own."""
+    """Give each document a result with its own text."""
     for ordinal in ordinals:
         (entry,) = await store.lease_batch(RUN, Lease(epoch, 1, 1), ordinal, ordinal + 1)
         await store.commit(RUN, Lease(epoch, 1, 1), entry.position, processed(f"text of {entry.name}"), attempts=1)

@@ -1,4 +1,4 @@
-"""The lease of a document: which writer may give it a result, and what an open transaction hides."""
+"""The lease of a document decides which writer may give the document a result."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -33,7 +33,7 @@ async def store(pool: PostgresPool) -> PostgresManifestStore:
 async def test_replaced_lease_writes_nothing(
     store: PostgresManifestStore, superuser: asyncpg.Connection, write: Write, later: tuple[int, int]
 ) -> None:
-    """A later epoch numbers its dispatches and attempts from 1 again, so its first lease looks like the old one."""
+    """A later epoch numbers dispatches and attempts from 1, so its first lease looks old."""
     old = Lease(await queue(store, "a.txt"), 1, 1)
     await store.lease_batch(RUN, old, 0, 1)
     new = Lease(await queue(store, "a.txt", run_id="second") if later == (1, 1) else old.epoch, *later)
@@ -96,12 +96,12 @@ async def test_batch_with_one_lost_document_is_refused(store: PostgresManifestSt
 
 
 async def test_batch_leaves_the_next_ordinal_to_the_next_batch(store: PostgresManifestStore) -> None:
-    """The next batch begins with the ordinal at which this one ends: no document is in two batches."""
+    """The next batch begins at the ordinal at which this batch ends; no document is in both."""
     epoch = await queue(store, "a.txt", "b.txt", "c.txt")
-    await store.lease_batch(RUN, Lease(epoch, 2, 1), 2, 3)
-    entries = await store.lease_batch(RUN, Lease(epoch, 1, 1), 0, 2)
+    await store.lease_batch(RUN, Lease(epoch, 1, 1), 2, 3)
+    entries = await store.lease_batch(RUN, Lease(epoch, 2, 1), 0, 2)
     assert [entry.ordinal for entry in entries] == [0, 1]
-    await store.commit(RUN, Lease(epoch, 2, 1), 2, processed(), attempts=1)
+    await store.commit(RUN, Lease(epoch, 1, 1), 2, processed(), attempts=1)
 
 
 async def test_later_lease_of_a_batch_leaves_finished_documents_unchanged(

@@ -41,7 +41,7 @@ def test_concurrent_processes_apply_each_migration_once(empty_database_url: str)
     started = [
         subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=SCHEMA_FILE.parents[1]) for _ in range(4)
     ]
-    lines = [process.communicate(timeout=60)[1].splitlines() for process in started]
+    lines = [process.communicate(timeout=240)[1].splitlines() for process in started]
     assert [process.returncode for process in started] == [0] * 4
     assert sorted(line for of_process in lines for line in of_process) == [f"applied {name}" for name in ALL]
 
@@ -51,7 +51,13 @@ async def test_migrations_are_applied_over_a_given_connection(empty_database_url
     try:
         assert await apply_migrations(conn) == ALL
         assert await conn.fetchval("SELECT count(*) FROM schema_migrations") == len(ALL)
-        assert await conn.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 0
+        assert (
+            await conn.fetchval(
+                "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = "
+                "(SELECT oid FROM pg_database WHERE datname = current_database())"
+            )
+            == 0
+        )
     finally:
         await conn.close()
 
@@ -86,6 +92,29 @@ async def test_failed_migration_keeps_those_before_it(empty_database_url: str, t
         await apply_migrations(empty_database_url, tmp_path)
     write(tmp_path, m0002_b="CREATE TABLE b ();")
     assert await apply_migrations(empty_database_url, tmp_path) == ["0002_b.sql"]
+
+
+async def test_migration_that_is_not_recorded_is_not_applied(empty_database_url: str, tmp_path: Path) -> None:
+    """The migration takes its own name in the record, so the record of its application fails."""
+    record = "INSERT INTO schema_migrations (name, checksum) VALUES ('0001_a.sql', 'x')"
+    write(tmp_path, m0001_a=f"CREATE TABLE a (); {record};")
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await apply_migrations(empty_database_url, tmp_path)
+    write(tmp_path, m0001_a="CREATE TABLE a ();")
+    assert await apply_migrations(empty_database_url, tmp_path) == ["0001_a.sql"]
+
+
+async def test_migrations_ignore_the_search_path_of_the_login(empty_database_url: str, tmp_path: Path) -> None:
+    write(tmp_path, m0001_a="CREATE TABLE a ();")
+    conn = await asyncpg.connect(empty_database_url, server_settings={"search_path": "other, public"})
+    try:
+        await conn.execute("CREATE SCHEMA other")
+        await apply_migrations(conn, tmp_path)
+        tables = await conn.fetch("SELECT schemaname FROM pg_tables WHERE tablename IN ('a', 'schema_migrations')")
+        assert [row["schemaname"] for row in tables] == ["public", "public"]
+        assert await conn.fetchval("SHOW search_path") == "other, public"
+    finally:
+        await conn.close()
 
 
 def test_only_numbered_files_are_migrations(tmp_path: Path) -> None:

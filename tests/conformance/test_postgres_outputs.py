@@ -1,4 +1,4 @@
-"""The outputs of one document: whole, in order, and stored within a limit of time."""
+"""The outputs of one document are stored completely, in order, and within a time limit."""
 
 from dataclasses import replace
 
@@ -84,7 +84,7 @@ async def test_mentions_and_tables_keep_their_order(
 
 
 def test_time_limit_of_a_commit_grows_with_its_statements() -> None:
-    """A commit of many chunks takes several statements, and each may take as long as a short transaction."""
+    """A commit of many chunks takes several statements, each with its own time."""
     document = processed()
     assert compute_time_limit(document) == SHORT_SECONDS
     for statements in (1, 2, 5):
@@ -93,7 +93,7 @@ def test_time_limit_of_a_commit_grows_with_its_statements() -> None:
 
 
 async def test_server_limits_the_time_of_a_copy(store: PostgresManifestStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server counts a COPY that waits for a stopped worker as a running statement and not as idle."""
+    """For the server, a COPY that waits for a stopped worker is a running statement."""
     limits: list[int] = []
 
     async def write_and_read_limit(conn: Connection, *arguments: object) -> None:

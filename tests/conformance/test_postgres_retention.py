@@ -1,4 +1,7 @@
-"""The retirement of checkpoints: the oldest of a chain, never the latest, with a record of what is gone."""
+"""The retirement of the oldest checkpoints of a chain, never the latest.
+
+A record shows which checkpoints were retired.
+"""
 
 import asyncio
 from collections.abc import Sequence
@@ -68,7 +71,7 @@ async def test_dry_run_retires_nothing(
 async def test_only_checkpoints_from_before_a_moment_are_retired(
     pool: PostgresPool, store: PostgresCheckpointStore, second: int
 ) -> None:
-    """Checkpoint n was taken n seconds after the beginning; the one of this very moment stays."""
+    """Checkpoint n was taken n seconds after the start; the checkpoint of this moment stays."""
     await retire(pool, "run", keep=2, older_than=BEGINNING + timedelta(seconds=second))
     assert await read_sequences(store) == list(range(min(max(second, 1), 5), 7))
 

@@ -33,6 +33,9 @@ SERVICES: dict[str, Callable[[PostgresPool, int], Coroutine[Any, Any, object]]] 
     "identities": lambda pool, epoch: PostgresIdentityStore(pool).resolve(RUN, epoch),
     "analytics": lambda pool, epoch: PostgresAnalyticsStore(pool).build(RUN, epoch, 50),
 }
+WAITING = """SELECT count(*) FROM pg_stat_activity
+             WHERE datname = current_database() AND wait_event_type = 'Lock'"""
+"""The number of processes of this database that wait for a lock."""
 TABLES = ("runs", "run_epochs", "documents", "identities", "graphs", "resolutions")
 
 
@@ -93,6 +96,20 @@ async def test_two_open_claims_get_different_epochs(
     await is_blocked(superuser, third, by=holder)
     held_pool.release()
     assert (await second, await third) == (2, 3)
+
+
+async def test_two_claims_that_wait_for_the_run_get_different_epochs(
+    pool: PostgresPool, store: PostgresManifestStore, superuser: asyncpg.Connection
+) -> None:
+    """Both claims have found the row of the run before either of them gets its lock."""
+    await store.claim(RUN, "first", at_least=1)
+    async with superuser.transaction():
+        await superuser.execute("SELECT FROM runs FOR UPDATE")
+        claims = [asyncio.create_task(store.claim(RUN, name, at_least=1)) for name in ("second", "third")]
+        async with pool.connection() as observer, asyncio.timeout(90):
+            while not any(claim.done() for claim in claims) and await observer.fetchval(WAITING) < 2:
+                await asyncio.sleep(0.01)
+    assert sorted(await asyncio.gather(*claims)) == [2, 3]
 
 
 async def test_two_open_pages_get_different_positions(
@@ -202,7 +219,7 @@ SHORT: dict[str, Writer] = {
 async def test_server_ends_a_short_transaction_that_takes_too_long(
     database_url: str, superuser: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch, write: Writer
 ) -> None:
-    """A worker that is stopped in the middle of a statement would otherwise hold its locks until it continues."""
+    """A worker that is stopped in a statement would otherwise hold its locks until it continues."""
     pool = PostgresPool(database_url, command_timeout_seconds=20)
     store = PostgresManifestStore(pool)
     await queue(store, "a.txt")

@@ -1,4 +1,4 @@
-"""Limits and snapshots of transactions: what a stopped process may hold, and what a reader sees."""
+"""The time limits of transactions of stopped processes, and the snapshots of readers."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

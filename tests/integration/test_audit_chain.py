@@ -111,7 +111,10 @@ def test_digests_confirm_checkpoints_that_temporal_forgot() -> None:
 
 
 def test_a_run_without_a_checkpoint_confirms_the_chain_that_it_continues() -> None:
-    """Temporal has forgotten the run that took the checkpoints. The digest that the next run joins decides."""
+    """Temporal has forgotten the run that took the checkpoints.
+
+    The digest that the next run joins decides.
+    """
     base = make_chain(RUN, 4)
     forged = seal(base[-1].model_copy(update={"processed_documents": 77}))
     assert contents(chain_of([run(2, [], after=base[-1])], [*base[:3], forged], base)) == base

@@ -1,4 +1,7 @@
-"""Audits and rebuilds of a run that writes while they read: no false difference, and no lost checkpoint."""
+"""Audits and rebuilds of a run that writes during each of their steps.
+
+An audit finds no false difference, and a rebuild loses no checkpoint.
+"""
 
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -35,13 +38,13 @@ async def orchestrator(settings: Settings, run: str) -> AsyncIterator[PipelineOr
 
 
 class Writer:
-    """Appends a checkpoint to every store at each moment of an audit, or at each of one kind.
+    """Appends a checkpoint to every store at each step of an audit, or at each step of one kind.
 
     Args:
-        settings: name the stores.
-        latest: the checkpoint that the first one follows.
-        moment: the only moment at which it writes; None for every moment.
-        at_most: the most checkpoints that it writes.
+        settings: settings with the stores.
+        latest: the checkpoint that the first appended checkpoint follows.
+        moment: the only step at which the writer writes; None for every step.
+        at_most: largest number of checkpoints to write.
     """
 
     def __init__(
@@ -72,7 +75,7 @@ async def test_run_that_writes_at_each_moment_of_an_audit_shows_no_difference(
 
 
 class Looks:
-    """Calls a function at the beginning of each look of an audit, with the number of the look."""
+    """Calls a function at the beginning of each pass of an audit, with the number of the pass."""
 
     def __init__(self, at_look: Callable[[int], None]) -> None:
         self.count = 0
@@ -100,7 +103,7 @@ async def test_difference_that_a_second_look_does_not_see_is_not_reported(
 
     def change(look: int) -> None:
         path.write_text(whole)
-        rewrite(path, _edit(look))  # another element at each look
+        rewrite(path, _edit(look))  # another element in each pass
 
     looks = Looks(change)
     verification = await verify(orchestrator.client, orchestrator.stores, run, looks)

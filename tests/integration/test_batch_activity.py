@@ -1,4 +1,7 @@
-"""The activity `process_batch` on a real Postgres: each document gets one result, under the attempt that holds it."""
+"""The activity `process_batch` on a real Postgres.
+
+Each document gets one result, from the attempt that holds its lease.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -23,7 +26,7 @@ NAMES = ("a.txt", "b.txt", "c.txt", "d.txt")
 
 
 class Scripted:
-    """A processor that answers as scripted, and records the name and the earlier parts of each call."""
+    """A scripted processor, which records the name and the earlier parts of each call."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, bytes]] = []
@@ -95,7 +98,10 @@ async def test_later_attempt_skips_what_an_earlier_one_committed_and_counts_it(b
 
 
 async def test_attempt_that_a_later_one_replaced_commits_nothing(bench: Bench) -> None:
-    """The first attempt lost its server, and not its life: it finishes its document while the second works on it."""
+    """The first attempt finishes its document while the second attempt processes it.
+
+    The first attempt had lost its server.
+    """
     bench.processor.gates = [asyncio.Event(), asyncio.Event()]
     zombie = asyncio.create_task(bench.process(end=1))
     await bench.processor.until_called(1)
@@ -113,7 +119,7 @@ async def test_attempt_that_a_later_one_replaced_commits_nothing(bench: Bench) -
 
 
 async def test_document_whose_outputs_cannot_be_stored_is_quarantined(bench: Bench) -> None:
-    """One such document must not stop the batch, nor the run."""
+    """Such a document must stop neither the batch nor the run."""
 
     def answer(name: str) -> ProcessedDocument:
         document = processed(name)

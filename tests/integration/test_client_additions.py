@@ -1,4 +1,7 @@
-"""`add_documents` with `wait` returns when a checkpoint covers the documents, also across a continue-as-new."""
+"""`add_documents` with `wait` returns when a checkpoint covers the documents.
+
+The promise also holds when the run continues as new.
+"""
 
 import asyncio
 import uuid

@@ -1,4 +1,4 @@
-"""What a client refuses, repeats and keeps, on runs that no worker executes."""
+"""The refusals and repetitions of a client, on runs that no worker executes."""
 
 import asyncio
 import uuid
@@ -34,7 +34,7 @@ from tests.integration.workerless_runs import open_run, store_chain
 from workflows.messages import PipelineInput, PipelineOptions
 
 LENGTH = 4
-SECONDS = 60.0
+SECONDS = 30.0
 
 
 @pytest.fixture
@@ -72,7 +72,10 @@ async def is_running(orchestrator: PipelineOrchestrator, workflow_id: str) -> bo
 
 @asynccontextmanager
 async def resuming(orchestrator: PipelineOrchestrator, workflow_id: str) -> AsyncIterator[list[str]]:
-    """Resume an ended run, and enter the block when it is running again; what the client says is added to the list."""
+    """Resume an ended run, and enter the block when it is running again.
+
+    The block gets the list to which the client's sentences are added.
+    """
     said: list[str] = []
     task = asyncio.create_task(orchestrator.resume_workflow_from_checkpoint(workflow_id, say=said.append))
     try:
@@ -93,7 +96,7 @@ async def resuming(orchestrator: PipelineOrchestrator, workflow_id: str) -> Asyn
 async def test_end_is_not_recorded_on_top_of_an_edited_checkpoint(
     orchestrator: PipelineOrchestrator, run: str, chain: list[WorkflowCheckpoint]
 ) -> None:
-    """A checkpoint on top would name the digest of the original, and hide which of the two was right."""
+    """A later checkpoint would name the original digest, and hide which checkpoint was right."""
     await open_run(orchestrator, run, after=chain[-1])
     await terminate(orchestrator, run)
     await harm(orchestrator, f"UPDATE workflow_checkpoints SET processed_documents = 77 WHERE sequence = {LENGTH}")
@@ -177,7 +180,7 @@ async def test_start_continues_the_chain_after_the_recorded_end_of_the_former_ru
 async def test_start_aligns_the_stores_before_it_continues_the_chain(
     orchestrator: PipelineOrchestrator, run: str, chain: list[WorkflowCheckpoint]
 ) -> None:
-    """The run would otherwise append behind a gap of the store that lags behind."""
+    """Otherwise the run would append behind a gap in the store that lags behind."""
     await harm(orchestrator, "DELETE FROM workflow_checkpoints WHERE sequence > 2")
     await orchestrator.start([], workflow_id=run, options=PipelineOptions(open=True))
     for store in orchestrator.stores.checkpoints:
@@ -195,7 +198,7 @@ async def test_second_start_of_a_running_run_is_refused(orchestrator: PipelineOr
 
 
 async def make_fork(orchestrator: PipelineOrchestrator, run: str, **options: Any) -> tuple[WorkflowCheckpoint, str]:
-    """Fork a run of two documents from its only checkpoint; return the checkpoint and the fork's workflow id."""
+    """Fork a run of two documents; returns the checkpoint and the fork's workflow id."""
     pool = orchestrator.stores.pool
     await committed(pool, run, [document([("person", "Ada Lovelace")]), document([("person", "Grace Hopper")])])
     (checkpoint,) = await store_chain(orchestrator, run, 1)
@@ -220,7 +223,7 @@ async def test_resumed_fork_keeps_its_origin(orchestrator: PipelineOrchestrator,
 
 
 async def test_fork_of_an_open_run_is_closed(orchestrator: PipelineOrchestrator, run: str) -> None:
-    """No client feeds the fork, so an open one would never end."""
+    """No client feeds the fork, so an open fork would never end."""
     _, fork = await make_fork(orchestrator, run, open=True, concurrency=7)
     options = (await input_of(orchestrator, fork)).options
     assert (options.open, options.concurrency) == (False, 7)
@@ -254,7 +257,8 @@ async def test_completed_run_is_left_alone_unless_the_database_lost_results(
         await store.restore([first, completed])
 
     said: list[str] = []
-    ended = await orchestrator.resume_workflow_from_checkpoint(run, say=said.append)
+    async with asyncio.timeout(SECONDS):
+        ended = await orchestrator.resume_workflow_from_checkpoint(run, say=said.append)
     assert (ended.workflow_status, ended.running) == ("completed", False)
     assert said == [f"The run '{run}' has ended: completed. Nothing is left to do."]
     assert await find_execution(orchestrator.client, run) is None

@@ -19,11 +19,14 @@ from perdure.stores.postgres.differences import compare_runs
 from perdure.stores.postgres.forks import copy_run
 from tests.chaos.outputs import document_rows, outputs
 from tests.chaos.papers import write_documents
+from tests.integration.held_documents import HeldDocuments
 from tests.integration.shared_run import place, script
 from workflows.messages import PipelineOptions
 
 ORIGIN = "origin"
 DOCUMENTS = 9
+MIDDLE = 5
+"""The number of finished documents at one of the origin's checkpoints."""
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +39,14 @@ def settings(
 
         async def run() -> None:
             async with PipelineOrchestrator(shared, own_worker=False) as orchestrator:
-                await orchestrator.start(
-                    [str(papers)], workflow_id=ORIGIN, options=PipelineOptions(concurrency=1, batch_size=1)
-                )
+                options = PipelineOptions(concurrency=1, batch_size=1)
+                async with HeldDocuments(shared.database_url, MIDDLE):
+                    await orchestrator.start([str(papers)], workflow_id=ORIGIN, options=options)
+                    while True:
+                        latest = await orchestrator.get_latest_checkpoint(ORIGIN)
+                        if latest and latest.processed_documents == MIDDLE:
+                            break
+                        await asyncio.sleep(0.05)
                 await orchestrator.wait(ORIGIN)
 
         asyncio.run(run())
@@ -57,9 +65,9 @@ def new_id() -> str:
 
 
 async def middle(orchestrator: PipelineOrchestrator, workflow_id: str = ORIGIN) -> WorkflowCheckpoint:
-    """Return a checkpoint at which some documents were finished and some were not."""
+    """Return the checkpoint with `MIDDLE` documents finished."""
     chain = await orchestrator.list_checkpoints(workflow_id)
-    return next(entry for entry in chain if 3 <= entry.processed_documents < DOCUMENTS - 2)
+    return next(entry for entry in chain if entry.processed_documents == MIDDLE)
 
 
 async def ended(orchestrator: PipelineOrchestrator, workflow_id: str) -> RunReport:
@@ -153,12 +161,12 @@ async def test_fork_processes_documents_retried_since_its_checkpoint(
     (papers / "late.txt").touch()
     await orchestrator.start([str(papers)], workflow_id=new_id)
     await orchestrator.wait(new_id)
-    then = (await orchestrator.list_checkpoints(new_id))[-1]
+    before_retry = (await orchestrator.list_checkpoints(new_id))[-1]
     (papers / "late.txt").write_text("Mary Somerville wrote to Ada Lovelace from London.")
     assert (await script(settings, "retry-failed", "--workflow-id", new_id, "--detach")).code == 0
     assert (await orchestrator.wait(new_id)).workflow_status == "completed"
     sentences: list[str] = []
-    forked = await orchestrator.fork(then.checkpoint_id, f"{new_id}-back", say=sentences.append)
+    forked = await orchestrator.fork(before_retry.checkpoint_id, f"{new_id}-back", say=sentences.append)
     assert (forked.copied.processed, forked.copied.quarantined, forked.copied.pending) == (4, 0, 1)
     assert any(
         "1 documents that were finished at that checkpoint have been processed again" in text for text in sentences

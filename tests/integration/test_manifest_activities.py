@@ -1,4 +1,4 @@
-"""The manifest activities over more than one page, and the counts of documents that leave and return."""
+"""The manifest activities with several pages, and with documents that leave and return."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 

@@ -1,4 +1,4 @@
-"""The activity `recover` on a real Postgres that was set back, or that a later run has taken over."""
+"""The activity `recover` on a real Postgres that was set back or taken over."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -82,7 +82,7 @@ async def test_recovery_fences_every_writer_of_the_former_epoch(patient: Patient
 
 
 async def test_replaced_run_gets_no_new_epoch(patient: Patient) -> None:
-    """Two runs would otherwise take the manifest from each other without end."""
+    """Otherwise two runs would take the manifest from each other again and again."""
     first = await patient.shelf.discover("first")
     second = await patient.shelf.discover("second")
     with pytest.raises(ApplicationError) as refused:
@@ -116,7 +116,7 @@ async def test_recovery_queues_documents_that_updates_had_added(patient: Patient
 
 
 async def test_recovery_gives_every_store_the_recorded_checkpoints(patient: Patient) -> None:
-    """Postgres is set back to one checkpoint of three, and the file has two; the history has all."""
+    """Postgres has one of three checkpoints, and the file has two; the history has all three."""
     begun = await patient.shelf.discover("first")
     chain = make_chain(RUN, 3)
     await patient.stores[0].append(chain[0])

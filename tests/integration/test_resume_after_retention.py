@@ -78,13 +78,16 @@ async def until_forgotten(orchestrator: PipelineOrchestrator, workflow_id: str) 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 async def test_run_with_expired_history_resumes_from_the_mirror(forgetful: Settings, tmp_path: Path) -> None:
-    papers = write_documents(tmp_path / "papers", 20)
+    first, later = (write_documents(tmp_path / name, count) for name, count in (("first", 6), ("later", 14)))
     worker = ChaosWorker(forgetful)
     try:
         async with PipelineOrchestrator(forgetful, own_worker=False) as orchestrator:
-            await orchestrator.start([str(papers)], workflow_id="expired", options=PipelineOptions(concurrency=1))
-            while (await orchestrator.status("expired")).documents.processed < 6:
-                await asyncio.sleep(0.05)
+            await orchestrator.start([str(first)], workflow_id="expired", options=PipelineOptions(open=True))
+            async with asyncio.timeout(FORGET_SECONDS):
+                while (await orchestrator.status("expired")).documents.processed < 6:
+                    await asyncio.sleep(0.05)
+            await orchestrator.pause("expired")  # the later documents stay unprocessed until the run is terminated
+            await orchestrator.add_documents("expired", [str(later)])
             await orchestrator.client.get_workflow_handle("expired").terminate("in the middle")
             await until_forgotten(orchestrator, "expired")
             pool = orchestrator.stores.pool
@@ -95,6 +98,7 @@ async def test_run_with_expired_history_resumes_from_the_mirror(forgetful: Setti
             assert "Temporal reports 'expired' as unknown. A new run continues under the same id." in done.stderr
             after = {row.position: row.committed_at for row in await document_rows(pool, "expired")}
             assert len(after) == 20
+            assert all(after.values())
             assert all(after[position] == time for position, time in before.items() if time)
             grown = await orchestrator.list_checkpoints("expired")
             assert [checkpoint.digest for checkpoint in grown[: len(chain)]] == [

@@ -1,4 +1,7 @@
-"""Runs that are open in Temporal and have no worker: a test writes the checkpoints of such a run itself."""
+"""Runs that are open in Temporal and have no worker.
+
+A test writes the checkpoints of such a run itself.
+"""
 
 import asyncio
 from collections.abc import Coroutine, Sequence
@@ -40,7 +43,7 @@ async def store_chain(orchestrator: PipelineOrchestrator, workflow_id: str, leng
 
 
 def write_now(settings: Settings, checkpoints: Sequence[WorkflowCheckpoint]) -> None:
-    """Append checkpoints to every store before this function returns, as another process would."""
+    """Append checkpoints to every store before this function returns, like another process."""
 
     async def write() -> None:
         stores = open_stores(settings)
@@ -55,6 +58,6 @@ def write_now(settings: Settings, checkpoints: Sequence[WorkflowCheckpoint]) -> 
 
 
 def run_elsewhere(coroutine: Coroutine[Any, Any, None]) -> None:
-    """Run a coroutine to its end in another thread, while the caller's event loop stands still."""
+    """Run a coroutine to its end in another thread, and block the caller's event loop."""
     with ThreadPoolExecutor(1) as thread:
         thread.submit(asyncio.run, coroutine).result()

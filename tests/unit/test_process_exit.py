@@ -26,7 +26,7 @@ async def leaves(): sys.exit(7)
 async def waits():
     try:
         print("ready", flush=True)
-        await asyncio.sleep(60)
+        await asyncio.sleep(3600)
     finally:
         await asyncio.sleep(0.05)
         print("closed")
@@ -40,7 +40,8 @@ def run(how: str, tmp_path: Path, **variables: str) -> subprocess.CompletedProce
     (tmp_path / "data").mkdir(exist_ok=True)
     return subprocess.run(
         [sys.executable, "-c", PROGRAM, how],
-        env={**os.environ, "PYTHONPATH": str(ROOT), **variables},
+        # An unbuffered stdout needs no flush at the end, and so would hide that it is missing.
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "", **variables},
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -23,7 +23,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def become(program: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the started process run this Python code instead of a worker."""
+    """Make the started process run this Python code instead of a worker."""
     (folder / "stand_in.py").write_text(program)
     monkeypatch.setattr(process, "ROOT", folder)
     monkeypatch.setattr(process, "PROGRAM", "stand_in")

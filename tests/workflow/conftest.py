@@ -78,7 +78,7 @@ async def scheduled_batches(run: Handle) -> int:
 
 
 async def scheduled(run: Handle, *names: str) -> list[ActivityTaskScheduledEventAttributes]:
-    """Return the activities of these names that the workflow has scheduled, in order; without names, all."""
+    """Return the scheduled activities with these names, in order; without names, all of them."""
     attributes = [
         event.activity_task_scheduled_event_attributes
         for event in (await run.fetch_history()).events

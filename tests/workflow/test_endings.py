@@ -87,7 +87,7 @@ async def test_cancellation_during_the_last_checkpoint_has_no_effect(begin: Begi
 
 @pytest.mark.parametrize("held", ["capture_service_states", "mirror_checkpoint", MIRRORED])
 async def test_checkpoint_that_is_written_at_a_cancellation_is_kept(begin: Begin, held: str) -> None:
-    """An aborted mirroring may have reached a store: another checkpoint of its sequence would contradict that store."""
+    """An aborted mirroring may have reached a store, which then refuses another checkpoint."""
     world = World(3)
     world.hold(held, 2)
     run = await begin(world, concurrency=3)
@@ -106,7 +106,7 @@ async def test_checkpoint_that_is_written_at_a_cancellation_is_kept(begin: Begin
 
 
 async def test_result_that_arrives_together_with_a_cancellation_is_counted(temporal_server: TemporalSettings) -> None:
-    """No worker executes the workflow for a while, so one workflow task has both the result and the cancellation."""
+    """While no worker runs, result and cancellation arrive, so one workflow task has both."""
     world = World(3)
     world.hold(1)
     client = await connect_to(temporal_server)
@@ -133,7 +133,7 @@ async def test_result_that_arrives_together_with_a_cancellation_is_counted(tempo
 
 
 async def test_batch_that_fails_after_its_cancellation_is_not_repeated(begin: Begin) -> None:
-    """The activity fails with an outage instead of its cancellation; a further attempt would commit its document."""
+    """The activity fails with an outage, and a further attempt would commit its document."""
     world = World(2)
     world.stubborn = True
     world.hold("process_batch")
@@ -180,7 +180,7 @@ async def test_run_cancelled_during_discovery_starts_no_further_work(begin: Begi
 
 
 async def test_last_steps_run_one_after_another(begin: Begin) -> None:
-    """The analytics read the identities, and the last checkpoint records a run that the database has closed."""
+    """The analytics need the identities, and the last checkpoint needs the closed run."""
     steps = ["resolve_identities", "build_analytics", "close_run", "capture_service_states", "mirror_checkpoint"]
     world = World(0)
     world.hold(*steps)
@@ -196,7 +196,7 @@ async def test_last_steps_run_one_after_another(begin: Begin) -> None:
 
 
 async def test_retry_of_a_cancelled_run_stays_cancelled(begin: Begin) -> None:
-    """The retry takes up the quarantined document, and never the one that the cancelled run left."""
+    """The retry processes the quarantined document, and not the document that was cancelled."""
     world = World(3)
     world.done = {0: "processed", 1: "quarantined"}
     world.cancelled = 1

@@ -145,7 +145,7 @@ async def test_run_cancelled_after_a_recovery_of_its_end_records_it(begin: Begin
 
 
 async def test_recovered_run_writes_checkpoints_as_before(begin: Begin) -> None:
-    """The recovery is recorded before a document finishes, and each document that finishes is covered."""
+    """A checkpoint records the recovery at once, and later checkpoints cover each document."""
     world = World(6)
     world.hold(3)
     run = await begin(world, concurrency=1)
@@ -170,7 +170,7 @@ async def test_recovered_run_writes_checkpoints_as_before(begin: Begin) -> None:
 
 
 async def test_run_survives_any_number_of_recoveries_between_which_documents_finish(begin: Begin) -> None:
-    """Each recovery takes an epoch of its own, also when the claims of the earlier ones are kept."""
+    """Each recovery takes a new epoch, even if the claims of earlier recoveries are kept."""
     rounds = 5
     world = World(6 * rounds)
     world.refuse_as = "CheckpointGap"

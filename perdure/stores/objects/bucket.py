@@ -1,15 +1,14 @@
 """`Bucket`: the requests that the store makes, with obstore's errors converted to Perdure's."""
 
 import asyncio
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from perdure.errors import DependencyUnavailable
 from perdure.stores.objects.address import local_folder, open_store
+from perdure.stores.objects.durable_files import create_file, overwrite_file, sync_file
 
 if TYPE_CHECKING:
     from obstore.store import LocalStore, S3Store
@@ -92,9 +91,12 @@ class Bucket:
         """Store an object, and replace the present object under this key."""
         import obstore  # noqa: PLC0415
 
+        client = self._open()
         with self._translate_errors():
-            await obstore.put_async(self._open(), key, content)
-        await self._sync(key)
+            if self._folder is not None:
+                await asyncio.to_thread(overwrite_file, self._folder / key, content, self._folder)
+            else:
+                await obstore.put_async(client, key, content)
 
     async def copy(self, key: str, target: str) -> None:
         """Copy an object."""
@@ -102,7 +104,8 @@ class Bucket:
 
         with self._translate_errors():
             await obstore.copy_async(self._open(), key, target)
-        await self._sync(target)
+            if self._folder is not None:
+                await asyncio.to_thread(sync_file, self._folder / target, self._folder)
 
     async def delete(self, key: str) -> None:
         """Delete an object; a missing object causes no error."""
@@ -118,12 +121,15 @@ class Bucket:
         import obstore  # noqa: PLC0415
         from obstore.exceptions import AlreadyExistsError  # noqa: PLC0415
 
+        client = self._open()
         with self._translate_errors():
             try:
-                answer = await obstore.put_async(self._open(), key, content, mode="create")
-            except AlreadyExistsError:
+                if self._folder is not None:
+                    await asyncio.to_thread(create_file, self._folder / key, content, self._folder)
+                    return (await obstore.head_async(client, key))["e_tag"] or ""
+                answer = await obstore.put_async(client, key, content, mode="create")
+            except (AlreadyExistsError, FileExistsError):
                 return None
-        await self._sync(key)
         return answer["e_tag"] or ""
 
     async def _check_condition(self) -> None:
@@ -142,15 +148,6 @@ class Bucket:
             self._client = open_store(self.url)
         return self._client
 
-    async def _sync(self, key: str) -> None:
-        """Make an object of a folder durable.
-
-        The server of a bucket makes an object durable before it answers.
-        """
-        if self._folder is not None:
-            with self._translate_errors():
-                await asyncio.to_thread(_sync_file, self._folder / key, self._folder)
-
     @contextmanager
     def _translate_errors(self) -> Iterator[None]:
         from obstore.exceptions import BaseError  # noqa: PLC0415
@@ -160,13 +157,3 @@ class Bucket:
         except (BaseError, OSError) as error:
             why = " ".join(str(error).split("\n", 1)[0].split())
             raise DependencyUnavailable(self.url, why[:_MAX_WHY]) from error
-
-
-def _sync_file(path: Path, top: Path) -> None:
-    """Sync a file, and every folder above it up to `top`, because these folders may be new."""
-    for item in (path, *[folder for folder in path.parents if folder == top or top in folder.parents]):
-        descriptor = os.open(item, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -279,5 +279,5 @@ async def _raise_if_lost(conn: Connection, outcome: str, workflow_id: str, posit
 
 
 async def _delete_parts(conn: Connection, workflow_id: str, position: int) -> None:
-    """Delete the finished parts of a document, in the transaction that has given the document its result."""
+    """Delete the finished parts of a document, in the transaction that stores the result."""
     await conn.execute(*MANIFEST_SQL["delete_parts"].bind(workflow_id=workflow_id, position=position))

@@ -1,4 +1,4 @@
-"""Each long activity heartbeats while it works: without heartbeats the server would repeat it while it runs."""
+"""Each long activity heartbeats while it works, or the server would repeat the activity."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -17,11 +17,11 @@ SECONDS = 10.0
 
 
 class Reached(Exception):
-    """The dependency was called, and the activity had sent a heartbeat by then."""
+    """The activity called the dependency, and had sent a heartbeat before."""
 
 
 class Gate:
-    """Any dependency of an activity: each of its methods waits until the activity has sent a heartbeat."""
+    """A dependency whose methods wait until the activity has sent a heartbeat."""
 
     def __init__(self) -> None:
         self.beat = asyncio.Event()

@@ -1,4 +1,4 @@
-"""`PartsKeeper`: finished parts are stored in their order, and none after the document's result."""
+"""`PartsKeeper` stores finished parts in their order, and none after the document's result."""
 
 import asyncio
 from contextlib import suppress
@@ -17,7 +17,10 @@ REPLACED = StaleWriter("A later attempt has taken the document over.")
 
 
 class Shelf:
-    """Records each call of `keep_parts`; a call fails with the next of `faults`, and waits while it is held."""
+    """Records each call of `keep_parts`.
+
+    A call waits while the shelf is held, and fails with the next error of `faults`.
+    """
 
     def __init__(self, *faults: PerdureError | None) -> None:
         self.faults = list(faults)
@@ -97,7 +100,7 @@ async def test_replaced_attempt_stores_no_further_parts() -> None:
 
 @pytest.mark.parametrize("fails", [False, True])
 async def test_no_write_outlives_the_block(monkeypatch: pytest.MonkeyPatch, fails: bool) -> None:
-    """A write after the commit would leave parts behind that nothing deletes."""
+    """After the commit, no later step deletes the parts of the document."""
     monkeypatch.setattr(parts, "_LAST_WRITE_SECONDS", 0.01)
     shelf = Shelf()
     shelf.free.clear()

@@ -1,4 +1,4 @@
-"""Which of the differences between history and stores an audit reports, and when a run in progress explains them."""
+"""An audit reports differences of history and stores that no run in progress explains."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,7 +26,7 @@ Status = WorkflowExecutionStatus
 
 
 class NamedStore:
-    """A follower by its name alone: what it holds is in the evidence."""
+    """A follower that has a name only; the evidence holds its checkpoints."""
 
     count_name = "file_checkpoints"
 
@@ -37,7 +37,7 @@ def run(
     acknowledged: int | None = None,
     **more: Any,
 ) -> HistoryRun:
-    """Return the run as history shows it, with its first `acknowledged` checkpoints acknowledged."""
+    """Return the run as history shows it; the first `acknowledged` checkpoints are acknowledged."""
     return HistoryRun(
         RUN_ID,
         RUN_ID,
@@ -63,9 +63,9 @@ def evidence_of(
 
     Args:
         rows: the checkpoints in Postgres.
-        file: those in the file; None without a file.
-        history: the run as it was read last; None if Temporal does not know it.
-        before: the run as it was read before the stores; the same if not given.
+        file: the checkpoints in the file; None without a file.
+        history: the run as it was read last; None if Temporal does not know the run.
+        before: the run as it was read before the stores; by default equal to `history`.
         more: further fields.
     """
 
@@ -87,7 +87,7 @@ def evidence_of(
 
 
 def differences(evidence: Evidence) -> list[tuple[str, str]]:
-    """Return the kind and the beginning of the sentence of each difference between history and stores."""
+    """Return the kind of each difference, and the beginning of its sentence."""
     stores = [evidence.rows, *[follower.entries for follower in evidence.followers]]
     chain = expected_chain(evidence.history, stores, _make_ending_check(evidence))
     found = judge(evidence, chain, documents=False).differences
@@ -188,7 +188,7 @@ def test_recorded_end_of_an_earlier_run_does_not_record_this_one() -> None:
 
 
 def test_pruned_beginning_needs_a_second_source() -> None:
-    """Without one, the rows that are left cannot show that the earlier ones were pruned and not lost."""
+    """The rows that are left cannot show whether the earlier rows were pruned or lost."""
     chain = make_chain(RUN, 4)
     assert differences(evidence_of(chain[2:], chain[2:], None)) == []
     assert [kind for kind, _ in differences(evidence_of(chain[2:], None, None))] == ["missing_checkpoint"]

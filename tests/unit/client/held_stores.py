@@ -1,4 +1,4 @@
-"""Checkpoint stores in memory, one that is away included, for decisions that compare what stores hold."""
+"""Checkpoint stores in memory, of which some cannot be reached, for tests of decisions."""
 
 from collections.abc import Sequence
 from typing import cast

@@ -1,4 +1,4 @@
-"""Whether the end of a run may be recorded on top of the stored chain, and what the recorded checkpoint holds."""
+"""The conditions for recording the end of a run, and the checkpoint that records the end."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -25,7 +25,7 @@ EDITED = CHAIN[3].model_copy(update={"processed_documents": 77})
 
 
 def history(acknowledged: Sequence[WorkflowCheckpoint] = (), *, after: WorkflowCheckpoint | None = None) -> HistoryRun:
-    """Return the terminated run with these checkpoints, each acknowledged; its chain continues `after`."""
+    """Return the terminated run with these acknowledged checkpoints, which continue `after`."""
     resume = None
     if after:
         resume = ResumePoint(
@@ -166,7 +166,7 @@ def test_end_counts_as_recorded_by_its_own_run_and_status_only(status: str, run_
 async def test_recorded_end_is_appended_to_a_follower_that_lacks_just_it(
     file: list[WorkflowCheckpoint], by: str, appended: bool
 ) -> None:
-    """The process that recorded the end may have died between Postgres and the file. Any other gap is damage."""
+    """The process may have died after Postgres and before the file. Any other gap is damage."""
     end = ending(standing(CHAIN[3]))
     end = seal(end.model_copy(update={"metadata": {**end.metadata, "recorded_by": by}}))
     follower = HeldStore("files", file)

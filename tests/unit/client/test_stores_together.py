@@ -1,4 +1,4 @@
-"""Reading a run from several checkpoint stores, of which some are away."""
+"""A client reads a run from several checkpoint stores, of which some cannot be reached."""
 
 from datetime import UTC, datetime
 
@@ -47,7 +47,7 @@ async def test_checkpoint_is_unknown_only_if_every_store_says_so() -> None:
 
 
 async def test_prune_goes_on_past_a_follower_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A follower that is away keeps old checkpoints, which harms nothing."""
+    """A follower that cannot be reached keeps its old checkpoints, which does no harm."""
 
     async def retire(_: object, workflow_id: str, *, keep: int, older_than: datetime | None, dry_run: bool) -> Retired:
         asked.append((keep, older_than, dry_run))

@@ -48,15 +48,24 @@ def _leases_granted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(array_file, "write_lease", lambda _: True)
 
 
+def read_valid(path: Path) -> Any:
+    """Return the content of a file that must hold valid JSON."""
+    content = path.read_bytes()
+    try:
+        return json.loads(content)
+    except ValueError:
+        pytest.fail(f"{path.name} holds no valid JSON: {content!r}")
+
+
 def check_array(crash: Crash) -> None:
     """Check that a crash left an acknowledged array, and that three appends continue the array."""
     path = crash.folder / NAME
-    elements = json.loads(path.read_bytes()) if path.exists() else []
+    elements = read_valid(path) if path.exists() else []
     assert elements in crash.expected, crash.operations
     for number in range(200, 203):  # exchanges the published copy and the spare
         append(ArrayFile(path), number)
         elements.append(make_element(number))
-        assert json.loads(path.read_bytes()) == elements, crash.operations
+        assert read_valid(path) == elements, crash.operations
 
 
 APPEND = [lambda array: append(array, 50), lambda array: append(array, 51), lambda array: append(array, 52)]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from perdure.checkpoint import WorkflowCheckpoint
 from perdure.stores.files import array_file
 from perdure.stores.files.json_file import PersistentCheckpointStore
 from tests.conformance.chains import assert_whole, following, make_chain
@@ -59,6 +60,27 @@ def test_power_loss_keeps_every_acknowledged_checkpoint(tmp_path: Path, monkeypa
             await check_chain(crash, "data/checkpoints")
 
     asyncio.run(check_all())
+
+
+def test_power_loss_keeps_a_folder_that_another_process_created(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command that starts the servers creates the data folder, and syncs no name."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    chain = make_chain(RUN, 1)
+    with record(folder, []) as recorder:
+        (folder / "data" / "checkpoints").mkdir(parents=True)
+        asyncio.run(append(PersistentCheckpointStore(folder / "data" / "checkpoints"), chain[0]))
+        recorder.acknowledge(chain)
+    monkeypatch.setattr(os, "fsync", lambda _: None)  # as above
+    for crash in recorder.lose_power(tmp_path / "after"):
+        asyncio.run(check_chain(crash, "data/checkpoints"))
+
+
+async def append(store: PersistentCheckpointStore, checkpoint: WorkflowCheckpoint) -> None:
+    """Append one checkpoint, as the first call of a process."""
+    assert await store.append(checkpoint) is True
 
 
 def find_kept(folder: Path) -> Sequence[bytes]:

@@ -1,5 +1,8 @@
 """Worker slots: the death of a worker at any moment loses no identity that is not reclaimed."""
 
+import fcntl
+import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -140,3 +143,67 @@ def test_power_loss_leaves_no_settings_that_stop_a_command(tmp_path: Path) -> No
         sentences = differences_from_living_worker(Settings(crash.folder, settings.database_url, settings.temporal))
         assert sentences == [], crash.operations
         die(alive)
+
+
+def test_two_workers_hold_different_slots(tmp_path: Path) -> None:
+    slots_taken = [take_slot(tmp_path) for _ in range(3)]
+    assert [slot.number for slot in slots_taken] == [1, 2, 3]
+    for slot in slots_taken:
+        slot.release()
+
+
+def test_worker_waits_for_a_look_at_its_slot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that looks for live workers locks each slot's file for an instant."""
+    take_slot(tmp_path).release()
+    look = (tmp_path / SLOT_FILE).open("rb")
+    fcntl.flock(look, fcntl.LOCK_SH)
+    # The look ends while the worker waits for its next try.
+    monkeypatch.setattr(time, "sleep", lambda _: look.close())
+    slot = take_slot(tmp_path)
+    assert slot.number == 1
+    slot.release()
+
+
+def test_failed_reclaim_leaves_its_slots_free(tmp_path: Path) -> None:
+    (dead,) = live_and_die(tmp_path, 1)
+    with pytest.raises(RuntimeError) as raised, dead_lives(tmp_path):
+        raise RuntimeError
+    slot = take_slot(tmp_path)
+    assert (slot.number, slot.dead) == (1, (dead,))
+    assert raised.tb, "the traceback keeps every variable of the look until here, as the log of an error does"
+    slot.release()
+
+
+def test_torn_line_stops_no_worker(tmp_path: Path) -> None:
+    (dead,) = live_and_die(tmp_path, 1)
+    path = tmp_path / SLOT_FILE
+    with path.open("a") as file:
+        file.write("4242\nperdure-1@host/0123\n\0\0\0\0 x")
+    with dead_lives(tmp_path) as identities:
+        assert identities == [dead]
+        assert read_lines(tmp_path) == [dead]
+    slot = take_slot(tmp_path)
+    assert (slot.number, slot.dead) == (1, ())
+    slot.release()
+
+
+def test_worker_of_a_copied_folder_inherits_no_dead_life(tmp_path: Path) -> None:
+    """The worker of the original may be alive: a copy is a restored backup, or a clone of the machine."""
+    original = tmp_path / "original"
+    living = take_slot(original)
+    shutil.copytree(original, tmp_path / "copy")
+    slot = take_slot(tmp_path / "copy")
+    assert slot.dead == ()
+    for held in (slot, living):
+        held.release()
+
+
+def test_lives_of_an_earlier_boot_are_not_dead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same file after a reboot: the server's timeouts cover the activities of its workers."""
+    live_and_die(tmp_path, 1)
+    monkeypatch.setattr(slots, "_BOOT", "the-next-boot")
+    slot = take_slot(tmp_path)
+    assert slot.dead == ()
+    die(slot)
+    with dead_lives(tmp_path) as identities:
+        assert identities == [slot.identity]

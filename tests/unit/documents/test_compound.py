@@ -1,4 +1,4 @@
-"""A damaged or hostile compound file ends the reader, and never holds it."""
+"""The reader of a damaged or hostile compound file always comes to an end."""
 
 import struct
 
@@ -20,7 +20,10 @@ def make_entry(name: str, kind: int, left: int = FREE, child: int = FREE) -> byt
 
 
 def make_file(entries: list[bytes], chain: int = END) -> bytes:
-    """Return a file with an allocation table in sector 0, and with its directory in sector 1, chained to `chain`."""
+    """Return a file with its allocation table in sector 0 and its directory in sector 1.
+
+    The sector after the directory's sector in its chain is `chain`.
+    """
     header = MAGIC + bytes(16) + struct.pack("<HHHHH", 0x3E, 3, 0xFFFE, 9, 6) + bytes(6)
     header += struct.pack("<9I", 0, 1, 1, 0, 4096, END, 0, END, 0) + struct.pack("<I", 0)
     header = header.ljust(SECTOR, b"\xff")

@@ -1,6 +1,6 @@
-"""Programs that raise one barrier of the confinement, and tell what it still allows: `barriers.py NAME FOLDER PORT`.
+"""Raises one barrier of the confinement, and prints the actions that the barrier allows.
 
-In a pool both barriers hold together, so that a hole in one of them would not show.
+Run `barriers.py NAME FOLDER PORT`. In a pool both barriers hold together, so a hole in one of them would not show.
 """
 
 import ctypes
@@ -29,7 +29,10 @@ UNAVAILABLE = 77
 
 
 def main(name: str, folder: str, port: str) -> None:
-    """Raise the barrier, try everything, and print the names of errors as JSON; no error is an empty name."""
+    """Raise the barrier, make each attempt, and print the names of the errors as JSON.
+
+    An attempt without an error has an empty name.
+    """
     library = ctypes.CDLL(None, use_errno=True)
     library.prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     raised = deny_system_calls() if name in ("filter", "old interface") else _restrict_files([f"{folder}/readable"])

@@ -1,4 +1,7 @@
-"""Codecs of answers that show how a child encodes and how the pool decodes; children import them."""
+"""Codecs that show how a child encodes and how the pool decodes.
+
+The children import this module.
+"""
 
 import resource
 import threading
@@ -8,7 +11,7 @@ from tests.unit.sandbox.jobs import TextCodec
 
 
 class ProcessorLimitCodec(TextCodec):
-    """In place of the answer, the answer is the limit of CPU time that holds while the child encodes."""
+    """Answers with the limit of CPU time that holds while the child encodes."""
 
     def encode(self, answer: str) -> bytes:
         return str(resource.getrlimit(resource.RLIMIT_CPU)[0]).encode()
@@ -22,7 +25,7 @@ class OverflowingCodec(TextCodec):
 
 
 class LargeCodec(TextCodec):
-    """In place of the answer, the answer is the id of the thread that decodes two megabytes."""
+    """Answers with the id of the thread that decodes two megabytes."""
 
     def encode(self, answer: str) -> bytes:
         return bytes(2 * MEGABYTE)

@@ -1,4 +1,7 @@
-"""A computation that does what its requests name: `python -m tests.unit.sandbox.computing PARENT`."""
+"""A computation whose requests name its actions.
+
+Run `python -m tests.unit.sandbox.computing PARENT`.
+"""
 
 import os
 import signal
@@ -10,7 +13,7 @@ from perdure.sandbox.computation.exchange import pack, read_block
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
-    """Answer each block with itself, and each word with what it names."""
+    """Answer each block with the same block, and carry out the action that each word names."""
     while (block := read_block(requests)) is not None:
         if block == "compute without end":
             answers.write(pack([(os.getpid(),)]))

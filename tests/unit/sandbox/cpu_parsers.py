@@ -1,4 +1,4 @@
-"""A parser that measures the CPU time that it may use; children import it."""
+"""A parser that measures the CPU time that it may use; children import this module."""
 
 import resource
 import time

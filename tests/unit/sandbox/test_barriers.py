@@ -1,4 +1,4 @@
-"""Each barrier of the confinement holds alone, as on a kernel that lacks the other one."""
+"""Each barrier of the confinement holds alone, as on a kernel that lacks the other barrier."""
 
 import json
 import platform
@@ -28,7 +28,7 @@ def run(barrier: str, folder: Path) -> "subprocess.CompletedProcess[str]":
 
 
 def list_results(barrier: str, folder: Path) -> dict[str, str]:
-    """Return the error of each attempt; an attempt that succeeded has an empty one."""
+    """Return the error of each attempt; empty for an attempt that succeeded."""
     for name in ("file", "readable"):
         (folder / name).write_text("as it was")
     done = run(barrier, folder)

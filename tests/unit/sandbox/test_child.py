@@ -1,4 +1,4 @@
-"""A child reads many documents, and no document sees a trace of the one before it."""
+"""A child reads many documents, and no document sees a trace of an earlier document."""
 
 import asyncio
 import resource

@@ -1,4 +1,4 @@
-"""The pool's processes end with their parent, and leave every other end to it."""
+"""The pool's processes end with their parent, and ignore stop signals."""
 
 import os
 import signal

@@ -15,7 +15,7 @@ from tests.unit.sandbox.jobs import LOAD_NOTHING
 
 @asynccontextmanager
 async def answered_by_the_test() -> AsyncIterator[tuple[ForkServer, socket.socket]]:
-    """Give a fork server, and the end of its socket on which the test answers in place of a zygote."""
+    """Give a fork server, and the socket on which the test answers in place of a zygote."""
     ours, theirs = socket.socketpair()
     theirs.setblocking(False)
     server = ForkServer(lent=ours)

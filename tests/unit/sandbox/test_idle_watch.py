@@ -22,12 +22,12 @@ LOOKS = 12
 """Three times the looks after which an idle process is stopped."""
 SLEEP = "import time; time.sleep(3600)"
 WORK = "while True: pass"
-# Each line of input asks for three ticks of CPU time.
+# Each line of input asks for three ticks of CPU time, nearly all of it outside of the kernel.
 WORK_ON_REQUEST = """
 import sys, time
 for line in sys.stdin:
     end = time.process_time() + 0.03
-    while time.process_time() < end: pass
+    while time.process_time() < end: sum(range(50_000))
     print(flush=True)
 """
 
@@ -48,10 +48,10 @@ def running(program: str) -> "Iterator[subprocess.Popen[bytes]]":
 async def watch_for_many_looks(
     monkeypatch: pytest.MonkeyPatch, pid: int, prepare: Callable[[], None] = lambda: None
 ) -> None:
-    """Return when the process was looked at often; raise `ParserTimedOut` if it counts as idle before.
+    """Return after many checks; raise `ParserTimedOut` if the process counts as idle before.
 
     Args:
-        monkeypatch: of the test.
+        monkeypatch: the monkeypatch of the test.
         pid: id of the process.
         prepare: called before each look.
     """

@@ -1,4 +1,4 @@
-"""A short name is given to a candidate only if the documents speak for it, and few candidates are counted."""
+"""A short name joins a candidate only if they share enough documents; few candidates count."""
 
 import pytest
 

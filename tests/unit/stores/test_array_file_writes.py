@@ -137,12 +137,57 @@ def test_write_that_the_kernel_cuts_short_is_continued(tmp_path: Path, monkeypat
     assert fill(tmp_path / "a.json", elements).read() == elements
 
 
+class KilledError(BaseException):
+    """Stands for SIGKILL at one system call: no code of the process runs after it."""
+
+
+def test_append_after_an_interrupted_longer_one_leaves_valid_json(tmp_path: Path) -> None:
+    def die(_: int) -> None:
+        raise KilledError
+
+    elements = [{"number": number, "text": ""} for number in range(3)]
+    array = fill(tmp_path / "a.json", elements)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", die)
+        with pytest.raises(KilledError):
+            append(array, {"number": 3, "text": "x" * 1_000})
+    append(array, {"number": 3, "text": "short"})
+    assert json.loads(array.path.read_bytes()) == [*elements, {"number": 3, "text": "short"}]
+
+
+def test_append_transfers_a_bounded_part_of_the_file(tmp_path: Path) -> None:
+    elements = [{"number": number, "text": "x" * 1_000} for number in range(1_000)]
+    array = ArrayFile(tmp_path / "a.json")
+    assert array.replace(elements, [])[0]
+    append(array, elements[0])  # makes the spare, which copies the file once
+
+    def count_transferred_bytes() -> int:
+        fields = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
+        return int(fields["rchar"]) + int(fields["wchar"])
+
+    for _ in range(3):
+        before = count_transferred_bytes()
+        append(array, elements[0])
+        assert count_transferred_bytes() - before < 100_000
+    assert array.path.stat().st_size > 1_000_000
+
+
 def test_large_elements_are_appended_without_a_repair(tmp_path: Path) -> None:
     elements = [{"number": number, "text": "x" * 100_000} for number in range(3)]
     array = fill(tmp_path / "a.json", elements)
     assert array.read() == elements
     assert array.last() == elements[-1]
     assert list(tmp_path.glob("*.damaged-*")) == []
+
+
+def test_reading_stops_at_the_first_damaged_line(tmp_path: Path) -> None:
+    """The elements behind the damage do not follow those before it."""
+    path = tmp_path / "a.json"
+    path.write_bytes(b'[\n{"number":0},\n{"numb\0\0\0\0},\n{"number":2}\n]\n')
+    assert ArrayFile(path).read() == [{"number": 0}]
+    elements, damage = ArrayFile(path).examine()
+    assert elements == [{"number": 0}]
+    assert damage == "is damaged: of its elements only the first 1 can be read"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """`PersistentCheckpointStore`: retirement, and locks between processes that write one file."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -85,3 +87,46 @@ async def test_file_is_made_anew_after_its_folder_was_deleted(store: PersistentC
     (tmp_path / "checkpoints").rename(tmp_path / "moved")
     assert await store.append(chain[0]) is True
     assert list(await store.list(RUN)) == chain
+
+
+async def test_latest_reads_a_bounded_part_of_the_file(store: PersistentCheckpointStore) -> None:
+    chain = make_chain(RUN, 3, padding="x" * 3_000)
+    await store.restore(chain)
+
+    def count_read_bytes() -> int:
+        return int(Path("/proc/self/io").read_text().split()[1])
+
+    costs = []
+    for _ in range(2):
+        before = count_read_bytes()
+        latest = await store.latest(RUN)
+        assert latest is not None
+        costs.append(count_read_bytes() - before)
+        for _ in range(30):
+            latest = following(latest, padding="x" * 3_000)
+            await store.append(latest)
+    assert costs[1] < costs[0] + 64 * 1024, "the file has grown by 100 kB between the two"
+
+
+async def test_file_with_a_damaged_last_element_belongs_to_its_run(store: PersistentCheckpointStore) -> None:
+    await store.restore(make_chain(RUN, 2))
+    path = store.path_of(RUN)
+    path.write_bytes(path.read_bytes().removesuffix(b"\n]\n") + b',\n{"workflow_id":"another"}\n]\n')
+    assert store.path_of(RUN) == path
+    elements, _ = await store.examine(RUN)
+    assert len(elements) == 3
+
+
+async def test_disk_that_refuses_is_waited_for(
+    store: PersistentCheckpointStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    chain = make_chain(RUN, 2)
+    await store.append(chain[0])
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", refuse)
+        with pytest.raises(DependencyUnavailable, match="No space left on device"):
+            await store.append(chain[1])
+    assert await store.append(chain[1]) is True

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from pydantic_core import to_json
@@ -50,6 +50,9 @@ def test_validating_a_value_twice_changes_nothing(value: Any) -> None:
 
 
 @given(numbers)
+@example(-0.0)
+@example(1e16)
+@example(1.5e300)
 def test_numbers_are_written_as_postgres_keeps_them(number: float) -> None:
     kept = kept_value(number)
     assert math.isclose(kept, number, rel_tol=1e-15)

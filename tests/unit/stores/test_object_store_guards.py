@@ -1,17 +1,21 @@
 """`ObjectCheckpointStore`: other processes write and delete, and the process dies in a call."""
 
 import asyncio
+import errno
 import json
-from collections.abc import Awaitable, Callable
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import obstore
 import pytest
 
 from perdure.checkpoint import WorkflowCheckpoint
-from perdure.errors import CheckpointGap
+from perdure.errors import CheckpointGap, DependencyUnavailable
 from perdure.stores.objects import store as object_store
 from perdure.stores.objects.bucket import Bucket, Listed
+from perdure.stores.objects.durable_files import create_file
 from perdure.stores.objects.keys import key_of
 from perdure.stores.objects.store import ObjectCheckpointStore
 from tests.conformance.chains import following, make_chain
@@ -171,3 +175,61 @@ async def test_kill_while_replacing_loses_no_damaged_object(
     elements, _ = await store.examine(RUN)
     await store.replace(RUN, chain, elements)
     assert list(await ObjectCheckpointStore(folder.as_uri()).list(RUN)) == chain
+
+
+async def test_checkpoint_behind_a_gap_is_refused(folder: Path, chain: list[WorkflowCheckpoint]) -> None:
+    """The listing from its sequence on is empty, as it is for an empty store."""
+    ahead = following(following(chain[-1]))
+    with pytest.raises(CheckpointGap):
+        await ObjectCheckpointStore(folder.as_uri()).append(following(ahead))
+    assert list(await ObjectCheckpointStore(folder.as_uri()).list(RUN)) == chain
+
+
+async def test_latest_is_found_in_any_order_of_the_listing(
+    folder: Path, chain: list[WorkflowCheckpoint], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    list_pages = obstore.list
+
+    async def list_backwards(*arguments: Any, **options: Any) -> AsyncIterator[list[Any]]:
+        pages = [page async for page in list_pages(*arguments, **options)]
+        yield sorted((item for page in pages for item in page), key=lambda item: str(item["path"]), reverse=True)
+
+    monkeypatch.setattr(obstore, "list", list_backwards)
+    store = ObjectCheckpointStore(folder.as_uri())
+    assert await store.latest(RUN) == chain[-1]
+    assert list(await store.list(RUN)) == chain
+
+
+async def test_kill_while_an_object_is_written_leaves_no_foreign_object(
+    folder: Path, chain: list[WorkflowCheckpoint], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(_: int) -> None:
+        raise KilledError
+
+    after = following(chain[-1])
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", die)
+        with pytest.raises(KilledError):
+            await asyncio.to_thread(create_file, folder / key_of(RUN, 6), after.model_dump_json().encode(), folder)
+    store = ObjectCheckpointStore(folder.as_uri())
+    assert len(list((folder / "run_checkpoints").iterdir())) == 6, "the process left an unfinished file"
+    assert list(await store.list(RUN)) == chain
+    assert (await store.examine(RUN))[1] is None
+    assert await store.append(after) is True
+
+
+async def test_failed_write_gives_its_space_back(
+    folder: Path, chain: list[WorkflowCheckpoint], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    store = ObjectCheckpointStore(folder.as_uri())
+    await store.append(after := following(chain[-1]))
+    files = sorted(path.name for path in folder.rglob("*"))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", refuse)
+        with pytest.raises(DependencyUnavailable, match="No space left on device"):
+            await store.append(following(after))
+    assert sorted(path.name for path in folder.rglob("*")) == files
+    assert await store.append(following(after)) is True

@@ -1,4 +1,4 @@
-"""A recorded Temporal server: it shows pending activities as a test wants them, and records what callers ask for."""
+"""A Temporal server for tests: it shows a test's pending activities, and records requests."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -20,7 +20,10 @@ SCHEDULED = PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
 
 @dataclass
 class RecordedServer:
-    """Answers the calls of the worker's background tasks. The real server cannot be made to answer at such moments."""
+    """Answers the calls of the worker's background tasks.
+
+    A test cannot make the real server answer at the moments that these tests need.
+    """
 
     runs: dict[str, list[PendingActivityInfo]] = field(default_factory=dict)
     """Workflow id, which is the run id too, to pending activities."""
@@ -116,13 +119,13 @@ def pending(
     """Return a pending activity as the server describes it.
 
     Args:
-        activity_id: its id.
-        identity: of the worker that started it last.
-        state: as the server shows it.
-        attempt: its number, from 1.
-        heartbeat_timeout: in seconds; 0 for none.
-        started_ago: seconds since its start.
-        heard_ago: seconds since its last heartbeat; None if it sent none.
+        activity_id: id of the activity.
+        identity: identity of the worker that started the activity last.
+        state: the state that the server shows.
+        attempt: number of the attempt, from 1.
+        heartbeat_timeout: the timeout in seconds; 0 for none.
+        started_ago: seconds since the start of the attempt.
+        heard_ago: seconds since the last heartbeat; None without a heartbeat.
     """
     activity = PendingActivityInfo(activity_id=activity_id, last_worker_identity=identity, state=state, attempt=attempt)
     current = datetime.now(UTC)

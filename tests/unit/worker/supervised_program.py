@@ -1,13 +1,14 @@
-"""A supervisor of workers that end as a plan says: `supervised_program.py FOLDER STEP...`, one step a worker.
+"""A supervisor whose workers follow a plan, one step a worker.
 
-Time is counted in the file `clock` of the folder, so that a test does not wait for it. Each question for the time takes
-`TICK` seconds, and none while the file `frozen` exists. The step `live:SECONDS` takes that many seconds. The file
-`starts` has a line for each worker: its process id, the time of its start, and whether it got a living fork server.
+Run `supervised_program.py FOLDER STEP...`. Time is counted in the file `clock` of the folder, so that a test does not
+wait for it. Each question for the time takes `TICK` seconds, and none while the file `frozen` exists. The step
+`live:SECONDS` takes that many seconds. The file `starts` has a line for each worker: its process id, the time of its
+start, and whether it got a living fork server.
 
 | step | the worker |
 | --- | --- |
 | `fail:REASON` | reports a reason and ends with exit code 3 |
-| `live:SECONDS` | lives for so long and is killed |
+| `live:SECONDS` | lives for this time and is killed |
 | `lose-zygote` | kills the zygote and itself |
 | `done` | ends with exit code 0 |
 | `wait` | makes the file `ready`, waits for SIGTERM, makes the file `stopped`, and ends with exit code 0 |
@@ -33,7 +34,7 @@ TICK = 0.05
 
 
 class Workers:
-    """The workers of one supervisor; after the last step of the plan, every worker is killed at its start."""
+    """The workers of one supervisor; beyond the plan, each worker is killed at its start."""
 
     def __init__(self, folder: Path, plan: list[str]) -> None:
         self.zygote = Zygote(LOAD_NOTHING)
@@ -49,7 +50,7 @@ class Workers:
         return self._advance(0.0 if (self._folder / "frozen").exists() else TICK)
 
     def run(self, fork_server: ForkServer | None, tell: Callable[[str], None]) -> NoReturn:
-        """Be the next worker."""
+        """Act as the next worker."""
         number = len(self._starts.read_text().splitlines())
         with self._starts.open("a") as file:
             alive = fork_server is not None and fork_server.is_alive()

@@ -1,4 +1,4 @@
-"""An activity that is lost between server and worker is taken back, and none that a worker has in hand."""
+"""The worker takes back activities that got lost, and none that a worker executes."""
 
 import asyncio
 import contextlib
@@ -54,7 +54,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 async def until_looks(server: RecordedServer, count: int) -> None:
-    """Wait until the worker has begun so many looks: all but the last are then complete."""
+    """Wait until the worker has begun this number of looks; all but the last are then complete."""
     await until(lambda: len(server.described) >= count)
 
 
@@ -172,7 +172,7 @@ def test_run_without_recent_work_is_not_watched(monkeypatch: pytest.MonkeyPatch)
 
 
 class Executing(ActivityInboundInterceptor):
-    """The innermost interceptor: it notes what the worker has in hand while the activity runs, and how it ends."""
+    """The innermost interceptor: it records the activities in hand while the activity runs."""
 
     def __init__(self, in_hand: InHand, error: BaseException | None) -> None:
         self._in_hand = in_hand

@@ -1,4 +1,4 @@
-"""A dead worker's activities are failed, and no others, however the server and the other workers behave meanwhile."""
+"""A worker fails the activities of dead workers and no others, whatever the server does."""
 
 import asyncio
 import contextlib
@@ -38,7 +38,10 @@ class Folder:
         return self._taken[-1]
 
     def die(self, slot: WorkerSlot) -> str:
-        """Release the lock of a slot, as the kernel does when its process ends, and return the dead identity."""
+        """Release the lock of a slot as the kernel does at the end of its process.
+
+        Return the dead identity.
+        """
         slot._lock.close()
         return slot.identity
 
@@ -66,7 +69,7 @@ def reclaimer(request: pytest.FixtureRequest, folder: Folder) -> tuple[WorkerSlo
 
 
 def list_dead(folder: Folder) -> list[str]:
-    """Return the dead identities that a worker would reclaim, and leave them to it."""
+    """Return the dead identities that a worker would reclaim; no activity is reclaimed."""
     identities: list[str] = []
     with contextlib.suppress(InterruptedError), dead_lives(folder.path) as dead:
         identities += dead
@@ -107,7 +110,7 @@ async def until(condition: Callable[[], bool]) -> None:
 async def test_activity_about_to_time_out_is_left_to_the_server(
     server: RecordedServer, heard: dict[str, Any], left_to_the_server: bool
 ) -> None:
-    """The server may start its next attempt at this moment; a failure by id would hit that attempt."""
+    """The server may start the next attempt at this moment, and a failure by id would hit it."""
     server.runs = {"run": [pending("1", "dead", **heard)]}
     reclaimed = await reclaim(server.client, ["dead"], QUEUE)
     assert reclaimed.activities == len(server.failed) == (0 if left_to_the_server else 1)

@@ -23,7 +23,7 @@ LAUNCHER = "import subprocess, sys, time; subprocess.Popen(sys.argv[1:]); time.s
 
 
 class Supervised:
-    """A supervisor in a process of its own, whose workers follow a plan of `supervised_program`."""
+    """A supervisor in a separate process, whose workers follow a plan of `supervised_program`."""
 
     def __init__(self, folder: Path, plan: tuple[str, ...], *, launched: bool) -> None:
         self.folder = folder

@@ -1,4 +1,4 @@
-"""The breaker's rules: which services trip it, when it trips and closes, and how often it captures."""
+"""Which services trip the breaker, and when it trips, closes and captures."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -21,7 +21,7 @@ def make_breaker(state: PipelineState | None = None, *, armed: bool = True) -> B
 
 
 def observe(breaker: Breaker, seconds: float, *sick: str, waits: bool = False) -> bool:
-    """Show the breaker a capture `seconds` after the start in which the named services are unhealthy."""
+    """Show the breaker a capture with these unhealthy services, `seconds` after the start."""
     time = START + timedelta(seconds=seconds)
     services = {
         name: ServiceState(status="unhealthy", last_check=time, metadata={"why": SICK})
@@ -76,7 +76,7 @@ def test_outage_of_a_dependency_trips_nothing_while_the_run_waits_for_it(service
 
 @pytest.mark.parametrize("service", PARTS)
 def test_tripped_breaker_stays_tripped_when_the_run_begins_to_wait(service: str) -> None:
-    """The outage that tripped the breaker also makes the next checkpoint wait; that closes nothing."""
+    """The outage that tripped the breaker also makes the next checkpoint wait for the database."""
     breaker = make_breaker()
     observe(breaker, 0, service)
     assert observe(breaker, ALLOWED, service)
@@ -137,3 +137,24 @@ def test_next_capture_comes_at_the_latest_when_the_breaker_trips(seconds: float,
     observe(breaker, 0, "Letters")
     observe(breaker, seconds, "Letters")
     assert breaker.interval(START + timedelta(seconds=seconds)) == interval
+
+
+def test_breaker_trips_at_a_capture_after_the_allowed_time() -> None:
+    breaker = make_breaker()
+    observe(breaker, 0, "Letters")
+    assert observe(breaker, ALLOWED + 7, "Letters")
+
+
+def test_new_breaker_is_not_armed() -> None:
+    breaker = Breaker(PipelineState(), ALLOWED)
+    observe(breaker, 0, "Letters")
+    assert not observe(breaker, ALLOWED, "Letters")
+
+
+def test_next_capture_is_never_in_the_past() -> None:
+    breaker = make_breaker()
+    observe(breaker, 0, "Letters")
+    breaker.armed = False
+    observe(breaker, ALLOWED, "Letters")
+    assert not breaker.tripped
+    assert breaker.interval(START + timedelta(seconds=ALLOWED + 30)) >= SHORTEST_INTERVAL

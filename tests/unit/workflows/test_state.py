@@ -11,6 +11,7 @@ from activities.batches import BatchResult
 from perdure.manifest import ManifestTotals
 from tests.conformance.chains import make_chain
 from workflows.state import (
+    BATCHES_IN_A_LARGE_RUN,
     MAX_BATCH_BYTES,
     MAX_BATCH_DOCUMENTS,
     SMALL_RUN_DOCUMENTS,
@@ -166,6 +167,12 @@ def test_adaptive_batch_is_bounded_by_documents_and_bytes(queued: int, size_byte
     assert 1 <= documents <= MAX_BATCH_DOCUMENTS
     assert documents == 1 or documents * size_bytes <= MAX_BATCH_BYTES
     assert queued > SMALL_RUN_DOCUMENTS or documents == 1
+
+
+@pytest.mark.parametrize("queued", [501, 999, 1000, 19_999, 20_000])
+def test_large_queue_is_divided_into_many_batches(queued: int) -> None:
+    first, end = PipelineState(queued=queued).next_batch(0)
+    assert 1 <= (end - first) <= queued / BATCHES_IN_A_LARGE_RUN
 
 
 @given(queued=st.integers(1, 5000), batch_size=st.integers(0, 1000))
