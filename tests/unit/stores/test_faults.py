@@ -28,6 +28,9 @@ NOT_NOW = [
     asyncpg.InvalidPasswordError("password authentication failed"),
     asyncpg.InvalidCatalogNameError('database "x" does not exist'),
     asyncpg.PostgresIOError("could not fsync file"),
+    asyncpg.TransactionTimeoutError("terminating connection due to transaction timeout"),
+    asyncpg.IdleInTransactionSessionTimeoutError("terminating connection due to idle-in-transaction timeout"),
+    asyncpg.LockNotAvailableError("canceling statement due to lock timeout"),
     asyncpg.InternalClientError("cannot switch to state 11; another operation (2) is in progress"),
 ]
 
