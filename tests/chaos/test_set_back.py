@@ -19,7 +19,7 @@ async def set_back_to(dump: Path, run: DisturbedRun) -> tuple[Commits, datetime]
     return commits_in(dump, run.id), datetime.now(UTC)
 
 
-async def check_exactly_the_lost_were_reprocessed(
+async def check_only_lost_documents_were_reprocessed(
     run: DisturbedRun, kept: Commits, since: datetime, expected: Outputs
 ) -> None:
     """Assert that the documents outside `kept`, and no others, were committed after `since`."""
@@ -41,7 +41,7 @@ async def test_running_run_reprocesses_documents_after_set_back(
         report = await run.wait()
         assert report.recovered
         assert report.recovered.startswith("The database was set back: ")
-        await check_exactly_the_lost_were_reprocessed(run, kept, since, undisturbed)
+        await check_only_lost_documents_were_reprocessed(run, kept, since, undisturbed)
 
 
 async def test_resume_reprocesses_documents_after_set_back_of_ended_run(
@@ -61,7 +61,7 @@ async def test_resume_reprocesses_documents_after_set_back_of_ended_run(
         assert f"The database was set back: {lost} of 10 finished documents have lost their results" in resumed.output
         recovered = (await run.orchestrator.status(run.id)).recovered or ""
         assert recovered.startswith(f"The database was set back: {lost}")
-        await check_exactly_the_lost_were_reprocessed(run, kept, since, undisturbed)
+        await check_only_lost_documents_were_reprocessed(run, kept, since, undisturbed)
         assert last in await run.orchestrator.list_checkpoints(run.id), "the last checkpoint was not restored"
         again = await run.resume()
         assert again.code == 0, again.output
@@ -104,4 +104,4 @@ async def test_resume_reprocesses_documents_after_set_back_without_worker(
         report = await run.orchestrator.status(run.id)
         assert report.recovered
         assert report.recovered.startswith("The database was set back: ")
-        await check_exactly_the_lost_were_reprocessed(run, kept, since, undisturbed)
+        await check_only_lost_documents_were_reprocessed(run, kept, since, undisturbed)

@@ -19,7 +19,7 @@ ARMED = Path(__file__).with_name("armed_worker.py")
 # The sandbox passes on few environment variables to its children: among others, those with names like LC_ALL.
 MARK = "LC_PERDURE_TEST_WORKER"
 KILL_SECONDS = 120.0
-ORPHAN_SECONDS = 10.0
+ORPHAN_SECONDS = 60.0
 
 
 class ChaosWorker:
@@ -114,7 +114,7 @@ class ChaosWorker:
     def stop(self) -> int:
         """Stop the worker by SIGTERM, and return its exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30)
+        return self.process.wait(KILL_SECONDS)
 
     def close(self) -> None:
         """Stop the worker and kill its remaining processes, in any state."""

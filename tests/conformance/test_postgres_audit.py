@@ -1,4 +1,4 @@
-"""The statements of the audit and of fingerprints: every single damage to a stored row is found."""
+"""The statements of the audit and of fingerprints find every single damage to a row."""
 
 import asyncio
 import random
@@ -198,7 +198,10 @@ async def test_fingerprints_depend_on_the_outputs_alone(pool: PostgresPool) -> N
 async def test_fingerprints_do_not_depend_on_the_place_of_rows(
     pool: PostgresPool, superuser: asyncpg.Connection, database_url: str
 ) -> None:
-    """A table is read in the order of an index or in the order of its file; a change moves a row to the file's end."""
+    """PostgreSQL reads a table in the order of an index or in the order of its file.
+
+    A change of a row moves the row to the end of the file.
+    """
     before = await read_fingerprints(pool, RUN)
     for table in ("documents", "document_texts", "chunks", "mentions", "document_statistics", "document_vectors"):
         await superuser.execute(f"UPDATE {table} SET position = position WHERE position < 2")

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -34,7 +35,7 @@ async def proxy(database_url: str) -> AsyncIterator[Proxy]:
 
 @pytest.fixture
 async def proxied_pool(proxy: Proxy) -> AsyncIterator[PostgresPool]:
-    pool = PostgresPool(proxy.url, max_size=4, connect_timeout_seconds=1.0, command_timeout_seconds=1.0)
+    pool = PostgresPool(proxy.url, max_size=4)
     yield pool
     await pool.close()
 
@@ -70,7 +71,9 @@ async def test_server_ends_the_transaction_of_a_stopped_process(pool: PostgresPo
         async with pool.transaction(limit_seconds=1) as conn:
             await conn.execute("INSERT INTO runs (workflow_id, epoch) VALUES ('held', 1)")
             await conn.prepare("SELECT count(*) FROM runs")  # the server waits for the next message of this statement
-            await asyncio.sleep(1.5)
+            backend = conn.get_server_pid()
+            while await fetch_value(pool, f"SELECT count(*) FROM pg_stat_activity WHERE pid = {backend}"):
+                await asyncio.sleep(0.05)
             await conn.fetchval("SELECT 1")
 
     with pytest.raises(DependencyUnavailable):
@@ -99,7 +102,7 @@ async def test_pool_outlives_a_restart_and_a_crash_of_the_server(
             await asyncio.to_thread(postgres_server.stop)
         else:
             os.kill(running.pid, signal.SIGKILL)
-            await asyncio.to_thread(wait_until, lambda: postgres_server.running() is None, 10.0)
+            assert await asyncio.to_thread(wait_until, lambda: postgres_server.running() is None, 240.0)
         try:
             with pytest.raises(DependencyUnavailable, match="Postgres is unavailable: "):
                 await fetch_value(pool)
@@ -147,17 +150,26 @@ async def test_retry_finds_a_commit_whose_answer_was_lost(
     assert await store.append(second) is False
 
 
-async def test_silent_server_blocks_no_caller(proxy: Proxy, proxied_pool: PostgresPool) -> None:
-    assert await fetch_value(proxied_pool) == 1
+async def test_silent_server_blocks_no_caller(proxy: Proxy) -> None:
+    pool = PostgresPool(proxy.url, max_size=4, connect_timeout_seconds=1.0, command_timeout_seconds=1.0)
+    await until_answered(pool)
     proxy.fall_silent()
-    async with asyncio.timeout(40):
-        with pytest.raises(DependencyUnavailable, match="did not answer in time"):
-            await fetch_value(proxied_pool)
-        with pytest.raises(DependencyUnavailable):
-            async with proxied_pool.transaction() as conn:
-                await conn.execute("SELECT 1")
+    with pytest.raises(DependencyUnavailable, match="did not answer in time"):
+        await fetch_value(pool)
+    with pytest.raises(DependencyUnavailable):
+        async with pool.transaction() as conn:
+            await conn.execute("SELECT 1")
     proxy.speak()
-    assert await fetch_value(proxied_pool) == 1
+    await until_answered(pool)
+    await pool.close()
+
+
+async def until_answered(pool: PostgresPool) -> None:
+    """Ask until the server answers within the limits of the pool, which a busy machine may exceed."""
+    while True:
+        with suppress(DependencyUnavailable):
+            assert await fetch_value(pool) == 1
+            return
 
 
 async def test_cancelled_caller_returns_its_connection(pool: PostgresPool) -> None:
@@ -202,7 +214,10 @@ async def test_closed_pool_opens_again(pool: PostgresPool) -> None:
 
 async def test_concurrent_first_callers_share_one_pool(pool: PostgresPool) -> None:
     assert await asyncio.gather(*(fetch_value(pool) for _ in range(20))) == [1] * 20
-    used = await fetch_value(pool, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+    used = await fetch_value(
+        pool,
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend'",
+    )
     assert isinstance(used, int)
     assert used <= 4
 

@@ -1,8 +1,12 @@
 """The constraints of the tables refuse contradictory rows from every login."""
 
+import uuid
+from collections.abc import AsyncIterator, Iterator
+
 import asyncpg
 import pytest
 
+from orchestration.embedded.postgres import EmbeddedPostgres
 from perdure.stores.postgres.discovered import hash_uri
 from tests.conformance.chains import make_checkpoint
 
@@ -44,9 +48,20 @@ REFUSED = [
 """Statements, and the constraint that refuses each."""
 
 
+@pytest.fixture(scope="module")
+def database_url(postgres_server: EmbeddedPostgres, _template: str) -> Iterator[str]:
+    """Return the address of one database for all tests of this file: each test rolls its changes back."""
+    name = f"constraints_{uuid.uuid4().hex[:12]}"
+    postgres_server.create_database(name, template=_template)
+    yield postgres_server.dsn(name)
+    postgres_server.drop_database(name)
+
+
 @pytest.fixture
-async def run(superuser: asyncpg.Connection) -> asyncpg.Connection:
-    """Return a connection to a database with one run, whose only document has a text."""
+async def run(superuser: asyncpg.Connection) -> AsyncIterator[asyncpg.Connection]:
+    """Return a connection in a transaction that has made one run, whose only document has a text."""
+    transaction = superuser.transaction()
+    await transaction.start()
     await superuser.execute(
         f"""INSERT INTO runs (workflow_id, epoch) VALUES ('run', 1);
             INSERT INTO run_epochs (workflow_id, first_run_id, epoch) VALUES ('run', 'first', 1);
@@ -54,7 +69,8 @@ async def run(superuser: asyncpg.Connection) -> asyncpg.Connection:
             {INSERT_DOCUMENT} 0, 'file:///a', 'a', 's', 1, 'v', 1, 0);
             INSERT INTO document_texts (workflow_id, position, text, page_offsets) VALUES ('run', 0, 'text', '{{}}')"""
     )
-    return superuser
+    yield superuser
+    await transaction.rollback()
 
 
 @pytest.mark.parametrize(("statement", "constraint"), REFUSED, ids=[constraint for _, constraint in REFUSED])

@@ -62,7 +62,14 @@ async def test_rebuilt_chain_ends_with_the_given_checkpoints(
     assert await store.append(following(following(fourth))) is True
 
 
-@pytest.mark.parametrize("deleted", ["2, 5", "1", "5", "2, 3, 5"])
+async def test_rebuild_without_checkpoints_shortens_the_chain(
+    pool: PostgresPool, store: PostgresCheckpointStore, chain: list[WorkflowCheckpoint]
+) -> None:
+    assert await rebuild_chain(pool, "run", 5, [], last_seen=6) == 0
+    assert list(await store.list("run")) == chain[:4]
+
+
+@pytest.mark.parametrize("deleted", ["2, 6", "2, 5", "1", "5", "3, 5, 6"])
 async def test_rebuild_role_deletes_nothing_before_a_row_that_stays(
     superuser: asyncpg.Connection, store: PostgresCheckpointStore, chain: list[WorkflowCheckpoint], deleted: str
 ) -> None:
@@ -78,10 +85,10 @@ async def test_rebuild_role_deletes_nothing_before_a_row_that_stays(
 async def test_rebuild_of_one_run_deletes_no_row_of_another(
     superuser: asyncpg.Connection, store: PostgresCheckpointStore, chain: list[WorkflowCheckpoint], mode: str
 ) -> None:
-    another = await append_chain(store, make_chain("another", 3))
+    another = await append_chain(store, make_chain("another", 8))
     await superuser.execute(f"SET session_replication_role = {mode}")
     await begin_rebuild(superuser)
-    for condition in ("workflow_id = 'another'", "workflow_id = 'another' AND sequence = 3 OR sequence = 6"):
+    for condition in ("workflow_id = 'another'", "sequence = 8", "sequence >= 6"):
         with pytest.raises(asyncpg.RestrictViolationError) as refused:
             await superuser.execute(f"DELETE FROM workflow_checkpoints WHERE {condition}")
         assert refused.value.constraint_name == "rebuilding_replaces_the_end"

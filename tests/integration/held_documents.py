@@ -20,9 +20,10 @@ CREATE TRIGGER wait_while_held BEFORE INSERT ON document_texts FOR EACH ROW EXEC
 
 
 class HeldDocuments:
-    """During the block, the database commits no result of the document at position `first` or of a later document.
+    """During the block, the database commits no result from position `first` onwards.
 
-    A commit of such a document waits inside its transaction. After a minute the transaction fails as one on a server
+    These are the results of the document at this position and of all later documents.
+    The commit of such a document waits inside its transaction. After a minute the transaction fails as one on a server
     that is away, and the worker repeats it. An interrupted worker waits for such a commit until its grace period ends.
 
     Args:

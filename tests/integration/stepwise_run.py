@@ -22,7 +22,10 @@ async def begin_stepwise(orchestrator: PipelineOrchestrator, workflow_id: str, d
 
 
 async def run_stepwise(orchestrator: PipelineOrchestrator, workflow_id: str, documents: Iterable[Path]) -> None:
-    """Do what `begin_stepwise` does, then close the run and wait for its end, which adds one more checkpoint."""
+    """Do what `begin_stepwise` does, then close the run and wait for its end.
+
+    The end of the run adds one more checkpoint.
+    """
     await begin_stepwise(orchestrator, workflow_id, documents)
     await orchestrator.close_intake(workflow_id)
     await orchestrator.wait(workflow_id)

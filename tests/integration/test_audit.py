@@ -32,7 +32,7 @@ from tests.integration.audited_run import (
     harm,
     rewrite,
 )
-from workflows.messages import PipelineOptions
+from tests.integration.stepwise_run import run_stepwise
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +62,8 @@ def original(
         worker = ChaosWorker(settings)
         try:
             async with PipelineOrchestrator(settings, own_worker=False) as orchestrator:
-                await orchestrator.start([str(documents)], workflow_id=RUN, options=PipelineOptions(concurrency=1))
-                await orchestrator.wait(RUN)
+                worker.wait_until_alive()
+                await run_stepwise(orchestrator, RUN, sorted(documents.iterdir()))
         finally:
             worker.close()
 

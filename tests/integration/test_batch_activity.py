@@ -98,7 +98,10 @@ async def test_later_attempt_skips_what_an_earlier_one_committed_and_counts_it(b
 
 
 async def test_attempt_that_a_later_one_replaced_commits_nothing(bench: Bench) -> None:
-    """The first attempt lost its server, and finishes its document while the second attempt processes it."""
+    """The first attempt finishes its document while the second attempt processes it.
+
+    The first attempt had lost its server.
+    """
     bench.processor.gates = [asyncio.Event(), asyncio.Event()]
     zombie = asyncio.create_task(bench.process(end=1))
     await bench.processor.until_called(1)

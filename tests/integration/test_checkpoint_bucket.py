@@ -26,7 +26,9 @@ from perdure.stores.objects.keys import key_of
 from tests.chaos.papers import write_documents
 from tests.chaos.workers import ChaosWorker
 from tests.integration.audited_run import checkpoint_file
+from tests.integration.held_documents import HeldDocuments
 from tests.integration.shared_run import script
+from tests.integration.stepwise_run import run_stepwise
 from tests.s3_server import empty_bucket, s3_server
 from workflows.messages import PipelineOptions
 
@@ -64,7 +66,6 @@ async def assert_whole(orchestrator: PipelineOrchestrator) -> None:
     assert verification.counts["object_checkpoints"] == verification.counts["mirror_checkpoints"] == len(leading)
 
 
-@pytest.mark.timeout(180)
 async def test_a_bucket_is_written_verified_rebuilt_and_pruned(
     three_stores: Settings, bucket: S3Store, tmp_path: Path
 ) -> None:
@@ -72,8 +73,8 @@ async def test_a_bucket_is_written_verified_rebuilt_and_pruned(
     try:
         async with PipelineOrchestrator(three_stores, own_worker=False) as orchestrator:
             papers = write_documents(tmp_path / "papers", 6)
-            await orchestrator.start([str(papers)], workflow_id=RUN, options=PipelineOptions(concurrency=1))
-            await orchestrator.wait(RUN)
+            worker.wait_until_alive()
+            await run_stepwise(orchestrator, RUN, sorted(papers.iterdir()))
             await assert_whole(orchestrator)
 
             second, third, fourth = [f"team/{key_of(RUN, sequence)}" for sequence in (2, 3, 4)]
@@ -129,7 +130,7 @@ async def lose_everything_else(settings: Settings, server: EmbeddedPostgres, tem
         checkpoint_dir=folder / "checkpoints",
         temporal=replace(settings.temporal, namespace=name),
     )
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(240):
         while True:
             try:
                 async with PipelineOrchestrator(empty, own_worker=False):
@@ -138,17 +139,21 @@ async def lose_everything_else(settings: Settings, server: EmbeddedPostgres, tem
                 await asyncio.sleep(0.2)
 
 
-@pytest.mark.timeout(180)
 async def test_a_run_resumes_from_the_bucket_alone(
     three_stores: Settings, postgres_server: EmbeddedPostgres, _template: str, tmp_path: Path
 ) -> None:
     papers = write_documents(tmp_path / "papers", 20)
     worker = ChaosWorker(three_stores)
     try:
-        async with PipelineOrchestrator(three_stores, own_worker=False) as orchestrator:
+        async with (
+            PipelineOrchestrator(three_stores, own_worker=False) as orchestrator,
+            HeldDocuments(three_stores.database_url, 10),
+        ):
             await orchestrator.start([str(papers)], workflow_id=RUN, options=PipelineOptions(concurrency=1))
-            while (await orchestrator.status(RUN)).documents.processed < 4:
+            in_bucket = orchestrator.stores.checkpoints[2]
+            while not (latest := await in_bucket.latest(RUN)) or latest.processed_documents < 4:
                 await asyncio.sleep(0.05)
+            worker.kill()
     finally:
         worker.close()
     folder = tmp_path / "empty"

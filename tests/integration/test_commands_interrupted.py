@@ -47,10 +47,16 @@ def held(line: CommandLine) -> HeldDocuments:
     return HeldDocuments(line.database_url, HELD)
 
 
+def has_a_document(report: Any) -> bool:
+    """Return whether a checkpoint covers a processed document."""
+    latest = report["latest_checkpoint"]
+    return bool(latest) and latest["processed_documents"] >= 1
+
+
 def start_and_wait_for_first(line: CommandLine, documents: str, workflow_id: str) -> tuple[subprocess.Popen[str], Any]:
-    """Start a run and wait for its first document; returns the process and the report."""
+    """Start a run and wait for the checkpoint of its first document; returns the process, and that moment's report."""
     run = line.begin("run", documents, "--workflow-id", workflow_id, "--concurrency", "1")
-    report = line.until(workflow_id, lambda report: report["documents"]["processed"] >= 1)
+    report = line.until(workflow_id, has_a_document)
     assert report["documents"]["remaining"] >= DOCUMENTS - HELD
     assert run.poll() is None
     return run, report
@@ -152,7 +158,7 @@ def test_run_waits_for_restart_of_temporal_and_prints_json_only(
 ) -> None:
     with held:
         run = line.begin("run", slow_documents, "--workflow-id", "restarted", "--concurrency", "1", "--json")
-        line.until("restarted", lambda report: report["documents"]["processed"] >= 1)
+        line.until("restarted", has_a_document)
         stack = EmbeddedStack(line.data_dir)
         temporal = stack.status().temporal
         assert temporal

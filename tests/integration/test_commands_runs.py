@@ -5,7 +5,6 @@ The file is longer than 300 lines because its tests share the runs of one data f
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -119,11 +118,9 @@ def test_report_is_written_to_the_named_file_and_to_stdout(
     assert (printed.code, printed.stdout) == (0, page)  # the same run gives the same page
 
 
-def test_report_without_temporal_comes_from_postgres(
-    line: CommandLine, failed_run: Ended, unused_tcp_port: int
-) -> None:
+def test_report_without_temporal_comes_from_postgres(line: CommandLine, failed_run: Ended) -> None:
     assert failed_run.code == 1
-    away = line("report", "--workflow-id", FAILED, "--output", "-", TEMPORAL_ADDRESS=f"127.0.0.1:{unused_tcp_port}")
+    away = line("report", "--workflow-id", FAILED, "--output", "-", TEMPORAL_ADDRESS="127.0.0.1:1")
     assert away.code == 0
     assert "3 of 4 documents processed" in away.stdout
     assert "crashes are not shown" in away.stdout
@@ -244,11 +241,9 @@ def test_open_run_is_steered_until_it_is_closed(line: CommandLine, tmp_path: Pat
     assert started.json["workflow_status"] == "in_progress"
     assert "No worker of this data folder is alive" in started.stderr
 
-    began = time.monotonic()
     refused = line("pause", *run)
     assert refused.code == 2
-    assert "No worker is alive" in refused.stderr
-    assert time.monotonic() - began < 10
+    assert "No worker is alive" in refused.stderr, "after a wait for an answer the command says that none came"
     again = line("start", first, *run)
     assert again.code == 2
     assert "already running" in again.stderr

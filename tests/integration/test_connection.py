@@ -1,6 +1,5 @@
 """A failed connection to Temporal raises an error whose one sentence names the address."""
 
-import asyncio
 import socket
 from collections.abc import AsyncIterator
 
@@ -8,10 +7,17 @@ import grpc
 import grpc.aio
 import pytest
 
-from orchestration.connection import CONNECT_SECONDS, connect_to, ui_link
+from orchestration import connection
+from orchestration.connection import connect_to, ui_link
 from orchestration.settings import Settings
 from orchestration.settings.temporal import TemporalSettings
 from perdure.errors import ServerUnreachable
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server or a resolver of names on a busy machine may answer later than within the product's five seconds."""
+    monkeypatch.setattr(connection, "CONNECT_SECONDS", 120.0)
 
 
 @pytest.fixture
@@ -48,10 +54,10 @@ async def test_unknown_host_is_named() -> None:
     assert "name cannot be resolved" in await refuse(TemporalSettings("no.such.host.invalid:7233"))
 
 
-async def test_silent_server_is_given_up_after_five_seconds() -> None:
+async def test_silent_server_is_given_up_after_the_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "CONNECT_SECONDS", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        async with asyncio.timeout(CONNECT_SECONDS + 2):
-            assert "within 5 seconds" in await refuse(TemporalSettings(f"127.0.0.1:{silent.getsockname()[1]}"))
+        assert "within 1 seconds" in await refuse(TemporalSettings(f"127.0.0.1:{silent.getsockname()[1]}"))
 
 
 async def test_missing_namespace_is_named(temporal_server: TemporalSettings) -> None:

@@ -28,6 +28,8 @@ from orchestration.embedded.stack import EmbeddedStack
 from orchestration.settings.temporal import TemporalSettings
 from perdure.errors import EmbeddedServersNotRunning, InvalidConfiguration, PortInUse, RefusedCommand
 
+PATIENCE_SECONDS = 240.0
+
 
 @pytest.fixture
 async def stack(data_dir: Path) -> AsyncIterator[EmbeddedStack]:
@@ -51,11 +53,12 @@ def processes_of(folder: Path) -> list[str]:
     processes = []
     for process in psutil.process_iter():
         try:
-            where = [process.cwd(), *process.cmdline()]
+            command = process.cmdline()
+            where = [process.cwd(), *command]
         except psutil.Error:
             continue
         if process.pid != os.getpid() and any(str(folder) in text for text in where):
-            processes.append(" ".join(process.cmdline()))
+            processes.append(" ".join(command))
     return processes
 
 
@@ -114,7 +117,7 @@ async def test_up_restarts_only_the_killed_server(stack: EmbeddedStack, victim: 
     before = await stack.up()
     killed = getattr(before, victim).process
     os.kill(killed.pid, signal.SIGKILL)
-    assert await asyncio.to_thread(wait_until, lambda: not is_alive(killed), 5.0)
+    assert await asyncio.to_thread(wait_until, lambda: not is_alive(killed), PATIENCE_SECONDS)
     assert alive(stack.status()).count(True) == 1
 
     after = await stack.up()
@@ -172,9 +175,10 @@ async def test_concurrent_commands_start_one_set_of_servers(stack: EmbeddedStack
 
 
 async def test_command_killed_during_start_does_not_block_the_next(stack: EmbeddedStack) -> None:
-    for delay in (0.6, 0.9, 1.2, 1.5):
+    """Each command is killed when the data folder shows that a later step has begun."""
+    for trace in ("servers.lock", "postgres*/PG_VERSION", "temporal.db", "postgres/postmaster.pid"):
         command = await up_elsewhere(stack.data_dir)
-        await asyncio.sleep(delay)
+        assert await asyncio.to_thread(wait_until, lambda: any(stack.data_dir.glob(trace)), PATIENCE_SECONDS)  # noqa: B023 - called within this round
         if command.returncode is None:
             command.kill()
         await command.wait()
@@ -206,7 +210,7 @@ async def test_same_port_for_both_interfaces_is_refused(data_dir: Path) -> None:
 async def test_taken_default_port_is_replaced_and_reported(stack: EmbeddedStack) -> None:
     temporal = both(await stack.up())[1]
     await stack.down()
-    with socket.create_server((HOST, temporal.port)):
+    with socket.create_server((HOST, temporal.port)):  # no other program takes ports of this range by chance
         sentences: list[str] = []
         restarted = EmbeddedStack(stack.data_dir, default_ports=False, say=sentences.append)
         moved = both(await restarted.up())[1]
@@ -246,8 +250,9 @@ async def test_damaged_record_does_not_block_start(stack: EmbeddedStack, content
 async def test_pid_file_of_another_program_does_not_block_start(stack: EmbeddedStack) -> None:
     postgres = both(await stack.up())[0]
     assert postgres.process
-    os.kill(postgres.process.pid, signal.SIGKILL)
-    await asyncio.sleep(0.1)
+    killed = postgres.process
+    os.kill(killed.pid, signal.SIGKILL)
+    assert await asyncio.to_thread(wait_until, lambda: not is_alive(killed), PATIENCE_SECONDS)
     pid_file = stack.data_dir / "postgres" / "postmaster.pid"
     lines = pid_file.read_text().splitlines()
     pid_file.write_text("\n".join([str(os.getpid()), *lines[1:]]) + "\n")

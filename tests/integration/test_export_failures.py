@@ -17,7 +17,7 @@ from perdure.errors import RefusedCommand
 from perdure.services.analytics.export import ExportFormat
 from perdure.stores.postgres.connection import PostgresPool
 from perdure.stores.postgres.exports import PostgresExportStore
-from tests.integration.command_line import ROOT
+from tests.integration.command_line import PATIENCE_SECONDS, ROOT
 from tests.integration.committed_run import committed
 from tests.integration.finished_run import documents, finished
 from tests.integration.shared_run import environment_of, script
@@ -71,10 +71,13 @@ async def test_killed_export_leaves_the_earlier_file(
     async with pool.transaction() as conn:
         await conn.execute("LOCK TABLE graph_edges")  # the export writes the nodes, and then waits for the edges
         process = subprocess.Popen(command, cwd=ROOT, env=environment_of(settings), stderr=subprocess.PIPE)
-        while not await conn.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+        while not await conn.fetchval(
+            "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'graph_edges'::regclass"
+        ):
+            assert process.poll() is None
             await asyncio.sleep(0.05)
         process.send_signal(kill)
-        _, stderr = process.communicate(timeout=30)
+        _, stderr = process.communicate(timeout=PATIENCE_SECONDS)
     assert b"Traceback" not in stderr
     assert target.read_text() == "before"
     if kill is signal.SIGINT:

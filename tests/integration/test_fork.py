@@ -19,11 +19,14 @@ from perdure.stores.postgres.differences import compare_runs
 from perdure.stores.postgres.forks import copy_run
 from tests.chaos.outputs import document_rows, outputs
 from tests.chaos.papers import write_documents
+from tests.integration.held_documents import HeldDocuments
 from tests.integration.shared_run import place, script
 from workflows.messages import PipelineOptions
 
 ORIGIN = "origin"
 DOCUMENTS = 9
+MIDDLE = 5
+"""The number of finished documents at one of the origin's checkpoints."""
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +39,14 @@ def settings(
 
         async def run() -> None:
             async with PipelineOrchestrator(shared, own_worker=False) as orchestrator:
-                await orchestrator.start(
-                    [str(papers)], workflow_id=ORIGIN, options=PipelineOptions(concurrency=1, batch_size=1)
-                )
+                options = PipelineOptions(concurrency=1, batch_size=1)
+                async with HeldDocuments(shared.database_url, MIDDLE):
+                    await orchestrator.start([str(papers)], workflow_id=ORIGIN, options=options)
+                    while True:
+                        latest = await orchestrator.get_latest_checkpoint(ORIGIN)
+                        if latest and latest.processed_documents == MIDDLE:
+                            break
+                        await asyncio.sleep(0.05)
                 await orchestrator.wait(ORIGIN)
 
         asyncio.run(run())
@@ -57,9 +65,9 @@ def new_id() -> str:
 
 
 async def middle(orchestrator: PipelineOrchestrator, workflow_id: str = ORIGIN) -> WorkflowCheckpoint:
-    """Return a checkpoint at which some documents were finished and some were not."""
+    """Return the checkpoint with `MIDDLE` documents finished."""
     chain = await orchestrator.list_checkpoints(workflow_id)
-    return next(entry for entry in chain if 3 <= entry.processed_documents < DOCUMENTS - 2)
+    return next(entry for entry in chain if entry.processed_documents == MIDDLE)
 
 
 async def ended(orchestrator: PipelineOrchestrator, workflow_id: str) -> RunReport:

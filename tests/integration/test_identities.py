@@ -6,7 +6,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +29,7 @@ TABLES = ("identities", "identity_members", "identity_aliases", "resolutions")
 PEOPLE = [("person", "John Smith"), ("person", "Jane Smith"), ("person", "Ada Lovelace"), ("person", "A. Lovelace")]
 _SLOW_NAMES = replace(
     IDENTITIES_SQL["list_names_of_kind"],
-    template=IDENTITIES_SQL["list_names_of_kind"].template.replace("run_names", "run_names, pg_sleep(60)"),
+    template=IDENTITIES_SQL["list_names_of_kind"].template.replace("run_names", "run_names, pg_sleep(3600)"),
 )
 
 
@@ -168,11 +167,10 @@ asyncio.run(identities.PostgresIdentityStore(PostgresPool({database_url!r})).res
     finally:
         worker.kill()
         worker.wait()
-    began = time.monotonic()
     assert await stored(pool) == [[], [], [], []]
+    # The query of the killed worker lasts an hour, and this call does not wait for its end.
     assert (await service(pool).resolve("run", epoch)).identities == 3
-    assert time.monotonic() - began < 50, "the resolution waited for the query of the killed worker"
-    psutil.wait_procs([child], timeout=60)
+    psutil.wait_procs([child], timeout=240)
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
 
 
@@ -232,6 +230,8 @@ async def test_resolver_ignores_sigint(pool: PostgresPool) -> None:
 
 
 async def _until_it_sleeps(pool: PostgresPool) -> None:
-    async with pool.connection() as conn, asyncio.timeout(90):
-        while not await conn.fetchval("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"):
+    async with pool.connection() as conn, asyncio.timeout(240):
+        while not await conn.fetchval(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
+        ):
             await asyncio.sleep(0.05)

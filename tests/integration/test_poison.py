@@ -28,11 +28,12 @@ from tests.chaos.checker import check, committed
 from tests.chaos.outputs import outputs
 from tests.chaos.papers import write_documents
 from tests.chaos.workers import ChaosWorker
+from tests.integration.held_documents import HeldDocuments
 from tests.integration.made_documents import discovered, processed
 from workflows.document_pipeline import DocumentPipeline
 from workflows.messages import PipelineOptions, Progress
 
-LIMITS = Limits(memory_bytes=512 * 2**20, extraction_cpu_seconds=1, idle_seconds=1)
+LIMITS = Limits(memory_bytes=512 * 2**20, extraction_cpu_seconds=1, idle_seconds=3)
 POISON = {
     "segfault": ("ParserCrashed", "SIGSEGV", 2),
     "loop": ("ParserTimedOut", "processor time", 2),
@@ -77,7 +78,6 @@ async def batches_scheduled(orchestrator: PipelineOrchestrator, workflow_id: str
     return sum(name == "process_batch" for name in scheduled)
 
 
-@pytest.mark.timeout(400)
 async def test_poison_harms_no_other_document_and_retry_processes_it_alone(
     orchestrator: PipelineOrchestrator, worker: ChaosWorker, tmp_path: Path
 ) -> None:
@@ -127,7 +127,6 @@ async def test_poison_harms_no_other_document_and_retry_processes_it_alone(
     assert len(await orchestrator.failures("poisoned")) == len(POISON) - 1
 
 
-@pytest.mark.timeout(400)
 async def test_retry_of_cancelled_run_processes_no_unstarted_document(
     orchestrator: PipelineOrchestrator, worker: ChaosWorker, tmp_path: Path
 ) -> None:
@@ -137,11 +136,13 @@ async def test_retry_of_cancelled_run_processes_no_unstarted_document(
     for path in list(folder.iterdir())[1:]:
         path.with_name(f"slow-{path.stem}.txt").write_text(f"POISON slow {path.name}")
     workflow_id = f"cancelled-{uuid.uuid4().hex[:8]}"
-    await orchestrator.start([str(folder)], workflow_id=workflow_id, options=PipelineOptions(concurrency=1))
-    async with asyncio.timeout(90):
-        while not (await orchestrator.status(workflow_id)).documents.quarantined:
-            await asyncio.sleep(0.05)
-    await orchestrator.cancel(workflow_id)
+    async with HeldDocuments(orchestrator.settings.database_url, 2):
+        await orchestrator.start([str(folder)], workflow_id=workflow_id, options=PipelineOptions(concurrency=1))
+        async with asyncio.timeout(240):
+            while not (await orchestrator.status(workflow_id)).documents.quarantined:
+                await asyncio.sleep(0.05)
+        await orchestrator.cancel(workflow_id)
+        await until_requested(orchestrator, workflow_id)
     await orchestrator.wait(workflow_id)
     before = await rows(orchestrator, workflow_id)
     never_begun = {name for name, row in before.items() if row["status"] == "cancelled"}
@@ -158,6 +159,16 @@ async def test_retry_of_cancelled_run_processes_no_unstarted_document(
 
     assert (await orchestrator.resume_workflow_from_checkpoint(workflow_id)).workflow_status == "completed"
     await check(orchestrator, workflow_id)
+
+
+async def until_requested(orchestrator: PipelineOrchestrator, workflow_id: str) -> None:
+    """Wait until the workflow has asked for the cancellation of its batch, so that no later batch can begin."""
+    async with asyncio.timeout(240):
+        while True:
+            history = await orchestrator.client.get_workflow_handle(workflow_id).fetch_history()
+            if any(event.HasField("activity_task_cancel_requested_event_attributes") for event in history.events):
+                return
+            await asyncio.sleep(0.05)
 
 
 def _unstorable() -> dict[str, ProcessedDocument]:
@@ -208,7 +219,6 @@ async def test_result_that_postgres_refuses_is_an_unstorable_document(database_u
         await pool.close()
 
 
-@pytest.mark.timeout(400)
 async def test_unhealthy_service_pauses_the_run_until_it_is_healthy(poisoned: Settings, tmp_path: Path) -> None:
     async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.close()
@@ -224,11 +234,12 @@ async def test_unhealthy_service_pauses_the_run_until_it_is_healthy(poisoned: Se
     try:
         async with PipelineOrchestrator(settings, own_worker=False) as orchestrator:
             options = PipelineOptions(concurrency=1, breaker_seconds=1)
-            await orchestrator.start([str(folder)], workflow_id="breaker", options=options)
-            await _until(orchestrator, lambda progress: progress.documents.processed > 2)
-            server.close()
-            await server.wait_closed()
-            held = await _until(orchestrator, lambda progress: progress.workflow_status == "paused")
+            async with HeldDocuments(settings.database_url, 30):
+                await orchestrator.start([str(folder)], workflow_id="breaker", options=options)
+                await _until(orchestrator, lambda progress: progress.documents.processed > 2)
+                server.close()
+                await server.wait_closed()
+                held = await _until(orchestrator, lambda progress: progress.workflow_status == "paused")
             assert held.waiting_for
             assert held.waiting_for.startswith("Letters has been unhealthy since ")
             assert held.documents.remaining
@@ -253,7 +264,7 @@ async def test_unhealthy_service_pauses_the_run_until_it_is_healthy(poisoned: Se
 
 async def _until(orchestrator: PipelineOrchestrator, holds: Callable[[Progress], bool]) -> Progress:
     run = orchestrator.client.get_workflow_handle_for(DocumentPipeline.run, "breaker")
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(240):
         while not holds(progress := await run.query(DocumentPipeline.progress)):
             await asyncio.sleep(0.1)
     return progress

@@ -3,7 +3,6 @@
 The command never deletes the latest checkpoint of a run.
 """
 
-import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -20,8 +19,9 @@ from orchestration.settings.temporal import TemporalSettings
 from perdure.stores.postgres.retention import retire
 from tests.chaos.papers import write_documents
 from tests.integration.audited_run import harm
+from tests.integration.held_documents import HeldDocuments
 from tests.integration.shared_run import place, script
-from workflows.messages import PipelineOptions
+from tests.integration.stepwise_run import begin_stepwise, run_stepwise
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +43,7 @@ async def run(orchestrator: PipelineOrchestrator, settings: Settings) -> str:
     """A completed run with some checkpoints."""
     workflow_id = f"pruned-{uuid.uuid4().hex[:8]}"
     papers = write_documents(settings.data_dir / workflow_id, 6)
-    await orchestrator.start([str(papers)], workflow_id=workflow_id, options=PipelineOptions(concurrency=1))
-    await orchestrator.wait(workflow_id)
-    assert len(await orchestrator.list_checkpoints(workflow_id)) >= 4
+    await run_stepwise(orchestrator, workflow_id, sorted(papers.iterdir()))
     return workflow_id
 
 
@@ -131,10 +129,10 @@ async def test_only_the_retention_role_may_delete_only_the_oldest(orchestrator: 
 async def test_a_pruned_and_terminated_run_resumes(orchestrator: PipelineOrchestrator, settings: Settings) -> None:
     workflow_id = f"pruned-{uuid.uuid4().hex[:8]}"
     papers = write_documents(settings.data_dir / workflow_id, 20)
-    await orchestrator.start([str(papers)], workflow_id=workflow_id, options=PipelineOptions(concurrency=1))
-    while len(await orchestrator.list_checkpoints(workflow_id)) < 4:
-        await asyncio.sleep(0.05)
-    await orchestrator.client.get_workflow_handle(workflow_id).terminate("in the middle")
+    await begin_stepwise(orchestrator, workflow_id, sorted(papers.iterdir())[:4])
+    async with HeldDocuments(settings.database_url, 4):
+        await orchestrator.add_documents(workflow_id, [str(papers)])
+        await orchestrator.client.get_workflow_handle(workflow_id).terminate("in the middle")
     old = (await orchestrator.list_checkpoints(workflow_id))[0]
     assert (await script(settings, "prune", "--workflow-id", workflow_id, "--keep", "1")).code == 0
     refused = await script(settings, "fork", "--checkpoint-id", old.checkpoint_id)

@@ -1,6 +1,5 @@
 """A run that Temporal resets to a checkpoint continues and keeps committed documents."""
 
-import asyncio
 import uuid
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from orchestration.client.orchestrator import PipelineOrchestrator
 from orchestration.settings import Settings
 from tests.chaos.papers import write_documents
 from tests.chaos.workers import ChaosWorker
-from workflows.messages import PipelineOptions
+from tests.integration.stepwise_run import begin_stepwise
 
 COUNT = 8
 
@@ -27,10 +26,10 @@ async def test_run_reset_to_a_checkpoint_keeps_committed_documents(
     worker = ChaosWorker(settings)
     try:
         async with PipelineOrchestrator(settings, own_worker=False) as orchestrator:
-            options = PipelineOptions(concurrency=1, open=not ended)
-            await orchestrator.start([str(documents)], workflow_id=workflow_id, options=options)
-            await until_processed(orchestrator, workflow_id, COUNT)
+            worker.wait_until_alive()
+            await begin_stepwise(orchestrator, workflow_id, sorted(documents.iterdir()))
             if ended:
+                await orchestrator.close_intake(workflow_id)
                 await orchestrator.wait(workflow_id)
             before = await committed(orchestrator, workflow_id)
             chain = await orchestrator.list_checkpoints(workflow_id)
@@ -50,15 +49,6 @@ async def test_run_reset_to_a_checkpoint_keeps_committed_documents(
             assert after[-1].epoch > middle.epoch, "the reset run has a new epoch"
     finally:
         worker.close()
-
-
-async def until_processed(orchestrator: PipelineOrchestrator, workflow_id: str, count: int) -> None:
-    async with asyncio.timeout(60):
-        while True:
-            latest = await orchestrator.get_latest_checkpoint(workflow_id)
-            if latest and latest.processed_documents == count:
-                return
-            await asyncio.sleep(0.1)
 
 
 async def committed(orchestrator: PipelineOrchestrator, workflow_id: str) -> list[object]:

@@ -17,7 +17,7 @@ from perdure.services.health import probe
 from perdure.stores.postgres.connection import check_answer
 
 
-async def asked(address: str, timeout_seconds: float = 3.0) -> ServiceState:
+async def asked(address: str, timeout_seconds: float = 120.0) -> ServiceState:
     (service,) = external_services({"mine": address}, check_answer)
     return await probe(service, "run", timeout_seconds)
 
@@ -38,7 +38,7 @@ def http_server(status: int, location: str | None = None, *, endless: bool = Fal
                 self.send_header("Content-Length", "1000000")
             self.end_headers()
             if endless:
-                ended.wait(30)
+                ended.wait()
 
         def log_message(self, *_: object) -> None:
             pass
@@ -79,7 +79,7 @@ async def test_http_service_is_healthy_before_its_body_ends() -> None:
 
 async def test_no_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "grpc_proxy"):
-        monkeypatch.setenv(name, f"http://127.0.0.1:{closed_port()}")
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
     for name in ("no_proxy", "NO_PROXY", "no_grpc_proxy"):
         monkeypatch.delenv(name, raising=False)
     with http_server(200) as (url, _):
@@ -120,30 +120,32 @@ async def test_grpc_service_is_healthy_by_its_health_check(path: str, expected: 
 async def test_grpc_server_without_health_check_differs_from_absent_one() -> None:
     async with grpc_server(None) as port:
         assert "does not offer the standard health check" in (await asked(f"grpc://127.0.0.1:{port}")).metadata["why"]
-    assert "UNAVAILABLE" in (await asked(f"grpc://127.0.0.1:{port}")).metadata["why"]
+    with closed_port() as closed:
+        assert "UNAVAILABLE" in (await asked(f"grpc://127.0.0.1:{closed}")).metadata["why"]
 
 
 async def test_restarted_grpc_service_is_healthy_at_next_probe() -> None:
-    port = closed_port()
-    assert (await asked(f"grpc://127.0.0.1:{port}")).status == "unhealthy"
-    server = grpc.aio.server()
-    servicer = health.aio.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
-    server.add_insecure_port(f"127.0.0.1:{port}")
-    await server.start()
-    try:
-        await servicer.set("", health_pb2.HealthCheckResponse.SERVING)
-        assert (await asked(f"grpc://127.0.0.1:{port}")).status == "healthy"
-    finally:
-        await server.stop(None)
+    with closed_port() as port:
+        assert (await asked(f"grpc://127.0.0.1:{port}")).status == "unhealthy"
+        server = grpc.aio.server()
+        servicer = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+        server.add_insecure_port(f"127.0.0.1:{port}")
+        await server.start()
+        try:
+            await servicer.set("", health_pb2.HealthCheckResponse.SERVING)
+            assert (await asked(f"grpc://127.0.0.1:{port}")).status == "healthy"
+        finally:
+            await server.stop(None)
 
 
 async def test_listening_port_is_healthy_and_closed_port_is_not() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
         assert (await asked(f"tcp://127.0.0.1:{port}")).status == "healthy"
-    why = (await asked(f"tcp://127.0.0.1:{port}")).metadata["why"]
-    assert why == f"127.0.0.1:{port} accepts no connection: Connection refused."
+    with closed_port() as closed:
+        why = (await asked(f"tcp://127.0.0.1:{closed}")).metadata["why"]
+    assert why == f"127.0.0.1:{closed} accepts no connection: Connection refused."
 
 
 @pytest.mark.parametrize("scheme", ["http", "grpc", "postgresql"])
@@ -185,6 +187,13 @@ async def test_refusing_database_is_unhealthy_and_hides_its_password(database_ur
     assert "hunter2" not in str(state)
 
 
-def closed_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
+@contextmanager
+def closed_port() -> Iterator[int]:
+    """Yield a port on which nothing listens, and which no other process gets.
+
+    A gRPC server of this process may listen on it, because both sockets set SO_REUSEPORT.
+    """
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        taken.bind(("127.0.0.1", 0))
+        yield int(taken.getsockname()[1])

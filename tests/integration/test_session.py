@@ -21,7 +21,9 @@ OPTIONS = [
     pytest.param(["-n", "2", "--max-worker-restart", "0"], id="with workers"),
     pytest.param([], marks=pytest.mark.slow, id="alone"),
 ]
-SECONDS = 60.0
+SECONDS = 240.0
+END_SECONDS = 2.0
+"""For the inner sessions: how long they wait for the processes that their tests left behind."""
 WAITING = """
 import os, pathlib, subprocess, sys, time
 
@@ -57,7 +59,7 @@ def begin(folder: Path, content: str, *options: str, prepare: Callable[[], objec
     return subprocess.Popen(
         [*command, "--rootdir", str(folder), "-p", "no:cacheprovider", *options, str(folder / "test_inner.py")],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PERDURE_TEST_END_SECONDS": str(END_SECONDS)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

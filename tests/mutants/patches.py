@@ -14,7 +14,9 @@ An optional line `Survives: reason` marks a mutant that no fast test can tell fr
 """
 
 import dataclasses
+import os
 import re
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -81,6 +83,15 @@ def read_mutant(path: Path) -> Mutant:
         survives=fields.get("Survives"),
         changed_files=tuple(change[2] for change in changes),
     )
+
+
+def check_patch(mutant: Mutant) -> str:
+    """Return git's complaint about a patch that does not apply to this tree; empty if it applies."""
+    # git must not find the repository of a folder above a tree that is no repository
+    environment = {**os.environ, "GIT_CEILING_DIRECTORIES": str(ROOT.parent)}
+    command = ["git", "apply", "--check", "-C1", str(mutant.path)]
+    checked = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    return checked.stderr if checked.returncode else ""
 
 
 def read_mutants(folder: Path = FOLDER) -> list[Mutant]:

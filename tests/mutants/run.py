@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.mutants.outcomes import Outcome, Result, count_outcomes, describe_results, format_table, is_success
 from tests.mutants.patches import InvalidMutant, Mutant, read_mutants, select_mutants
-from tests.mutants.slots import Slot
+from tests.mutants.tree_copies import TreeCopy
 
 FOLDER_PREFIX = "perdure-mutants-"
 _REFUSED = 2
@@ -55,18 +55,18 @@ async def try_mutants(mutants: Sequence[Mutant], jobs: int, folder: Path) -> lis
         FailsUnmutated: a test fails on the unchanged tree, so that its failures prove nothing.
     """
     write_progress(f"Copying the tree {jobs} times to {folder}")
-    slots = [Slot.create(folder / str(number)) for number in range(jobs)]
+    copies = [TreeCopy.create(folder / str(number)) for number in range(jobs)]
     tests = sorted({test for mutant in mutants for test in mutant.tests})
     write_progress(f"Running {len(tests)} named tests without a mutant")
-    failure = await slots[0].run_unmutated(tests, jobs)
+    failure = await copies[0].run_unmutated(tests, jobs)
     if failure is not None:
         raise FailsUnmutated(failure)
     waiting = list(reversed(mutants))
     results: list[Result] = []
 
-    async def work(slot: Slot) -> None:
+    async def work(copy: TreeCopy) -> None:
         while waiting:
-            result = await slot.run_mutant(waiting.pop())
+            result = await copy.run_mutant(waiting.pop())
             results.append(result)
             counts = count_outcomes(results)
             missed = len(results) - counts[Outcome.KILLED]
@@ -74,8 +74,8 @@ async def try_mutants(mutants: Sequence[Mutant], jobs: int, folder: Path) -> lis
             write_progress(f"[{summary}] {result.mutant.label} {result.outcome.value} in {result.seconds:.1f} s")
 
     async with asyncio.TaskGroup() as group:
-        for slot in slots:
-            group.create_task(work(slot))
+        for copy in copies:
+            group.create_task(work(copy))
     return results
 
 

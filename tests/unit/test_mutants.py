@@ -4,14 +4,17 @@ import ast
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.mutants.patches import FOLDER, ROOT, InvalidMutant, Mutant, read_mutant, read_mutants
+from orchestration.embedded.process import identify, wait_until
+from tests.mutants.patches import FOLDER, ROOT, InvalidMutant, check_patch, read_mutant, read_mutants
 from tests.mutants.run import FOLDER_PREFIX
+from tests.mutants.table import PAGE, format_page
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git applies the patches")
 
@@ -20,14 +23,6 @@ TESTS = "from product import add\n\n\ndef test_add():\n    assert add(1, 2) == 3
 HEADER = "Promise: sums are right.\nTests: test_product.py::test_add\n\n--- a/product.py\n+++ b/product.py\n"
 KILLED = HEADER + "@@ -1,3 +1,3 @@\n def add(a, b):\n-    return a + b\n+    return a - b\n \n"
 SURVIVOR = HEADER + "@@ -5,2 +5,2 @@\n def double(a):\n-    return a * 2\n+    return a * 3\n"
-
-
-def check_patches(mutants: list[Mutant]) -> str:
-    """Return git's complaints about patches that do not apply to this tree; empty if all apply."""
-    command = ["git", "apply", "--check", "-C1", *(str(mutant.path) for mutant in mutants)]
-    environment = {**os.environ, "GIT_CEILING_DIRECTORIES": str(ROOT.parent)}
-    checked = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    return checked.stderr if checked.returncode else ""  # also git's words on a patch that applies with less context
 
 
 def list_tests(path: Path) -> set[str]:
@@ -64,18 +59,25 @@ def run_mutants(folder: Path, *arguments: str) -> subprocess.CompletedProcess[st
 
 @needs_git
 def test_every_mutant_applies_to_this_tree() -> None:
-    mutants = read_mutants()
-    if mutants and check_patches(mutants):
-        pytest.fail("\n".join(f"{mutant.label}: {text}" for mutant in mutants if (text := check_patches([mutant]))))
+    refused = [f"{mutant.label}: {text}" for mutant in read_mutants() if (text := check_patch(mutant))]
+    assert refused == [], "run `python -m tests.mutants.remake`"
+
+
+def test_page_of_guards_shows_every_mutant() -> None:
+    assert PAGE.read_text(encoding="utf-8") == format_page(read_mutants()), "run `python -m tests.mutants.table`"
 
 
 def test_every_mutant_names_tests_that_exist() -> None:
-    named = {test.partition("[")[0] for mutant in read_mutants() for test in mutant.tests}
     known: dict[str, set[str]] = {}
-    for path, _, name in (test.partition("::") for test in named):
-        known.setdefault(path, list_tests(ROOT / path) if (ROOT / path).is_file() else set())
-        known[path] |= {""} if known[path] else set()
-        assert name in known[path], f"{path} has no test {name!r}"
+    missing: list[str] = []
+    for mutant in read_mutants():
+        for test in mutant.tests:
+            path, _, name = test.partition("[")[0].partition("::")
+            if path not in known:
+                known[path] = {"", *list_tests(ROOT / path)} if (ROOT / path).is_file() else set()
+            if name not in known[path]:
+                missing.append(f"{mutant.label}: {test}")
+    assert not missing, "\n".join(missing)
 
 
 @pytest.mark.parametrize(
@@ -121,3 +123,45 @@ def test_runner_accepts_killed_and_explained_mutants_only(tmp_path: Path) -> Non
     assert run_mutants(project, "subtract", "sums/triple").returncode == 0
     assert run_mutants(project, "broken").returncode == 1
     assert run_mutants(project, "unknown").returncode == 2
+
+
+@needs_git
+def test_patch_is_remade_after_an_edit_beside_its_change(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    make_project(project, {"subtract": KILLED, "triple": SURVIVOR})
+    edited = PRODUCT.replace("def add(a, b):", "# a sum\ndef add(a, b=0):").replace("a * 2", "2 * a")
+    (project / "product.py").write_text(edited)
+    command = [sys.executable, "-m", "tests.mutants.remake"]
+    environment = {**os.environ, "PYTHONPATH": str(project)}
+    ended = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1, ended.stderr
+    assert "remade sums/subtract" in ended.stdout
+    assert "triple.patch: the changed lines were edited" in ended.stdout
+    applied = ["git", "apply", str(project / "tests/mutants/sums/subtract.patch")]
+    subprocess.run(applied, cwd=project, check=True)
+    assert (project / "product.py").read_text() == edited.replace("a + b", "a - b")
+
+
+@needs_git
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_runner_ends_its_tests_and_leaves_no_file(tmp_path: Path, number: signal.Signals) -> None:
+    project = tmp_path / "project"
+    make_project(project, {"subtract": KILLED})
+    started = tmp_path / "started"
+    (project / "test_product.py").write_text(
+        "import os, pathlib, time\n\n\ndef test_add():\n"
+        f"    path = pathlib.Path({str(started)!r})\n"
+        "    path.with_suffix('.new').write_text(str(os.getpid()))\n"
+        "    path.with_suffix('.new').rename(path)\n"
+        "    time.sleep(600)\n"
+    )
+    command = [sys.executable, "-m", "tests.mutants.run", "--jobs", "1"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(project)}
+    with subprocess.Popen(command, cwd=project, env=environment, stderr=subprocess.PIPE, text=True) as runner:
+        assert wait_until(started.exists, 120), runner.poll()
+        runner.send_signal(number)
+        _, words = runner.communicate()
+    assert runner.returncode == 130, words
+    assert list(tmp_path.glob(f"{FOLDER_PREFIX}*")) == []
+    tests = int(started.read_text())
+    assert wait_until(lambda: identify(tests) is None, 60), "the tests run on"

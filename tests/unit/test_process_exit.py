@@ -26,7 +26,7 @@ async def leaves(): sys.exit(7)
 async def waits():
     try:
         print("ready", flush=True)
-        await asyncio.sleep(60)
+        await asyncio.sleep(3600)
     finally:
         await asyncio.sleep(0.05)
         print("closed")

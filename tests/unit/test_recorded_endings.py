@@ -1,4 +1,4 @@
-"""The last checkpoint of a run that Temporal ended: the audit accepts it only as Temporal's history proves it."""
+"""The audit accepts a checkpoint for an end by Temporal only if the history proves it."""
 
 from datetime import timedelta
 

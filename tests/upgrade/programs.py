@@ -20,7 +20,7 @@ from typing import Any
 import asyncpg
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 240.0
 _POLL_SECONDS = 0.05
 _SERVER_VARIABLES = ("TEMPORAL_", "DATABASE_URL", "PERDURE_")
 
@@ -104,12 +104,21 @@ class Programs:
     @contextmanager
     def worker(self) -> Iterator[None]:
         """Run a worker of the data folder during the block."""
-        process = self.begin(script="worker.py")
+        with self.data_dir.with_name(f"{self.data_dir.name}-worker.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, str(self.checkout / "worker.py")],
+                cwd=self.checkout,
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,  # a pipe that nothing reads would stop the worker when it is full
+                stderr=log,
+                start_new_session=True,
+            )
         try:
             yield
         finally:
             process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=PATIENCE_SECONDS)
+            process.wait(PATIENCE_SECONDS)
 
     def servers(self) -> Any:
         """Return the record of the data folder's embedded servers, `servers.json`."""

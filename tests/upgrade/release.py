@@ -102,7 +102,10 @@ class Release:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return
-        shutil.rmtree(self.documents)
+        # Renamed first: a session that is killed here must not leave a part of the documents to the next one.
+        removed = self.documents.with_name(f"{self.documents.name}.{os.getpid()}-removed")
+        self.documents.rename(removed)
+        shutil.rmtree(removed)
 
     def _extract(self, folder: str, target: Path) -> None:
         """Extract a folder of the archive under a temporary name, then rename it."""

@@ -1,4 +1,4 @@
-"""The search attributes of a run: present while the run is idle, and few while the run is fast."""
+"""A run's search attributes are current while it is idle, and few while it is fast."""
 
 import itertools
 import json
@@ -51,7 +51,7 @@ async def test_idle_run_shows_its_final_counts(begin: Begin) -> None:
 
 
 async def test_fast_run_upserts_at_most_once_a_second(begin: Begin) -> None:
-    """Each upsert is a history event: one for each document would double the events of a fast run."""
+    """An upsert is an event: one for each document would double a fast run's events."""
     world = World(40)
     run = await begin(world, concurrency=2)
     await run.result()

@@ -149,7 +149,7 @@ async def test_users_unpause_does_not_close_the_breaker(begin: Begin) -> None:
 
 
 async def test_outage_of_a_dependency_does_not_trip_the_breaker(begin: Begin) -> None:
-    """The run shows the outage already; captures during the outage find the services of the database unhealthy."""
+    """The run shows the outage, and captures during it find the database's services unhealthy."""
     world = World(4)
     world.away = {0}
     world.hold(2, 3)

@@ -40,7 +40,7 @@ async def test_documents_that_finish_together_share_checkpoints(begin: Begin) ->
 
 
 async def test_pause_while_a_checkpoint_is_written_is_recorded_by_the_next(begin: Begin) -> None:
-    """The status of the first checkpoint is decided before the pause, and no document finishes after it."""
+    """The first checkpoint's status is decided before the pause; then no document finishes."""
     world = World(2)
     world.hold("mirror_checkpoint", 1)
     run = await begin(world, concurrency=1)
@@ -58,7 +58,7 @@ async def test_pause_while_a_checkpoint_is_written_is_recorded_by_the_next(begin
 
 
 async def test_checkpoint_counts_only_when_every_store_has_it(begin: Begin) -> None:
-    """A waiting addition and the queries answer from the stores, and not from what the run is about to write."""
+    """A waiting addition and the queries answer from the stores, not from the next write."""
     world = World(1)
     world.hold("mirror_checkpoint")
     run = await begin(world, open=True)

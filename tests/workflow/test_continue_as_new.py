@@ -123,7 +123,7 @@ async def test_open_run_accepts_documents_across_continue_as_new(client: Client)
 
 
 async def closing_with_an_addition(begin: Begin, world: World) -> tuple[Handle, WorkflowUpdateHandle[AddedDocuments]]:
-    """Return a run that waits only for an addition before it continues as new, and that addition, which is held."""
+    """Return a run that awaits one held addition before it continues as new, and the addition."""
     world.hold("mirror_checkpoint", "late.txt")
     run = await begin(world, open=True, concurrency=1, history_events=1)
     await world.until_held("mirror_checkpoint")
@@ -149,7 +149,7 @@ async def until_continued(run: Handle) -> None:
 
 
 async def test_pause_at_the_end_of_an_execution_is_recorded_by_the_next(begin: Begin) -> None:
-    """The last checkpoint of the execution is written already, and no document finishes in the next one."""
+    """The last checkpoint is written, and no document finishes in the next execution."""
     world = World(2)
     run, late = await closing_with_an_addition(begin, world)
     await run.execute_update(DocumentPipeline.pause)
@@ -167,7 +167,7 @@ async def test_pause_at_the_end_of_an_execution_is_recorded_by_the_next(begin: B
 
 
 async def test_set_back_found_by_the_last_addition_of_an_execution_is_repaired(begin: Begin) -> None:
-    """The run waits for the addition before it continues as new, and the addition waits for the recovery."""
+    """To continue as new, the run awaits the addition, and the addition awaits the recovery."""
     world = World(2)
     run, late = await closing_with_an_addition(begin, world)
     world.set_back(documents=0, checkpoints=0)
@@ -186,10 +186,26 @@ async def test_set_back_found_by_the_last_addition_of_an_execution_is_repaired(b
     assert world.mirror[-1].processed_documents == 3
 
 
-async def test_wide_window_stays_in_one_execution_until_batches_finish(begin: Begin) -> None:
-    """A few dozen events are few for a wide window: the run would continue as new before a batch had finished."""
+async def test_long_history_stops_the_hand_out_of_batches(begin: Begin) -> None:
+    """One slow document would keep the run in one execution, whose history grows."""
     world = World(30)
-    run = await begin(world, concurrency=30, history_events=20)
+    world.hold(0)
+    run = await begin(world, concurrency=2, history_events=40)
+    seen = -1
+    while (count := await scheduled_batches(run)) != seen or await unfinished_batches(run) != 1:
+        seen = count
+        await pass_workflow_task(run)
+    assert count < 30
+    world.release()
+    await run.result()
+    assert (await run.describe()).run_id != run.first_execution_run_id
+    check_chain(world, run.id, status="completed")
+
+
+async def test_wide_window_stays_in_one_execution_until_batches_finish(begin: Begin) -> None:
+    """The limit alone would let a run with a wide window continue before a batch ends."""
+    world = World(110)
+    run = await begin(world, concurrency=100, history_events=20)
     await run.result()
     assert (await run.describe()).run_id == run.first_execution_run_id
     check_chain(world, run.id, status="completed")

@@ -165,7 +165,7 @@ async def test_cancelled_run_with_a_wide_window_replays(begin: Begin) -> None:
 
 
 async def test_run_cancelled_during_discovery_starts_no_further_work(begin: Begin) -> None:
-    """The discovery answers although it is cancelled, and finds no document that the window could hand out."""
+    """The cancelled discovery still answers, and finds no document for the window."""
     world = World(0)
     world.stubborn = True
     world.hold("discover")

@@ -6,7 +6,7 @@ import pytest
 from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateStage
 
 from tests.workflow.chains import check_chain
-from tests.workflow.conftest import Begin, Handle
+from tests.workflow.conftest import Begin, Handle, pass_workflow_task, scheduled
 from tests.workflow.world import World, until
 from workflows.document_pipeline import DocumentPipeline
 from workflows.messages import AddDocuments, AddedDocuments
@@ -106,6 +106,8 @@ async def test_closed_run_ends_after_additions_in_flight_have_finished(begin: Be
     )
     await world.until_held("add_documents")
     await close(run)
+    await pass_workflow_task(run)
+    assert await scheduled(run, "resolve_identities") == []
     world.release()
     assert (await late.result()).saved
     assert (await run.result()).documents.processed == 1

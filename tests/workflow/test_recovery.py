@@ -65,21 +65,22 @@ async def test_batches_in_flight_at_a_set_back_are_refused_and_repeated(begin: B
 
 
 async def test_recovery_begins_after_every_batch_of_the_former_epoch_has_ended(begin: Begin) -> None:
-    """A result that arrived later would count for the ordinals of the new epoch, which are other documents."""
-    world = World(COUNT)
-    world.hold(4, 5)
-    run = await begin(world, concurrency=2)
-    await until(lambda: world.in_flight == 2, "two in flight")
-    await until(lambda: bool(world.mirror) and world.mirror[-1].processed_documents == 4, "the checkpoint covers four")
-    world.set_back(documents=1, checkpoints=1)
-    world.release(4)
+    """A later result would count for ordinals of the new epoch, which are other documents."""
+    world = World(110)  # names come in pages of 100
+    world.hold(0)
+    world.refuse = {"name_documents": "The database was set back."}
+    run = await begin(world, concurrency=110)
     async with asyncio.timeout(SECONDS):
         while not await failed_activities(run):
             await asyncio.sleep(0.02)
+    await until(lambda: bool(world.mirror) and world.mirror[-1].processed_documents == 99, "the others are covered")
+    await until_saved(run, len(world.mirror))
     await pass_workflow_task(run)
     assert await scheduled(run, "recover") == []
+    world.refuse.clear()
     world.release()
-    await settled(world, run)
+    assert (await run.result()).documents.processed == 110
+    assert len(world.requests_of("recover")) == 1
 
 
 @pytest.mark.parametrize("at", ["resolve_identities", "build_analytics", "close_run", "mirror_checkpoint"])

@@ -90,7 +90,7 @@ async def test_paused_run_hands_out_no_batch_and_records_the_pause(begin: Begin)
     await until(lambda: bool(world.mirror), "the pause is recorded")
     assert world.mirror[-1].workflow_status == "paused"
     world.release()
-    await until(lambda: world.mirror[-1].processed_documents == 2, "a checkpoint covers the batches in flight")
+    await until(lambda: world.mirror[-1].processed_documents >= 2, "a checkpoint covers the batches in flight")
     await pass_workflow_task(run)
     assert await scheduled_batches(run) == 2
     assert (await run.execute_update(DocumentPipeline.unpause)).workflow_status == "in_progress"
@@ -134,6 +134,17 @@ async def test_run_hands_out_no_batch_after_one_failed_for_good(begin: Begin) ->
         await run.result()
     assert str(failed.value.cause).endswith("The batch is impossible.")
     assert await scheduled_batches(run) == 2
+    check_chain(world, run.id, status="failed")
+
+
+async def test_run_whose_last_batch_failed_for_good_does_not_complete(begin: Begin) -> None:
+    world = World(1)
+    world.refuse = {0: "The batch is impossible."}
+    world.refuse_as = "InvalidRequest"
+    run = await begin(world)
+    with pytest.raises(WorkflowFailureError) as failed:
+        await run.result()
+    assert str(failed.value.cause).endswith("The batch is impossible.")
     check_chain(world, run.id, status="failed")
 
 

@@ -1,4 +1,4 @@
-"""Objects of a folder: files that are whole under their names at every moment, also after a power loss.
+"""Objects of a folder: each named file is whole at any moment, also after a power loss.
 
 The storage library gives a file its name before the content is on the disk. A power loss could then leave a checkpoint
 that is torn, and that no retry may overwrite. A bucket's server has stored an object before it answers.
@@ -32,7 +32,7 @@ def create_file(path: Path, content: bytes, top: Path) -> None:
 
 
 def overwrite_file(path: Path, content: bytes, top: Path) -> None:
-    """Replace the content of a file in one step, durably; the arguments are those of `create_file`."""
+    """Replace a file's content in one step, durably; arguments as for `create_file`."""
     _stage(path, content).replace(path)
     _sync_names(path, top)
 
@@ -48,7 +48,7 @@ def sync_file(path: Path, top: Path) -> None:
 
 
 def _stage(path: Path, content: bytes) -> Path:
-    """Write the content durably under a name that the storage library leaves out of its listings: `#` and digits."""
+    """Write the content durably under a name that listings leave out: `#` and digits."""
     path.parent.mkdir(parents=True, exist_ok=True)
     staged = path.with_name(f"{path.name}#{secrets.randbits(64)}")
     try:

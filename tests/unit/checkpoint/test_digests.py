@@ -1,4 +1,4 @@
-"""Digests, stored versions and ids: what makes an edited, missing or foreign checkpoint visible."""
+"""Digests, stored versions and ids show an edited, missing or foreign checkpoint."""
 
 from pathlib import Path
 

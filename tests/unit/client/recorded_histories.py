@@ -78,7 +78,7 @@ class Execution:
 
 @dataclass
 class RecordedHistories:
-    """Executions by run id; the list shows those of `listed`, each with the status that it shows."""
+    """Executions by run id; the list shows those in `listed`, with the status given there."""
 
     executions: dict[str, Execution]
     listed: dict[str, WorkflowExecutionStatus]

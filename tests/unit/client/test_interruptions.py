@@ -1,4 +1,4 @@
-"""The interruptions that a report shows: each death of a worker once, and each end of a run without a worker."""
+"""A report shows each death of a worker once, and each end of a run without a worker."""
 
 from datetime import timedelta
 
@@ -14,7 +14,7 @@ from workflows.calls import WORKER_DIED
 def start(
     run: Execution, identity: str, *, at: timedelta, attempt: int = 1, died: bool = False, timed_out: bool = False
 ) -> None:
-    """Append the event of an activity's start by a worker, with the failure of the attempt before."""
+    """Append the start of an activity by a worker, with the failure of the last attempt."""
     event = run.event()
     event.event_time.FromDatetime(BEGINNING + at)
     started = event.activity_task_started_event_attributes

@@ -1,4 +1,4 @@
-"""Reading the histories of a run: executions that the list lacks, and what an acknowledgement is."""
+"""Histories of a run: executions that the list lacks, and what an acknowledgement is."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The report on a run: which source each value comes from, and what is known while stores are away."""
+"""The source of each value in a run's report, and the report without some stores."""
 
 from datetime import UTC, datetime
 from pathlib import Path

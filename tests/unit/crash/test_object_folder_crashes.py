@@ -1,4 +1,4 @@
-"""`ObjectCheckpointStore` over a folder: a power loss loses no acknowledged checkpoint, and tears no object."""
+"""A power loss loses no acknowledged checkpoint of an object folder, and tears no object."""
 
 import asyncio
 import os

@@ -188,7 +188,7 @@ def test_torn_line_stops_no_worker(tmp_path: Path) -> None:
 
 
 def test_worker_of_a_copied_folder_inherits_no_dead_life(tmp_path: Path) -> None:
-    """The worker of the original may be alive: a copy is a restored backup, or a clone of the machine."""
+    """The worker of the original may be alive; a copy is a restored backup or a clone."""
     original = tmp_path / "original"
     living = take_slot(original)
     shutil.copytree(original, tmp_path / "copy")
@@ -196,3 +196,14 @@ def test_worker_of_a_copied_folder_inherits_no_dead_life(tmp_path: Path) -> None
     assert slot.dead == ()
     for held in (slot, living):
         held.release()
+
+
+def test_lives_of_an_earlier_boot_are_not_dead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same file after a reboot: the server's timeouts cover the activities of its workers."""
+    live_and_die(tmp_path, 1)
+    monkeypatch.setattr(slots, "_BOOT", "the-next-boot")
+    slot = take_slot(tmp_path)
+    assert slot.dead == ()
+    die(slot)
+    with dead_lives(tmp_path) as identities:
+        assert identities == [slot.identity]

@@ -85,7 +85,7 @@ async def test_worker_is_asked_to_stop_before_it_is_killed(
 async def test_worker_of_a_client_is_not_in_the_clients_process_group(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, started: list[WorkerProcess]
 ) -> None:
-    """Ctrl-C in the terminal is for the program that follows the run, which then stops the worker in order."""
+    """Ctrl-C is for the program that follows the run; the program then stops the worker."""
     monkeypatch.setenv("TEST_WORKER", "late")
     (settings.data_dir / "go").touch()
     started.append(await WorkerProcess.start(settings))

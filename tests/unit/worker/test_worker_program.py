@@ -1,4 +1,4 @@
-"""The parts of the worker's program that wait: for the database, for its parent, and for work to be handed back."""
+"""The worker's program waits for the database, its parent, and work to be handed back."""
 
 import asyncio
 import os
@@ -87,7 +87,7 @@ async def test_worker_stops_when_its_parent_is_gone(monkeypatch: pytest.MonkeyPa
 
 
 class Ends:
-    """Records in which order a stopping worker ends its parts, and who is alive by the slots meanwhile."""
+    """Records the order in which a worker ends its parts, and the slots held meanwhile."""
 
     def __init__(self, settings: Settings) -> None:
         self.order: list[str] = []
@@ -101,7 +101,7 @@ class Ends:
 async def test_worker_that_cannot_connect_gives_its_slot_back_after_everything_else(
     monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
-    """The slot is the proof of life: while a part of the worker can still write, no other worker may call it dead."""
+    """While a part of the worker can write, no other worker may call the worker dead."""
     ends = Ends(settings)
 
     class Pool:

@@ -52,7 +52,7 @@ def test_service_that_was_healthy_in_between_gets_the_whole_time_again() -> None
     observe(breaker, 0, "Letters")
     observe(breaker, 30, "Archive")
     assert not observe(breaker, ALLOWED, "Letters", "Archive")
-    assert observe(breaker, 30 + ALLOWED, "Archive")
+    assert observe(breaker, 30 + ALLOWED, "Letters", "Archive")
 
 
 def test_breaker_closes_only_when_every_service_is_healthy() -> None:

@@ -132,6 +132,21 @@ def test_ranges_finished_during_a_checkpoint_stay_unsaved(unsaved: list[Range], 
     assert ordinals(state.unsaved) == ordinals(unsaved) - ordinals(saved)
 
 
+def test_range_is_saved_when_it_has_finished_and_a_checkpoint_covers_it() -> None:
+    state = PipelineState(queued=9)
+    batches = [state.next_batch(2) for _ in range(4)]
+    state.finish(batches[1], BatchResult(processed=2))
+    assert (state.watermark, state.beyond) == (0, [(2, 4)])
+    assert not state.is_saved((2, 4))
+    state.mark_saved([(2, 4)])
+    assert state.is_saved((2, 4))
+    assert not state.is_saved((1, 4))
+    assert not state.is_saved((2, 5))
+    state.finish(batches[0], BatchResult(processed=2))
+    assert (state.watermark, state.beyond) == (4, [])
+    assert not state.is_saved((0, 4))
+
+
 def test_empty_range_of_an_empty_run_is_saved_without_a_checkpoint() -> None:
     assert PipelineState().is_saved((0, 0))
 

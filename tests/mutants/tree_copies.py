@@ -25,7 +25,7 @@ OUTPUT_LINES = 30
 _TESTS_FAILED = 1
 
 
-class Slot:
+class TreeCopy:
     """One copy of the tree; one pytest run at a time."""
 
     def __init__(self, folder: Path) -> None:
@@ -37,7 +37,7 @@ class Slot:
         }
 
     @classmethod
-    def create(cls, folder: Path) -> "Slot":
+    def create(cls, folder: Path) -> "TreeCopy":
         """Copy the files that git tracks or would add, with their uncommitted changes, and link the environment.
 
         Raises:
