@@ -1,34 +1,28 @@
-"""The refusals and repetitions of a client, on runs that no worker executes."""
+"""How a client starts, resumes, forks and steers runs that no worker executes."""
 
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from temporalio.client import WorkflowExecutionStatus
 
-from orchestration.audit import verify
-from orchestration.client import reconcile as reconciler
 from orchestration.client import resume, updates
 from orchestration.client.connected import Connected
 from orchestration.client.following import read_original_input
 from orchestration.client.orchestrator import PipelineOrchestrator
-from orchestration.client.reconcile import RECONCILER, reconcile_run
 from orchestration.client.run_status import find_execution
 from orchestration.client.starting import start_workflow
 from orchestration.client.updates import NoWorkerAnswered
 from orchestration.settings import Settings
-from orchestration.stores import open_stores
 from orchestration.worker.slot import take_slot
 from perdure.checkpoint import WorkflowCheckpoint
 from perdure.errors import WorkflowAlreadyRunning, WorkflowNotRunning
-from perdure.stores.postgres.endings import record_ending
 from tests.conformance.chains import following
-from tests.integration.audited_run import checkpoint_file, harm, rewrite
+from tests.integration.audited_run import checkpoint_file, harm
 from tests.integration.committed_run import committed, document
 from tests.integration.workerless_runs import open_run, store_chain
 from workflows.messages import PipelineInput, PipelineOptions
@@ -76,90 +70,18 @@ async def resuming(orchestrator: PipelineOrchestrator, workflow_id: str) -> Asyn
 
     The block gets the list to which the client's sentences are added.
     """
-    said: list[str] = []
-    task = asyncio.create_task(orchestrator.resume_workflow_from_checkpoint(workflow_id, say=said.append))
+    sentences: list[str] = []
+    task = asyncio.create_task(orchestrator.resume_workflow_from_checkpoint(workflow_id, say=sentences.append))
     try:
         async with asyncio.timeout(SECONDS):
             while not task.done() and not await is_running(orchestrator, workflow_id):
                 await asyncio.sleep(0.02)
-        yield said
+        yield sentences
         if task.done():
             task.result()
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-
-
-# Recording the end of a run.
-
-
-async def test_end_is_not_recorded_on_top_of_an_edited_checkpoint(
-    orchestrator: PipelineOrchestrator, run: str, chain: list[WorkflowCheckpoint]
-) -> None:
-    """A later checkpoint would name the original digest, and hide which checkpoint was right."""
-    await open_run(orchestrator, run, after=chain[-1])
-    await terminate(orchestrator, run)
-    await harm(orchestrator, f"UPDATE workflow_checkpoints SET processed_documents = 77 WHERE sequence = {LENGTH}")
-    assert (await orchestrator.status(run)).workflow_status == "failed"
-    assert len(await orchestrator.list_checkpoints(run)) == LENGTH
-    found = (await verify(orchestrator.client, orchestrator.stores, run)).differences
-    assert {difference.kind for difference in found} == {"edited_checkpoint"}
-
-
-async def test_end_that_reached_postgres_alone_is_completed_in_the_file(
-    orchestrator: PipelineOrchestrator, run: str, chain: list[WorkflowCheckpoint]
-) -> None:
-    await open_run(orchestrator, run, after=chain[-1])
-    await terminate(orchestrator, run)
-    await orchestrator.status(run)
-    recorded = await orchestrator.list_checkpoints(run)
-    assert [checkpoint.metadata.get("recorded_by") for checkpoint in recorded] == [None] * LENGTH + [RECONCILER]
-    rewrite(checkpoint_file(orchestrator), lambda stored: stored[:-1])
-    await orchestrator.status(run)
-    assert await orchestrator.stores.followers[0].list(run) == recorded
-
-
-async def test_end_is_not_recorded_if_the_run_was_started_again_meanwhile(
-    orchestrator: PipelineOrchestrator, run: str, chain: list[WorkflowCheckpoint], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await open_run(orchestrator, run, after=chain[-1])
-    await terminate(orchestrator, run)
-
-    async def start_again_and_record(*arguments: Any) -> WorkflowCheckpoint | None:
-        await open_run(orchestrator, run, after=chain[-1])
-        return await record_ending(*arguments)
-
-    monkeypatch.setattr(reconciler, "record_ending", start_again_and_record)
-    assert await reconcile_run(orchestrator.client, orchestrator.stores, run) is None
-    assert await orchestrator.list_checkpoints(run) == chain
-
-
-async def test_end_of_a_run_of_another_task_queue_is_left_alone(
-    orchestrator: PipelineOrchestrator, settings: Settings, run: str
-) -> None:
-    """The run belongs to another installation, which may have another database."""
-    await open_run(orchestrator, run)
-    await terminate(orchestrator, run)
-    async with PipelineOrchestrator(replace(settings, task_queue="another"), own_worker=False) as other:
-        assert (await other.status(run)).workflow_status == "failed"
-        assert await other.list_checkpoints(run) == []
-    await orchestrator.status(run)
-    assert len(await orchestrator.list_checkpoints(run)) == 1
-
-
-async def test_status_of_an_ended_run_is_readable_while_postgres_is_away(
-    orchestrator: PipelineOrchestrator, settings: Settings, run: str, chain: list[WorkflowCheckpoint]
-) -> None:
-    await open_run(orchestrator, run, after=chain[-1])
-    await terminate(orchestrator, run)
-    stores = open_stores(replace(settings, database_url="postgresql://127.0.0.1:1/none"))
-    try:
-        assert await reconcile_run(orchestrator.client, stores, run) is None
-    finally:
-        await stores.close()
-
-
-# Starting and resuming.
 
 
 async def test_start_continues_the_chain_after_the_recorded_end_of_the_former_run(
@@ -256,11 +178,11 @@ async def test_completed_run_is_left_alone_unless_the_database_lost_results(
     for store in orchestrator.stores.checkpoints:
         await store.restore([first, completed])
 
-    said: list[str] = []
+    sentences: list[str] = []
     async with asyncio.timeout(SECONDS):
-        ended = await orchestrator.resume_workflow_from_checkpoint(run, say=said.append)
+        ended = await orchestrator.resume_workflow_from_checkpoint(run, say=sentences.append)
     assert (ended.workflow_status, ended.running) == ("completed", False)
-    assert said == [f"The run '{run}' has ended: completed. Nothing is left to do."]
+    assert sentences == [f"The run '{run}' has ended: completed. Nothing is left to do."]
     assert await find_execution(orchestrator.client, run) is None
 
     await harm(orchestrator, "UPDATE documents SET status = 'pending' WHERE position = 1")
@@ -284,13 +206,10 @@ async def test_resume_that_another_process_overtakes_follows_its_run(
         await start_workflow(connected, workflow_id, pipeline)
 
     monkeypatch.setattr(resume, "start_workflow", start_after_another_process)
-    async with resuming(orchestrator, run) as said, asyncio.timeout(SECONDS):
-        while f"Another process has just resumed '{run}': following that run." not in said:
+    async with resuming(orchestrator, run) as sentences, asyncio.timeout(SECONDS):
+        while f"Another process has just resumed '{run}': following that run." not in sentences:
             await asyncio.sleep(0.02)
         assert [(await orchestrator.status(run)).run_id] == first
-
-
-# Updates.
 
 
 async def test_update_is_refused_at_once_when_no_worker_is_alive(orchestrator: PipelineOrchestrator, run: str) -> None:
@@ -308,7 +227,8 @@ async def test_update_that_no_worker_accepts_is_refused_after_its_time_limit(
     slot = take_slot(orchestrator.settings.data_dir)
     try:
         with pytest.raises(NoWorkerAnswered, match="No worker answered"):
-            await orchestrator.pause(run)
+            async with asyncio.timeout(SECONDS):
+                await orchestrator.pause(run)
     finally:
         slot.release()
 

@@ -12,9 +12,9 @@ from tests.mutants.patches import ROOT, Mutant, read_mutants
 PAGE = ROOT / "docs" / "guards.md"
 _TOP = """# Guards and their tests
 
-A guard is a line that a promise rests on and that an undisturbed run does not need: a lock, an fsync, an order, a bound, a
-check. Each row names what users lose without one guard, the mutant in `tests/mutants/` that removes the guard, and the tests
-that fail then. `make mutants` removes the guards one by one and runs these tests.
+A guard is a line that a promise rests on and that an undisturbed run does not need: a lock, an fsync, an order, a
+bound, a check. Each row has a promise, the mutant in `tests/mutants/` that removes a guard of the promise, and the
+tests that fail without the guard. `make mutants` removes the guards one by one and runs these tests.
 
 `python -m tests.mutants.table` writes this page from the patches. Do not edit the page.
 """

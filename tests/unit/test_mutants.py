@@ -34,6 +34,8 @@ def list_tests(path: Path) -> set[str]:
         if isinstance(node, ast.ClassDef):
             methods = [n.name for n in node.body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
             names |= {node.name, *(f"{node.name}::{method}" for method in methods)}
+        if isinstance(node, ast.Assign) and ast.unparse(node.value).endswith(".TestCase"):  # of a state machine
+            names |= {f"{ast.unparse(target)}::runTest" for target in node.targets}
     return names
 
 

@@ -21,6 +21,7 @@ async def unreachable(): raise RPCError("connection lost\\ntwice", RPCStatusCode
 async def unforeseen(): raise KeyError("key")
 async def grouped(): raise ExceptionGroup("", [PortInUse("Port 1 is taken.")])
 async def done(): print("whole " * 20000)
+async def answers_briefly(): print("short")
 async def found_a_difference(): return 1
 async def leaves(): sys.exit(7)
 async def waits():
@@ -98,13 +99,15 @@ async def test_interrupted_program_closes_before_it_exits(number: signal.Signals
     assert await process.wait() == code
 
 
-def test_closed_output_pipe_gives_exit_code_141(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["done", "answers_briefly"])
+def test_closed_output_pipe_gives_exit_code_141(how: str, tmp_path: Path) -> None:
+    """A short answer reaches the pipe only with the last flush."""
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "wb") as gone:
         ended = subprocess.run(
-            [sys.executable, "-c", PROGRAM, "done"],
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            [sys.executable, "-c", PROGRAM, how],
+            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": ""},
             cwd=tmp_path,
             stdout=gone,
             stderr=subprocess.PIPE,

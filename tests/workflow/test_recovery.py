@@ -207,6 +207,24 @@ async def test_refusal_that_a_set_back_can_cause_leads_to_a_recovery(begin: Begi
     assert (await run.result()).workflow_status == "completed"
 
 
+async def test_run_whose_checkpoint_is_refused_hands_out_no_further_batch(begin: Begin) -> None:
+    world = World(3)
+    world.hold(1, "recover")
+    world.refuse = {"mirror_checkpoint": "A checkpoint is missing."}
+    run = await begin(world, concurrency=1)
+    await world.until_held(1)
+    async with asyncio.timeout(SECONDS):
+        while not await failed_activities(run):
+            await asyncio.sleep(0.02)
+    await pass_workflow_task(run)
+    world.release(1)
+    await world.until_held("recover")
+    assert len(await scheduled(run, "process_batch")) == 2
+    world.refuse.clear()
+    world.release()
+    assert (await run.result()).documents.processed == 3
+
+
 async def test_addition_of_a_former_epoch_causes_no_second_recovery(begin: Begin) -> None:
     """Two additions are refused for one set-back, the second one after the recovery."""
     world = World(1)

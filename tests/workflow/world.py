@@ -57,7 +57,6 @@ class World:
         self.widest = 0
         self.away: set[str | int] = set()
         self.refuse: dict[str | int, str] = {}
-        self.silent: set[str | int] = set()
         self.refuse_as = "StaleWriter"
         self.epoch = 1
         """The latest epoch that was given out; requests of an older epoch are refused."""
@@ -104,9 +103,6 @@ class World:
     async def _gate(self, name: str, request: Any, key: str | int | None = None) -> None:
         self.requests.append((name, request))
         keys: set[str | int] = {name} if key is None else {name, key}
-        if keys & self.silent:
-            self.silent -= keys
-            await asyncio.Event().wait()
         await self._wait_while_held(keys)
         await asyncio.sleep(self.delay())
         if keys & self.away:

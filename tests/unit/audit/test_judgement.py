@@ -90,8 +90,8 @@ def differences(evidence: Evidence) -> list[tuple[str, str]]:
     """Return the kind of each difference, and the beginning of its sentence."""
     stores = [evidence.rows, *[follower.entries for follower in evidence.followers]]
     chain = expected_chain(evidence.history, stores, _make_ending_check(evidence))
-    found = judge(evidence, chain, documents=False).differences
-    return [(difference.kind, difference.sentence.partition(" (")[0]) for difference in found]
+    verification = judge(evidence, chain, documents=False)
+    return [(difference.kind, difference.sentence.partition(" (")[0]) for difference in verification.differences]
 
 
 def test_file_ahead_of_postgres_in_a_running_run_is_a_missing_row() -> None:
@@ -163,8 +163,8 @@ def test_recorded_end_belongs_to_the_chain() -> None:
 def test_recorded_end_that_temporal_contradicts_is_an_added_checkpoint(changes: dict[str, Any]) -> None:
     chain = make_chain(RUN, 3)
     forged = recorded_ending(chain, **changes)
-    found = differences(evidence_of([*chain, forged], [*chain, forged], run(Status.TERMINATED, chain)))
-    assert {kind for kind, _ in found} == {"added_checkpoint"}
+    evidence = evidence_of([*chain, forged], [*chain, forged], run(Status.TERMINATED, chain))
+    assert {kind for kind, _ in differences(evidence)} == {"added_checkpoint"}
 
 
 def test_unrecorded_end_is_a_difference_unless_another_one_explains_it() -> None:

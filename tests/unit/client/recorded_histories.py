@@ -1,5 +1,6 @@
 """A Temporal server with prepared histories, whose list of executions lags behind."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -19,7 +20,7 @@ Status = WorkflowExecutionStatus
 
 
 async def encode(value: Any) -> Sequence[Any]:
-    """Return the payloads of one value."""
+    """Return the payloads of a value."""
     return await pydantic_data_converter.encode([value])
 
 
@@ -105,18 +106,19 @@ class RecordedHistories:
     def _get_handle(self, workflow_id: str, *, run_id: str | None = None) -> Any:
         assert workflow_id == "run"
         latest = max(self.executions.values(), key=lambda execution: execution.number, default=None)
-        found = self.executions.get(run_id) if run_id else latest
+        execution = self.executions.get(run_id) if run_id else latest
 
         async def describe() -> Any:
-            if found is None:
+            if execution is None:
                 raise RPCError("unknown", RPCStatusCode.NOT_FOUND, b"")
-            return found.description
+            return execution.description
 
         async def fetch_history_events() -> AsyncIterator[HistoryEvent]:
-            if found is None:
+            if execution is None:
                 raise RPCError("unknown", RPCStatusCode.NOT_FOUND, b"")
-            self.fetched.append(found.run_id)
-            for event in found.events:
+            self.fetched.append(execution.run_id)
+            for event in execution.events:
+                await asyncio.sleep(0)  # as for a page of a real history, other tasks run meanwhile
                 yield event
 
         return SimpleNamespace(describe=describe, fetch_history_events=fetch_history_events)

@@ -27,14 +27,14 @@ REFUSED = RPCError("no permission", RPCStatusCode.PERMISSION_DENIED, b"")
 
 
 class CountedWorker(OwnWorker):
-    """Counts how often a worker is asked for."""
+    """Counts the requests for a worker."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings, allowed=False)
-        self.asked = 0
+        self.requests = 0
 
     async def ensure(self) -> bool:
-        self.asked += 1
+        self.requests += 1
         return False
 
 
@@ -61,10 +61,10 @@ def report(status: str = "in_progress", *, running: bool = True) -> RunReport:
     )
 
 
-def asked(connected: Connected) -> int:
+def count_requests(connected: Connected) -> int:
     worker = connected.worker
     assert isinstance(worker, CountedWorker)
-    return worker.asked
+    return worker.requests
 
 
 class Answers:
@@ -97,7 +97,9 @@ async def test_absences_shorter_than_the_limit_are_waited_for(
     seen = [current async for current in following.follow(connected, "run")]
     assert [current.workflow_status for current in seen] == ["in_progress", "in_progress", "completed"]
     assert answers.left == []
-    assert asked(connected) == 2, "a worker that has ended is replaced while the run is running, and not afterwards"
+    assert count_requests(connected) == 2, (
+        "a worker that has ended is replaced while the run is running, and not afterwards"
+    )
 
 
 async def test_longer_absence_is_reported(monkeypatch: pytest.MonkeyPatch, connected: Connected) -> None:
@@ -139,11 +141,11 @@ async def test_resume_sends_an_update_again_until_a_worker_answers(
 ) -> None:
     """The worker that holds the slot may be stopping; the next worker answers."""
     updates = Updates(monkeypatch, [NoWorkerAnswered("no answer"), NoWorkerAnswered("no answer"), None])
-    said: list[str] = []
-    await resume._let_it_end(connected, report("paused"), keep_open=True, say=said.append)
+    sentences: list[str] = []
+    await resume._let_it_end(connected, report("paused"), keep_open=True, say=sentences.append)
     assert updates.sent == [DocumentPipeline.unpause] * 3
-    assert said == ["The run was paused, and continues."]
-    assert asked(connected) == 2, "a worker is started as soon as the slot is free"
+    assert sentences == ["The run was paused, and continues."]
+    assert count_requests(connected) == 2, "a worker is started as soon as the slot is free"
 
 
 async def test_resume_gives_an_update_up_after_its_time_limit(

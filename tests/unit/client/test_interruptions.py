@@ -29,8 +29,8 @@ def start(
 async def read(*runs: Execution) -> list[tuple[str, timedelta]]:
     """Return the kind and the time of each interruption."""
     server = RecordedHistories({run.run_id: run for run in runs}, {run.run_id: run.status for run in runs})
-    found = (await read_interruptions(server.client, "run")).found
-    return [(interruption.kind, interruption.time - BEGINNING) for interruption in found]
+    interrupted = await read_interruptions(server.client, "run")
+    return [(interruption.kind, interruption.time - BEGINNING) for interruption in interrupted.found]
 
 
 FAR = 10 * ONE_MOMENT

@@ -20,7 +20,7 @@ async def continued() -> RecordedHistories:
 
 @pytest.mark.parametrize("listed", [["first", "second", "third"], ["first", "third"], ["third"], ["first"], []])
 async def test_executions_that_the_list_lacks_are_found_by_their_names(listed: list[str]) -> None:
-    """The server's list lags behind; each execution names the one before it and the first."""
+    """The server's list lags behind; each execution names the execution before it and the first execution."""
     server = await continued()
     server.listed = {run_id: server.listed[run_id] for run_id in listed}
     history = await read_history(server.client, "run")
@@ -71,14 +71,14 @@ async def test_checkpoint_is_acknowledged_when_its_mirroring_has_completed() -> 
     run.complete(await run.schedule(CHAIN[0]))
     run.fail(await run.schedule(CHAIN[1]))
     again = await run.schedule(CHAIN[1])
-    open_one = await run.schedule(CHAIN[2])
+    unanswered = await run.schedule(CHAIN[2])
     server = RecordedHistories({"first": run}, {"first": Status.RUNNING})
     (read,) = (await read_history(server.client, "run")).runs
     assert list(read.checkpoints) == CHAIN[:3], "each once, in order"
     assert read.acknowledged == {CHAIN[0].digest}
     assert not read.at_rest
     run.complete(again)
-    run.complete(open_one)
+    run.complete(unanswered)
     (read,) = (await read_history(server.client, "run")).runs
     assert read.acknowledged == {checkpoint.digest for checkpoint in CHAIN[:3]}
     assert read.at_rest

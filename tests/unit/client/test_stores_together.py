@@ -50,10 +50,10 @@ async def test_prune_goes_on_past_a_follower_that_is_away(monkeypatch: pytest.Mo
     """A follower that cannot be reached keeps its old checkpoints, which does no harm."""
 
     async def retire(_: object, workflow_id: str, *, keep: int, older_than: datetime | None, dry_run: bool) -> Retired:
-        asked.append((keep, older_than, dry_run))
+        requests.append((keep, older_than, dry_run))
         return Retired(workflow_id, 2, 2)
 
-    asked: list[tuple[int, datetime | None, bool]] = []
+    requests: list[tuple[int, datetime | None, bool]] = []
     monkeypatch.setattr(retention, "retire", retire)
     away = HeldStore("bucket", CHAIN, away=True)
     files = HeldStore("files", CHAIN)
@@ -64,4 +64,4 @@ async def test_prune_goes_on_past_a_follower_that_is_away(monkeypatch: pytest.Mo
     done = await prune(stores, [RUN], keep=2, older_than=moment, dry_run=False)
     assert (done[0].checkpoints, done[0].in_files, done[0].in_stores) == (2, 2, {"files": 2})
     assert files.retired == [(RUN, 2)]
-    assert asked == [(2, moment, True), (2, moment, False)]
+    assert requests == [(2, moment, True), (2, moment, False)]

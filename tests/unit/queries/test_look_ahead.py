@@ -1,4 +1,4 @@
-"""What a dry run predicts for one document, by what the run recorded of it before."""
+"""A dry run predicts how a run would treat a document that the run has recorded before."""
 
 import hashlib
 from pathlib import Path

@@ -40,7 +40,7 @@ class RecordedServer:
     """Runs that were freed from their sticky queue."""
     queries: list[str] = field(default_factory=list)
     described: list[str] = field(default_factory=list)
-    """The runs of the descriptions that were asked for, in order."""
+    """The runs whose descriptions were requested, in order."""
     on_description: Callable[[int], None] = lambda _: None
     """Called before each description is answered, with its number from 1."""
     answers: asyncio.Event = field(default_factory=asyncio.Event)
