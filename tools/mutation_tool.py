@@ -18,7 +18,7 @@ WORK = ROOT / ".mutation"
 TREE = WORK / "tree"
 COSMIC_RAY = "cosmic-ray==8.7.0"
 TESTS: dict[str, str] = {
-    "perdure/checkpoint": "tests/unit/checkpoint",
+    "perdure/checkpoint": "tests/unit/checkpoint tests/unit/stores/test_checkpoint_form.py",
     "perdure/services/identity/clusters.py": "tests/unit/services/test_identity_laws.py -k cluster",
     "perdure/stores/files/array_file.py": "tests/unit/stores/test_array_file.py"
     " tests/unit/stores/test_array_file_writes.py tests/unit/crash/test_array_file_crashes.py",

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from perdure.checkpoint import Link, WorkflowCheckpoint, canonical_json, check_follows, compute_digest, seal, upgrade
+from perdure.checkpoint.chain import checkpoint_id
 from perdure.checkpoint.sync import sync
 from perdure.errors import CheckpointConflict, CheckpointGap
 from perdure.stores.files.json_file import PersistentCheckpointStore
@@ -81,3 +82,7 @@ async def test_sources_that_contradict_each_other_are_reported(tmp_path: Path) -
     with pytest.raises(CheckpointGap):
         await sync(stores[0], stores[1:], RUN, recorded=[second, following(following(second))])
     assert list(await stores[0].list(RUN)) == [first, second]
+
+
+def test_id_of_a_checkpoint_is_the_same_in_every_release() -> None:
+    assert checkpoint_id("run", 1) == "chk_2eff165de700ad28d79f9157"

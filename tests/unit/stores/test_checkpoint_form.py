@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from perdure.checkpoint import ServiceState, WorkflowCheckpoint, compute_digest
+from perdure.checkpoint.values import MAX_INTEGER_DIGITS, MAX_JSON_DEPTH, plain_json
 from tests.conformance.chains import make_checkpoint
 from tests.conformance.test_store_model import json_values
 
@@ -97,6 +98,14 @@ def test_a_value_that_no_store_can_keep_is_refused(value: Any, sentence: str) ->
         make_checkpoint("w", value=value)
     with pytest.raises(ValidationError, match=sentence):
         ServiceState(status="healthy", last_check=datetime.now(UTC), metadata={"value": value})
+
+
+def test_value_at_the_bounds_is_kept() -> None:
+    largest = 10**MAX_INTEGER_DIGITS - 1
+    deepest = nested(MAX_JSON_DEPTH - 1)
+    assert plain_json({"deepest": deepest, "largest": largest}) == {"deepest": deepest, "largest": largest}
+    with pytest.raises(ValueError, match="nested"):
+        plain_json({"deeper": [deepest]})
 
 
 def test_ids_times_and_counts_are_validated() -> None:
