@@ -1,6 +1,7 @@
 """The embedded servers of a data folder: one set, which every command finds.
 
-After `down`, no server is left.
+After `down`, no server is left. The file is longer than 300 lines because its tests share the functions that
+look at the processes of a folder.
 """
 
 import asyncio
