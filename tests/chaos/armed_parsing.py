@@ -16,7 +16,6 @@ from perdure.documents.warm_up import warm_up
 from perdure.sandbox import child
 from tests.chaos.gate import Gate
 
-SLOW_SECONDS = 0.4
 WARM_UP = f"{__name__}:warm_up_unconfined"
 
 
@@ -53,15 +52,6 @@ def kill_this_child(armed: Armed, uri: str, *args: Any) -> ProcessedDocument:
     """Process a document; at the nth document, this child kills itself."""
     if _reach_nth(armed, uri, os.getpid()):
         os.kill(os.getpid(), signal.SIGKILL)
-    return process_document(uri, *args)
-
-
-def parse_slowly(_: Armed, uri: str, *args: Any) -> ProcessedDocument:
-    """Process a document after a pause.
-
-    The pause gives a test the time to kill the worker in the middle of a document.
-    """
-    time.sleep(SLOW_SECONDS)
     return process_document(uri, *args)
 
 

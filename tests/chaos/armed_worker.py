@@ -164,7 +164,6 @@ def make_arming_of_parser(process: Any) -> Callable[[FailPoint], None]:
 ARMINGS: dict[str, Callable[[FailPoint], None]] = {
     "K2": make_arming_of_parser(armed_parsing.kill_the_worker),
     "K2-child": make_arming_of_parser(armed_parsing.kill_this_child),
-    "K2-slow": make_arming_of_parser(armed_parsing.parse_slowly),
     "gate": make_arming_of_parser(armed_parsing.parse_when_admitted),
     "K3": arm_before_transaction,
     "K4": arm_in_transaction,

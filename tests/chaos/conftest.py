@@ -13,6 +13,7 @@ from orchestration.settings import Settings
 from orchestration.settings.temporal import TemporalSettings
 from tests.chaos.checker import check
 from tests.chaos.disturbed_run import Place
+from tests.chaos.gate import Gate
 from tests.chaos.own_servers import OwnServers
 from tests.chaos.papers import write_documents
 from tests.chaos.short_histories import ShortHistories
@@ -89,6 +90,7 @@ def start_worker(settings: Settings) -> Iterator[Callable[..., ChaosWorker]]:
         return worker
 
     yield start
+    Gate(settings.data_dir).open()  # a worker ends after its activities in flight
     for worker in started:
         worker.close()
 

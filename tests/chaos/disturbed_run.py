@@ -22,7 +22,7 @@ from tests.chaos.outputs import document_rows, outputs
 from tests.chaos.workers import ROOT, ChaosWorker
 from workflows.messages import PipelineOptions
 
-SECONDS = 60.0
+SECONDS = 180.0
 IN_FLIGHT = 2
 """Number of documents that a disturbed run holds in flight."""
 Outputs = dict[str, tuple[int, str]]

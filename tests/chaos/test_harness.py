@@ -25,11 +25,10 @@ FAULTS = len(KINDS)
 def run_chaos(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the harness as a separate process, and return its result."""
     command = [sys.executable, "-m", "tests.chaos.harness", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=800)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(320)
 async def test_promises_hold_under_every_kind_of_fault(tmp_path: Path) -> None:
     seed = int(os.environ.get("PERDURE_TEST_SEED") or random.SystemRandom().randrange(10**6))
     print(f"PERDURE_TEST_SEED={seed}")

@@ -44,7 +44,7 @@ async def test_completion_lost_in_temporal_outage_is_retried_before_timeout(
         await own_servers.up()
         await run.wait()
         failures = set(await failures_before_success(run.orchestrator, run.id))
-        assert failures <= {"WorkerDied"}, "an activity was retried after a timeout"
+        assert failures <= {"WorkerDied"}, "a batch was retried after a timeout"
         await run.check(undisturbed, kept=before)
 
 

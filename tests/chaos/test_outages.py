@@ -72,7 +72,6 @@ async def wait_until_committed(orchestrator: PipelineOrchestrator, workflow_id: 
     await wait_until(enough, f"{count} documents are committed")
 
 
-@pytest.mark.timeout(400)
 async def test_run_waits_and_names_postgres_during_its_outage(
     documents: Path,
     undisturbed: Outputs,
@@ -140,7 +139,6 @@ async def test_worker_finishes_its_activities_after_sigterm(
     await check(orchestrator, workflow_id, expected=undisturbed)
 
 
-@pytest.mark.timeout(400)
 async def test_run_ends_as_undisturbed_after_kills_at_random_moments(
     documents: Path,
     undisturbed: Outputs,
@@ -181,7 +179,6 @@ async def on_short_histories(settings: Settings, short_histories: ShortHistories
     yield replace(settings, temporal=await short_histories.up())
 
 
-@pytest.mark.timeout(400)
 async def test_run_killed_at_continue_as_new_ends_as_undisturbed(
     documents: Path, undisturbed: Outputs, on_short_histories: Settings, workflow_id: str
 ) -> None:
@@ -208,7 +205,6 @@ async def test_run_killed_at_continue_as_new_ends_as_undisturbed(
     assert {checkpoint.epoch for checkpoint in finished.checkpoints} == {1}
 
 
-@pytest.mark.timeout(400)
 async def test_run_continues_after_temporal_is_killed_and_restarted(
     documents: Path,
     undisturbed: Outputs,

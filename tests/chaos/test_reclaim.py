@@ -14,6 +14,7 @@ from orchestration.client.orchestrator import PipelineOrchestrator
 from orchestration.settings import Settings
 from orchestration.worker.slot import take_slot
 from tests.chaos.checker import check
+from tests.chaos.gate import Gate
 from tests.chaos.outputs import outputs
 from tests.chaos.workers import ChaosWorker
 from workflows.messages import PipelineOptions
@@ -60,11 +61,14 @@ async def until_looked_for_dead_workers(settings: Settings) -> None:
 
 
 async def failures_before_success(orchestrator: PipelineOrchestrator, workflow_id: str) -> list[str]:
-    """Return the types of the failures after which activities were retried, from history."""
+    """Return the types of the failures after which batches were retried, from history."""
+    batches = set()
     failures = []
     async for event in orchestrator.client.get_workflow_handle(workflow_id).fetch_history_events():
+        if event.activity_task_scheduled_event_attributes.activity_type.name == "process_batch":
+            batches.add(event.event_id)
         started = event.activity_task_started_event_attributes
-        if started.HasField("last_failure"):
+        if started.scheduled_event_id in batches and started.HasField("last_failure"):
             failure = started.last_failure
             failures.append(failure.application_failure_info.type or failure.message)
     return failures
@@ -75,17 +79,21 @@ async def test_batch_of_killed_worker_is_retried_before_heartbeat_timeout(
     successor: str,
     documents: Path,
     undisturbed: dict[str, tuple[int, str]],
+    settings: Settings,
     orchestrator: PipelineOrchestrator,
     workflow_id: str,
     start_worker: Callable[..., ChaosWorker],
 ) -> None:
     options = PipelineOptions(concurrency=2, heartbeat_timeout_seconds=NEVER_SECONDS)
     await orchestrator.start([str(documents)], workflow_id=workflow_id, options=options)
-    slow = start_worker("K2-slow")
-    await wait_for_batches(orchestrator, workflow_id, 1)
+    gate = Gate(settings.data_dir)
+    gate.close()
+    held = start_worker("gate")
+    await wait_for_batches(orchestrator, workflow_id, 2)
     if successor == "a second live worker":
-        start_worker("K2-slow").wait_until_alive()
-    slow.kill()
+        start_worker("gate").wait_until_alive()
+    held.kill()
+    gate.open()
     if successor == "a worker started later":
         start_worker()
     await orchestrator.wait(workflow_id)
@@ -103,7 +111,9 @@ async def test_stopped_worker_keeps_its_batch_while_workers_start_and_die(
 ) -> None:
     options = PipelineOptions(concurrency=1, heartbeat_timeout_seconds=NEVER_SECONDS)
     await orchestrator.start([str(documents)], workflow_id=workflow_id, options=options)
-    busy = start_worker("K2-slow")
+    gate = Gate(settings.data_dir)
+    gate.close()
+    busy = start_worker("gate")
     (held,) = await wait_for_batches(orchestrator, workflow_id, 1)
     holder = held.last_worker_identity
     os.kill(busy.process.pid, signal.SIGSTOP)  # a stopped worker is alive: it still holds the lock of its slot
@@ -118,6 +128,7 @@ async def test_stopped_worker_keeps_its_batch_while_workers_start_and_die(
     still_held = [batch for batch in batches if batch.activity_id == held.activity_id]
     assert [(batch.attempt, batch.last_worker_identity) for batch in still_held] == [(1, holder)]
     os.kill(busy.process.pid, signal.SIGCONT)
+    gate.open()
     await orchestrator.wait(workflow_id)
     await check(orchestrator, workflow_id, expected=undisturbed)
 
@@ -137,15 +148,25 @@ async def test_worker_on_another_host_gets_the_batches_by_timeout(
     """
     there = tmp_path / "elsewhere"
     there.mkdir()
-    elsewhere = ChaosWorker.armed(replace(settings, data_dir=there), "K2-slow")
+    here_gate = Gate(settings.data_dir)
+    here_gate.close()
+    there_gate = Gate(there)
+    there_gate.close()
+    here = start_worker("gate")
+    elsewhere = None
     try:
         options = PipelineOptions(concurrency=2, heartbeat_timeout_seconds=3)
         await orchestrator.start([str(documents)], workflow_id=workflow_id, options=options)
-        here = start_worker("K2-slow")
         await wait_for_batches(orchestrator, workflow_id, 2)
-        here.kill()  # the data folder has no live worker, so the server retries the batch after the timeout
+        elsewhere = ChaosWorker.gated(replace(settings, data_dir=there))
+        elsewhere.wait_until_alive()
+        here.kill()  # the data folder has no live worker, so the server retries the batches after the timeout
+        there_gate.open()
         await orchestrator.wait(workflow_id)
         assert not {"WorkerDied"} & set(await failures_before_success(orchestrator, workflow_id))
     finally:
-        elsewhere.close()
+        here_gate.open()
+        there_gate.open()
+        if elsewhere:
+            elsewhere.close()
     assert await outputs(orchestrator.stores.pool, workflow_id) == undisturbed

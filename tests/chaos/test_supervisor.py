@@ -28,7 +28,7 @@ from workflows.messages import PipelineOptions
 
 pytestmark = pytest.mark.slow
 
-SECONDS = 20.0
+SECONDS = 120.0
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:

@@ -109,7 +109,6 @@ async def assert_zombie_changes_nothing(place: Place, point: str, nth: int, pape
         await check(orchestrator, workflow_id, status="completed_with_failures")
 
 
-@pytest.mark.timeout(400)
 @pytest.mark.parametrize("points", [list(STOPPED)[:3], list(STOPPED)[3:]], ids=["documents", "the run itself"])
 async def test_worker_continued_after_the_end_of_the_run_changes_nothing(
     points: list[tuple[str, int]], papers: Path, places: Callable[[str], Place]
