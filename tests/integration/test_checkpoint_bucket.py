@@ -139,6 +139,7 @@ async def lose_everything_else(settings: Settings, server: EmbeddedPostgres, tem
                 await asyncio.sleep(0.2)
 
 
+@pytest.mark.slow
 async def test_a_run_resumes_from_the_bucket_alone(
     three_stores: Settings, postgres_server: EmbeddedPostgres, _template: str, tmp_path: Path
 ) -> None:

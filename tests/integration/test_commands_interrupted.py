@@ -196,6 +196,7 @@ def test_resume_without_temporal_data_starts_from_checkpoint(
     assert_whole(line, "forgotten")
 
 
+@pytest.mark.slow
 def test_demo_passes_all_of_its_checks(line: CommandLine, slow_documents: str) -> None:
     ended = line("demo", slow_documents, "--workflow-id", "demonstrated")
     assert ended.code == 0, ended

@@ -18,8 +18,8 @@ from orchestration.embedded.process import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 OPTIONS = [
-    pytest.param(["-n", "2", "--max-worker-restart", "0"], id="with workers"),
-    pytest.param([], marks=pytest.mark.slow, id="alone"),
+    pytest.param(["-n", "2", "--max-worker-restart", "0"], marks=pytest.mark.slow, id="with workers"),
+    pytest.param([], id="alone"),
 ]
 SECONDS = 240.0
 END_SECONDS = 2.0

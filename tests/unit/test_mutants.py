@@ -103,6 +103,7 @@ def test_unusable_patch_is_refused_in_one_sentence(tmp_path: Path, text: str, co
 
 
 @needs_git
+@pytest.mark.slow
 def test_runner_reports_survivors_and_leaves_no_file(tmp_path: Path) -> None:
     project = tmp_path / "project"
     make_project(project, {"subtract": KILLED, "triple": SURVIVOR})
@@ -119,6 +120,7 @@ def test_runner_reports_survivors_and_leaves_no_file(tmp_path: Path) -> None:
 
 
 @needs_git
+@pytest.mark.slow
 def test_runner_accepts_killed_and_explained_mutants_only(tmp_path: Path) -> None:
     project = tmp_path / "project"
     explained = "Survives: the function has no caller.\n" + SURVIVOR
@@ -147,6 +149,7 @@ def test_patch_is_remade_after_an_edit_beside_its_change(tmp_path: Path) -> None
 
 @needs_git
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.slow
 def test_interrupted_runner_ends_its_tests_and_leaves_no_file(tmp_path: Path, number: signal.Signals) -> None:
     project = tmp_path / "project"
     make_project(project, {"subtract": KILLED})

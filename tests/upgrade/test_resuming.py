@@ -3,6 +3,8 @@
 import shutil
 from pathlib import Path
 
+import pytest
+
 from tests.upgrade.conftest import Restore
 from tests.upgrade.programs import Programs
 from tests.upgrade.release import INTERRUPTED, UNDISTURBED, Release
@@ -21,6 +23,7 @@ def lose_temporal_and_postgres(data_dir: Path) -> None:
     shutil.rmtree(data_dir / "postgres")
 
 
+@pytest.mark.slow
 def test_killed_run_resumes_when_its_kept_parts_are_unreadable(restore: Restore) -> None:
     with restore("killed") as programs:
         before = document_states(programs, INTERRUPTED)

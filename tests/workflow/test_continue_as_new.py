@@ -63,6 +63,7 @@ async def carried(client: Client, workflow_id: str, world: World) -> list[tuple[
 
 
 @pytest.mark.timeout(400)
+@pytest.mark.slow
 async def test_state_at_continue_as_new_does_not_grow_with_documents(client: Client) -> None:
     largest = []
     for documents, batch_size in ((100, 1), (5000, 50)):
