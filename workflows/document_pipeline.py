@@ -244,8 +244,10 @@ class DocumentPipeline:
         """
         run = self._run
         await workflow.wait_condition(lambda: workflow.all_handlers_finished() or run.broken is not None)
-        if run.broken:
+        # Histories of earlier releases have no recovery here: they wait for the updates alone.
+        if run.broken and workflow.patched("recovery-before-continue-as-new"):
             raise run.broken
+        await workflow.wait_condition(workflow.all_handlers_finished)
         state = run.state.model_copy(update={"generation": run.state.generation + 1})
         workflow.continue_as_new(run.pipeline.model_copy(update={"state": state, "release": __version__}))
 
