@@ -102,8 +102,7 @@ class Trial:
             while not self._pending and not feeder.done():
                 await asyncio.sleep(0.05)  # before the end of discovery a fault cannot lose a document
             await self._strike(faults, verdict)
-            if not feeder.done():
-                feeder.cancel()
+            feeder.cancel()
             with suppress(asyncio.CancelledError):
                 await feeder  # raises the AssertionError of a document that was committed twice
             await self._world.up()

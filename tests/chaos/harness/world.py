@@ -25,6 +25,7 @@ from tests.chaos.workers import ChaosWorker
 from tests.proxy import Proxy
 
 WORKERS = 2
+ANSWER_SECONDS = 5.0
 PATIENCE_SECONDS = 120.0
 """Longest wait for an action that must succeed after all faults are undone."""
 CONNECT_SECONDS = 10.0
@@ -183,12 +184,29 @@ class World:
         return await retry_until_success(connect_and_ask, what)
 
     async def ask_once(self, question: Callable[[PipelineOrchestrator], Awaitable[Answer]]) -> Answer | None:
-        """Call `question` with a new orchestrator; None if there is no answer within 2 seconds."""
-        try:
-            async with asyncio.timeout(2.0), PipelineOrchestrator(self.direct, own_worker=False) as orchestrator:
+        """Call `question` with a new orchestrator; None if there is no answer within `ANSWER_SECONDS`.
+
+        A call that does not end after its cancellation is left behind, because its caller must not stop.
+        """
+
+        async def ask() -> Answer:
+            async with PipelineOrchestrator(self.direct, own_worker=False) as orchestrator:
                 return await question(orchestrator)
+
+        asking = asyncio.create_task(ask())
+        try:
+            await asyncio.wait({asking}, timeout=ANSWER_SECONDS)
+            return asking.result() if asking.done() else None
+        except asyncio.CancelledError:
+            caller = asyncio.current_task()
+            if caller is None or caller.cancelling() or not asking.cancelled():
+                raise
+            return None  # the call cancelled itself, for example at the loss of a connection
         except (PerdureError, RPCError, OSError, RuntimeError):
             return None
+        finally:
+            asking.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+            asking.cancel()
 
 
 async def retry_until_success(action: Callable[[], Awaitable[Answer]], what: str) -> Answer:
