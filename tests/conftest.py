@@ -23,11 +23,12 @@ import pytest
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
+from orchestration.client.orchestrator import PipelineOrchestrator
 from orchestration.embedded.postgres import EmbeddedPostgres
 from orchestration.embedded.stack import EmbeddedStack
 from orchestration.settings import Settings
 from orchestration.settings.temporal import TemporalSettings
-from perdure.stores.postgres.connection import _PooledConnection
+from perdure.stores.postgres.connection import PostgresPool, _PooledConnection
 from perdure.stores.postgres.migrations import apply_migrations
 from tests.session_reaper import MARK, marked_processes
 
@@ -164,6 +165,14 @@ def database_url(postgres_server: EmbeddedPostgres, _template: str) -> Iterator[
     postgres_server.drop_database(name)
 
 
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[PostgresPool]:
+    """A pool of connections to the test's own database."""
+    pool = PostgresPool(database_url, max_size=4)
+    yield pool
+    await pool.close()
+
+
 @pytest.fixture(scope="session")
 def temporal_server(session_dir: Path) -> Iterator[TemporalSettings]:
     """A running embedded Temporal server with its search attributes.
@@ -195,6 +204,13 @@ def settings(data_dir: Path, database_url: str, temporal_server: TemporalSetting
         task_queue=f"test-{uuid.uuid4().hex[:12]}",
         checkpoint_dir=data_dir / "checkpoints",
     )
+
+
+@pytest.fixture
+async def orchestrator(settings: Settings) -> AsyncIterator[PipelineOrchestrator]:
+    """An open orchestrator that starts no worker."""
+    async with PipelineOrchestrator(settings, own_worker=False) as orchestrator:
+        yield orchestrator
 
 
 @pytest.fixture

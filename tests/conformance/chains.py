@@ -7,6 +7,7 @@ from typing import Any
 
 from perdure.checkpoint import (
     CHECKPOINT_VERSION,
+    CheckpointStore,
     ServiceState,
     WorkflowCheckpoint,
     checkpoint_id,
@@ -95,3 +96,10 @@ def assert_whole(chain: list[WorkflowCheckpoint]) -> None:
         assert after.previous_digest == before.digest
     for checkpoint in chain:
         assert compute_digest(checkpoint) == checkpoint.digest
+
+
+async def append_chain(store: CheckpointStore, chain: list[WorkflowCheckpoint]) -> list[WorkflowCheckpoint]:
+    """Append a chain whose checkpoints are all new, and return the chain."""
+    for checkpoint in chain:
+        assert await store.append(checkpoint) is True
+    return chain

@@ -7,7 +7,6 @@ import asyncpg
 import pytest
 
 from perdure.checkpoint import CheckpointStore
-from perdure.stores.postgres.connection import PostgresPool
 from tests.conformance.held_pool import HeldPool
 from tests.conformance.opened import KINDS, opened
 from tests.s3_server import empty_bucket, s3_server
@@ -57,14 +56,6 @@ async def open_store(storage: tuple[str, str]) -> AsyncIterator[OpenStore]:
 def store(open_store: OpenStore) -> CheckpointStore:
     """Return one opened store."""
     return open_store()
-
-
-@pytest.fixture
-async def pool(database_url: str) -> AsyncIterator[PostgresPool]:
-    """Return a pool of connections to the test's own database."""
-    pool = PostgresPool(database_url, max_size=4)
-    yield pool
-    await pool.close()
 
 
 @pytest.fixture

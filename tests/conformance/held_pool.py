@@ -7,6 +7,8 @@ from typing import Any
 
 import asyncpg
 
+from perdure.checkpoint import WorkflowCheckpoint
+from perdure.stores.postgres.checkpoints import append_checkpoint
 from perdure.stores.postgres.connection import Connection, PostgresPool
 
 _SECONDS = 90.0
@@ -45,6 +47,12 @@ class HeldPool(PostgresPool):
     def release(self) -> None:
         """Let every held transaction commit."""
         self._released.set()
+
+
+async def append_and_hold(pool: HeldPool, checkpoint: WorkflowCheckpoint) -> bool:
+    """Append a checkpoint in a transaction that waits before its COMMIT."""
+    async with pool.transaction() as conn:
+        return await append_checkpoint(conn, checkpoint)
 
 
 async def is_blocked(observer: asyncpg.Connection, operation: "asyncio.Task[Any]", *, by: int) -> bool:

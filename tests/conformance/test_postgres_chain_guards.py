@@ -10,10 +10,9 @@ import pytest
 from perdure.checkpoint import WorkflowCheckpoint
 from perdure.errors import CheckpointConflict, CheckpointGap, StaleWriter
 from perdure.stores.postgres import PostgresCheckpointStore
-from perdure.stores.postgres.checkpoints import append_checkpoint
 from perdure.stores.postgres.connection import PostgresPool
-from tests.conformance.chains import following, make_chain, make_checkpoint
-from tests.conformance.held_pool import HeldPool, is_blocked
+from tests.conformance.chains import append_chain, following, make_chain, make_checkpoint
+from tests.conformance.held_pool import HeldPool, append_and_hold, is_blocked
 
 INSERT = """INSERT INTO public.workflow_checkpoints (checkpoint_id, workflow_id, timestamp, processed_documents,
                                                      state_data, service_states, metadata)
@@ -29,17 +28,6 @@ async def store(pool: PostgresPool) -> PostgresCheckpointStore:
 @pytest.fixture
 async def chain(store: PostgresCheckpointStore) -> list[WorkflowCheckpoint]:
     return await append_chain(store, make_chain("run", 4))
-
-
-async def append_chain(store: PostgresCheckpointStore, chain: list[WorkflowCheckpoint]) -> list[WorkflowCheckpoint]:
-    for checkpoint in chain:
-        assert await store.append(checkpoint)
-    return chain
-
-
-async def append_and_hold(pool: HeldPool, checkpoint: WorkflowCheckpoint) -> bool:
-    async with pool.transaction() as conn:
-        return await append_checkpoint(conn, checkpoint)
 
 
 async def test_equal_checkpoint_during_an_open_append_is_stored_once(

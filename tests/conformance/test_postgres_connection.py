@@ -21,13 +21,6 @@ from tests.proxy import Proxy
 
 
 @pytest.fixture
-async def pool(database_url: str) -> AsyncIterator[PostgresPool]:
-    pool = PostgresPool(database_url, max_size=4)
-    yield pool
-    await pool.close()
-
-
-@pytest.fixture
 async def proxy(database_url: str) -> AsyncIterator[Proxy]:
     async with Proxy(database_url) as proxy:
         yield proxy

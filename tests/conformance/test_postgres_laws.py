@@ -10,7 +10,7 @@ from perdure.errors import StaleWriter
 from perdure.stores.postgres import PostgresCheckpointStore
 from perdure.stores.postgres.checkpoints import LATEST
 from perdure.stores.postgres.connection import PostgresPool
-from tests.conformance.chains import following, make_chain, make_checkpoint
+from tests.conformance.chains import append_chain, following, make_chain, make_checkpoint
 from tests.conformance.held_pool import is_blocked
 
 
@@ -21,10 +21,7 @@ async def store(pool: PostgresPool) -> PostgresCheckpointStore:
 
 @pytest.fixture
 async def chain(store: PostgresCheckpointStore) -> list[WorkflowCheckpoint]:
-    chain = make_chain("run", 4)
-    for checkpoint in chain:
-        await store.append(checkpoint)
-    return chain
+    return await append_chain(store, make_chain("run", 4))
 
 
 CHANGES = [

@@ -12,11 +12,10 @@ import pytest
 from perdure.checkpoint import WorkflowCheckpoint
 from perdure.errors import CheckpointConflict, CheckpointGap, RefusedCommand
 from perdure.stores.postgres import PostgresCheckpointStore
-from perdure.stores.postgres.checkpoints import append_checkpoint
 from perdure.stores.postgres.connection import PostgresPool
 from perdure.stores.postgres.rebuild import rebuild_chain
-from tests.conformance.chains import following, make_chain
-from tests.conformance.held_pool import HeldPool, is_blocked
+from tests.conformance.chains import append_chain, following, make_chain
+from tests.conformance.held_pool import HeldPool, append_and_hold, is_blocked
 
 REBUILD = "SELECT rebuild_checkpoints($1, $2, $3::jsonb)"
 
@@ -29,17 +28,6 @@ async def store(pool: PostgresPool) -> PostgresCheckpointStore:
 @pytest.fixture
 async def chain(store: PostgresCheckpointStore) -> list[WorkflowCheckpoint]:
     return await append_chain(store, make_chain("run", 6))
-
-
-async def append_chain(store: PostgresCheckpointStore, chain: list[WorkflowCheckpoint]) -> list[WorkflowCheckpoint]:
-    for checkpoint in chain:
-        await store.append(checkpoint)
-    return chain
-
-
-async def append_and_hold(pool: HeldPool, checkpoint: WorkflowCheckpoint) -> bool:
-    async with pool.transaction() as conn:
-        return await append_checkpoint(conn, checkpoint)
 
 
 def as_json(*checkpoints: WorkflowCheckpoint) -> str:

@@ -15,7 +15,7 @@ from perdure.errors import RefusedCommand
 from perdure.stores.postgres import PostgresCheckpointStore
 from perdure.stores.postgres.connection import PostgresPool
 from perdure.stores.postgres.retention import retire
-from tests.conformance.chains import BEGINNING, make_chain, make_checkpoint
+from tests.conformance.chains import BEGINNING, append_chain, make_chain, make_checkpoint
 from tests.conformance.held_pool import HeldPool, is_blocked
 
 
@@ -26,10 +26,7 @@ async def store(pool: PostgresPool) -> PostgresCheckpointStore:
 
 @pytest.fixture
 async def chain(store: PostgresCheckpointStore) -> list[WorkflowCheckpoint]:
-    chain = make_chain("run", 6)
-    for checkpoint in chain:
-        await store.append(checkpoint)
-    return chain
+    return await append_chain(store, make_chain("run", 6))
 
 
 async def read_sequences(store: PostgresCheckpointStore) -> Sequence[int]:

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from perdure.checkpoint import CheckpointStore, WorkflowCheckpoint, canonical_json, compute_digest, seal
+from perdure.checkpoint import CheckpointStore, canonical_json, compute_digest, seal
 from perdure.errors import CheckpointConflict, CheckpointGap, StaleWriter
-from tests.conformance.chains import assert_whole, following, make_chain, make_checkpoint, new_workflow_id
+from tests.conformance.chains import append_chain, assert_whole, following, make_chain, make_checkpoint, new_workflow_id
 from tests.conformance.conftest import OpenStore
 
 HOSTILE_IDS = [
@@ -47,15 +47,9 @@ HOSTILE_IDS = [
 ]
 
 
-async def store_all(store: CheckpointStore, chain: list[WorkflowCheckpoint]) -> None:
-    """Append a chain whose checkpoints are all new."""
-    for checkpoint in chain:
-        assert await store.append(checkpoint) is True
-
-
 async def test_appended_checkpoints_are_read_back_unchanged(store: CheckpointStore) -> None:
     chain = make_chain(new_workflow_id(), 3)
-    await store_all(store, chain)
+    await append_chain(store, chain)
     assert list(await store.list(chain[0].workflow_id)) == chain
     assert await store.latest(chain[0].workflow_id) == chain[-1]
     for checkpoint in chain:
@@ -64,7 +58,7 @@ async def test_appended_checkpoints_are_read_back_unchanged(store: CheckpointSto
 
 async def test_appended_checkpoints_are_read_by_another_store_object(open_store: OpenStore) -> None:
     chain = make_chain(new_workflow_id(), 2)
-    await store_all(open_store(), chain)
+    await append_chain(open_store(), chain)
     assert list(await open_store().list(chain[0].workflow_id)) == chain
 
 
@@ -87,7 +81,7 @@ async def test_an_empty_storage_can_be_read(store: CheckpointStore) -> None:
 async def test_a_repeated_append_returns_false_and_changes_nothing(open_store: OpenStore) -> None:
     store = open_store()
     chain = make_chain(new_workflow_id(), 4)
-    await store_all(store, chain)
+    await append_chain(store, chain)
     for again in (store, open_store()):
         for checkpoint in (chain[3], chain[0], chain[2]):
             assert await again.append(checkpoint) is False
@@ -96,14 +90,14 @@ async def test_a_repeated_append_returns_false_and_changes_nothing(open_store: O
 
 async def test_a_replaced_writer_may_repeat_its_stored_checkpoint(store: CheckpointStore) -> None:
     first = make_checkpoint(new_workflow_id())
-    await store_all(store, [first, following(first, epoch=2)])
+    await append_chain(store, [first, following(first, epoch=2)])
     assert await store.append(first) is False
 
 
 @pytest.mark.parametrize("position", [0, 1, 2], ids=["first", "middle", "latest"])
 async def test_other_content_under_a_stored_id_is_a_conflict(store: CheckpointStore, position: int) -> None:
     chain = make_chain(new_workflow_id(), 3)
-    await store_all(store, chain)
+    await append_chain(store, chain)
     forged = chain[position].model_copy(update={"processed_documents": 99})
     for other in (forged, seal(forged)):
         with pytest.raises(CheckpointConflict):
@@ -113,7 +107,7 @@ async def test_other_content_under_a_stored_id_is_a_conflict(store: CheckpointSt
 
 async def test_a_wrong_sequence_or_previous_digest_is_a_gap(store: CheckpointStore) -> None:
     chain = make_chain(new_workflow_id(), 2)
-    await store_all(store, chain)
+    await append_chain(store, chain)
     after = following(chain[1])
     skipping = following(chain[1], sequence=4)
     unlinked = following(chain[1], previous_digest=chain[0].digest)
@@ -125,7 +119,7 @@ async def test_a_wrong_sequence_or_previous_digest_is_a_gap(store: CheckpointSto
 
 async def test_an_empty_chain_begins_at_any_sequence(store: CheckpointStore) -> None:
     first = make_checkpoint(new_workflow_id(), 7, previous_digest="0" * 64)
-    await store_all(store, [first, following(first)])
+    await append_chain(store, [first, following(first)])
     with pytest.raises(CheckpointGap):
         await store.append(make_checkpoint(first.workflow_id, 6))
 
@@ -135,7 +129,7 @@ async def test_a_lower_epoch_is_a_stale_writer(store: CheckpointStore) -> None:
     await store.append(first)
     with pytest.raises(StaleWriter):
         await store.append(following(first, epoch=2))
-    await store_all(store, [second := following(first, epoch=3), following(second, epoch=9)])
+    await append_chain(store, [second := following(first, epoch=3), following(second, epoch=9)])
 
 
 async def test_a_stale_epoch_is_reported_before_a_gap(store: CheckpointStore) -> None:
@@ -147,7 +141,7 @@ async def test_a_stale_epoch_is_reported_before_a_gap(store: CheckpointStore) ->
 
 async def test_checkpoints_are_listed_in_numeric_order(store: CheckpointStore) -> None:
     chain = make_chain(new_workflow_id(), 12)
-    await store_all(store, chain)
+    await append_chain(store, chain)
     assert [checkpoint.sequence for checkpoint in await store.list(chain[0].workflow_id)] == list(range(1, 13))
 
 
@@ -181,7 +175,7 @@ async def test_unusual_values_keep_their_digest(store: CheckpointStore) -> None:
 
 async def test_a_large_checkpoint_is_stored_and_repeated(store: CheckpointStore) -> None:
     chain = make_chain(new_workflow_id(), 3, padding="x" * 300_000)
-    await store_all(store, chain)
+    await append_chain(store, chain)
     assert await store.append(chain[1]) is False
     assert await store.latest(chain[0].workflow_id) == chain[-1]
 
@@ -211,7 +205,7 @@ async def test_the_same_checkpoint_from_many_writers_is_stored_once(open_store: 
 async def test_restore_appends_the_missing_checkpoints(open_store: OpenStore) -> None:
     chain = make_chain(new_workflow_id(), 5)
     store = open_store()
-    await store_all(store, chain[:2])
+    await append_chain(store, chain[:2])
     assert await store.restore(chain[1:]) == 3
     assert list(await store.list(chain[0].workflow_id)) == chain
     assert_whole(list(await store.list(chain[0].workflow_id)))

@@ -4,7 +4,7 @@ Each document gets one result, from the attempt that holds its lease.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -65,13 +65,6 @@ class Bench:
         environment.info = replace(environment.info, attempt=attempt)
         request = BatchRequest(workflow_id=RUN, epoch=self.epoch, dispatch=1, first=first, end=end)
         return await environment.run(BatchActivities(self.store, self.processor).process_batch, request)
-
-
-@pytest.fixture
-async def pool(database_url: str) -> AsyncIterator[PostgresPool]:
-    pool = PostgresPool(database_url, max_size=4)
-    yield pool
-    await pool.close()
 
 
 @pytest.fixture

@@ -17,24 +17,17 @@ from orchestration.client.orchestrator import PipelineOrchestrator
 from orchestration.client.run_status import find_execution
 from orchestration.client.starting import start_workflow
 from orchestration.client.updates import NoWorkerAnswered
-from orchestration.settings import Settings
 from orchestration.worker.slot import take_slot
 from perdure.checkpoint import WorkflowCheckpoint
 from perdure.errors import WorkflowAlreadyRunning, WorkflowNotRunning
 from tests.conformance.chains import following
 from tests.integration.audited_run import checkpoint_file, harm
 from tests.integration.committed_run import committed, document
-from tests.integration.workerless_runs import open_run, store_chain
+from tests.integration.workerless_runs import open_run, store_chain, terminate
 from workflows.messages import PipelineInput, PipelineOptions
 
 LENGTH = 4
 SECONDS = 30.0
-
-
-@pytest.fixture
-async def orchestrator(settings: Settings) -> AsyncIterator[PipelineOrchestrator]:
-    async with PipelineOrchestrator(settings, own_worker=False) as orchestrator:
-        yield orchestrator
 
 
 @pytest.fixture
@@ -46,10 +39,6 @@ def run() -> str:
 async def chain(orchestrator: PipelineOrchestrator, run: str) -> list[WorkflowCheckpoint]:
     """The checkpoints of an earlier run, in every store."""
     return await store_chain(orchestrator, run, LENGTH)
-
-
-async def terminate(orchestrator: PipelineOrchestrator, workflow_id: str) -> None:
-    await orchestrator.client.get_workflow_handle(workflow_id).terminate("by a test")
 
 
 async def input_of(orchestrator: PipelineOrchestrator, workflow_id: str) -> PipelineInput:

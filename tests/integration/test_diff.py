@@ -1,7 +1,7 @@
 """`diff` names every kind of output in which two runs differ, and nothing else."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -52,12 +52,6 @@ def settings(
 
         asyncio.run(run())
         yield shared
-
-
-@pytest.fixture
-async def orchestrator(settings: Settings) -> AsyncIterator[PipelineOrchestrator]:
-    async with PipelineOrchestrator(settings, own_worker=False) as orchestrator:
-        yield orchestrator
 
 
 async def test_runs_over_the_same_documents_do_not_differ(settings: Settings) -> None:

@@ -1,7 +1,6 @@
 """Finished parts of a document outlive their worker; the document's result deletes them."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,13 +25,6 @@ from tests.unit.documents.sliced import process_in_slices
 from tests.unit.documents.test_parts import long_pdf
 
 RUN = "run"
-
-
-@pytest.fixture
-async def pool(database_url: str) -> AsyncIterator[PostgresPool]:
-    pool = PostgresPool(database_url, max_size=4)
-    yield pool
-    await pool.close()
 
 
 async def count(pool: PostgresPool) -> int:

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -51,12 +51,6 @@ def settings(
 
         asyncio.run(run())
         yield shared
-
-
-@pytest.fixture
-async def orchestrator(settings: Settings) -> AsyncIterator[PipelineOrchestrator]:
-    async with PipelineOrchestrator(settings, own_worker=False) as orchestrator:
-        yield orchestrator
 
 
 @pytest.fixture

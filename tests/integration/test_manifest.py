@@ -6,7 +6,6 @@ The file is longer than 300 lines because every test uses the same queue of five
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import asyncpg
@@ -22,13 +21,6 @@ from tests.integration.made_documents import discovered, processed
 
 RUN = "run"
 NAMES = [f"{letter}.txt" for letter in "abcde"]
-
-
-@pytest.fixture
-async def pool(database_url: str) -> AsyncIterator[PostgresPool]:
-    pool = PostgresPool(database_url, max_size=4)
-    yield pool
-    await pool.close()
 
 
 @pytest.fixture

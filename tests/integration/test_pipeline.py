@@ -8,7 +8,7 @@ import subprocess
 import sys
 import uuid
 import zipfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,12 +33,6 @@ def papers(tmp_path: Path) -> Path:
 @pytest.fixture
 def workflow_id() -> str:
     return f"pipeline-{uuid.uuid4().hex[:8]}"
-
-
-@pytest.fixture
-async def orchestrator(settings: Settings) -> AsyncIterator[PipelineOrchestrator]:
-    async with PipelineOrchestrator(settings, own_worker=False) as orchestrator:
-        yield orchestrator
 
 
 @pytest.fixture

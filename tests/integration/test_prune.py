@@ -5,7 +5,7 @@ The command never deletes the latest checkpoint of a run.
 
 import json
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
@@ -30,12 +30,6 @@ def settings(
 ) -> Iterator[Settings]:
     with place(session_dir, postgres_server, _template, temporal_server) as shared:
         yield shared
-
-
-@pytest.fixture
-async def orchestrator(settings: Settings) -> AsyncIterator[PipelineOrchestrator]:
-    async with PipelineOrchestrator(settings, own_worker=False) as orchestrator:
-        yield orchestrator
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ The next command or worker records the end.
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -27,12 +27,6 @@ from tests.integration.audited_run import harm
 from tests.integration.made_documents import discovered, processed
 from workflows.document_pipeline import DocumentPipeline
 from workflows.messages import PipelineInput, PipelineOptions
-
-
-@pytest.fixture
-async def orchestrator(settings: Settings) -> AsyncIterator[PipelineOrchestrator]:
-    async with PipelineOrchestrator(settings, own_worker=False) as orchestrator:
-        yield orchestrator
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The end of a run is recorded in every store, and never on top of damage or over a run that goes on."""
 
 import uuid
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -16,15 +15,9 @@ from orchestration.stores import open_stores
 from perdure.checkpoint import WorkflowCheckpoint
 from perdure.stores.postgres.endings import record_ending
 from tests.integration.audited_run import checkpoint_file, harm, rewrite
-from tests.integration.workerless_runs import open_run, store_chain
+from tests.integration.workerless_runs import open_run, store_chain, terminate
 
 LENGTH = 4
-
-
-@pytest.fixture
-async def orchestrator(settings: Settings) -> AsyncIterator[PipelineOrchestrator]:
-    async with PipelineOrchestrator(settings, own_worker=False) as orchestrator:
-        yield orchestrator
 
 
 @pytest.fixture
@@ -36,10 +29,6 @@ def run() -> str:
 async def chain(orchestrator: PipelineOrchestrator, run: str) -> list[WorkflowCheckpoint]:
     """The checkpoints of an earlier run, in every store."""
     return await store_chain(orchestrator, run, LENGTH)
-
-
-async def terminate(orchestrator: PipelineOrchestrator, workflow_id: str) -> None:
-    await orchestrator.client.get_workflow_handle(workflow_id).terminate("by a test")
 
 
 async def test_end_is_not_recorded_on_top_of_an_edited_checkpoint(

@@ -1,6 +1,5 @@
 """The activity `recover` on a real Postgres that was set back or taken over."""
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,13 +44,6 @@ class Patient:
 
     async def _read_history(self, _: str) -> Recorded:
         return self.history
-
-
-@pytest.fixture
-async def pool(database_url: str) -> AsyncIterator[PostgresPool]:
-    pool = PostgresPool(database_url, max_size=4)
-    yield pool
-    await pool.close()
 
 
 @pytest.fixture

@@ -34,6 +34,11 @@ async def open_run(
     )
 
 
+async def terminate(orchestrator: PipelineOrchestrator, workflow_id: str) -> None:
+    """Terminate the latest execution of a run."""
+    await orchestrator.client.get_workflow_handle(workflow_id).terminate("by a test")
+
+
 async def store_chain(orchestrator: PipelineOrchestrator, workflow_id: str, length: int) -> list[WorkflowCheckpoint]:
     """Write a chain into every store and return it."""
     chain = make_chain(workflow_id, length)

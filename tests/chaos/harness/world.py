@@ -176,24 +176,14 @@ class World:
             question: what to ask.
             what: the expected state, for the message of the AssertionError.
         """
-
-        async def connect_and_ask() -> Answer:
-            async with PipelineOrchestrator(self.direct, own_worker=False) as orchestrator:
-                return await question(orchestrator)
-
-        return await retry_until_success(connect_and_ask, what)
+        return await retry_until_success(lambda: self._connect_and_ask(question), what)
 
     async def ask_once(self, question: Callable[[PipelineOrchestrator], Awaitable[Answer]]) -> Answer | None:
         """Call `question` with a new orchestrator; None if there is no answer within `ANSWER_SECONDS`.
 
         A call that does not end after its cancellation is left behind, because its caller must not stop.
         """
-
-        async def ask() -> Answer:
-            async with PipelineOrchestrator(self.direct, own_worker=False) as orchestrator:
-                return await question(orchestrator)
-
-        asking = asyncio.create_task(ask())
+        asking = asyncio.create_task(self._connect_and_ask(question))
         try:
             await asyncio.wait({asking}, timeout=ANSWER_SECONDS)
             return asking.result() if asking.done() else None
@@ -207,6 +197,10 @@ class World:
         finally:
             asking.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
             asking.cancel()
+
+    async def _connect_and_ask(self, question: Callable[[PipelineOrchestrator], Awaitable[Answer]]) -> Answer:
+        async with PipelineOrchestrator(self.direct, own_worker=False) as orchestrator:
+            return await question(orchestrator)
 
 
 async def retry_until_success(action: Callable[[], Awaitable[Answer]], what: str) -> Answer:

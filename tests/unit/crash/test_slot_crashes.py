@@ -49,17 +49,22 @@ def assert_no_life_is_lost(recorder: Recorder, after: Path) -> None:
     assert moments > 1
 
 
+def assert_taking_a_slot_keeps(folder: Path, earlier: list[str], after: Path) -> None:
+    """Assert that no SIGKILL while a slot is taken loses one of the earlier lives."""
+    with record(folder, earlier) as recorder:
+        slot = take_slot(folder)
+        recorder.acknowledge([*earlier, slot.identity])
+    assert list(slot.dead) == earlier
+    assert_no_life_is_lost(recorder, after)
+    die(slot)
+
+
 @pytest.mark.parametrize("dead", [0, 1, 3])
 def test_kill_while_a_slot_is_taken_keeps_earlier_lives(tmp_path: Path, dead: int) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
     earlier = live_and_die(folder, dead)
-    with record(folder, earlier) as recorder:
-        slot = take_slot(folder)
-        recorder.acknowledge([*earlier, slot.identity])
-    assert list(slot.dead) == earlier
-    assert_no_life_is_lost(recorder, tmp_path / "after")
-    die(slot)
+    assert_taking_a_slot_keeps(folder, earlier, tmp_path / "after")
 
 
 def test_kill_while_foreign_lines_are_dropped_keeps_earlier_lives(tmp_path: Path) -> None:
@@ -69,12 +74,7 @@ def test_kill_while_foreign_lines_are_dropped_keeps_earlier_lives(tmp_path: Path
     earlier = live_and_die(folder, 2)
     path = folder / SLOT_FILE
     path.write_text("4194304 perdure-1@other/0123456789ab another-boot/1:2\n" + path.read_text())
-    with record(folder, earlier) as recorder:
-        slot = take_slot(folder)
-        recorder.acknowledge([*earlier, slot.identity])
-    assert list(slot.dead) == earlier
-    assert_no_life_is_lost(recorder, tmp_path / "after")
-    die(slot)
+    assert_taking_a_slot_keeps(folder, earlier, tmp_path / "after")
 
 
 def test_kill_while_dead_lives_are_forgotten_keeps_the_living_one(tmp_path: Path) -> None:

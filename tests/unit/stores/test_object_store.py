@@ -19,7 +19,7 @@ from perdure.stores.objects.address import check_url
 from perdure.stores.objects.bucket import PROBE, Bucket
 from perdure.stores.objects.keys import folder_of, key_of, sequence_of, workflow_id_of
 from perdure.stores.objects.store import ObjectCheckpointStore
-from tests.conformance.chains import following, make_chain, make_checkpoint
+from tests.conformance.chains import append_chain, following, make_chain, make_checkpoint
 
 RUN = "run"
 
@@ -36,12 +36,6 @@ async def store(folder: Path) -> AsyncIterator[ObjectCheckpointStore]:
     store = ObjectCheckpointStore(folder.as_uri())
     yield store
     await store.close()
-
-
-async def store_all(store: ObjectCheckpointStore, chain: list[WorkflowCheckpoint]) -> None:
-    """Append a chain."""
-    for checkpoint in chain:
-        await store.append(checkpoint)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +95,7 @@ def test_keys_sort_by_sequence_and_spell_the_workflow_id() -> None:
 
 async def test_object_holds_the_wire_form_of_its_checkpoint(store: ObjectCheckpointStore, folder: Path) -> None:
     chain = make_chain(RUN, 2)
-    await store_all(store, chain)
+    await append_chain(store, chain)
     files = sorted((folder / "run_checkpoints").iterdir())
     assert [file.name for file in files] == ["000000000001.json", "000000000002.json"]
     assert [json.loads(file.read_text()) for file in files] == [
@@ -154,7 +148,7 @@ async def test_concurrent_writers_make_one_chain(folder: Path) -> None:
 
 async def test_a_stale_writer_with_an_old_view_is_refused(store: ObjectCheckpointStore, folder: Path) -> None:
     chain = make_chain(RUN, 3)
-    await store_all(store, chain)
+    await append_chain(store, chain)
     other = ObjectCheckpointStore(folder.as_uri())
     await other.append(newer := following(chain[-1], epoch=2))
     await other.append(following(newer))
@@ -170,7 +164,7 @@ async def test_a_stale_writer_with_an_old_view_is_refused(store: ObjectCheckpoin
 
 async def test_retiring_keeps_the_latest_and_the_chain_goes_on(store: ObjectCheckpointStore) -> None:
     chain = make_chain(RUN, 4)
-    await store_all(store, chain)
+    await append_chain(store, chain)
     assert await store.retire(RUN, 2) == 2
     assert list(await store.list(RUN)) == chain[2:]
     assert await store.retire(RUN, 99) == 1
@@ -194,7 +188,7 @@ async def test_a_damaged_latest_object_is_named_and_can_be_replaced(
     store: ObjectCheckpointStore, folder: Path, damage: Any
 ) -> None:
     chain = make_chain(RUN, 3)
-    await store_all(store, chain)
+    await append_chain(store, chain)
     path = folder / key_of(RUN, 3)
     path.write_bytes(damaged := damage(path.read_bytes()))
     reader = ObjectCheckpointStore(folder.as_uri())
@@ -219,7 +213,7 @@ async def test_foreign_objects_are_passed_over_and_named_by_an_audit(
     (folder / "other_checkpoints" / "1.json").write_text("{}")
     assert list(await store.workflow_ids()) == []
     chain = make_chain(RUN, 2)
-    await store_all(store, chain)
+    await append_chain(store, chain)
     assert list(await store.list(RUN)) == chain
     assert list(await store.workflow_ids()) == [RUN]
     elements, damage = await store.examine(RUN)
@@ -233,7 +227,7 @@ async def test_foreign_objects_are_passed_over_and_named_by_an_audit(
 
 async def test_a_replacement_is_refused_after_another_write(store: ObjectCheckpointStore, folder: Path) -> None:
     chain = make_chain(RUN, 3)
-    await store_all(store, chain[:2])
+    await append_chain(store, chain[:2])
     elements, _ = await store.examine(RUN)
     await ObjectCheckpointStore(folder.as_uri()).append(chain[2])
     with pytest.raises(CheckpointGap):
@@ -297,7 +291,7 @@ async def test_the_end_of_a_long_chain_takes_one_short_listing(
     store: ObjectCheckpointStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chain = make_chain(RUN, 30)
-    await store_all(store, chain)
+    await append_chain(store, chain)
     assert await store.latest(RUN) == chain[-1]
     listed: list[int] = []
     list_objects = Bucket.list_objects

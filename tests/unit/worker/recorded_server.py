@@ -1,12 +1,14 @@
 """A Temporal server for tests: it shows a test's pending activities, and records requests."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
 from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import Client
@@ -104,6 +106,25 @@ class RecordedServer:
     def _raise_if_ended(self, run: str) -> None:
         if run in self.ended:
             raise RPCError("the workflow has ended", RPCStatusCode.NOT_FOUND, b"")
+
+
+@asynccontextmanager
+async def running(background: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run a background task of a worker during the block, and cancel the task at the end."""
+    task = asyncio.create_task(background)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until the condition holds; TimeoutError after `SECONDS`."""
+    async with asyncio.timeout(SECONDS):
+        while not condition():
+            await asyncio.sleep(0.005)
 
 
 def pending(

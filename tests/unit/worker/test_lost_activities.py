@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,7 +13,7 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
 from orchestration.worker import lost_activities as product
 from orchestration.worker.lost_activities import RUNS_AT_MOST, InHand, Task, rescue_lost_activities
-from tests.unit.worker.recorded_server import SCHEDULED, SECONDS, RecordedServer, pending
+from tests.unit.worker.recorded_server import SCHEDULED, RecordedServer, pending, running, until
 from workflows.calls import WORKER_DIED
 
 ME = "perdure-1@host/abc"
@@ -38,19 +38,8 @@ def in_hand() -> InHand:
 
 @asynccontextmanager
 async def rescuing(server: RecordedServer, in_hand: InHand) -> AsyncIterator[None]:
-    task = asyncio.create_task(rescue_lost_activities(server.client, ME, in_hand))
-    try:
+    async with running(rescue_lost_activities(server.client, ME, in_hand)):
         yield
-    finally:
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(SECONDS):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 async def until_looks(server: RecordedServer, count: int) -> None:

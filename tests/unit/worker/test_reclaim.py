@@ -1,8 +1,7 @@
 """A worker fails the activities of dead workers and no others, whatever the server does."""
 
-import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 from orchestration.worker import reclaim as product
 from orchestration.worker.reclaim import keep_reclaiming, reclaim
 from orchestration.worker.slot import WorkerSlot, dead_lives, take_slot
-from tests.unit.worker.recorded_server import SCHEDULED, SECONDS, RecordedServer, pending
+from tests.unit.worker.recorded_server import SCHEDULED, RecordedServer, pending, running, until
 from workflows.calls import WORKER_DIED
 
 QUEUE = "papers"
@@ -80,19 +79,8 @@ def list_dead(folder: Folder) -> list[str]:
 @asynccontextmanager
 async def reclaiming(server: RecordedServer, slot: WorkerSlot, folder: Folder) -> AsyncIterator[None]:
     """Let a worker reclaim until the end of the block, and kill it there."""
-    task = asyncio.create_task(keep_reclaiming(server.client, slot, folder.path, QUEUE))
-    try:
+    async with running(keep_reclaiming(server.client, slot, folder.path, QUEUE)):
         yield
-    finally:
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(SECONDS):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 @pytest.mark.parametrize(
